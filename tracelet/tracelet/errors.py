@@ -1,0 +1,55 @@
+"""What tracelet raises. Every message says who, where, what was expected, what was found and what to do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class TraceletError(Exception):
+    """Base of everything that tracelet raises on purpose."""
+
+
+class UsageError(TraceletError, ValueError):
+    """A call that cannot be carried out as given: a wrong argument, an unknown run or plugin."""
+
+
+class NoActiveRunError(TraceletError, RuntimeError):
+    """Logging was asked for while no run is active."""
+
+
+class ConfigError(TraceletError, ValueError):
+    """A configuration with faults. ``faults`` lists all of them, a line each."""
+
+    def __init__(self, faults: list[str], *, source: str = "") -> None:
+        self.faults = faults
+        self.source = source
+        where = f"{source}: " if source else ""
+        super().__init__(where + "; ".join(faults))
+
+
+class PluginError(TraceletError):
+    """A plugin failed. Carries the plugin's name, what it was doing and the cause."""
+
+    def __init__(
+        self, message: str, *, plugin: str = "", step: str = "", cause: BaseException | None = None
+    ) -> None:
+        self.plugin = plugin
+        self.step = step
+        self.cause = cause
+        super().__init__(message)
+
+
+class IllegalTransitionError(PluginError):
+    """A move between two states that the table of transitions does not have."""
+
+
+class JournalError(TraceletError, OSError):
+    """The journal cannot be read or written."""
+
+
+class StoreError(TraceletError, LookupError):
+    """The store has no such run or metric."""
+
+    def __init__(self, message: str, **found: Any) -> None:
+        self.found = found
+        super().__init__(message)
