@@ -134,7 +134,7 @@ class BackendPlugin(PluginBase, BackendInterface, MetricSink):
         else:
             self.log_metric(metric.name, metric.value, metric.iteration)
 
-    def save_experiment(self, data: Any) -> None:  # noqa: B027 - optional by contract
+    def save_experiment(self, data: Any) -> None:
         """Take a description of the whole experiment. Does nothing unless overridden."""
 
 

@@ -83,7 +83,7 @@ class PluginMetadata:
     name: str
     version: str
     # The converter runs before __attrs_post_init__, which guarantees a member for every reader.
-    type: PluginType = attrs.field(default=None, converter=_as_plugin_type)  # type: ignore[assignment]
+    type: PluginType = attrs.field(default=None, converter=_as_plugin_type)
     description: str = ""
     author: str = ""
     dependencies: list[str] = attrs.field(factory=list)

@@ -25,7 +25,8 @@ def initialize(config: Any) -> None:
 
     When: once before each start. Thread: the plugin's own. Order: dependencies first. ``config`` is
     validated, with defaults filled in: a mapping, or an instance of the attrs class that the metadata's
-    ``config_schema`` names. Return: nothing. Exception: the plugin's state becomes ERROR and neither it nor its
+    ``config_schema`` names. Return: nothing. Exception: the plugin's state becomes ERROR and
+    neither it nor its
     dependents start. Deadline: 30 s, ``deadlines.initialize``.
 
     .. code-block:: python
@@ -73,7 +74,8 @@ def get_status() -> Mapping[str, Any]:  # type: ignore[empty-body]
     """Say what a person would want to know of the plugin now.
 
     When: on request (``manager.get_status()``, ``run.status()``, ``tracelet plugins``). Thread: the
-    plugin's own, so it waits for the call in progress. Order: none is promised. Return: a mapping that JSON can hold. Exception:
+    plugin's own, so it waits for the call in progress. Order: none is promised. Return: a mapping
+    that JSON can hold. Exception:
     shown as ``status_error``; nothing else changes. Deadline: 2 s, ``deadlines.get_status``.
 
     .. code-block:: python
@@ -89,7 +91,8 @@ def log_metric(name: str, value: Any, iteration: int | None, timestamp: float, r
     """Take one point.
 
     When: for every point that the routes send to this backend, unless it implements ``log_metrics``.
-    Thread: the plugin's own, never the training program's. Order: as recorded, per writer. ``timestamp`` is seconds
+    Thread: the plugin's own, never the training program's. Order: as recorded, per writer.
+    ``timestamp`` is seconds
     since the epoch. Return: nothing. Exception: the point's batch is tried again; it may then arrive twice.
     Deadline: 30 s for a batch of calls, ``deadlines.log``.
 
@@ -105,9 +108,11 @@ def log_metric(name: str, value: Any, iteration: int | None, timestamp: float, r
 def log_metrics(points: Sequence[MetricData], run: RunView) -> None:
     """Take a batch of points, in place of ``log_metric``.
 
-    When: whenever there are points for this backend. Thread: the plugin's own. Order: as recorded, per writer.
+    When: whenever there are points for this backend. Thread: the plugin's own. Order: as recorded,
+    per writer.
     ``points`` holds :class:`MetricData`, each with an ``id`` by which a repeat can be told. Return:
-    nothing; returning means that the batch is taken. Exception: the whole batch is tried again. Deadline: 30 s, ``deadlines.log``.
+    nothing; returning means that the batch is taken. Exception: the whole batch is tried again.
+    Deadline: 30 s, ``deadlines.log``.
 
     .. code-block:: python
 
@@ -121,7 +126,8 @@ def log_metrics(points: Sequence[MetricData], run: RunView) -> None:
 def log_params(params: Mapping[str, Any], run: RunView) -> None:
     """Take parameters of the run.
 
-    When: after each ``run.log_params``, in order with the points. Thread: the plugin's own. Order: as recorded, per writer. Return: nothing.
+    When: after each ``run.log_params``, in order with the points. Thread: the plugin's own. Order:
+    as recorded, per writer. Return: nothing.
     Exception: tried again. Deadline: 30 s, ``deadlines.log``.
 
     .. code-block:: python
@@ -138,7 +144,8 @@ def log_artifact(local_path: str, artifact_path: str | None, run: RunView) -> No
 
     When: after each ``run.log_artifact``, and for each media file. Thread: the plugin's own. Order: as
     recorded, per writer. ``local_path`` is the copy under the run's folder, ``artifact_path`` where it
-    belongs among the run's artifacts. Return: nothing. Exception: tried again. Deadline: 30 s, ``deadlines.log``.
+    belongs among the run's artifacts. Return: nothing. Exception: tried again. Deadline: 30 s,
+    ``deadlines.log``.
 
     .. code-block:: python
 
@@ -152,7 +159,8 @@ def log_artifact(local_path: str, artifact_path: str | None, run: RunView) -> No
 def set_tags(tags: Mapping[str, Any], run: RunView) -> None:
     """Take tags of the run.
 
-    When: after each ``run.set_tags``, in order with the points. Thread: the plugin's own. Order: as recorded, per writer. Return: nothing.
+    When: after each ``run.set_tags``, in order with the points. Thread: the plugin's own. Order: as
+    recorded, per writer. Return: nothing.
     Exception: tried again. Deadline: 30 s, ``deadlines.log``.
 
     .. code-block:: python
@@ -168,7 +176,8 @@ def collect() -> Mapping[str, Any]:  # type: ignore[empty-body]
     """Measure.
 
     When: at the run's start, at the collector's interval, and once at the end. Thread: the plugin's own.
-    Order: none is promised between collectors. Return: a mapping; nested mappings and lists are flattened with
+    Order: none is promised between collectors. Return: a mapping; nested mappings and lists are
+    flattened with
     ``/``; numbers become metrics of type SYSTEM, strings are kept as facts of the run. Exception: this
     measurement is skipped. An overrun skips ticks. Deadline: 30 s, ``deadlines.collect``.
 
@@ -186,7 +195,8 @@ def process_metric(metric: MetricData) -> MetricData | Iterable[MetricData] | No
 
     When: per point and backend, between the journal and the routes; what the run has recorded is not touched.
     Thread: the plugin's own. Order: as pluggy orders implementations; each gets what the one before
-    returned. Return: a metric, several, or ``None`` to drop it. Exception: the metric goes on unchanged, and the error is
+    returned. Return: a metric, several, or ``None`` to drop it. Exception: the metric goes on
+    unchanged, and the error is
     counted. Deadline: 30 s for a batch, ``deadlines.process``.
 
     .. code-block:: python
@@ -202,7 +212,8 @@ def run_started(run: RunView) -> None:
     """Hear that a run has begun.
 
     When: once per run, after every plugin was started. Thread: the plugin's own. Order: as pluggy orders
-    implementations, though plugins do not wait for each other. Return: nothing. Exception: counted. Deadline: 10 s,
+    implementations, though plugins do not wait for each other. Return: nothing. Exception: counted.
+    Deadline: 10 s,
     ``deadlines.run_started``.
 
     .. code-block:: python
@@ -218,7 +229,8 @@ def run_ended(run: RunView, outcome: str) -> None:
     """Hear that a run has ended.
 
     When: once per run, after its last point was recorded and before ``stop``. Thread: the plugin's own.
-    Order: as for ``run_started``. ``outcome`` is ``"finished"``, ``"failed"`` or what the program gave ``finish``. Return: nothing. Exception: counted.
+    Order: as for ``run_started``. ``outcome`` is ``"finished"``, ``"failed"`` or what the program
+    gave ``finish``. Return: nothing. Exception: counted.
     Deadline: 10 s, ``deadlines.run_ended``.
 
     .. code-block:: python
@@ -233,7 +245,8 @@ def run_ended(run: RunView, outcome: str) -> None:
 def plugin_state_changed(plugin: PluginInfo, old: PluginState, new: PluginState) -> None:
     """Hear that a plugin's state has changed.
 
-    When: after each change of any plugin's state, this one's own included. Thread: the listener's own; nobody waits
+    When: after each change of any plugin's state, this one's own included. Thread: the listener's
+    own; nobody waits
     for it. Order: as the changes happened. Return: nothing. Exception: counted. Deadline: 10 s,
     ``deadlines.plugin_state_changed``.
 
@@ -250,7 +263,8 @@ def report_header(config: Mapping[str, Any]) -> str | Sequence[str] | None:
     """Give lines for the header of ``tracelet run``.
 
     When: after the plugins have started, before the program runs. Thread: the plugin's own. Order: as
-    pluggy orders implementations. ``config`` is the whole configuration with secrets masked. Return: a line, several,
+    pluggy orders implementations. ``config`` is the whole configuration with secrets masked.
+    Return: a line, several,
     or ``None``. Exception: counted. Deadline: 5 s, ``deadlines.report``.
 
     .. code-block:: python
@@ -265,7 +279,8 @@ def report_header(config: Mapping[str, Any]) -> str | Sequence[str] | None:
 def report_summary(run: RunView) -> str | Sequence[str] | None:
     """Give lines for the summary of ``tracelet run``.
 
-    When: after ``run_ended``, before ``stop``. Thread: the plugin's own. Order: as pluggy orders implementations.
+    When: after ``run_ended``, before ``stop``. Thread: the plugin's own. Order: as pluggy orders
+    implementations.
     Return: a line, several, or ``None``. Exception: counted. Deadline: 5 s, ``deadlines.report``.
 
     .. code-block:: python
@@ -281,7 +296,8 @@ def addhooks(pluginmanager: pluggy.PluginManager) -> None:
     """Bring hookspecs of one's own.
 
     When: as the plugin is registered, before its implementations are checked. Thread: the plugin's own.
-    Order: that of registration. Return: nothing. Exception: the plugin's state becomes ERROR. Deadline: 10 s, ``deadlines.addhooks``.
+    Order: that of registration. Return: nothing. Exception: the plugin's state becomes ERROR.
+    Deadline: 10 s, ``deadlines.addhooks``.
 
     .. code-block:: python
 
