@@ -1,0 +1,1 @@
+"""Two plugins for tracelet, written from its documentation alone."""
