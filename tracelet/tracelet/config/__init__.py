@@ -1,0 +1,16 @@
+"""Configuration: ``tracelet.toml`` or ``[tool.tracelet]``, the environment, the program, the command line."""
+
+from tracelet.config.files import find_root, load_mapping, user_config_dir
+from tracelet.config.loading import load_config
+from tracelet.config.model import Config, PluginOptions
+from tracelet.config.settings import DEADLINES
+
+__all__ = [
+    "DEADLINES",
+    "Config",
+    "PluginOptions",
+    "find_root",
+    "load_config",
+    "load_mapping",
+    "user_config_dir",
+]

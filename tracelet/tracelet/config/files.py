@@ -1,0 +1,167 @@
+"""Where configuration lives on disk, and reading it: every fault names its file, line and column."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Final
+
+from tracelet.config.toml_text import PLUGIN_LIST, rename_plugin_list, second_plugins
+from tracelet.core.interpolation import interpolate
+from tracelet.core.secrets import seal
+from tracelet.errors import ConfigError
+
+PROJECT_FILE: Final = "tracelet.toml"
+PYPROJECT: Final = "pyproject.toml"
+_PLACE: Final = re.compile(r" \(at line (\d+), column (\d+)\)$")
+
+
+def find_root(start: str | Path | None = None) -> Path:
+    """Return the project root for a script, a folder or the current one.
+
+    The root is the nearest ancestor with a ``tracelet.toml`` or a ``[tool.tracelet]`` table in its
+    ``pyproject.toml``; where there is none, the nearest with any ``pyproject.toml``, then with ``.git``, then
+    the folder itself.
+    """
+    folder = Path(os.path.abspath(start if start is not None else Path.cwd()))
+    if folder.is_file():
+        folder = folder.parent
+    ancestors = [folder, *folder.parents]
+    for marks in (project_file, _has_pyproject, _has_git):
+        for ancestor in ancestors:
+            if marks(ancestor):
+                return ancestor
+    return folder
+
+
+def _has_pyproject(folder: Path) -> bool:
+    return (folder / PYPROJECT).is_file()
+
+
+def _has_git(folder: Path) -> bool:
+    return (folder / ".git").exists()
+
+
+def project_file(folder: Path) -> Path | None:
+    """Return the file in ``folder`` that configures tracelet: ``tracelet.toml`` before ``pyproject.toml``."""
+    own, shared = folder / PROJECT_FILE, folder / PYPROJECT
+    if own.is_file():
+        return own
+    return shared if _mentions_tracelet(shared) else None
+
+
+def _mentions_tracelet(pyproject: Path) -> bool:
+    """Say whether the file has a ``[tool.tracelet]`` table, or seems to where it cannot be parsed."""
+    try:
+        data = pyproject.read_bytes()
+    except OSError:
+        return False
+    if b"tracelet" not in data:
+        return False
+    try:
+        tool = _parse(data.decode("utf-8-sig")).get("tool", {})
+    except ValueError:
+        return re.search(rb"^\s*\[+\s*tool\s*\.\s*tracelet\b", data, re.MULTILINE) is not None
+    return isinstance(tool, dict) and "tracelet" in tool
+
+
+def user_config_dir(environ: Mapping[str, str]) -> Path | None:
+    """Return the user's folder of tracelet's configuration; ``None`` where the user has no home."""
+    if base := environ.get("XDG_CONFIG_HOME"):
+        return Path(base) / "tracelet"
+    if sys.platform == "win32" and (base := environ.get("APPDATA")):
+        return Path(base) / "tracelet"
+    home = environ.get("HOME") or os.path.expanduser("~")
+    return None if home in ("", "~") else Path(home) / ".config" / "tracelet"
+
+
+def read_project_file(path: Path) -> dict[str, Any]:
+    """Return the settings in a ``tracelet.toml``, or in a ``pyproject.toml`` under ``[tool.tracelet]``."""
+    if path.name != PYPROJECT:
+        return read_toml(path)
+    table = read_toml(path).get("tool", {}).get("tracelet", {})
+    if not isinstance(table, dict):
+        raise ConfigError(["tool.tracelet: expected a table"], source=str(path))
+    return table
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Return the contents of a TOML file; ``plugins`` may be a list and a table at once, as documented."""
+    text = _read_text(path)
+    renamed = text if path.name == PYPROJECT else rename_plugin_list(text)
+    try:
+        values = _parse(renamed)
+    except ValueError as error:
+        raise ConfigError([_toml_fault(path, text, error)]) from None
+    if PLUGIN_LIST in values:
+        names = values.pop(PLUGIN_LIST)
+        if "plugins" in values:
+            values["activate"] = [*names, *values.get("activate", [])]
+        else:
+            values["plugins"] = names
+    return values
+
+
+def _parse(text: str) -> dict[str, Any]:
+    # By name, since a type checker that assumes one Python would miss the other's module.
+    toml = import_module("tomllib" if sys.version_info >= (3, 11) else "tomli")
+    values: dict[str, Any] = toml.loads(text)
+    return values
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_bytes().decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ConfigError([f"{path}: expected UTF-8 text, found {error.reason}"]) from None
+    except OSError as error:
+        raise ConfigError([f"{path}: cannot be read: {error.strerror or error}"]) from None
+
+
+def _toml_fault(path: Path, text: str, error: ValueError) -> str:
+    if path.name == PYPROJECT and (lines := second_plugins(text)):
+        return (
+            f"{path}:{lines[1]}: `plugins` is a list in line {lines[0]} and a table here, which TOML does not"
+            ' allow; name the plugins in `activate = ["..."]`'
+        )
+    message = str(error)
+    place = _PLACE.search(message)
+    if place is None:
+        return f"{path}: not valid TOML: {message}"
+    return f"{path}:{place[1]}:{place[2]}: not valid TOML: {message[: place.start()]}"
+
+
+def load_mapping(path: str | Path, environ: Mapping[str, str] | None = None) -> dict[str, Any]:
+    """Return the contents of a JSON or TOML file, by its suffix, with ``${NAME}`` resolved.
+
+    Raises :class:`ConfigError` for a file that is missing, malformed or of another kind, naming the
+    place; and for variables that are not set, all of them.
+    """
+    path = Path(path)
+    readers = {".toml": read_toml, ".json": _read_json}
+    reader = readers.get(path.suffix.lower())
+    if reader is None:
+        found = path.suffix or path.name
+        raise ConfigError([f"{path}: expected a file named *.json or *.toml, found {found!r}"])
+    faults: list[str] = []
+    values = interpolate(reader(path), os.environ if environ is None else environ, "", faults)
+    if faults:
+        raise ConfigError(faults, source=str(path))
+    sealed: dict[str, Any] = seal(values)
+    return sealed
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    import json
+
+    try:
+        values = json.loads(_read_text(path))
+    except json.JSONDecodeError as error:
+        raise ConfigError([f"{path}:{error.lineno}:{error.colno}: not valid JSON: {error.msg}"]) from None
+    if not isinstance(values, dict):
+        raise ConfigError([f"{path}: expected a JSON object, found {type(values).__name__}"])
+    return values

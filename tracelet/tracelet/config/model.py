@@ -1,0 +1,87 @@
+"""The configuration as the rest of the host sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from tracelet.config.settings import PLUGIN_SETTINGS
+from tracelet.core.secrets import mask
+from tracelet.errors import ConfigError
+
+
+class PluginOptions(NamedTuple):
+    """What the host does with one plugin; ``None`` where the configuration does not say."""
+
+    enabled: bool = True
+    metrics: list[str] | None = None  # patterns of names, `!` excludes
+    types: list[str] | None = None
+    sources: list[str] | None = None
+    ranks: tuple[int, ...] | None = None  # None: every rank
+    deadlines: dict[str, float] = {}
+    isolation: str | None = None
+    interval: float | None = None  # seconds between two measurements of a collector
+
+
+class Config(NamedTuple):
+    """Everything that was configured, from all sources, checked and merged."""
+
+    root: Path
+    file: Path | None  # the project's file
+    sources: list[str]  # what took part, weakest first, for people
+    project: str
+    dir: Path  # the data folder
+    mode: str
+    strict: bool
+    run_id: str | None
+    resume: bool
+    plugins: list[str]  # to activate, in order
+    blocked: frozenset[str]  # by no:NAME
+    disabled: frozenset[str]  # by enabled = false
+    autoload: bool
+    plugin_paths: list[Path]  # as configured
+    default_plugin_paths: list[Path]  # the user's plugin folder and TRACELET_PLUGIN_PATH
+    tables: dict[str, dict[str, Any]]  # [plugins.X], with ${NAME} resolved
+    table_faults: dict[str, list[str]]  # faults in a plugin's table, which are that plugin's own trouble
+    deadlines: dict[str, float]  # seconds, with defaults filled in
+    settings: dict[str, Any]  # the other top-level keys, where given
+
+    def plugin_config(
+        self, name: str, declared: Collection[str] = ()
+    ) -> tuple[PluginOptions, dict[str, Any]]:
+        """Split a plugin's table into what is the host's and what is the plugin's own.
+
+        ``declared`` are the keys of the plugin's schema: one that it declares is its own, whatever the
+        host might have made of it (``enabled`` and ``deadlines`` are always the host's). Raises
+        :class:`ConfigError` with every fault of the table.
+        """
+        table = self.tables.get(name, {})
+        faults = list(self.table_faults.get(name, ()))
+        options: dict[str, Any] = {}
+        own: dict[str, Any] = {}
+        for key, value in table.items():
+            if key not in PLUGIN_SETTINGS or (key in declared and key not in ("enabled", "deadlines")):
+                own[key] = value
+            else:
+                options[key] = PLUGIN_SETTINGS[key](f"plugins.{name}.{key}", value, faults)
+        if faults:
+            raise ConfigError(faults)
+        return PluginOptions(**{**options, "enabled": name not in self.disabled}), own
+
+    def masked(self) -> dict[str, Any]:
+        """Return the whole configuration for display: plain values, secrets masked."""
+        shown = {key: _shown(value) for key, value in self._asdict().items()}
+        masked: dict[str, Any] = mask(shown)
+        return masked
+
+    def __repr__(self) -> str:
+        return f"Config({', '.join(f'{key}={value!r}' for key, value in self.masked().items())})"
+
+
+def _shown(value: Any) -> Any:
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, frozenset):
+        return sorted(value)
+    return [_shown(each) for each in value] if isinstance(value, list) else value

@@ -1,0 +1,197 @@
+"""What a configuration may hold: the known keys, and the check for each."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from tracelet.core.interpolation import from_environment
+from tracelet.core.wording import did_you_mean, misfit
+
+MODES: Final = ("online", "offline", "disabled")
+ISOLATIONS: Final = ("thread", "process")
+DEADLINES: Final[Mapping[str, float]] = {
+    "import": 30.0,
+    "addhooks": 10.0,
+    "initialize": 30.0,
+    "start": 30.0,
+    "stop": 10.0,
+    "get_status": 2.0,
+    "log": 30.0,
+    "collect": 30.0,
+    "process": 30.0,
+    "run_started": 10.0,
+    "run_ended": 10.0,
+    "plugin_state_changed": 10.0,
+    "report": 5.0,
+}
+METRIC_TYPES: Final = (
+    *("scalar", "tensor", "artifact", "parameter", "system", "custom", "histogram", "image"),
+    *("text", "figure", "embedding", "video", "audio", "mesh", "hparams"),
+)
+
+_PLUGIN_NAME: Final = re.compile(r"(?:no:)?[A-Za-z0-9_][\w.\-]*(?::[\w.]+)?")
+_RUN_ID: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
+
+Check = Callable[[str, Any, list[str]], Any]  # (path, value, faults) -> the value to use
+
+
+def text(path: str, value: Any, faults: list[str]) -> str:
+    """Check for a string that is not empty."""
+    if isinstance(value, str) and value.strip():
+        return "".join(value)
+    faults.append(misfit(path, "a string that is not empty", value))
+    return ""
+
+
+def boolean(path: str, value: Any, faults: list[str]) -> bool:
+    """Check for true or false; a variable may say it in words."""
+    value = from_environment(value, "boolean")
+    if not isinstance(value, bool):
+        faults.append(misfit(path, "boolean", value))
+    return value is True
+
+
+def _number(path: str, value: Any, faults: list[str], *, above: bool) -> float:
+    value = from_environment(value, "number")
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if number and (value > 0 or (value == 0 and not above)):
+        return float(value)
+    faults.append(misfit(path, f"a number {'above' if above else 'of at least'} 0", value))
+    return 0.0
+
+
+def seconds(path: str, value: Any, faults: list[str]) -> float:
+    """Check for a duration in seconds, above 0; ``inf`` is one."""
+    return _number(path, value, faults, above=True)
+
+
+def amount(path: str, value: Any, faults: list[str]) -> float:
+    """Check for a number of at least 0."""
+    return _number(path, value, faults, above=False)
+
+
+def texts(path: str, value: Any, faults: list[str]) -> list[str]:
+    """Check for a list of strings; a single string is a list of one."""
+    if isinstance(value, str):
+        value = [value]
+    if not isinstance(value, (list, tuple)):
+        faults.append(misfit(path, "array of strings", value))
+        return []
+    return [text(f"{path}[{at}]", each, faults) for at, each in enumerate(value)]
+
+
+def one_of(*allowed: str) -> Check:
+    """Return the check for one of the given words."""
+
+    def check(path: str, value: Any, faults: list[str]) -> str:
+        if isinstance(value, str) and value in allowed:
+            return "".join(value)
+        wanted = "one of " + ", ".join(map(repr, allowed))
+        hint = did_you_mean(value, allowed) if isinstance(value, str) else ""
+        faults.append(misfit(path, wanted, value) + (hint if hint.startswith(" ") else ""))
+        return allowed[0]
+
+    return check
+
+
+def plugin_names(path: str, value: Any, faults: list[str]) -> list[str]:
+    """Check for plugin names: of an entry point or a module; ``no:NAME`` blocks one."""
+    names = texts(path, value, faults)
+    for at, name in enumerate(names):
+        if name and not _PLUGIN_NAME.fullmatch(name):
+            faults.append(misfit(f"{path}[{at}]", "the name of a plugin or module, or no:NAME", name))
+    return names
+
+
+def run_id(path: str, value: Any, faults: list[str]) -> str:
+    """Check for a run's identifier, which names its folder."""
+    if isinstance(value, str) and _RUN_ID.fullmatch(value):
+        return value
+    faults.append(misfit(path, "up to 128 letters, digits, '.', '_' or '-'", value))
+    return ""
+
+
+def ranks(path: str, value: Any, faults: list[str]) -> tuple[int, ...] | None:
+    """Check for ``"all"`` (``None``) or ranks: one number or a list of them."""
+    if value == "all":
+        return None
+    given = list(value) if isinstance(value, (list, tuple)) else [value]
+    given = [from_environment(each, "integer") for each in given]
+    if all(isinstance(each, int) and not isinstance(each, bool) and each >= 0 for each in given):
+        return tuple(given)
+    faults.append(misfit(path, "'all', a rank or an array of ranks", value))
+    return None
+
+
+def metric_types(path: str, value: Any, faults: list[str]) -> list[str]:
+    """Check for kinds of metrics, ``!`` before one to leave it out."""
+    names = texts(path, value, faults)
+    for at, name in enumerate(names):
+        if name and name.removeprefix("!").strip() not in METRIC_TYPES:
+            hint = did_you_mean(name.lstrip("!"), METRIC_TYPES)
+            faults.append(f"{path}[{at}]: unknown type {name!r}{hint}")
+    return names
+
+
+def deadlines(path: str, value: Any, faults: list[str]) -> dict[str, float]:
+    """Check for a table of deadlines, in seconds."""
+    if not isinstance(value, Mapping):
+        faults.append(misfit(path, "a table of seconds", value))
+        return {}
+    checked: dict[str, float] = {}
+    for step, limit in value.items():
+        if step in DEADLINES:
+            checked[step] = seconds(f"{path}.{step}", limit, faults)
+        else:
+            faults.append(f"{path}.{step}: unknown key{_meant_step(step)}")
+    return checked
+
+
+def _meant_step(step: str) -> str:
+    for prefix in ("log", "process", "report"):
+        if str(step).startswith(f"{prefix}_"):
+            return f" (did you mean {prefix!r}?)"
+    return did_you_mean(step, DEADLINES)
+
+
+def tables(path: str, value: Mapping[str, Any], faults: list[str]) -> dict[str, dict[str, Any]]:
+    """Check for a table per plugin; true or false in place of one means ``enabled``."""
+    checked: dict[str, dict[str, Any]] = {}
+    for name, table in value.items():
+        if isinstance(table, bool):
+            table = {"enabled": table}
+        if not _PLUGIN_NAME.fullmatch(name) or name.startswith("no:"):
+            faults.append(misfit(f"{path}.{name}", "the name of a plugin or module", name))
+        elif isinstance(table, Mapping):
+            checked[name] = dict(table)
+        else:
+            faults.append(misfit(f"{path}.{name}", "a table", table))
+    return checked
+
+
+SETTINGS: Final[Mapping[str, Check]] = {
+    "project": text,
+    "activate": plugin_names,
+    "plugin_paths": texts,
+    "dir": text,
+    "mode": one_of(*MODES),
+    "strict": boolean,
+    "budget": amount,
+    "deadlines": deadlines,
+    "start_timeout": seconds,
+    "finish_timeout": seconds,
+    "ranks": ranks,
+}
+RUN_SETTINGS: Final[Mapping[str, Check]] = {"run_id": run_id, "resume": boolean}
+PLUGIN_SETTINGS: Final[Mapping[str, Check]] = {
+    "enabled": boolean,
+    "metrics": texts,
+    "types": metric_types,
+    "sources": texts,
+    "ranks": ranks,
+    "deadlines": deadlines,
+    "isolation": one_of(*ISOLATIONS),
+    "interval": seconds,
+}

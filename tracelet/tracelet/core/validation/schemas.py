@@ -1,0 +1,88 @@
+"""The three forms of a ``config_schema``, told apart."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from tracelet.core.interpolation import plain
+from tracelet.core.validation import classes, jsonschemas, shortform
+from tracelet.core.wording import found, misfit
+from tracelet.errors import ConfigError
+
+_JSON_KEYWORDS: Final = frozenset(
+    (
+        *("type", "properties", "required", "additionalProperties", "patternProperties", "propertyNames"),
+        *("allOf", "anyOf", "oneOf", "not", "if", "then", "else", "enum", "const", "definitions", "title"),
+        *("description", "default", "examples", "minProperties", "maxProperties", "dependentRequired"),
+        *("dependentSchemas", "dependencies", "unevaluatedProperties"),
+    )
+)
+
+
+def validate(schema: Any, values: Any, *, path: str = "config") -> Any:
+    """Return the configuration that a plugin gets: ``values`` checked, with defaults filled in.
+
+    ``schema`` is the short form, a JSON Schema, an attrs class (the result is an instance of it) or ``None``
+    (anything goes). The result shares nothing with ``values`` or the schema. Raises :class:`ConfigError`
+    with every fault, each as ``path.key: expected ..., found ...``; values of secrets are never shown.
+    """
+    if faults := check_schema(schema):
+        raise ConfigError(faults, source=f"{path}: the plugin's config_schema is malformed")
+    if classes.is_attrs_class(schema) and isinstance(values, schema):
+        return values
+    if values is not None and not isinstance(values, Mapping):
+        raise ConfigError([misfit(path, "object", values)])
+    faults = []
+    result = _checked(schema, plain_keys(values or {}), path, faults)
+    if faults:
+        raise ConfigError(faults)
+    return result
+
+
+def plain_keys(values: Mapping[Any, Any]) -> dict[str, Any]:
+    """Return a dict with text for keys."""
+    return {str(key): value for key, value in values.items()}
+
+
+def _checked(schema: Any, values: dict[str, Any], path: str, faults: list[str]) -> Any:
+    if not schema:
+        return plain(values)
+    if classes.is_attrs_class(schema):
+        return classes.structure(schema, values, path, faults)
+    form = jsonschemas if is_json_schema(schema) else shortform
+    return plain(form.check(schema, values, path, faults))
+
+
+def check_schema(schema: Any) -> list[str]:
+    """Return what is wrong with a schema itself, which is the plugin author's to mend."""
+    if schema is None or classes.is_attrs_class(schema):
+        return []
+    if not isinstance(schema, Mapping):
+        wanted = "the short form, a JSON Schema or an attrs class"
+        shown = schema.__name__ + " (class)" if isinstance(schema, type) else found(schema)
+        return [f"config_schema: expected {wanted}, found {shown}"]
+    form = jsonschemas if is_json_schema(schema) else shortform
+    return form.faults_of(schema, "config_schema")
+
+
+def declared_keys(schema: Any) -> frozenset[str]:
+    """Return the keys that a schema declares at its top."""
+    if classes.is_attrs_class(schema):
+        return classes.keys(schema)
+    if not isinstance(schema, Mapping):
+        return frozenset()
+    return jsonschemas.keys(schema) if is_json_schema(schema) else frozenset(map(str, schema))
+
+
+def is_json_schema(schema: Mapping[str, Any]) -> bool:
+    """Tell a JSON Schema from the short form, whose keys may well be named ``type`` or ``properties``."""
+    return any(
+        str(key).startswith("$") or (key in _JSON_KEYWORDS and not _is_field(key, value))
+        for key, value in schema.items()
+    )
+
+
+def _is_field(key: str, value: Any) -> bool:
+    """Say whether a value describes a key of the short form, rather than being a keyword's argument."""
+    return isinstance(value, Mapping) and (key == "type" or isinstance(value.get("type"), (str, list)))
