@@ -108,6 +108,16 @@ class PluginMetadata:
         self.plugin_type = self.type.value
 
 
+    @classmethod
+    def from_outside(
+        cls, name: str, version: str = "", description: str = "", author: str = ""
+    ) -> PluginMetadata:
+        """Describe a plugin that has not been loaded: its ``type`` stays ``None`` until it is."""
+        metadata = cls(name, version, PluginType.FRAMEWORK, description, author)
+        metadata.type = metadata.plugin_type = None  # type: ignore[assignment]
+        return metadata
+
+
 @attrs.define(eq=False)
 class PluginInfo:
     """One plugin as the host knows it.

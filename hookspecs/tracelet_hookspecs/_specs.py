@@ -3,7 +3,9 @@
 Common to all of them: every implementation of one plugin runs on that plugin's own thread, one call at a
 time, within a deadline; an exception (``SystemExit`` included) is counted against that plugin alone and
 never keeps the others from being called; ``tryfirst``, ``trylast`` and ``wrapper=True`` order and wrap
-them as in pluggy. Methods of a ``PluginBase`` need no decorator.
+them as in pluggy. A wrapper runs on the thread of the plugin whose call it wraps, once per call; the
+lifecycle hooks offer it ``plugin``, the one whose call it is. A wrapper that fails is blamed itself and
+the call that it wrapped goes on without it. Methods of a ``PluginBase`` need no decorator.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @hookspec
-def initialize(config: Any) -> None:
+def initialize(config: Any, plugin: PluginInfo | None = None) -> None:
     """Take the plugin's own configuration.
 
     When: once before each start. Thread: the plugin's own. Order: dependencies first. ``config`` is
@@ -39,7 +41,7 @@ def initialize(config: Any) -> None:
 
 
 @hookspec
-def start() -> None:
+def start(plugin: PluginInfo | None = None) -> None:
     """Begin work.
 
     When: once, after ``initialize``. Thread: the plugin's own. Order: dependencies first. Return:
@@ -54,7 +56,7 @@ def start() -> None:
 
 
 @hookspec
-def stop() -> None:
+def stop(plugin: PluginInfo | None = None) -> None:
     """End work and let go of every resource.
 
     When: once, when the run ends or the host closes. Thread: the plugin's own. Order: the reverse of
@@ -87,7 +89,13 @@ def get_status() -> Mapping[str, Any]:  # type: ignore[empty-body]
 
 
 @hookspec
-def log_metric(name: str, value: Any, iteration: int | None, timestamp: float, run: RunView) -> None:
+def log_metric(
+    name: str,
+    value: Any,
+    iteration: int | None,
+    timestamp: float | None = None,
+    run: RunView | None = None,
+) -> None:
     """Take one point.
 
     When: for every point that the routes send to this backend, unless it implements ``log_metrics``.
@@ -105,7 +113,7 @@ def log_metric(name: str, value: Any, iteration: int | None, timestamp: float, r
 
 
 @hookspec
-def log_metrics(points: Sequence[MetricData], run: RunView) -> None:
+def log_metrics(points: Sequence[MetricData], run: RunView | None = None) -> None:
     """Take a batch of points, in place of ``log_metric``.
 
     When: whenever there are points for this backend. Thread: the plugin's own. Order: as recorded,
@@ -123,7 +131,7 @@ def log_metrics(points: Sequence[MetricData], run: RunView) -> None:
 
 
 @hookspec
-def log_params(params: Mapping[str, Any], run: RunView) -> None:
+def log_params(params: Mapping[str, Any], run: RunView | None = None) -> None:
     """Take parameters of the run.
 
     When: after each ``run.log_params``, in order with the points. Thread: the plugin's own. Order:
@@ -139,7 +147,7 @@ def log_params(params: Mapping[str, Any], run: RunView) -> None:
 
 
 @hookspec
-def log_artifact(local_path: str, artifact_path: str | None, run: RunView) -> None:
+def log_artifact(local_path: str, artifact_path: str | None, run: RunView | None = None) -> None:
     """Take a file or folder that the run has recorded.
 
     When: after each ``run.log_artifact``, and for each media file. Thread: the plugin's own. Order: as
@@ -156,7 +164,7 @@ def log_artifact(local_path: str, artifact_path: str | None, run: RunView) -> No
 
 
 @hookspec
-def set_tags(tags: Mapping[str, Any], run: RunView) -> None:
+def set_tags(tags: Mapping[str, Any], run: RunView | None = None) -> None:
     """Take tags of the run.
 
     When: after each ``run.set_tags``, in order with the points. Thread: the plugin's own. Order: as

@@ -1,0 +1,46 @@
+"""Entry points of the group ``tracelet.plugins``. Listing them imports nothing of theirs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib import metadata
+from typing import Final
+
+from tracelet.core.discovery.found import Found
+from tracelet_hookspecs import PROJECT_NAME, PluginInfo, PluginMetadata
+
+GROUP: Final = "tracelet.plugins"
+#: Names of the host's own plugins that are on unless switched off; only tracelet's distribution may list here.
+DEFAULTS_GROUP: Final = "tracelet.defaults"
+
+
+def entry_point_plugins() -> Iterator[Found]:
+    """Yield a plugin per entry point, described by its distribution until it is loaded."""
+    defaults = {point.name for point in metadata.entry_points(group=DEFAULTS_GROUP) if _is_own(point)}
+    for point in metadata.entry_points(group=GROUP):
+        own = _is_own(point)
+        yield _found(point, builtin=own, default=own and point.name in defaults)
+
+
+def _is_own(point: metadata.EntryPoint) -> bool:
+    return point.dist is not None and point.dist.name == PROJECT_NAME
+
+
+def _found(point: metadata.EntryPoint, *, builtin: bool, default: bool) -> Found:
+    about = point.dist.metadata if point.dist is not None else {}
+    version = point.dist.version if point.dist is not None else ""
+    info = PluginInfo(
+        PluginMetadata.from_outside(
+            point.name, version, _text(about, "Summary"), _text(about, "Author") or _text(about, "Author-Email")
+        ),
+        module_path=point.module,
+        class_name=point.attr,
+        origin=f"entry point of {_text(about, 'Name') or 'an unnamed distribution'} {version}".rstrip(),
+    )
+    info.metadata.entry_point = f"{point.module}.{point.attr}" if point.attr else point.module
+    return Found(info, load=point.load, default=default, builtin=builtin)
+
+
+def _text(about: object, key: str) -> str:
+    value = about.get(key) if hasattr(about, "get") else None
+    return str(value) if value else ""
