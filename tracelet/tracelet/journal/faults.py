@@ -1,0 +1,91 @@
+"""What can keep a record from being written, what it is called, and how often it happened."""
+
+from __future__ import annotations
+
+import errno
+import sys
+from collections import deque
+from collections.abc import Iterator
+from itertools import count, islice
+from _thread import RLock
+
+REASONS = {
+    errno.ENOSPC: "disk full",
+    errno.EDQUOT: "disk quota reached",
+    errno.EROFS: "read-only file system",
+    errno.EACCES: "folder not writable",
+    errno.EPERM: "folder not writable",
+    errno.EFBIG: "file size limit",
+    errno.EMFILE: "too many open files",
+    errno.ENFILE: "too many open files",
+    errno.ENOENT: "folder deleted",
+    errno.ENOTDIR: "folder deleted",
+    errno.ESTALE: "folder deleted",
+    errno.EIO: "input/output error",
+    errno.ENOMEM: "out of memory",
+}
+SHORT_OF_HANDLES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN})
+
+
+class UnavailableError(Exception):
+    """The record has no place to go at this moment. ``reason`` is what the drop is counted under."""
+
+    def __init__(self, reason: str, number: int | None = None) -> None:
+        self.reason = reason
+        self.errno = number
+        super().__init__(reason)
+
+    @classmethod
+    def because(cls, error: OSError) -> UnavailableError:
+        """Return the fault that an error of the operating system stands for."""
+        known = REASONS.get(error.errno or 0)
+        return cls(known or (error.strerror or str(error)).lower(), error.errno)
+
+
+class AbandonedError(Exception):
+    """The call began before a fork: the parent finishes it, the child's copy of it records nothing."""
+
+
+class Tally:
+    """A counter that threads, signal handlers and forks may step at once without a lock."""
+
+    def __init__(self) -> None:
+        self._steps = new_counter()
+
+    def add(self, amount: int = 1) -> None:
+        """Count."""
+        deque(islice(self._steps, amount), maxlen=0)
+
+    @property
+    def value(self) -> int:
+        """The count so far."""
+        return position(self._steps)
+
+
+class LockedCounter:
+    """``itertools.count`` for interpreters without a GIL, where the plain one may give a number twice."""
+
+    def __init__(self) -> None:
+        self._steps = count()
+        self._lock = RLock()
+
+    def __iter__(self) -> Iterator[int]:
+        return self
+
+    def __next__(self) -> int:
+        with self._lock:
+            return next(self._steps)
+
+    def __repr__(self) -> str:
+        return repr(self._steps)
+
+
+def new_counter() -> Iterator[int]:
+    """Return a counter from 0 whose steps are atomic."""
+    has_gil = getattr(sys, "_is_gil_enabled", lambda: True)()
+    return count() if has_gil else LockedCounter()
+
+
+def position(counter: Iterator[int]) -> int:
+    """Return the number that a counter would give next, without taking it."""
+    return int(repr(counter)[len("count(") : -1])

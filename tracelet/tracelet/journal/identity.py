@@ -1,0 +1,77 @@
+"""Who is this process, and is that other one still alive?"""
+
+from __future__ import annotations
+
+import os
+import time
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+
+def new_writer_id() -> str:
+    """Return a new id of 32 hex digits. Later ones sort after earlier ones (milliseconds come first)."""
+    return f"{time.time_ns() // 1_000_000 & 0xFFFFFFFFFFFF:012x}{os.urandom(10).hex()}"
+
+
+def process_facts() -> dict[str, Any]:
+    """Return what identifies this process among all that ever ran on any host."""
+    pid = os.getpid()
+    state = process_state(pid)
+    return {
+        "pid": pid,
+        "pid_started": state[1] if state else None,
+        "pid_namespace": pid_namespace(),
+        "boot_id": boot_id(),
+        "host": host_name(),
+    }
+
+
+def host_name() -> str:
+    """Return this host's name."""
+    return os.uname().nodename
+
+
+@lru_cache(maxsize=1)
+def boot_id() -> str | None:
+    """Return the id that the kernel drew at boot, or None where there is none."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return None
+
+
+def pid_namespace() -> int | None:
+    """Return what tells process ids of this container from those of another on the same host."""
+    try:
+        return os.stat("/proc/self/ns/pid").st_ino
+    except OSError:
+        return None
+
+
+def process_state(pid: int) -> tuple[str, int] | None:
+    """Return a process's state letter and start time (clock ticks since boot), or None where there is none."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            fields = file.read().rpartition(b")")[2].split()
+        return fields[0].decode(), int(fields[19])
+    except (OSError, IndexError, ValueError):
+        return None
+
+
+def is_alive(pid: int, started: int | None) -> bool:
+    """Say whether that very process still runs on this host (a zombie does not)."""
+    if not os.path.exists("/proc/self/stat"):
+        return _answers(pid)
+    state = process_state(pid)
+    return state is not None and state[0] not in "ZXx" and (started is None or state[1] == started)
+
+
+def _answers(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

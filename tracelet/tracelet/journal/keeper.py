@@ -1,0 +1,54 @@
+"""The writer's background thread: syncs, beats, looks ahead. Callers never wait for it."""
+
+from __future__ import annotations
+
+import _thread
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+INTERVAL = 0.5  # seconds between syncs: what losing power may cost
+
+
+class Keeper:
+    """Calls a method of an object at an interval, until the object is gone or the keeper is stopped.
+
+    A bare daemon thread rather than ``threading.Thread``: starting one waits for nothing, so it is safe in a
+    signal handler and in a forked child.
+    """
+
+    def __init__(self, method: Callable[[], Any], interval: float = INTERVAL) -> None:
+        self._method = weakref.WeakMethod(method)
+        self._interval = interval
+        self._bell = _thread.allocate_lock()
+        self._bell.acquire()
+        self._stopped = False
+
+    def start(self) -> bool:
+        """Start the thread, and say whether that worked (at interpreter shutdown it does not)."""
+        try:
+            _thread.start_new_thread(self._run, ())
+        except RuntimeError:
+            return False
+        return True
+
+    def ring(self) -> None:
+        """Wake the thread up early. Never waits."""
+        try:
+            self._bell.release()
+        except RuntimeError:
+            return  # it is awake already
+
+    def stop(self) -> None:
+        """Let the thread end. Never waits."""
+        self._stopped = True
+        self.ring()
+
+    def _run(self) -> None:
+        while not self._stopped:
+            self._bell.acquire(timeout=self._interval)
+            method = self._method()
+            if method is None or self._stopped:
+                return
+            method()
+            del method
