@@ -1,1 +1,85 @@
 """Experiment tracking as a plugin host. The public names resolve on first use: importing costs nothing."""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from tracelet.errors import (
+        ConfigError,
+        NoActiveRunError,
+        PluginError,
+        StoreError,
+        TraceletError,
+        UsageError,
+    )
+    from tracelet.run import (
+        Run,
+        active_run,
+        end_run,
+        finish,
+        flush,
+        log,
+        log_artifact,
+        log_figure,
+        log_histogram,
+        log_image,
+        log_metric,
+        log_params,
+        log_table,
+        log_text,
+        set_tags,
+        start_run,
+    )
+    from tracelet.store import open_store
+    from tracelet_hookspecs import hookimpl, hookspec
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "ConfigError",
+    "NoActiveRunError",
+    "PluginError",
+    "Run",
+    "StoreError",
+    "TraceletError",
+    "UsageError",
+    "active_run",
+    "end_run",
+    "finish",
+    "flush",
+    "hookimpl",
+    "hookspec",
+    "log",
+    "log_artifact",
+    "log_figure",
+    "log_histogram",
+    "log_image",
+    "log_metric",
+    "log_params",
+    "log_table",
+    "log_text",
+    "open_store",
+    "set_tags",
+    "start_run",
+]
+
+_ELSEWHERE = {
+    "hookimpl": "tracelet_hookspecs",
+    "hookspec": "tracelet_hookspecs",
+    "open_store": "tracelet.store",
+    **dict.fromkeys((name for name in __all__ if name.endswith("Error")), "tracelet.errors"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Resolve a public name where it lives, and keep it."""
+    if name not in __all__:
+        raise AttributeError(f"module 'tracelet' has no attribute {name!r}")
+    from importlib import import_module
+
+    value = getattr(import_module(_ELSEWHERE.get(name, "tracelet.run")), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -6,9 +6,10 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from tracelet.core.secrets import SecretStr
+from tracelet.core.secrets import SecretStr, is_secret_key, register_secret
 
-_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_NAME: Final = r"[A-Za-z_][A-Za-z0-9_]*"
+_INTEGER: Final = r"[+-]?[0-9]+"
 _WORDS: Final[Mapping[str, bool]] = {
     **dict.fromkeys(("1", "true", "yes", "on"), True),
     **dict.fromkeys(("0", "false", "no", "off"), False),
@@ -21,8 +22,8 @@ class EnvStr(str):
     __slots__ = ()
 
 
-class _Fault(ValueError):
-    """A reference that cannot be resolved."""
+class UnresolvedError(ValueError):
+    """A reference that is malformed, or names a variable that is not set."""
 
 
 def interpolate(values: Any, environ: Mapping[str, str], path: str, faults: list[str]) -> Any:
@@ -38,7 +39,7 @@ def interpolate(values: Any, environ: Mapping[str, str], path: str, faults: list
         return values
     try:
         return resolve(values, environ)
-    except _Fault as fault:
+    except UnresolvedError as fault:
         faults.append(f"{path}: {fault}")
         return values
 
@@ -61,31 +62,37 @@ def resolve(text: str, environ: Mapping[str, str]) -> str:
 
 
 def _closing(text: str, start: int) -> int:
-    """Return where the reference that opens at ``start`` closes; defaults may hold references."""
-    depth, at = 1, start + 2
-    while depth:
-        if at >= len(text):
-            raise _Fault(f"expected '}}' after {text[start:]!r}; a plain '${{' is written '$${{'")
+    """Return where the reference that opens at ``start`` closes; a default may hold references."""
+    depth, at = 0, start
+    while at < len(text):
         if text.startswith("${", at):
-            depth, at = depth + 1, at + 1
+            depth += 1
+            at += 1
         elif text[at] == "}":
             depth -= 1
+            if depth == 0:
+                return at
         at += 1
-    return at - 1
+    raise UnresolvedError("expected '}' after '${'; a plain '${' is written '$${'")
 
 
 def _value(reference: str, environ: Mapping[str, str]) -> str:
     name, separator, default = reference.partition(":-")
-    if not _NAME.fullmatch(name):
-        raise _Fault(
-            f"expected ${{NAME}} or ${{NAME:-default}}, found '${{{reference}}}';"
+    if not re.fullmatch(_NAME, name):
+        shown = re.match(r"\w*", name)  # no more of it: what follows may be a secret's default
+        raise UnresolvedError(
+            f"expected ${{NAME}} or ${{NAME:-default}}, found '${{{shown.group() if shown else ''}...';"
             " a plain '${' is written '$${'"
         )
     value = environ.get(name, "")
     if value or (name in environ and not separator):
+        if is_secret_key(name):
+            register_secret(value)
         return value
     if not separator:
-        raise _Fault(f"environment variable {name} is not set; set it, or give a default: ${{{name}:-...}}")
+        raise UnresolvedError(
+            f"environment variable {name} is not set; set it, or give a default: ${{{name}:-...}}"
+        )
     return resolve(default, environ)
 
 
@@ -98,15 +105,18 @@ def from_environment(value: Any, wanted: str) -> Any:
     """Return a string that came from a variable as the ``wanted`` type, where it can be read as one."""
     if not isinstance(value, (EnvStr, SecretStr)):
         return value
-    try:
-        if wanted == "integer":
-            return int(value)
-        if wanted == "number":
-            return int(value) if value.strip().lstrip("+-").isdigit() else float(value)
-    except ValueError:
-        return value
-    said = as_boolean(value) if wanted == "boolean" else None
-    return value if said is None else said
+    text = value.strip()
+    if wanted == "boolean":
+        said = as_boolean(text)
+        return value if said is None else said
+    if wanted in ("integer", "number") and re.fullmatch(_INTEGER, text):
+        return int(text)
+    if wanted == "number":
+        try:
+            return float(text)
+        except ValueError:
+            return value
+    return value
 
 
 def plain(values: Any) -> Any:
@@ -114,5 +124,6 @@ def plain(values: Any) -> Any:
     if isinstance(values, Mapping):
         return {key: plain(value) for key, value in values.items()}
     if isinstance(values, (list, tuple)):
-        return [plain(value) for value in values]
-    return "".join(values) if isinstance(values, EnvStr) else values
+        copied = [plain(value) for value in values]
+        return tuple(copied) if isinstance(values, tuple) else copied
+    return str.__str__(values) if isinstance(values, EnvStr) else values

@@ -33,7 +33,9 @@ def order(names: Iterable[str], dependencies_of: Callable[[str], Iterable[str]])
     return list(placed)
 
 
-def _reach(given: list[str], dependencies_of: Callable[[str], Iterable[str]], graph: dict[str, list[str]]) -> None:
+def _reach(
+    given: list[str], dependencies_of: Callable[[str], Iterable[str]], graph: dict[str, list[str]]
+) -> None:
     due = list(given)
     while due:
         name = due.pop()

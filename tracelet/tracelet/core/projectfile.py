@@ -40,7 +40,9 @@ def refusal(file: Path, root: Path | None = None, program: Path | None = None) -
     for folder in _folders_below(root, file):
         mode = folder.stat().st_mode
         if mode & stat.S_IWOTH and not mode & stat.S_ISVTX:
-            return f"{file}: refused, since everybody may write to its folder {folder}; run: chmod o-w {folder}"
+            return (
+                f"{file}: refused, since everybody may write to its folder {folder}; run: chmod o-w {folder}"
+            )
     return _wrong_owner(file, status.st_uid, program)
 
 

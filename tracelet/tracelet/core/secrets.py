@@ -19,26 +19,26 @@ MASK: Final = "***"
 SHORTEST: Final = 4  # characters; replacing shorter values would garble any text and hide nothing
 
 _ORDINARY: Final = frozenset({"true", "false", "none", "null"})
-_WORDS: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+")
+_WORDS: Final = r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|\d+"
 _NAMING: Final = frozenset(
     (
-        *("token", "tokens", "key", "keys", "auth", "authorization", "dsn", "pass", "pwd"),
-        *("creds", "bearer", "cookie", "cookies", "jwt", "pin", "sas"),
+        *("auth", "authorization", "bearer", "cookie", "cookies", "creds", "dsn", "jwt", "key", "keys"),
+        *("pass", "pin", "pwd", "sas", "token", "tokens"),
     )
 )
 _CONTAINED: Final = ("password", "passwd", "passphrase", "secret", "credential", "apikey", "accesskey")
 # A last word that says the value is about a secret (`token_url`, `key_file`) and none itself.
 _ABOUT: Final = frozenset(
     (
-        *("algorithm", "column", "count", "dir", "expiry", "field", "file", "filename", "format"),
-        *("id", "length", "limit", "method", "mode", "name", "names", "path", "prefix"),
-        *("provider", "size", "timeout", "ttl", "type", "types", "uri", "url"),
+        *("algorithm", "column", "count", "dir", "expiry", "field", "file", "filename", "format", "id"),
+        *("length", "limit", "method", "mode", "name", "names", "path", "prefix", "provider", "size"),
+        *("timeout", "ttl", "type", "types", "uri", "url"),
     )
 )
 _QUALIFIED: Final = frozenset(
-    (*("foreign", "max", "min", "num", "partition", "primary", "public", "sort", "total"),)
+    ("foreign", "max", "min", "num", "partition", "primary", "public", "sort", "total")
 )
-_USERINFO: Final = re.compile(r"(?<=://)([^\s/:@'\"]*):([^\s/@'\"]+)@")
+_USERINFO: Final = r"(?<=://)([^\s/:@'\"]*):([^\s/@'\"]+)@"
 
 
 class SecretStr(str):
@@ -63,11 +63,11 @@ class SecretStr(str):
 
     def reveal(self) -> str:
         """Return the value as a plain ``str``."""
-        return "".join(self)
+        return str.__str__(self)
 
 
 class _Registry:
-    """The values to keep out of texts, with every spelling that they are likely to appear in."""
+    """The values to keep out of texts. Adding and looking take no lock: a dict's own steps are atomic."""
 
     def __init__(self) -> None:
         self._values: dict[str, None] = {}
@@ -92,7 +92,7 @@ def register_secret(value: Any) -> None:
     """Have :func:`redact` hide ``value`` from now on. Very short and ordinary values are let be."""
     if isinstance(value, bool) or value is None:
         return
-    text = "".join(value) if isinstance(value, str) else str(value)
+    text = str.__str__(value) if isinstance(value, str) else str(value)
     if len(text.strip()) >= SHORTEST and text.lower() not in _ORDINARY:
         _registry.add(text)
 
@@ -101,7 +101,7 @@ def is_secret_key(key: object) -> bool:
     """Say whether a key names a secret: ``api_key``, ``dbPassword``, ``HF_TOKEN``; not ``max_tokens``."""
     if not isinstance(key, str):
         return False
-    words = [word.lower() for word in _WORDS.findall(key)]
+    words = [word.lower() for word in re.findall(_WORDS, key)]
     if not words or words[-1] in _ABOUT or _QUALIFIED.intersection(words):
         return False
     return any(_names_secret(word) for word in words)
@@ -112,42 +112,62 @@ def _names_secret(word: str) -> bool:
 
 
 def seal(values: Any, *, secret: bool = False) -> Any:
-    """Return a copy of nested values in which every string under a secret key is a :class:`SecretStr`."""
+    """Return a copy of nested values in which every string under a secret key is a :class:`SecretStr`.
+
+    Numbers there, and passwords within URLs anywhere, keep their type and are remembered for
+    :func:`redact`.
+    """
     if isinstance(values, Mapping):
         return {key: seal(value, secret=secret or is_secret_key(key)) for key, value in values.items()}
     if isinstance(values, (list, tuple)):
-        return [seal(value, secret=secret) for value in values]
-    if secret and isinstance(values, str) and values:
-        return SecretStr(values)
-    if secret:
+        sealed = [seal(value, secret=secret) for value in values]
+        return tuple(sealed) if isinstance(values, tuple) else sealed
+    if isinstance(values, str):
+        if secret and values:
+            return SecretStr(values)
+        _register_userinfo(values)
+    elif secret and isinstance(values, (int, float)):
         register_secret(values)
     return values
 
 
+def _register_userinfo(text: str) -> None:
+    if "://" in text and "@" in text:
+        from urllib.parse import unquote
+
+        for _, password in re.findall(_USERINFO, text):
+            register_secret(unquote(password))
+
+
 def mask(values: Any) -> Any:
     """Return a copy of nested values that is fit for display: secrets masked, attrs instances as dicts."""
-    if isinstance(values, SecretStr):
-        return MASK
+    return _masked(values, frozenset())
+
+
+def _masked(values: Any, above: frozenset[int]) -> Any:
     if isinstance(values, str):
-        return redact(values)
+        return MASK if isinstance(values, SecretStr) else redact(values)
+    if id(values) in above:
+        return "..."
+    above = above | {id(values)}
     if isinstance(values, Mapping):
-        return {key: _mask_item(key, value) for key, value in values.items()}
+        return {key: _masked_item(key, value, above) for key, value in values.items()}
     if isinstance(values, (list, tuple, set, frozenset)):
-        return [mask(value) for value in values]
-    fields = getattr(type(values), "__attrs_attrs__", None)
-    if fields is not None:
-        return {field.name: _mask_field(field, getattr(values, field.name, None)) for field in fields}
-    return values
+        return [_masked(value, above) for value in values]
+    fields = getattr(type(values), "__attrs_attrs__", ())
+    shown = {
+        field.name: MASK
+        if field.metadata.get("secret")
+        else _masked_item(field.name, getattr(values, field.name, None), above)
+        for field in fields
+    }
+    return shown or values
 
 
-def _mask_item(key: object, value: Any) -> Any:
+def _masked_item(key: object, value: Any, above: frozenset[int]) -> Any:
     if is_secret_key(key) and value is not None and not isinstance(value, bool):
         return MASK
-    return mask(value)
-
-
-def _mask_field(field: Any, value: Any) -> Any:
-    return MASK if field.metadata.get("secret") else _mask_item(field.name, value)
+    return _masked(value, above)
 
 
 def redact(text: str, *, also: Iterable[object] = ()) -> str:
@@ -158,7 +178,7 @@ def redact(text: str, *, also: Iterable[object] = ()) -> str:
     for pattern in (_registry.pattern(), _pattern_of(str(value) for value in also)):
         if pattern is not None:
             text = _replace(pattern, text)
-    return _USERINFO.sub(rf"\1:{MASK}@", text)
+    return re.sub(_USERINFO, rf"\1:{MASK}@", text) if "://" in text else text
 
 
 def _replace(pattern: re.Pattern[str], text: str) -> str:
@@ -187,15 +207,19 @@ def _forms(value: str) -> set[str]:
 
     data = value.encode("utf-8", "backslashreplace")
     quoted = {quote(data, safe=""), quote(data), quote_plus(data)}
-    forms = {value, repr(value)[1:-1], repr(data)[2:-1], json.dumps(value)[1:-1], *quoted}
-    forms |= {re.sub("%[0-9A-F]{2}", lambda match: match.group().lower(), form) for form in quoted}
-    forms |= {line.strip() for line in value.splitlines() if len(line.strip()) >= 2 * SHORTEST}
-    return forms
+    quoted |= {re.sub("%[0-9A-F]{2}", lambda match: match.group().lower(), form) for form in quoted}
+    escaped = {json.dumps(value)[1:-1], json.dumps(value, ensure_ascii=False)[1:-1], repr(data)[2:-1]}
+    lines = {line.strip() for line in value.splitlines() if len(line.strip()) >= 2 * SHORTEST}
+    return {value, repr(value)[1:-1], *escaped, *quoted, *lines}
 
 
 def redact_record(record: logging.LogRecord) -> bool:
     """Redact a log record in place. For ``handler.addFilter`` or ``logger.addFilter``; keeps every record."""
-    record.msg, record.args = redact(record.getMessage()), None
+    try:
+        message = record.getMessage()
+    except Exception:  # a record whose arguments do not fit is shown as it is, not dropped
+        message = f"{record.msg} {record.args!r}"
+    record.msg, record.args = redact(message), None
     if record.exc_info and record.exc_info[1] is not None:
         record.exc_text = format_exception(record.exc_info[1]).rstrip("\n")
     return True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from importlib import metadata
-from typing import Final
+from typing import Any, Final
 
 from tracelet.core.discovery.found import Found
 from tracelet_hookspecs import PROJECT_NAME, PluginInfo, PluginMetadata
@@ -27,11 +27,14 @@ def _is_own(point: metadata.EntryPoint) -> bool:
 
 
 def _found(point: metadata.EntryPoint, *, builtin: bool, default: bool) -> Found:
-    about = point.dist.metadata if point.dist is not None else {}
+    about: Any = point.dist.metadata if point.dist is not None else {}
     version = point.dist.version if point.dist is not None else ""
     info = PluginInfo(
         PluginMetadata.from_outside(
-            point.name, version, _text(about, "Summary"), _text(about, "Author") or _text(about, "Author-Email")
+            point.name,
+            version,
+            _text(about, "Summary"),
+            _text(about, "Author") or _text(about, "Author-Email"),
         ),
         module_path=point.module,
         class_name=point.attr,
@@ -41,6 +44,6 @@ def _found(point: metadata.EntryPoint, *, builtin: bool, default: bool) -> Found
     return Found(info, load=point.load, default=default, builtin=builtin)
 
 
-def _text(about: object, key: str) -> str:
-    value = about.get(key) if hasattr(about, "get") else None
+def _text(about: Any, key: str) -> str:
+    value = about.get(key)
     return str(value) if value else ""

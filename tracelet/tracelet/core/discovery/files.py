@@ -38,9 +38,7 @@ def path_plugins(file: Path, deadline: float) -> Iterator[Found]:
 def _imported(file: Path, deadline: float) -> Iterator[Found]:
     origin = str(file)
     try:
-        found = guarded(
-            lambda: list(plugins_of(import_file(file), file.stem, origin)), str(file), deadline
-        )
+        found = guarded(lambda: list(plugins_of(import_file(file), file.stem, origin)), str(file), deadline)
     except PluginError as error:
         yield broken(file.stem, origin, str(error), module_path=str(file))
         return
@@ -54,6 +52,3 @@ def load_from_path(module_path: str, class_name: str) -> object:
     is_file = module_path.endswith(".py")
     module = import_file(Path(module_path)) if is_file else importlib.import_module(module_path)
     return getattr(module, class_name) if class_name else module
-
-
-

@@ -82,8 +82,9 @@ def metadata_of(plugin: Any, name: str = "", version: str = "") -> PluginMetadat
 
 def _asked(plugin: Any) -> Any:
     static = inspect.getattr_static(plugin, "get_metadata")
-    if inspect.isclass(plugin) and not isinstance(static, (classmethod, staticmethod)):
-        return plugin().get_metadata()
+    if isinstance(plugin, type) and not isinstance(static, (classmethod, staticmethod)):
+        instance: Any = plugin()
+        return instance.get_metadata()
     return plugin.get_metadata()
 
 

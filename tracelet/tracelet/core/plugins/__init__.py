@@ -1,6 +1,6 @@
 """The documented import path for plugin authors and for programs that drive plugins themselves."""
 
-from tracelet.core.plugins.hosted import DEADLINES, Hosted
+from tracelet.core.plugins.hosted import Hosted
 from tracelet.core.plugins.manager import PluginManager
 from tracelet_hookspecs import (
     BackendInterface,
@@ -23,7 +23,6 @@ from tracelet_hookspecs import (
 )
 
 __all__ = [
-    "DEADLINES",
     "BackendInterface",
     "BackendPlugin",
     "CollectorInterface",

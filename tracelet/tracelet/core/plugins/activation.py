@@ -6,7 +6,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tracelet.config import PluginOptions
 from tracelet.core.plugins.catalog import Sources
+from tracelet.core.validation import declared_keys
+from tracelet_hookspecs import PluginInfo
 
 if TYPE_CHECKING:
     from tracelet.config import Config
@@ -22,19 +25,25 @@ def sources(config: Config, paths: list[Path], program: Path | None, import_dead
         root=config.root,
         script_dir=program.parent if program is not None else Path.cwd(),
         program=program,
-        paths=[*paths, *config.plugin_paths],
+        paths=[
+            *paths,
+            *config.plugin_paths,
+            *(path for path in config.default_plugin_paths if path.exists()),
+        ],
         import_deadline=import_deadline,
     )
 
 
-def plugin_config(config: Config | None, name: str) -> Mapping[str, Any]:
-    """Return a plugin's own part of its table, the host's keys taken out."""
-    return config.plugin_config(name)[1] if config is not None else {}
+def plugin_config(config: Config | None, info: PluginInfo) -> tuple[PluginOptions, Mapping[str, Any]]:
+    """Split a plugin's table into the host's keys and its own. Raises ``ConfigError`` for a table with faults."""
+    if config is None:
+        return PluginOptions(), {}
+    return config.plugin_config(info.name, declared_keys(info.metadata.config_schema))
 
 
 def chosen(config: Config, found: Mapping[str, Found]) -> dict[str, bool]:
     """Return the plugins that are to run, and of each whether somebody asked for it (or it is on by default)."""
-    names = dict.fromkeys([*config.plugins, *config.tables], True)
+    names = dict.fromkeys(config.plugins, True)
     for name, one in found.items():
         if one.activate:
             names[name] = True
@@ -43,5 +52,5 @@ def chosen(config: Config, found: Mapping[str, Found]) -> dict[str, bool]:
     return {
         name: asked
         for name, asked in names.items()
-        if name not in config.blocked and config.plugin_config(name)[0].enabled is not False
+        if name not in config.blocked and name not in config.disabled
     }

@@ -116,9 +116,7 @@ class Catalog:
             elif (module := _importable(name)) is not None:
                 yield from self._module(name, module, points, sources)
 
-    def _module(
-        self, name: str, module: str, points: dict[str, Found], sources: Sources
-    ) -> Iterator[Found]:
+    def _module(self, name: str, module: str, points: dict[str, Found], sources: Sources) -> Iterator[Found]:
         origin = f"module {module}"
         try:
             value = discovery.guarded(
@@ -137,7 +135,9 @@ class Catalog:
             yield discovery.of_object(value, origin, activate=True)
             return
         plugins = discovery.guarded(
-            lambda: list(discovery.plugins_of(value, name, origin, activate=True)), origin, sources.import_deadline
+            lambda: list(discovery.plugins_of(value, name, origin, activate=True)),
+            origin,
+            sources.import_deadline,
         )
         more = discovery.named_by(value)
         if not plugins and not more:
@@ -159,7 +159,9 @@ class Catalog:
             yield discovery.broken(name, str(file), why, module_path=str(file))
             return
         try:
-            module = discovery.guarded(lambda: discovery.import_file(file), str(file), sources.import_deadline)
+            module = discovery.guarded(
+                lambda: discovery.import_file(file), str(file), sources.import_deadline
+            )
         except PluginError as error:
             yield discovery.broken(name, str(file), str(error), module_path=str(file), activate=True)
             return

@@ -7,7 +7,6 @@ import inspect
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
@@ -166,6 +165,3 @@ def plugin_dependencies(info: PluginInfo, known: Mapping[str, PluginInfo]) -> li
 def _closest(name: str, names: Iterable[str]) -> str:
     matches = difflib.get_close_matches(name, list(names), n=1, cutoff=0.5)
     return f"; did you mean {matches[0]!r}?" if matches else ""
-
-
-

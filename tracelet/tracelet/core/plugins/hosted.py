@@ -6,29 +6,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from tracelet.config import DEADLINES
 from tracelet.core.accounting import Cost
 from tracelet.core.discovery import describe
 from tracelet.core.plugins.registry import PluginCaller, Registry, WrapperFailed
-from tracelet.core.worker import Worker
+from tracelet.core.worker import Overrun, Worker
 from tracelet.errors import PluginError
 from tracelet_hookspecs import PluginInfo
-
-#: Seconds that a call may take, by what is called. A configuration's ``deadlines`` override them.
-DEADLINES: Final[dict[str, float]] = {
-    "import": 30.0,
-    "addhooks": 10.0,
-    "initialize": 30.0,
-    "start": 30.0,
-    "stop": 10.0,
-    "get_status": 2.0,
-    "log": 30.0,
-    "collect": 30.0,
-    "process": 30.0,
-    "run_started": 10.0,
-    "run_ended": 10.0,
-    "plugin_state_changed": 10.0,
-    "report": 5.0,
-}
 
 _DEADLINE_OF: Final = {
     "log_metric": "log",
@@ -39,7 +23,8 @@ _DEADLINE_OF: Final = {
     "process_metric": "process",
     "report_header": "report",
     "report_summary": "report",
-    "get_metadata": "import",
+    "validate": "import",
+    "register": "addhooks",
 }
 
 
@@ -60,7 +45,7 @@ class Hosted:
         self.config: Any = None
         self.started = False
         self._registry = registry
-        self._deadlines = deadlines
+        self.limits: dict[str, float] = dict(deadlines)
         self._wrapper_failed = wrapper_failed
         self._callers: dict[str, PluginCaller] = {}
 
@@ -94,6 +79,10 @@ class Hosted:
         limit = self.deadline(step) if deadline is None else deadline
         try:
             return self.worker.run(lambda: cost.measure(function), step=step, deadline=limit)
+        except Overrun:
+            cost.errors += 1
+            cost.wall_s += limit
+            raise
         except PluginError:
             raise
         except KeyboardInterrupt:
@@ -116,7 +105,7 @@ class Hosted:
     def deadline(self, step: str) -> float:
         """Return the seconds that a step may take."""
         key = _DEADLINE_OF.get(step, step)
-        return float(self._deadlines.get(key, DEADLINES.get(key, DEADLINES["log"])))
+        return float(self.limits.get(key, DEADLINES.get(key, DEADLINES["log"])))
 
     def _failure(self, step: str, error: BaseException) -> PluginError:
         return PluginError(

@@ -33,7 +33,6 @@ class Lifecycle:
         self.registry = registry
         self.catalog = catalog
         self.deadlines = deadlines
-        self.plugin_deadlines: dict[str, Mapping[str, float]] = {}
         self.instances: dict[str, Any] = {}
         self.hosted: dict[str, Hosted] = {}
 
@@ -41,8 +40,7 @@ class Lifecycle:
         """Return the plugin at work; one that was put into the catalog by hand gets its thread here."""
         hosted = self.hosted.get(info.name)
         if hosted is None or hosted.info is not info:
-            limits = {**self.deadlines, **self.plugin_deadlines.get(info.name, {})}
-            hosted = Hosted(info, self.registry, limits, self._wrapper_failed)
+            hosted = Hosted(info, self.registry, self.deadlines, self._wrapper_failed)
             hosted.started = info.state is S.ACTIVE
             self.hosted[info.name] = hosted
         return hosted
@@ -73,14 +71,16 @@ class Lifecycle:
             self.load(info)
         found = self._on_thread(
             info,
-            "import",
+            "validate",
             lambda: list(
                 checks.faults(info.instance, info, self.registry, self.catalog.plugins, HOST_VERSION)
             ),
         )
         if found:
             raise PluginError(
-                f"plugin {info.name!r} ({info.origin}): " + "; ".join(found), plugin=info.name, step="validate"
+                f"plugin {info.name!r} ({info.origin}): " + "; ".join(found),
+                plugin=info.name,
+                step="validate",
             )
         self._move(info, S.VALIDATED)
 
@@ -94,7 +94,7 @@ class Lifecycle:
                 plugin = self._on_thread(info, "initialize", plugin)
             self.instances[info.name] = plugin
         if hosted.plugin is not plugin or not self.registry.has_plugin(info.name):
-            self._on_thread(info, "addhooks", lambda: self._enrol(info, plugin))
+            self._on_thread(info, "register", lambda: self._enrol(info, plugin))
             hosted.adopt(plugin)
         return hosted
 
@@ -111,7 +111,9 @@ class Lifecycle:
         if callable(addhooks):
             addhooks(self.registry)
             if found := list(checks.hook_faults(plugin, self.registry)):
-                raise PluginError(f"plugin {info.name!r} ({info.origin}): " + "; ".join(found), plugin=info.name)
+                raise PluginError(
+                    f"plugin {info.name!r} ({info.origin}): " + "; ".join(found), plugin=info.name
+                )
         if self.registry.has_plugin(info.name):
             self.registry.unregister(name=info.name)
         self.registry.register(plugin, info.name)

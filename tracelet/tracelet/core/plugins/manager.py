@@ -24,7 +24,7 @@ from tracelet_hookspecs import PluginInfo, PluginType
 from tracelet_hookspecs import PluginState as S
 
 if TYPE_CHECKING:
-    from tracelet.config import Config
+    from tracelet.config import Config, PluginOptions
 
 log = logging.getLogger("tracelet.plugins")
 
@@ -142,13 +142,13 @@ class PluginManager:
 
         return load_mapping(Path(path))
 
-    def chosen(self) -> dict[str, bool]:
+    def chosen(self, defaults: bool = True) -> dict[str, bool]:
         """Return the plugins that the configuration activates, and whether each was asked for or is on by default.
 
         One that is on by default is left out where it says that it is not available here.
         """
         names = activation.chosen(self._configuration(), self._catalog.found)
-        return {name: asked for name, asked in names.items() if asked or self._available(name)}
+        return {name: asked for name, asked in names.items() if asked or (defaults and self._available(name))}
 
     def _available(self, name: str) -> bool:
         """Ask a plugin that is on by default whether there is anything here for it to do."""
@@ -169,7 +169,7 @@ class PluginManager:
     def load_plugin(self, name: str) -> bool:
         """Import a plugin. ``False`` when that fails: its state is then ERROR and ``info.error`` says why."""
         return self._do(name, "load", self._lifecycle.load, done=lambda info: info.instance is not None
-                        and S.LOADED <= info.state and info.state is not S.ERROR)  # fmt: skip
+                        and info.state >= S.LOADED and info.state is not S.ERROR)  # fmt: skip
 
     def validate_plugin(self, name: str) -> bool:
         """Check a plugin's lifecycle, metadata, hooks and dependencies, loading it first where due."""
@@ -178,13 +178,23 @@ class PluginManager:
 
     def initialize_plugin(self, name: str, config: Mapping[str, Any] | None = None) -> bool:
         """Give a plugin its configuration, making up the steps before. ``None`` stands for the configured one."""
-        given = activation.plugin_config(self.config, name) if config is None else config
         return self._do(
             name,
             "initialize",
-            lambda info: self._lifecycle.initialize(info, given),
+            lambda info: self._lifecycle.initialize(
+                info, self._config_of(info) if config is None else config
+            ),
             done=lambda info: info.state is S.ACTIVE,
         )
+
+    def _config_of(self, info: PluginInfo) -> Mapping[str, Any]:
+        options, own = activation.plugin_config(self.config, info)
+        self.hosted(info.name).limits.update(options.deadlines)
+        return own
+
+    def options(self, name: str) -> PluginOptions:
+        """Return what the configuration has the host do with a plugin: routes, deadlines, interval, isolation."""
+        return activation.plugin_config(self.config, self.plugins[name])[0]
 
     def start_plugin(self, name: str) -> bool:
         """Start an initialized plugin. ``False`` for one that was never initialized."""
@@ -240,7 +250,9 @@ class PluginManager:
         info = self.plugins.get(name)
         return plugin_dependencies(info, self.plugins) if info is not None else []
 
-    def start_plugins(self, configs: Mapping[str, Mapping[str, Any] | None] | Iterable[str]) -> dict[str, bool]:
+    def start_plugins(
+        self, configs: Mapping[str, Mapping[str, Any] | None] | Iterable[str]
+    ) -> dict[str, bool]:
         """Initialize and start plugins and what they depend on, in dependency order.
 
         Returns which of them are active. A plugin whose dependency failed does not start and names it.
@@ -300,7 +312,11 @@ class PluginManager:
         rest = [name for name in self.plugins if name not in self._order]
         results = []
         for name in [*reversed(rest), *reversed(self._order)]:
-            left = None if end is None else max(0.05, min(end - time.monotonic(), self.hosted(name).deadline("stop")))
+            left = (
+                None
+                if end is None
+                else max(0.05, min(end - time.monotonic(), self.hosted(name).deadline("stop")))
+            )
             results.append(self.stop_plugin(name, left))
         for info in self.plugins.values():
             self._lifecycle.forget(info)

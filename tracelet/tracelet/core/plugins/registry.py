@@ -13,10 +13,17 @@ import tracelet_hookspecs as contract
 from tracelet.core.discovery import has_lifecycle
 
 OWN_HOOKS: Final = frozenset(
-    name
-    for name, value in vars(contract.specs).items()
-    if hasattr(value, contract.PROJECT_NAME + "_spec")
+    name for name, value in vars(contract.specs).items() if hasattr(value, contract.PROJECT_NAME + "_spec")
 )
+
+_PLAIN: Final[pluggy.HookimplOpts] = {
+    "wrapper": False,
+    "hookwrapper": False,
+    "optionalhook": False,
+    "tryfirst": False,
+    "trylast": False,
+    "specname": None,
+}
 
 WrapperFailed = Callable[[str, str, BaseException], None]  # plugin's name, hook, what it raised
 
@@ -33,11 +40,13 @@ class Registry(pluggy.PluginManager):
 
     def parse_hookimpl_opts(self, plugin: object, name: str) -> pluggy.HookimplOpts | None:
         """Take decorated functions, and the contract's hooks among the methods of a plugin with a lifecycle."""
+        if name.startswith("__"):
+            return None
         options = super().parse_hookimpl_opts(plugin, name)
         if options is None and name in OWN_HOOKS and has_lifecycle(plugin):
             static = inspect.getattr_static(plugin, name, None)
             if inspect.isroutine(static) or isinstance(static, (classmethod, staticmethod)):
-                return {}  # type: ignore[typeddict-item]  # pluggy fills in the defaults
+                return _PLAIN.copy()
         return options
 
     def register(self, plugin: object, name: str | None = None) -> str | None:

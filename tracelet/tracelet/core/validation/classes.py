@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
-from tracelet.core.interpolation import from_environment, plain
+from tracelet.core.interpolation import plain
 from tracelet.core.secrets import is_secret_key, redact, seal
-from tracelet.core.wording import did_you_mean, misfit
+from tracelet.core.validation.structuring import (
+    Fault,
+    FaultsError,
+    attempt,
+    strict_converter,
+    words_for,
+)
+from tracelet.core.wording import did_you_mean, joined, misfit
 
 
 def is_attrs_class(schema: Any) -> bool:
     """Say whether ``schema`` is an attrs class."""
-    return isinstance(schema, type) and "__attrs_attrs__" in vars(schema)
+    return isinstance(schema, type) and getattr(schema, "__attrs_attrs__", None) is not None
 
 
-def keys(cls: type) -> frozenset[str]:
+def keys(cls: Any) -> frozenset[str]:
     """Return the keys that the class takes."""
     return frozenset(_fields(cls))
 
@@ -24,114 +31,117 @@ def _fields(cls: Any) -> dict[str, Any]:
     return {field.alias: field for field in cls.__attrs_attrs__ if field.init}
 
 
-class _Faults(ValueError):
-    """The faults of one table, each with the steps that lead to it."""
+def faults_of(cls: Any, path: str) -> list[str]:
+    """Return what is wrong with the class: annotations that cannot be resolved."""
+    import attrs
 
-    def __init__(self, faults: list[tuple[tuple[Any, ...], str]]) -> None:
-        self.faults = faults
-        super().__init__("faults")
-
-
-class _Misfit(ValueError):
-    """A value that does not fit its annotation."""
-
-    def __init__(self, expected: str, value: Any) -> None:
-        self.expected = expected
-        self.value = value
-        super().__init__(expected)
-
-
-def structure(cls: type, values: Mapping[str, Any], path: str, faults: list[str]) -> Any:
-    """Return an instance of ``cls``; what does not fit is added to ``faults``."""
     try:
-        return _converter().structure(values, cls)
-    except Exception as error:
-        for place, text in _told(error):
-            faults.append(f"{_join(path, place)}{text}")
-    return None
+        attrs.resolve_types(cls)
+    except Exception as error:  # annotations are any code
+        return [f"{path}: annotations of {cls.__name__} cannot be resolved: {type(error).__name__}: {error}"]
+    return []
 
 
-def _join(path: str, place: tuple[Any, ...]) -> str:
-    return path + "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in place)
+def structure(cls: Any, values: Mapping[str, Any], path: str, faults: list[str]) -> Any:
+    """Return an instance of ``cls``; what does not fit is added to ``faults``."""
+    converter = strict_converter(_instance)
+    made = attempt(_instance, cls, values, converter)
+    faults += [_text(path, fault) for fault in made.faults]
+    return made.value
 
 
-def _told(error: BaseException) -> list[tuple[tuple[Any, ...], str]]:
-    """Return the faults in an error of structuring, those of nested tables and lists included."""
-    if isinstance(error, _Faults):
-        return error.faults
-    if isinstance(error, _Misfit):
-        return [((), misfit("", error.expected, error.value))]
-    inner = getattr(error, "exceptions", None)
-    if inner is None:
-        return [((), f": {redact(_message(error))}")]
-    told = []
-    for each in inner:
-        step = _step_of(each)
-        told += [((*step, *place), text) for place, text in _told(each)]
-    return told
+def _text(path: str, fault: Fault) -> str:
+    path = joined(path, fault.place)
+    if fault.expected:
+        return misfit(path, fault.expected, fault.value, secret=fault.secret)
+    return f"{path}: {redact(fault.text, also=_leaves(fault.value) if fault.secret else ())}"
 
 
-def _step_of(error: BaseException) -> tuple[Any, ...]:
-    for note in getattr(error, "__notes__", ()):
-        if (index := getattr(note, "index", None)) is not None:
-            return (index,)
-    return ()
+def _leaves(value: Any) -> list[Any]:
+    if isinstance(value, Mapping):
+        return [leaf for each in value.values() for leaf in _leaves(each)]
+    if isinstance(value, (list, tuple)):
+        return [leaf for each in value for leaf in _leaves(each)]
+    return [] if value is None or isinstance(value, bool) else [value]
 
 
-def _message(error: BaseException) -> str:
-    return str(error.args[0]) if error.args and isinstance(error.args[0], str) else type(error).__name__
+class _Given(NamedTuple):
+    """What one field got, and whether it is a secret."""
+
+    field: Any
+    value: Any
+    secret: bool
 
 
-def _converter() -> Any:
-    """Return a converter that takes each value for what it is: no number from a string, no string from a number."""
-    import attrs
-    import cattrs
-
-    converter = cattrs.Converter(forbid_extra_keys=True, detailed_validation=True)
-    for kind, name in ((int, "integer"), (float, "number"), (str, "string"), (bool, "boolean")):
-        converter.register_structure_hook(kind, _strict(kind, name))
-    converter.register_structure_hook_factory(
-        attrs.has, lambda cls: lambda value, _: _build(cls, value, converter)
-    )
-    return converter
-
-
-def _strict(kind: type, name: str) -> Any:
-    accepted = (int, float) if kind is float else kind
-
-    def hook(value: Any, _: Any) -> Any:
-        value = from_environment(value, name)
-        if not isinstance(value, accepted) or (isinstance(value, bool) and kind is not bool):
-            raise _Misfit(name, value)
-        return plain(float(value) if kind is float else value)
-
-    return hook
-
-
-def _build(cls: Any, values: Any, converter: Any) -> Any:
+def _instance(cls: Any, values: Any, converter: Any) -> Any:
+    """Make an instance of an attrs class, or raise :class:`FaultsError` with all that is in the way."""
     import attrs
 
+    if isinstance(values, cls):
+        return values
     if not isinstance(values, Mapping):
-        raise _Misfit("object", values)
+        raise FaultsError([Fault((), "object", values)])
     attrs.resolve_types(cls)
     fields = _fields(cls)
-    faults: list[tuple[tuple[Any, ...], str]] = [
-        ((key,), f": unknown key{did_you_mean(key, fields)}") for key in values if key not in fields
+    faults = [
+        Fault((key,), text="unknown key" + did_you_mean(key, fields)) for key in values if key not in fields
     ]
-    given: dict[str, Any] = {}
+    given: dict[str, _Given] = {}
     for key, field in fields.items():
         secret = bool(field.metadata.get("secret")) or is_secret_key(key)
         if key in values:
-            try:
-                given[key] = _field_value(field, seal(values[key], secret=secret), converter)
-            except Exception as error:
-                faults += [((key, *place), text) for place, text in _told(error)]
+            sealed = seal(values[key], secret=secret)
+            made = attempt(_field_value, field, sealed, converter)
+            faults += [fault.within(key, secret=secret) for fault in made.faults]
+            given[key] = _Given(field, made.value, secret)
         elif field.default is attrs.NOTHING:
-            faults.append(((key,), ": expected a value, found nothing (required)"))
+            faults.append(Fault((key,), text=f"expected {words_for(field.type)}, found nothing (required)"))
     if faults:
-        raise _Faults(faults)
-    return cls(**given)
+        raise FaultsError(faults)
+    return _called(cls, given)
 
 
 def _field_value(field: Any, value: Any, converter: Any) -> Any:
-    return plain(value) if field.type is None or field.converter else converter.structure(value, field.type)
+    """Return the value for a field; one with a converter of its own gets what was configured."""
+    if field.type is None or field.converter is not None:
+        return plain(value)
+    return converter.structure(value, field.type)
+
+
+def _called(cls: Any, given: Mapping[str, _Given]) -> Any:
+    try:
+        return cls(**{key: each.value for key, each in given.items()})
+    except Exception as error:  # from a converter, a validator or __attrs_post_init__
+        whole = [each.value for each in given.values() if each.secret]
+        raise FaultsError(
+            _field_faults(cls, given) or [Fault((), value=whole, text=_message(error), secret=True)]
+        ) from None
+
+
+def _field_faults(cls: Any, given: Mapping[str, _Given]) -> list[Fault]:
+    """Ask each field's converter and validator by itself: attrs stops at the first that objects."""
+    blank = object.__new__(cls)
+    faults: list[Fault] = []
+    for key, each in given.items():
+        try:
+            value = _converted(each.field, each.value, blank)
+            object.__setattr__(blank, each.field.name, value)
+            if each.field.validator is not None:
+                each.field.validator(blank, each.field, value)
+        except Exception as error:  # a validator may raise anything
+            faults.append(Fault((key,), value=each.value, text=_message(error), secret=each.secret))
+    return faults
+
+
+def _converted(field: Any, value: Any, blank: Any) -> Any:
+    convert = field.converter
+    if convert is None:
+        return value
+    extra = [blank] * getattr(convert, "takes_self", False) + [field] * getattr(convert, "takes_field", False)
+    return getattr(convert, "converter", convert)(value, *extra)
+
+
+def _message(error: BaseException) -> str:
+    """Return an exception's own words; attrs puts the objects concerned behind them."""
+    said = str(error.args[0]) if error.args else ""
+    return said or type(error).__name__

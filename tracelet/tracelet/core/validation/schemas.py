@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from tracelet.core.interpolation import plain
+from tracelet.core.secrets import seal
 from tracelet.core.validation import classes, jsonschemas, shortform
 from tracelet.core.wording import found, misfit
 from tracelet.errors import ConfigError
@@ -24,8 +25,9 @@ def validate(schema: Any, values: Any, *, path: str = "config") -> Any:
     """Return the configuration that a plugin gets: ``values`` checked, with defaults filled in.
 
     ``schema`` is the short form, a JSON Schema, an attrs class (the result is an instance of it) or ``None``
-    (anything goes). The result shares nothing with ``values`` or the schema. Raises :class:`ConfigError`
-    with every fault, each as ``path.key: expected ..., found ...``; values of secrets are never shown.
+    (anything goes). The result shares no table or list with ``values`` or the schema. Raises
+    :class:`ConfigError` with every fault, each as ``path.key: expected ..., found ...``; values of
+    secrets are never shown.
     """
     if faults := check_schema(schema):
         raise ConfigError(faults, source=f"{path}: the plugin's config_schema is malformed")
@@ -33,41 +35,40 @@ def validate(schema: Any, values: Any, *, path: str = "config") -> Any:
         return values
     if values is not None and not isinstance(values, Mapping):
         raise ConfigError([misfit(path, "object", values)])
-    faults = []
-    result = _checked(schema, plain_keys(values or {}), path, faults)
+    result = _checked(schema, {str(key): value for key, value in (values or {}).items()}, path, faults)
     if faults:
         raise ConfigError(faults)
     return result
 
 
-def plain_keys(values: Mapping[Any, Any]) -> dict[str, Any]:
-    """Return a dict with text for keys."""
-    return {str(key): value for key, value in values.items()}
-
-
 def _checked(schema: Any, values: dict[str, Any], path: str, faults: list[str]) -> Any:
     if not schema:
-        return plain(values)
+        return plain(seal(values))
     if classes.is_attrs_class(schema):
         return classes.structure(schema, values, path, faults)
-    form = jsonschemas if is_json_schema(schema) else shortform
-    return plain(form.check(schema, values, path, faults))
+    if is_json_schema(schema):
+        return plain(jsonschemas.check(schema, values, path, faults))
+    return plain(shortform.check(schema, values, path, faults))
 
 
 def check_schema(schema: Any) -> list[str]:
     """Return what is wrong with a schema itself, which is the plugin author's to mend."""
-    if schema is None or classes.is_attrs_class(schema):
+    path = "config_schema"
+    if schema is None:
         return []
+    if classes.is_attrs_class(schema):
+        return classes.faults_of(schema, path)
     if not isinstance(schema, Mapping):
         wanted = "the short form, a JSON Schema or an attrs class"
-        shown = schema.__name__ + " (class)" if isinstance(schema, type) else found(schema)
-        return [f"config_schema: expected {wanted}, found {shown}"]
-    form = jsonschemas if is_json_schema(schema) else shortform
-    return form.faults_of(schema, "config_schema")
+        shown = f"{schema.__name__} (class)" if isinstance(schema, type) else found(schema)
+        return [f"{path}: expected {wanted}, found {shown}"]
+    return (
+        jsonschemas.faults_of(schema, path) if is_json_schema(schema) else shortform.faults_of(schema, path)
+    )
 
 
 def declared_keys(schema: Any) -> frozenset[str]:
-    """Return the keys that a schema declares at its top."""
+    """Return the keys that a schema declares at its top; none for a malformed one."""
     if classes.is_attrs_class(schema):
         return classes.keys(schema)
     if not isinstance(schema, Mapping):

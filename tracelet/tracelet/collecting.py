@@ -1,0 +1,169 @@
+"""The collectors' clock: each is asked at the start, at its interval and once at the end, on its own thread."""
+
+from __future__ import annotations
+
+import heapq
+import logging
+import threading
+import time
+from collections.abc import Mapping
+from numbers import Number
+from typing import TYPE_CHECKING, Any, Final
+
+from tracelet.errors import PluginError
+from tracelet.journal import flatten
+
+if TYPE_CHECKING:
+    from tracelet.core.plugins import PluginManager
+    from tracelet.journal import Writer
+
+log = logging.getLogger("tracelet.collecting")
+
+DEFAULT_INTERVAL: Final = 60.0  # seconds, as CollectorPlugin has it
+
+
+class _Collector:
+    """One collector: its interval, what it last said, and whether it is still at it."""
+
+    def __init__(self, name: str, interval: float) -> None:
+        self.name = name
+        self.interval = interval
+        self.busy_since: float | None = None
+        self.skipped = 0
+        self.facts: dict[str, Any] = {}
+
+
+class Collecting:
+    """Asks collectors for measurements and records what they return.
+
+    One thread keeps the time; each collector measures on its own. One that has not returned when its next
+    tick comes skips that tick, and one that passes its deadline is put into ERROR.
+    """
+
+    def __init__(self, manager: PluginManager, writer: Writer) -> None:
+        self._manager = manager
+        self._writer = writer
+        self._collectors: dict[str, _Collector] = {}
+        self._due: list[tuple[float, str]] = []
+        self._wake = threading.Condition()
+        self._stopped = False
+        self._thread: threading.Thread | None = None
+
+    def add(self, name: str) -> None:
+        """Take in a collector, to be asked at once and then at its interval."""
+        with self._wake:
+            self._collectors[name] = _Collector(name, self._interval(name))
+            heapq.heappush(self._due, (time.monotonic(), name))
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="tracelet collecting", daemon=True)
+                self._thread.start()
+            self._wake.notify()
+
+    def remove(self, name: str) -> None:
+        """Let go of a collector."""
+        with self._wake:
+            self._collectors.pop(name, None)
+
+    def _interval(self, name: str) -> float:
+        configured = self._manager.options(name).interval
+        instance = self._manager.get_plugin_instance(name)
+        return float(configured or getattr(instance, "_collection_interval", None) or DEFAULT_INTERVAL)
+
+    def stop(self, timeout: float) -> None:
+        """Ask every collector a last time, within ``timeout`` seconds in all, and end."""
+        end = time.monotonic() + timeout
+        with self._wake:
+            self._stopped = True
+            self._wake.notify()
+        pending = [(each, self._measure(each)) for each in self._collectors.values()]
+        for collector, task in pending:
+            if task is not None and not task.done.wait(max(0.0, end - time.monotonic())):
+                log.warning("collector %r: its last measurement was not waited for", collector.name)
+
+    def status(self) -> dict[str, Any]:
+        """Return each collector's interval in seconds and the ticks that it has skipped."""
+        return {
+            name: {"interval": each.interval, "skipped": each.skipped}
+            for name, each in self._collectors.items()
+        }
+
+    def _run(self) -> None:
+        while True:
+            with self._wake:
+                while not self._stopped and (not self._due or self._due[0][0] > time.monotonic()):
+                    self._wake.wait(self._due[0][0] - time.monotonic() if self._due else None)
+                if self._stopped:
+                    return
+                when, name = heapq.heappop(self._due)
+                collector = self._collectors.get(name)
+                if collector is not None:
+                    self._schedule(collector, when)
+            if collector is not None:
+                self._measure(collector)
+
+    def _schedule(self, collector: _Collector, when: float) -> None:
+        """Set the next tick on the collector's own grid; ticks that have passed by then are skipped."""
+        late = time.monotonic() - when
+        missed = int(late // collector.interval)
+        collector.skipped += missed
+        heapq.heappush(self._due, (when + collector.interval * (missed + 1), collector.name))
+
+    def _measure(self, collector: _Collector) -> Any:
+        """Have a collector measure on its own thread, unless it is still at the last one."""
+        hosted = self._manager.hosted(collector.name)
+        if not hosted.worker.usable:
+            return None
+        if collector.busy_since is not None:
+            collector.skipped += 1
+            self._give_up_late(collector)
+            return None
+        collector.busy_since = time.monotonic()
+        return hosted.worker.post(
+            lambda: self._collect(collector), step="collect", deadline=hosted.deadline("collect")
+        )
+
+    def _give_up_late(self, collector: _Collector) -> None:
+        hosted = self._manager.hosted(collector.name)
+        deadline = hosted.deadline("collect")
+        if collector.busy_since is not None and time.monotonic() - collector.busy_since > deadline:
+            hosted.worker.stuck = "collect"
+            message = f"plugin {collector.name!r}: collect was still running after {deadline:g} s and was left behind"
+            self._manager.fail(collector.name, "collect", PluginError(message, plugin=collector.name))
+
+    def _collect(self, collector: _Collector) -> None:
+        hosted = self._manager.hosted(collector.name)
+        caller = hosted.bound("collect")
+        try:
+            self._record(collector, hosted.cost("collect").measure(caller))
+        except Exception as error:
+            log.warning("plugin %r: collect failed: %s: %s", collector.name, type(error).__name__, error)
+            log.debug("collect of %r", collector.name, exc_info=True)
+        except SystemExit:
+            log.warning(
+                "plugin %r: collect raised SystemExit, which ends nothing but the measurement", collector.name
+            )
+        finally:
+            collector.busy_since = None
+
+    def _record(self, collector: _Collector, measured: Any) -> None:
+        if measured is None:
+            return
+        if not isinstance(measured, Mapping):
+            raise PluginError(
+                f"collect: expected a mapping of names to values, found {type(measured).__name__}",
+                plugin=collector.name,
+                step="collect",
+            )
+        flat = flatten(measured)
+        numbers = {name: value for name, value in flat.items() if _is_number(value)}
+        facts = {name: value for name, value in flat.items() if value is not None and name not in numbers}
+        if numbers:
+            self._writer.row(numbers, type="system", source=collector.name)
+        changed = {name: value for name, value in facts.items() if collector.facts.get(name) != value}
+        if changed:
+            collector.facts.update(changed)
+            self._writer.event("fact", {"source": collector.name, "facts": changed})
+
+
+def _is_number(value: Any) -> bool:
+    return (isinstance(value, Number) and not isinstance(value, complex)) or hasattr(value, "__float__")

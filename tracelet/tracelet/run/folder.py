@@ -1,0 +1,60 @@
+"""Where a run's data live: ids, and folders that nobody else can read."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import time
+from pathlib import Path
+from typing import Final
+
+from tracelet.errors import UsageError
+
+_LETTERS: Final = "abcdefghijkmnpqrstuvwxyz23456789"  # nothing that reads like something else
+_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+
+
+def new_run_id() -> str:
+    """Return an id that sorts by time (UTC) and that no other run has: ``20261123-065801-k3x9qd``."""
+    tail = "".join(secrets.choice(_LETTERS) for _ in range(6))
+    return time.strftime("%Y%m%d-%H%M%S-", time.gmtime()) + tail
+
+
+def check_run_id(run_id: str) -> str:
+    """Return the id, or raise :class:`UsageError`: it names a folder."""
+    if not _ID.fullmatch(run_id):
+        raise UsageError(
+            "run_id: expected 1 to 128 letters, digits, dots, dashes and underscores, starting with a letter or"
+            f" digit, found {run_id!r}"
+        )
+    return run_id
+
+
+def runs_folder(data: Path) -> Path:
+    """Return the folder of all runs below a data folder."""
+    return data / "runs"
+
+
+def make_data_folder(data: Path) -> None:
+    """Make the data folder, private, and have git ignore it."""
+    data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    ignore = data / ".gitignore"
+    if not ignore.exists():
+        ignore.write_text(
+            "# Written by tracelet: what runs record is not source code.\n*\n", encoding="utf-8"
+        )
+
+
+def make_run_folder(data: Path, run_id: str) -> Path:
+    """Make a run's folder, private. It may be there: another process of the same run came first."""
+    make_data_folder(data)
+    folder = runs_folder(data) / run_id
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return folder
+
+
+def private_file(path: Path) -> int:
+    """Open a new file that only its owner can read, and return its descriptor."""
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0), 0o600)

@@ -1,0 +1,291 @@
+"""A run: what a program records into."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final
+
+from tracelet.errors import PluginError, UsageError
+from tracelet.run import artifacts, media
+from tracelet.run.host import Host
+
+if TYPE_CHECKING:
+    from tracelet.config import Config
+    from tracelet.core.plugins import PluginManager
+    from tracelet.journal import Writer
+
+log = logging.getLogger("tracelet.run")
+
+START_TIMEOUT: Final = 5.0  # seconds that start_run waits for plugins that were asked for
+FINISH_TIMEOUT: Final = 30.0  # seconds that finish may take, delivery included
+FLUSH_TIMEOUT: Final = 10.0
+
+
+class Run:
+    """One recorded execution of a program. Made by :func:`tracelet.start_run`; ends the run as a context manager.
+
+    The recording methods append to the journal, in memory that the operating system owns, and return: what they
+    recorded survives a kill of the process. They may be called from any thread, and in forked children.
+    """
+
+    def __init__(
+        self,
+        *,
+        run_id: str,
+        name: str,
+        run_dir: Path,
+        config: Config,
+        writer: Writer,
+        started_at: float,
+        plugins: Sequence[Any] = (),
+        program: Path | None = None,
+    ) -> None:
+        self.id = run_id
+        self.name = name
+        self.project = config.project
+        self.dir = run_dir
+        self.started_at = started_at
+        self.outcome: str | None = None
+        self.due: dict[str, Any] = {}
+        self.config = config
+        self.writer = writer
+        #: Set while the program that made the run has not yet called start_run itself (``tracelet run``).
+        self.adoptable = False
+        #: The largest step recorded before a resumed run went on, ``None`` in a new one.
+        self.last_step: int | None = None
+        self._pid = os.getpid()
+        self._ending = threading.Lock()
+        self._point = writer.point
+        self._row = writer.row
+        self.host = Host(self, config, plugins, program)
+
+    # -- recording -------------------------------------------------------------------------------------
+
+    def log_metric(
+        self, name: str, value: Any, iteration: int | None = None, *, step: int | None = None
+    ) -> None:
+        """Record one number: of Python, NumPy or PyTorch; NaN and infinities are kept exactly.
+
+        ``step`` is the same as ``iteration``. Without either, the metric's steps count up by themselves, above
+        the largest given so far. Raises ``TypeError`` or ``ValueError`` for what is no number or no whole step.
+        """
+        self._point(name, value, iteration if step is None else step)
+
+    def log(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
+        """Record many numbers at one step, as one record. Nested mappings are flattened with ``/``."""
+        self._row(metrics, step)
+
+    def log_params(self, params: Mapping[str, Any]) -> None:
+        """Record parameters; nested mappings are flattened with ``/``. A later value replaces an earlier one."""
+        self.writer.event("params", {"params": _plain(params)})
+
+    def set_tags(self, tags: Mapping[str, Any] | Sequence[str]) -> None:
+        """Record tags: a mapping, or names alone."""
+        given = tags if isinstance(tags, Mapping) else dict.fromkeys(tags, "")
+        self.writer.event("tags", {"tags": _plain(given)})
+
+    def log_artifact(self, local_path: str | os.PathLike[str], artifact_path: str | None = None) -> None:
+        """Copy a file or folder into the run. ``artifact_path`` is the folder among its artifacts to put it in."""
+        record = artifacts.copy_artifact(Path(local_path).expanduser(), self.dir, artifact_path)
+        self.writer.event("artifact", {**record, "media": None, "step": None})
+
+    def rename(self, name: str | None = None, project: str | None = None) -> None:
+        """Give the run another name, or put it into another project."""
+        changed = {key: value for key, value in (("name", name), ("project", project)) if value}
+        if changed:
+            self.name, self.project = name or self.name, project or self.project
+            self.writer.event("run", changed)
+
+    def log_text(self, name: str, text: str, step: int | None = None) -> None:
+        """Record a text."""
+        self._medium("text", name, step, str(text).encode(), ".txt")
+
+    def log_table(
+        self, name: str, rows: Any, columns: Sequence[str] | None = None, step: int | None = None
+    ) -> None:
+        """Record a table: rows, mappings, a mapping of columns, or a DataFrame."""
+        data = media.table_json(rows, columns)
+        self._medium("custom", name, step, data, ".table.json")
+
+    def log_histogram(
+        self, name: str, values: Any, step: int | None = None, *, bins: int | Sequence[float] = 64
+    ) -> None:
+        """Record how numbers are distributed: ``bins`` is the number of bins, or their edges."""
+        self._medium("histogram", name, step, media.histogram_json(values, bins), ".histogram.json")
+
+    def log_image(self, name: str, image: Any, step: int | None = None) -> None:
+        """Record an image: a path, encoded bytes, a Pillow image, or an array (height, width[, 1 | 3 | 4])."""
+        data, suffix = media.image_bytes(image)
+        self._medium("image", name, step, data, suffix)
+
+    def log_figure(self, name: str, figure: Any, step: int | None = None) -> None:
+        """Record a figure of Matplotlib (as PNG) or Plotly (as JSON)."""
+        data, suffix = media.figure_bytes(figure)
+        self._medium("figure", name, step, data, suffix)
+
+    def _medium(self, kind: str, name: str, step: int | None, data: bytes, suffix: str) -> None:
+        file = media.media_file(self.dir, name, step, suffix)
+        media.write(file, data)
+        described = artifacts.describe_file(file, self.dir)
+        self.writer.event(
+            "artifact",
+            {
+                "path": described["path"],
+                "artifact_path": str(Path(described["path"]).parent),
+                "name": name,
+                "media": kind,
+                "step": step,
+                "files": [described],
+            },
+        )
+
+    # -- asking ----------------------------------------------------------------------------------------
+
+    @property
+    def manager(self) -> PluginManager:
+        """The run's plugin manager. Waits until the plugins that were asked for have been started."""
+        self.host.wait(self.host.asked, START_TIMEOUT)
+        if self.host.manager is None:
+            raise PluginError("the run's plugins have not been started yet; see run.status()")
+        return self.host.manager
+
+    def status(self) -> dict[str, Any]:
+        """Return what there is to know of the run now: records, losses, plugins with their costs, delivery."""
+        host = self.host
+        host.wait(host.ready, 1.0)
+        return {
+            "id": self.id,
+            "name": self.name,
+            "project": self.project,
+            "dir": str(self.dir),
+            "outcome": self.outcome,
+            "recorded": self.writer.recorded,
+            "dropped": self.writer.dropped,
+            "plugins": host.manager.get_status()["plugins"] if host.manager is not None else {},
+            "collecting": host.collecting.status() if host.collecting is not None else {},
+            "delivery": host.delivery.status() if host.delivery is not None else {},
+            "problems": host.failures(),
+        }
+
+    def wait_started(self, timeout: float = START_TIMEOUT) -> bool:
+        """Wait until every plugin has been started, or has failed to, no longer than ``timeout`` seconds."""
+        return self.host.wait(self.host.ready, timeout)
+
+    # -- plugins while the run goes on -----------------------------------------------------------------
+
+    def add_plugin(self, plugin: Any, config: Mapping[str, Any] | None = None) -> bool:
+        """Switch a plugin on while the run goes on: a known name, a class, an instance or a module.
+
+        A backend gets every point of the run, also those recorded before. Returns whether it is active.
+        """
+        manager = self.manager
+        name = plugin if isinstance(plugin, str) else manager.register_plugin(plugin).name
+        active = manager.start_plugins({name: config})[name]
+        if active:
+            self.host.attach(name)
+            self.host.call_all("run_started", [name], run=self)
+        return active
+
+    def remove_plugin(self, name: str) -> bool:
+        """Switch a plugin off while the run goes on. What is due to a backend stays in the journal."""
+        if self.host.collecting is not None:
+            self.host.collecting.remove(name)
+        if self.host.delivery is not None:
+            self.host.delivery.remove(name)
+        return self.manager.stop_plugin(name)
+
+    # -- ending ----------------------------------------------------------------------------------------
+
+    def flush(self, durable: bool = False, timeout: float = FLUSH_TIMEOUT) -> bool:
+        """Wait until the backends have what was recorded so far, no longer than ``timeout`` seconds.
+
+        ``durable=True`` also waits until it is on the disk, safe from a loss of power. Returns whether all of it is
+        delivered; what is not stays in the journal.
+        """
+        if durable:
+            self.writer.sync()
+        host = self.host
+        end = time.monotonic() + timeout
+        host.wait(host.asked, timeout)
+        if host.delivery is None:
+            return True
+        return bool(host.delivery.flush(max(0.0, end - time.monotonic())))
+
+    def finish(
+        self, outcome: str = "finished", timeout: float | None = None, *, error: str | None = None
+    ) -> dict[str, Any]:
+        """End the run. Always returns, within about ``timeout`` seconds (30, ``finish_timeout``).
+
+        Returns what is still due, per backend; it stays in the journal, and ``tracelet sync`` delivers it later.
+        A second call does nothing.
+        """
+        if os.getpid() != self._pid:
+            self.writer.close()  # a forked child ends its own part; the run is its parent's to end
+            return {}
+        with self._ending:
+            if self.outcome is not None:
+                return self.due
+            self.outcome = outcome
+        if timeout is None:
+            timeout = float(self.config.settings.get("finish_timeout", FINISH_TIMEOUT))
+        started = time.monotonic()
+        if self._has_content():
+            self.host.wait(self.host.ready, timeout / 2)
+        left = max(0.0, timeout - (time.monotonic() - started))
+        self.due = self.host.finish(outcome, left, lambda: self.writer.close(outcome, error))
+        for backend, what in self.due.items():
+            log.warning("run %s: still due to %s: %s; run: tracelet sync %s", self.id, backend, what, self.id)
+        return self.due
+
+    def _has_content(self) -> bool:
+        """Whether it is worth waiting for plugins: somebody asked for one, or something was recorded."""
+        return self.host.awaited or self.writer.recorded > 0
+
+    def __enter__(self) -> Run:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        outcome, text = outcome_of(error)
+        self.finish(outcome, error=text)
+
+    def __repr__(self) -> str:
+        return f"<Run {self.name} ({self.id}), {self.outcome or 'running'}>"
+
+
+def outcome_of(error: BaseException | None) -> tuple[str, str | None]:
+    """Return the outcome that an exception leaving the run's block stands for, and its text."""
+    if error is None or (isinstance(error, SystemExit) and error.code in (None, 0)):
+        return "finished", None
+    from tracelet.core.secrets import redact
+
+    text = str(error).strip()
+    return "failed", redact(f"{type(error).__name__}: {text}" if text else type(error).__name__)
+
+
+def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return parameters as JSON can hold them, flat, secrets masked."""
+    from tracelet.core.secrets import mask
+    from tracelet.journal import flatten
+
+    if not isinstance(values, Mapping):
+        raise UsageError(f"expected a mapping of names to values, found {type(values).__name__}")
+    flat = {str(name): _json_value(value) for name, value in flatten(values).items()}
+    masked: dict[str, Any] = mask(flat)
+    return masked
+
+
+def _json_value(value: Any) -> Any:
+    if value is None or isinstance(value, (bool, int, float, str)):
+        return value
+    item = getattr(value, "item", None)
+    if callable(item) and getattr(value, "size", 1) == 1:
+        return _json_value(item())
+    return str(value)
