@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Final
 
 from tracelet.config import settings
@@ -15,21 +17,26 @@ VARIABLES: Final[Mapping[str, tuple[str, settings.Check]]] = {
     "TRACELET_RESUME": ("resume", settings.boolean),
     "TRACELET_MODE": ("mode", settings.one_of(*settings.MODES)),
     "TRACELET_STRICT_PLUGINS": ("strict", settings.boolean),
+    "TRACELET_DISABLE_PLUGIN_AUTOLOAD": ("no_autoload", settings.boolean),
 }
 
 
-def read_environment(environ: Mapping[str, str], faults: list[str]) -> tuple[dict[str, Any], list[str]]:
-    """Return the settings that variables give, and the names of these variables; an empty one is not set."""
-    values: dict[str, Any] = {}
-    names: list[str] = []
-    for variable, (key, check) in VARIABLES.items():
-        if environ.get(variable):
-            values[key] = check(variable, EnvStr(environ[variable]), faults)
-            names.append(variable)
-    if wanted := [name.strip() for name in environ.get("TRACELET_PLUGINS", "").split(",") if name.strip()]:
-        values["plugins"] = settings.plugin_names("TRACELET_PLUGINS", wanted, faults)
-        names.append("TRACELET_PLUGINS")
-    if off := environ.get("TRACELET_DISABLE_PLUGIN_AUTOLOAD"):
-        values["autoload"] = not settings.boolean("TRACELET_DISABLE_PLUGIN_AUTOLOAD", EnvStr(off), faults)
-        names.append("TRACELET_DISABLE_PLUGIN_AUTOLOAD")
-    return values, names
+def read_environment(environ: Mapping[str, str], faults: list[str]) -> dict[str, Any]:
+    """Return the settings that variables give, by variable; an empty one is not set."""
+    return {
+        variable: check(variable, EnvStr(environ[variable]), faults)
+        for variable, (_, check) in VARIABLES.items()
+        if environ.get(variable)
+    }
+
+
+def named_plugins(environ: Mapping[str, str], faults: list[str]) -> list[str]:
+    """Return the plugins in ``TRACELET_PLUGINS``, separated by commas."""
+    names = [name.strip() for name in environ.get("TRACELET_PLUGINS", "").split(",")]
+    return settings.plugin_names("TRACELET_PLUGINS", [name for name in names if name], faults)
+
+
+def plugin_path(environ: Mapping[str, str]) -> list[Path]:
+    """Return the files and folders in ``TRACELET_PLUGIN_PATH``, separated as in ``PATH``."""
+    named = environ.get("TRACELET_PLUGIN_PATH", "").split(os.pathsep)
+    return [Path.cwd() / Path(each.strip()).expanduser() for each in named if each.strip()]

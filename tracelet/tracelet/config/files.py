@@ -10,14 +10,14 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
-from tracelet.config.toml_text import PLUGIN_LIST, rename_plugin_list, second_plugins
 from tracelet.core.interpolation import interpolate
 from tracelet.core.secrets import seal
 from tracelet.errors import ConfigError
 
 PROJECT_FILE: Final = "tracelet.toml"
 PYPROJECT: Final = "pyproject.toml"
-_PLACE: Final = re.compile(r" \(at line (\d+), column (\d+)\)$")
+_PLACE: Final = r" \(at line (\d+), column (\d+)\)$"
+_HEADER: Final = rb"(?m)^\s*\[+\s*tool\s*\.\s*tracelet\b"
 
 
 def find_root(start: str | Path | None = None) -> Path:
@@ -65,18 +65,19 @@ def _mentions_tracelet(pyproject: Path) -> bool:
     try:
         tool = _parse(data.decode("utf-8-sig")).get("tool", {})
     except ValueError:
-        return re.search(rb"^\s*\[+\s*tool\s*\.\s*tracelet\b", data, re.MULTILINE) is not None
+        return re.search(_HEADER, data) is not None
     return isinstance(tool, dict) and "tracelet" in tool
 
 
 def user_config_dir(environ: Mapping[str, str]) -> Path | None:
     """Return the user's folder of tracelet's configuration; ``None`` where the user has no home."""
-    if base := environ.get("XDG_CONFIG_HOME"):
-        return Path(base) / "tracelet"
-    if sys.platform == "win32" and (base := environ.get("APPDATA")):
-        return Path(base) / "tracelet"
+    base = environ.get("XDG_CONFIG_HOME", "")
+    if sys.platform == "win32" and not base:
+        base = environ.get("APPDATA", "")
+    if os.path.isabs(base):
+        return Path(base, "tracelet")
     home = environ.get("HOME") or os.path.expanduser("~")
-    return None if home in ("", "~") else Path(home) / ".config" / "tracelet"
+    return Path(home, ".config", "tracelet") if os.path.isabs(home) else None
 
 
 def read_project_file(path: Path) -> dict[str, Any]:
@@ -90,11 +91,15 @@ def read_project_file(path: Path) -> dict[str, Any]:
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """Return the contents of a TOML file; ``plugins`` may be a list and a table at once, as documented."""
+    """Return the contents of a TOML file, in which ``plugins`` may be a list and tables at once.
+
+    The list is then found under ``activate``. A ``pyproject.toml`` is read as it is, since others read it too.
+    """
+    from tracelet.config.toml_text import PLUGIN_LIST, rename_plugin_list
+
     text = _read_text(path)
-    renamed = text if path.name == PYPROJECT else rename_plugin_list(text)
     try:
-        values = _parse(renamed)
+        values = _parse(text if path.name == PYPROJECT else rename_plugin_list(text))
     except ValueError as error:
         raise ConfigError([_toml_fault(path, text, error)]) from None
     if PLUGIN_LIST in values:
@@ -123,13 +128,15 @@ def _read_text(path: Path) -> str:
 
 
 def _toml_fault(path: Path, text: str, error: ValueError) -> str:
+    from tracelet.config.toml_text import second_plugins
+
     if path.name == PYPROJECT and (lines := second_plugins(text)):
         return (
             f"{path}:{lines[1]}: `plugins` is a list in line {lines[0]} and a table here, which TOML does not"
             ' allow; name the plugins in `activate = ["..."]`'
         )
     message = str(error)
-    place = _PLACE.search(message)
+    place = re.search(_PLACE, message)
     if place is None:
         return f"{path}: not valid TOML: {message}"
     return f"{path}:{place[1]}:{place[2]}: not valid TOML: {message[: place.start()]}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,7 +19,7 @@ class PluginOptions(NamedTuple):
     types: list[str] | None = None
     sources: list[str] | None = None
     ranks: tuple[int, ...] | None = None  # None: every rank
-    deadlines: dict[str, float] = {}
+    deadlines: Mapping[str, float] = {}  # seconds, where they differ from the host's
     isolation: str | None = None
     interval: float | None = None  # seconds between two measurements of a collector
 
@@ -40,12 +40,15 @@ class Config(NamedTuple):
     blocked: frozenset[str]  # by no:NAME
     disabled: frozenset[str]  # by enabled = false
     autoload: bool
-    plugin_paths: list[Path]  # as configured
-    default_plugin_paths: list[Path]  # the user's plugin folder and TRACELET_PLUGIN_PATH
+    plugin_paths: list[Path]  # as configured, then the user's plugin folder, then TRACELET_PLUGIN_PATH
     tables: dict[str, dict[str, Any]]  # [plugins.X], with ${NAME} resolved
     table_faults: dict[str, list[str]]  # faults in a plugin's table, which are that plugin's own trouble
     deadlines: dict[str, float]  # seconds, with defaults filled in
     settings: dict[str, Any]  # the other top-level keys, where given
+
+    def is_off(self, name: str) -> bool:
+        """Say whether a plugin was switched off, by ``no:NAME`` or ``enabled = false``."""
+        return name in self.blocked or name in self.disabled
 
     def plugin_config(
         self, name: str, declared: Collection[str] = ()
@@ -67,7 +70,7 @@ class Config(NamedTuple):
                 options[key] = PLUGIN_SETTINGS[key](f"plugins.{name}.{key}", value, faults)
         if faults:
             raise ConfigError(faults)
-        return PluginOptions(**{**options, "enabled": name not in self.disabled}), own
+        return PluginOptions(**{**options, "enabled": not self.is_off(name)}), own
 
     def masked(self) -> dict[str, Any]:
         """Return the whole configuration for display: plain values, secrets masked."""

@@ -6,8 +6,9 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from tracelet.core import wording
 from tracelet.core.interpolation import from_environment
-from tracelet.core.wording import did_you_mean, misfit
+from tracelet.core.wording import did_you_mean, misfit, nearest_choice, unknown_key
 
 MODES: Final = ("online", "offline", "disabled")
 ISOLATIONS: Final = ("thread", "process")
@@ -26,13 +27,19 @@ DEADLINES: Final[Mapping[str, float]] = {
     "plugin_state_changed": 10.0,
     "report": 5.0,
 }
+# Hooks that share a deadline, for those who name one of them.
+_HOOKS_OF: Final[Mapping[str, str]] = {
+    **dict.fromkeys(("log_metric", "log_metrics", "log_params", "log_artifact", "set_tags"), "log"),
+    **dict.fromkeys(("report_header", "report_summary"), "report"),
+    "process_metric": "process",
+}
 METRIC_TYPES: Final = (
     *("scalar", "tensor", "artifact", "parameter", "system", "custom", "histogram", "image"),
     *("text", "figure", "embedding", "video", "audio", "mesh", "hparams"),
 )
 
-_PLUGIN_NAME: Final = re.compile(r"(?:no:)?[A-Za-z0-9_][\w.\-]*(?::[\w.]+)?")
-_RUN_ID: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}")
+_PLUGIN_NAME: Final = r"(?:no:)?[A-Za-z0-9_][\w.\-]*(?::[\w.]+)?"
+_RUN_ID: Final = r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}"
 
 Check = Callable[[str, Any, list[str]], Any]  # (path, value, faults) -> the value to use
 
@@ -40,7 +47,7 @@ Check = Callable[[str, Any, list[str]], Any]  # (path, value, faults) -> the val
 def text(path: str, value: Any, faults: list[str]) -> str:
     """Check for a string that is not empty."""
     if isinstance(value, str) and value.strip():
-        return "".join(value)
+        return str.__str__(value)
     faults.append(misfit(path, "a string that is not empty", value))
     return ""
 
@@ -87,10 +94,8 @@ def one_of(*allowed: str) -> Check:
 
     def check(path: str, value: Any, faults: list[str]) -> str:
         if isinstance(value, str) and value in allowed:
-            return "".join(value)
-        wanted = "one of " + ", ".join(map(repr, allowed))
-        hint = did_you_mean(value, allowed) if isinstance(value, str) else ""
-        faults.append(misfit(path, wanted, value) + (hint if hint.startswith(" ") else ""))
+            return str.__str__(value)
+        faults.append(misfit(path, wording.one_of(allowed), value) + nearest_choice(value, allowed))
         return allowed[0]
 
     return check
@@ -100,15 +105,15 @@ def plugin_names(path: str, value: Any, faults: list[str]) -> list[str]:
     """Check for plugin names: of an entry point or a module; ``no:NAME`` blocks one."""
     names = texts(path, value, faults)
     for at, name in enumerate(names):
-        if name and not _PLUGIN_NAME.fullmatch(name):
+        if name and not re.fullmatch(_PLUGIN_NAME, name):
             faults.append(misfit(f"{path}[{at}]", "the name of a plugin or module, or no:NAME", name))
     return names
 
 
 def run_id(path: str, value: Any, faults: list[str]) -> str:
     """Check for a run's identifier, which names its folder."""
-    if isinstance(value, str) and _RUN_ID.fullmatch(value):
-        return value
+    if isinstance(value, str) and re.fullmatch(_RUN_ID, value):
+        return str.__str__(value)
     faults.append(misfit(path, "up to 128 letters, digits, '.', '_' or '-'", value))
     return ""
 
@@ -145,29 +150,23 @@ def deadlines(path: str, value: Any, faults: list[str]) -> dict[str, float]:
         if step in DEADLINES:
             checked[step] = seconds(f"{path}.{step}", limit, faults)
         else:
-            faults.append(f"{path}.{step}: unknown key{_meant_step(step)}")
+            faults.append(unknown_key(f"{path}.{step}", _HOOKS_OF.get(step, step), DEADLINES))
     return checked
 
 
-def _meant_step(step: str) -> str:
-    for prefix in ("log", "process", "report"):
-        if str(step).startswith(f"{prefix}_"):
-            return f" (did you mean {prefix!r}?)"
-    return did_you_mean(step, DEADLINES)
-
-
 def tables(path: str, value: Mapping[str, Any], faults: list[str]) -> dict[str, dict[str, Any]]:
-    """Check for a table per plugin; true or false in place of one means ``enabled``."""
+    """Check for a table per plugin; true or false in place of one says whether it is enabled."""
     checked: dict[str, dict[str, Any]] = {}
     for name, table in value.items():
-        if isinstance(table, bool):
-            table = {"enabled": table}
-        if not _PLUGIN_NAME.fullmatch(name) or name.startswith("no:"):
-            faults.append(misfit(f"{path}.{name}", "the name of a plugin or module", name))
+        at = f"{path}.{name}"
+        if not re.fullmatch(_PLUGIN_NAME, str(name)) or str(name).startswith("no:"):
+            faults.append(misfit(at, "the name of a plugin or module", name))
         elif isinstance(table, Mapping):
             checked[name] = dict(table)
+        elif isinstance(table, bool):
+            checked[name] = {"enabled": table}
         else:
-            faults.append(misfit(f"{path}.{name}", "a table", table))
+            faults.append(misfit(at, "a table", table))
     return checked
 
 

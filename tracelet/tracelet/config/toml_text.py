@@ -15,6 +15,7 @@ PLUGIN_LIST: Final = "-plugin"
 
 _BLANK: Final = re.compile(r"(?:[ \t\r\n]|#[^\n]*)*")
 _PART: Final = re.compile(r"[ \t]*([A-Za-z0-9_-]+|\"(?:[^\"\\\n]|\\.)*\"|'[^'\n]*')[ \t]*")
+_LIST: Final = re.compile(r"=[ \t]*\[")
 _TOKEN: Final = re.compile(
     r"\"\"\"(?:[^\\]|\\.)*?\"\"\"+|'''.*?'''+"  # strings over several lines, which may end in more quotes
     r"|\"(?:[^\"\\\n]|\\.)*\"|'[^'\n]*'"
@@ -29,8 +30,7 @@ class Statement(NamedTuple):
     key: tuple[str, ...]  # whole, with the table it stands in
     start: int  # where the key's own text starts
     end: int  # where its first part ends
-    header: bool
-    value: str  # the first character of the value
+    listed: bool  # whether the value is a list
 
 
 def statements(text: str) -> Iterator[Statement]:
@@ -44,9 +44,9 @@ def statements(text: str) -> Iterator[Statement]:
         if not parts or (not header and text[at : at + 1] != "="):
             return
         own = tuple(name for name, _, _ in parts)
-        value = "" if header else text[at + 1 :].lstrip(" \t")[:1]
+        listed = not header and _LIST.match(text, at) is not None
         table = own if header else table
-        yield Statement(own if header else table + own, parts[0][1], parts[0][2], header, value)
+        yield Statement(own if header else table + own, parts[0][1], parts[0][2], listed)
         at = _skip(text, _end_of_statement(text, at if header else at + 1, depth=1 if header else 0))
 
 
@@ -80,7 +80,7 @@ def _end_of_statement(text: str, at: int, depth: int) -> int:
 def rename_plugin_list(text: str) -> str:
     """Return the text with the key of a top-level ``plugins = [...]`` replaced by :data:`PLUGIN_LIST`."""
     for each in statements(text):
-        if each.key == ("plugins",) and each.value == "[" and not each.header:
+        if each.key == ("plugins",) and each.listed:
             written = text[each.start : each.end].replace("plugins", PLUGIN_LIST)
             text = text[: each.start] + written + text[each.end :]
     return text
@@ -93,7 +93,7 @@ def second_plugins(text: str) -> tuple[int, int] | None:
     for each in statements(text):
         if each.key[:3] == whole:
             line = text.count("\n", 0, each.start) + 1
-            if len(each.key) == 3 and each.value == "[":
+            if len(each.key) == 3 and each.listed:
                 listed = listed or line
             else:
                 tables = tables or line
