@@ -1,0 +1,61 @@
+"""Tables for others to work with: pandas, polars, Arrow."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from tracelet.errors import UsageError
+from tracelet.store.columns import MissingExtraError, is_installed, numpy
+
+Table = Mapping[str, Any]  # columns by name: NumPy arrays, array.array or lists
+
+
+def frame(table: Table, library: str | None = None) -> Any:
+    """Return a table as a DataFrame of pandas or polars, or as a table of Arrow.
+
+    Without a choice it is the first of pandas and polars that is installed. Raises
+    :class:`MissingExtraError` (an ``ImportError``) that names what to install.
+    """
+    if library is None:
+        library = next((each for each in ("pandas", "polars") if is_installed(each)), "pandas")
+    if library not in _MAKERS:
+        raise UsageError(f"dataframe: expected one of {', '.join(_MAKERS)}, found {library!r}")
+    try:
+        return _MAKERS[library](table)
+    except ImportError as error:
+        if is_installed(_MODULES[library]):
+            raise
+        raise MissingExtraError("dataframe()", _EXTRAS[library]) from error
+
+
+def _pandas(table: Table) -> Any:
+    import pandas
+
+    return pandas.DataFrame({name: _buffer(column) for name, column in table.items()}, columns=list(table))
+
+
+def _polars(table: Table) -> Any:
+    import polars
+
+    return polars.DataFrame({name: _buffer(column) for name, column in table.items()}, strict=False)
+
+
+def _arrow(table: Table) -> Any:
+    import pyarrow
+
+    return pyarrow.table({name: _buffer(column) for name, column in table.items()})
+
+
+def _buffer(column: Any) -> Any:
+    """Return what each of the libraries takes quickly."""
+    if isinstance(column, array):
+        module = numpy()
+        return column.tolist() if module is None else module.asarray(column)
+    return column
+
+
+_MAKERS: Final[dict[str, Callable[[Table], Any]]] = {"pandas": _pandas, "polars": _polars, "arrow": _arrow}
+_MODULES: Final = {"pandas": "pandas", "polars": "polars", "arrow": "pyarrow"}
+_EXTRAS: Final = {"pandas": "pandas", "polars": "polars", "arrow": "polars"}

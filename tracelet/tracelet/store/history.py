@@ -1,0 +1,177 @@
+"""What the events of a run add up to: its name, parameters, tags, processes, files.
+
+Several processes may record into one run, and a reader sees their events in any order. So whatever can be
+said twice carries a stamp (time, writer, sequence), and the later word counts, in whatever order it is heard.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, NamedTuple
+
+from tracelet.journal import EventRecord
+
+Stamp = tuple[float, str, int]  # time, writer, sequence
+
+
+class Word(NamedTuple):
+    """A value and when it was said."""
+
+    value: Any
+    stamp: Stamp
+
+
+class Said(dict[str, Word]):
+    """Values by key; the latest word about a key counts."""
+
+    def hear(self, values: Mapping[str, Any], stamp: Stamp) -> None:
+        """Take in what was said at a time."""
+        for key, value in values.items():
+            known = self.get(str(key))
+            if known is None or known.stamp <= stamp:
+                self[str(key)] = Word(value, stamp)
+
+    def plain(self) -> dict[str, Any]:
+        """Return the values alone."""
+        return {key: word.value for key, word in self.items()}
+
+
+@dataclass
+class Process:
+    """One process of a run, by what it wrote. ``facts`` is all that it said of itself."""
+
+    id: str
+    facts: dict[str, Any] = field(default_factory=dict)
+    started_at: float | None = None
+    last_event: float = 0.0
+    closed: bool = False
+    outcome: str | None = None
+    error: str | None = None
+    ended_at: float | None = None
+    drops: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def rank(self) -> int | None:
+        """The rank within its job, if there is one."""
+        rank = self.facts.get("rank")
+        return rank if isinstance(rank, int) else None
+
+    @property
+    def host(self) -> str | None:
+        """The machine that it ran on."""
+        return self.facts.get("host")
+
+    @property
+    def pid(self) -> int | None:
+        """Its process id there."""
+        return self.facts.get("pid")
+
+    @property
+    def is_child(self) -> bool:
+        """Whether it was forked from a process of the run, which alone says how the run went."""
+        return self.facts.get("owner") is not None
+
+
+@dataclass
+class History:
+    """Everything that events have told of a run so far."""
+
+    opened: dict[str, Word] = field(
+        default_factory=dict
+    )  # what processes said on opening: the first word counts
+    changed: Said = field(default_factory=Said)  # what was said of the run later
+    params: Said = field(default_factory=Said)
+    tags: Said = field(default_factory=Said)
+    facts: dict[str, Said] = field(default_factory=dict)
+    artifacts: list[Word] = field(default_factory=list)
+    processes: dict[str, Process] = field(default_factory=dict)
+
+    def hear(self, writer: str, event: EventRecord) -> None:
+        """Take in one event of one writer. Those of a kind not known here change nothing."""
+        process = self.processes.setdefault(writer, Process(writer))
+        process.last_event = max(process.last_event, event.time)
+        take = _TAKING.get(event.type)
+        if take is not None:
+            take(self, process, event.payload, (event.time, writer, event.seq))
+
+    def _take_writer(self, process: Process, payload: dict[str, Any], stamp: Stamp) -> None:
+        process.facts = payload
+        process.started_at = float(payload.get("started_at") or stamp[0])
+        for key, value in _mapping(payload.get("run")).items():
+            known = self.opened.get(key)
+            if value is not None and (known is None or stamp < known.stamp):
+                self.opened[key] = Word(value, stamp)
+
+    def _take_run(self, _: Process, payload: dict[str, Any], stamp: Stamp) -> None:
+        self.changed.hear({key: value for key, value in payload.items() if value is not None}, stamp)
+
+    def _take_params(self, _: Process, payload: dict[str, Any], stamp: Stamp) -> None:
+        self.params.hear(_mapping(payload.get("params")), stamp)
+
+    def _take_tags(self, _: Process, payload: dict[str, Any], stamp: Stamp) -> None:
+        self.tags.hear(_mapping(payload.get("tags")), stamp)
+
+    def _take_fact(self, _: Process, payload: dict[str, Any], stamp: Stamp) -> None:
+        source = str(payload.get("source") or "")
+        self.facts.setdefault(source, Said()).hear(_mapping(payload.get("facts")), stamp)
+
+    def _take_artifact(self, _: Process, payload: dict[str, Any], stamp: Stamp) -> None:
+        self.artifacts.append(Word(payload, stamp))
+
+    def _take_drops(self, process: Process, payload: dict[str, Any], _: Stamp) -> None:
+        drops = _mapping(payload.get("drops", payload))
+        counted = {str(reason): count for reason, count in drops.items() if isinstance(count, int)}
+        process.drops = {
+            reason: max(process.drops.get(reason, 0), count)  # each account holds all drops so far
+            for reason, count in {**process.drops, **counted}.items()
+        }
+
+    def _take_outcome(self, process: Process, payload: dict[str, Any], stamp: Stamp) -> None:
+        process.closed = True
+        process.outcome = payload.get("outcome")
+        process.error = payload.get("error")
+        process.ended_at = stamp[0]
+
+    @property
+    def run(self) -> dict[str, Any]:
+        """Return what is known of the run itself: name, project, ..."""
+        return {key: word.value for key, word in {**self.opened, **self.changed}.items()}
+
+    @property
+    def started_at(self) -> float | None:
+        """When the first process began."""
+        return min((p.started_at for p in self.processes.values() if p.started_at is not None), default=None)
+
+    @property
+    def dropped(self) -> dict[str, int]:
+        """Points that could not be recorded, by reason, of all processes."""
+        total: dict[str, int] = {}
+        for process in self.processes.values():
+            for reason, count in process.drops.items():
+                total[reason] = total.get(reason, 0) + count
+        return total
+
+
+_TAKING: Final[dict[str, Callable[[History, Process, dict[str, Any], Stamp], None]]] = {
+    "writer": History._take_writer,
+    "run": History._take_run,
+    "params": History._take_params,
+    "tags": History._take_tags,
+    "fact": History._take_fact,
+    "artifact": History._take_artifact,
+    "drops": History._take_drops,
+    "outcome": History._take_outcome,
+}
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
+
+
+def fold(events: Iterable[tuple[str, EventRecord]]) -> History:
+    """Return what events, each with its writer's id, add up to."""
+    history = History()
+    for writer, event in events:
+        history.hear(writer, event)
+    return history

@@ -1,0 +1,65 @@
+"""Where recorded runs live: the data folder, and the runs in it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Final
+
+from tracelet.errors import StoreError
+
+DATA_FOLDER: Final = ".tracelet"
+RUNS_FOLDER: Final = "runs"
+
+
+def data_folder(given: str | os.PathLike[str] | None = None) -> Path:
+    """Return the data folder meant by a path: itself, or the one of the project that it holds.
+
+    Without a path it is the configuration's, for the current folder; that one need not exist yet. Raises
+    :class:`StoreError` for a path that leads nowhere.
+    """
+    if given is None:
+        from tracelet.config import load_config
+
+        return load_config().dir
+    path = Path(given).expanduser().absolute()
+    if not path.is_dir():
+        found = "a file" if path.exists() else "nothing"
+        raise StoreError(
+            f"store: expected a {DATA_FOLDER} folder or a project with one, found {found} at {path}"
+        )
+    return _resolve(path)
+
+
+def _resolve(path: Path) -> Path:
+    if path.name == DATA_FOLDER:
+        return path
+    if (path / DATA_FOLDER).is_dir():
+        return path / DATA_FOLDER
+    if not (path / RUNS_FOLDER).is_dir() and (configured := _configured(path)) is not None:
+        return configured
+    return path
+
+
+def _configured(project: Path) -> Path | None:
+    from tracelet.config import load_config
+    from tracelet.config.files import project_file
+
+    return load_config(root=project).dir if project_file(project) is not None else None
+
+
+def run_folders(data: Path) -> list[Path]:
+    """Return the folders of all runs, oldest id first; none where the data folder is not there."""
+    try:
+        with os.scandir(data / RUNS_FOLDER) as entries:
+            names = sorted(entry.name for entry in entries if _is_run(entry))
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    return [data / RUNS_FOLDER / name for name in names]
+
+
+def _is_run(entry: os.DirEntry[str]) -> bool:
+    try:
+        return not entry.name.startswith(".") and entry.is_dir()
+    except OSError:  # a link to what cannot be reached
+        return False

@@ -1,0 +1,183 @@
+"""One run, read back."""
+
+from __future__ import annotations
+
+import json
+import time
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from tracelet.core.wording import did_you_mean
+from tracelet.errors import StoreError
+from tracelet.journal import Columns, Damage
+from tracelet.store import reading
+from tracelet.store.details import Details, read_details
+from tracelet.store.history import History, Process
+from tracelet.store.outcome import RUNNING
+from tracelet.store.series import Series
+from tracelet.store.tally import Summary
+
+
+class RunRecord:
+    """A run as it was when it was looked at; :meth:`refresh` looks again.
+
+    Reading never writes into the run's folder, and never disturbs a run that is still going.
+    """
+
+    def __init__(self, run_dir: Path, details: Details) -> None:
+        self.dir = run_dir
+        self._details = details
+
+    @classmethod
+    def read(cls, run_dir: Path) -> RunRecord:
+        """Read a run from its folder."""
+        details, history = read_details(run_dir)
+        record = cls(run_dir, details)
+        record._history = history
+        return record
+
+    def refresh(self) -> RunRecord:
+        """Return the same run as it is now."""
+        return RunRecord.read(self.dir)
+
+    # --- what it is --------------------------------------------------------------------------------------
+
+    @property
+    def id(self) -> str:
+        """The run's id, which no other run has."""
+        return self._details.id
+
+    @property
+    def name(self) -> str:
+        """The run's name, which others may have too."""
+        return self._details.name
+
+    @property
+    def project(self) -> str:
+        """What the run belongs to."""
+        return self._details.project
+
+    @property
+    def started_at(self) -> float:
+        """When the run began, in seconds since the epoch."""
+        return self._details.started_at
+
+    @property
+    def ended_at(self) -> float | None:
+        """When the run ended, or gave its last sign of life; ``None`` while it is running."""
+        return self._details.ended_at
+
+    @property
+    def duration(self) -> float:
+        """How long the run took, or has taken so far, in seconds."""
+        end = time.time() if self.outcome == RUNNING else self.ended_at
+        return max(0.0, (end if end is not None else self.started_at) - self.started_at)
+
+    @property
+    def outcome(self) -> str:
+        """``running``, ``finished``, ``failed``, ``killed``, what the program said, or ``unreadable``."""
+        return self._details.outcome
+
+    @property
+    def error(self) -> str | None:
+        """The text of the exception that ended the run."""
+        return self._details.error
+
+    @property
+    def host(self) -> str | None:
+        """The machine that the run began on."""
+        return self._details.host
+
+    @property
+    def params(self) -> dict[str, Any]:
+        """The parameters; a later value has replaced an earlier one."""
+        return self._details.params
+
+    @property
+    def tags(self) -> dict[str, Any]:
+        """The tags."""
+        return self._details.tags
+
+    @property
+    def problem(self) -> str | None:
+        """Why the run cannot be read, ``None`` where it can."""
+        return self._details.problem
+
+    @cached_property
+    def facts(self) -> dict[str, dict[str, Any]]:
+        """What collectors found out that is no number, by collector: ``run.facts["environment"]``."""
+        return {source: said.plain() for source, said in self._history.facts.items()}
+
+    @cached_property
+    def artifacts(self) -> list[dict[str, Any]]:
+        """Files and folders that were kept, media included, in the order of recording."""
+        return [word.value for word in sorted(self._history.artifacts, key=lambda word: word.stamp)]
+
+    @property
+    def writers(self) -> list[Process]:
+        """The processes that recorded, in the order in which they began."""
+        return sorted(self._history.processes.values(), key=lambda one: (one.started_at or 0.0, one.id))
+
+    @property
+    def dropped(self) -> dict[str, int]:
+        """How many points could not be recorded, by reason."""
+        return self._history.dropped
+
+    @property
+    def damage(self) -> dict[str, int]:
+        """What of the journal could not be read, by kind; empty where all of it could."""
+        self._all_columns()
+        return dict(self._damage.counts)
+
+    @property
+    def status(self) -> dict[str, Any]:
+        """How far delivery had come, by backend."""
+        return {file.stem: _read_json(file) for file in sorted((self.dir / "delivery").glob("*.json"))}
+
+    # --- what it measured --------------------------------------------------------------------------------
+
+    def metrics(self) -> list[str]:
+        """Return the names of the metrics, sorted."""
+        return sorted(self._all_columns())
+
+    def metric(self, name: str) -> Series:
+        """Return the points of one metric. Raises :class:`StoreError` for a name that the run does not have."""
+        columns = self._all_columns()
+        if name not in columns:
+            raise StoreError(
+                f"run {self.name} ({self.id}) has no metric {name!r}{did_you_mean(name, columns)}",
+                metric=name,
+            )
+        return Series.of(name, columns[name], self.id)
+
+    def summary(self) -> dict[str, Summary]:
+        """Return each metric in a few numbers: last, min, max, mean, count, last step, first and last time."""
+        return {
+            name: Series.of(name, columns, self.id).summary for name, columns in self._all_columns().items()
+        }
+
+    def _all_columns(self) -> dict[str, Columns]:
+        return self._columns
+
+    @cached_property
+    def _columns(self) -> dict[str, Columns]:
+        return reading.read_points(self.dir, None, self._damage)
+
+    @cached_property
+    def _damage(self) -> Damage:
+        return Damage()
+
+    @cached_property
+    def _history(self) -> History:
+        return read_details(self.dir)[1]
+
+    def __repr__(self) -> str:
+        return f"<RunRecord {self.name} ({self.id}), {self.outcome}>"
+
+
+def _read_json(file: Path) -> Any:
+    try:
+        return json.loads(file.read_bytes())
+    except (OSError, ValueError) as error:
+        return {"problem": f"cannot be read: {error}"}

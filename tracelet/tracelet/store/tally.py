@@ -1,0 +1,187 @@
+"""What there is to say of a metric without its points: last, min, max, mean, count.
+
+A tally grows as points come in, and several (one per process) combine into one summary. Batches of any size
+in any number give the same result to the last bit, so an index kept up by many readers cannot drift: the sum
+is held as two floats, of which the second is what the first rounds off (computed exactly by ``math.fsum``).
+"""
+
+from __future__ import annotations
+
+import math
+from array import array
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import Any, Final, TypedDict
+
+from tracelet.store.columns import Points, numpy
+
+NAN: Final = math.nan
+_SHRINK: Final = 2.0**-64  # applied to sums that would overflow
+
+
+class Summary(TypedDict):
+    """A metric in a few numbers. NaN counts in ``count`` and ``nans`` only; of nothing else than NaN, min is NaN."""
+
+    last: float
+    min: float
+    max: float
+    mean: float
+    count: int
+    nans: int
+    last_step: int
+    first_time: float
+    last_time: float
+    type: str
+    source: str | None
+
+
+@dataclass
+class Tally:
+    """The account of one metric of one process."""
+
+    type: str = "scalar"
+    source: str | None = None
+    count: int = 0
+    nans: int = 0
+    sum: float = 0.0
+    rounding: float = 0.0
+    shrunk: bool = False
+    min: float = NAN
+    max: float = NAN
+    first_time: float = NAN
+    last_time: float = NAN
+    last: float = NAN  # what was recorded last
+    last_step: int = 0
+    top: float = NAN  # what stands at the largest step, and there at the latest time
+    top_step: int = 0
+    top_time: float = -math.inf
+
+    def add(self, points: Points) -> None:
+        """Account for further points, in the order of recording."""
+        count = len(points.values)
+        if not count:
+            return
+        self.last, self.last_step = float(points.values[-1]), int(points.steps[-1])
+        self._add_top(points, first=not self.count)
+        self.count += count
+        low, high, finite, nans = _extremes(points.values)
+        self.nans += nans
+        self.min, self.max = _least(self.min, low), _greatest(self.max, high)
+        self.first_time = _least(self.first_time, float(min_of(points.times)))
+        self.last_time = _greatest(self.last_time, float(max_of(points.times)))
+        self._add_sum(finite)
+
+    def _add_top(self, points: Points, *, first: bool) -> None:
+        place = _top_place(points)
+        step, time = int(points.steps[place]), float(points.times[place])
+        if first or (step, time) >= (self.top_step, self.top_time):
+            self.top_step, self.top_time, self.top = step, time, float(points.values[place])
+
+    def _add_sum(self, finite: list[float]) -> None:
+        if self.shrunk:
+            finite = [value * _SHRINK for value in finite]
+        try:
+            total = math.fsum([self.sum, self.rounding, *finite])
+            self.sum, self.rounding = total, math.fsum([self.sum, self.rounding, *finite, -total])
+        except OverflowError:
+            self.sum, self.rounding, self.shrunk = self.sum * _SHRINK, self.rounding * _SHRINK, True
+            self._add_sum(finite)
+
+    def to_json(self) -> list[Any]:
+        """Return the tally as what ``json`` can write."""
+        return list(asdict(self).values())
+
+    @classmethod
+    def from_json(cls, values: list[Any]) -> Tally:
+        """Return the tally that :meth:`to_json` described."""
+        return cls(*values)
+
+
+def min_of(column: Any) -> Any:
+    """Return the least item of a column."""
+    return min(column) if isinstance(column, (array, list)) else column.min()
+
+
+def max_of(column: Any) -> Any:
+    """Return the greatest item of a column."""
+    return max(column) if isinstance(column, (array, list)) else column.max()
+
+
+def _extremes(values: Any) -> tuple[float, float, list[float], int]:
+    """Return min and max of what is not NaN, the finite values, and how many are NaN."""
+    module = numpy() if len(values) > 64 else None  # for few values NumPy's calls cost more than they save
+    if module is None:
+        known = [value for value in values if value == value]
+        finite = [float(value) for value in known if -math.inf < value < math.inf]
+        least, most = (float(min(known)), float(max(known))) if known else (NAN, NAN)
+        return least, most, finite, len(values) - len(known)
+    items = module.asarray(values)
+    nans = int(module.isnan(items).sum())
+    if nans == len(items):
+        return NAN, NAN, [], nans
+    finite = items if math.isfinite(items.sum()) else items[module.isfinite(items)]
+    return float(module.fmin.reduce(items)), float(module.fmax.reduce(items)), finite.tolist(), nans
+
+
+def _top_place(points: Points) -> int:
+    """Return where the point stands that comes last by step, then time, then order."""
+    steps, times = points.steps, points.times
+    module = numpy() if len(steps) > 64 else None
+    if module is None:
+        return max(range(len(steps)), key=lambda place: (steps[place], times[place], place))
+    steps = module.asarray(steps)
+    places = module.flatnonzero(steps == steps.max())
+    if len(places) > 1:
+        latest = module.asarray(times)[places]
+        places = places[latest == latest.max()]
+    return int(places[-1])
+
+
+def _least(one: float, other: float) -> float:
+    return other if one != one or other < one else one
+
+
+def _greatest(one: float, other: float) -> float:
+    return other if one != one or other > one else one
+
+
+def combine(tallies: Iterable[Tally]) -> Summary:
+    """Return the summary of what one or more processes recorded (in the order in which they began)."""
+    several = list(tallies)
+    whole = several[0]
+    if len(several) > 1:
+        newest = max(several, key=lambda one: (one.top_step, one.top_time, several.index(one)))
+        last, last_step = newest.top, newest.top_step
+    else:
+        last, last_step = whole.last, whole.last_step
+    low, high, first, latest = NAN, NAN, NAN, NAN
+    for one in several:
+        low, high = _least(low, one.min), _greatest(high, one.max)
+        first, latest = _least(first, one.first_time), _greatest(latest, one.last_time)
+    return Summary(
+        last=last,
+        min=low,
+        max=high,
+        mean=_mean(several, low, high),
+        count=sum(one.count for one in several),
+        nans=sum(one.nans for one in several),
+        last_step=last_step,
+        first_time=first,
+        last_time=latest,
+        type=whole.type,
+        source=whole.source,
+    )
+
+
+def _mean(several: list[Tally], low: float, high: float) -> float:
+    numbers = sum(one.count - one.nans for one in several)
+    if not numbers:
+        return NAN
+    if low == -math.inf or high == math.inf:
+        return low + high if math.isinf(low) and math.isinf(high) else (low if math.isinf(low) else high)
+    shrunk = any(one.shrunk for one in several)
+    scale = [_SHRINK if shrunk and not one.shrunk else 1.0 for one in several]
+    total = math.fsum(
+        part * by for one, by in zip(several, scale, strict=True) for part in (one.sum, one.rounding)
+    )
+    return total / numbers / _SHRINK if shrunk else total / numbers
