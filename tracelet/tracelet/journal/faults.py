@@ -1,13 +1,13 @@
-"""What can keep a record from being written, what it is called, and how often it happened."""
+"""What can keep a record from being written, what it is called, and counters that need no lock."""
 
 from __future__ import annotations
 
 import errno
 import sys
+from _thread import RLock
 from collections import deque
 from collections.abc import Iterator
 from itertools import count, islice
-from _thread import RLock
 
 REASONS = {
     errno.ENOSPC: "disk full",
@@ -19,35 +19,45 @@ REASONS = {
     errno.EMFILE: "too many open files",
     errno.ENFILE: "too many open files",
     errno.ENOENT: "folder deleted",
-    errno.ENOTDIR: "folder deleted",
+    errno.ENOTDIR: "not a folder",
+    errno.EEXIST: "not a folder",
     errno.ESTALE: "folder deleted",
     errno.EIO: "input/output error",
     errno.ENOMEM: "out of memory",
 }
+# What keeps a file from being mapped though it is open: then a plain write still does.
 SHORT_OF_HANDLES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN})
 
 
 class UnavailableError(Exception):
-    """The record has no place to go at this moment. ``reason`` is what the drop is counted under."""
+    """The record has no place to go at this moment. ``reason`` is what a drop is counted under."""
 
-    def __init__(self, reason: str, number: int | None = None) -> None:
+    def __init__(self, reason: str, number: int | None = None, segment: int | None = None) -> None:
         self.reason = reason
         self.errno = number
+        self.segment = segment
         super().__init__(reason)
 
     @classmethod
-    def because(cls, error: OSError) -> UnavailableError:
+    def because(cls, error: OSError, segment: int | None = None) -> UnavailableError:
         """Return the fault that an error of the operating system stands for."""
         known = REASONS.get(error.errno or 0)
-        return cls(known or (error.strerror or str(error)).lower(), error.errno)
+        return cls(known or (error.strerror or str(error)).lower(), error.errno, segment)
 
 
 class AbandonedError(Exception):
     """The call began before a fork: the parent finishes it, the child's copy of it records nothing."""
 
 
+class ReplacedError(UnavailableError):
+    """The file was deleted and another one takes its place: try again there."""
+
+    def __init__(self) -> None:
+        super().__init__(REASONS[errno.ENOENT], errno.ENOENT)
+
+
 class Tally:
-    """A counter that threads, signal handlers and forks may step at once without a lock."""
+    """A count that threads, signal handlers and forks may step at once without a lock."""
 
     def __init__(self) -> None:
         self._steps = new_counter()
@@ -67,7 +77,7 @@ class LockedCounter:
 
     def __init__(self) -> None:
         self._steps = count()
-        self._lock = RLock()
+        self._lock = RLock()  # a signal handler may come in while its own thread holds it
 
     def __iter__(self) -> Iterator[int]:
         return self
@@ -80,10 +90,14 @@ class LockedCounter:
         return repr(self._steps)
 
 
+def has_gil() -> bool:
+    """Say whether this interpreter runs one thread at a time."""
+    return bool(getattr(sys, "_is_gil_enabled", lambda: True)())
+
+
 def new_counter() -> Iterator[int]:
     """Return a counter from 0 whose steps are atomic."""
-    has_gil = getattr(sys, "_is_gil_enabled", lambda: True)()
-    return count() if has_gil else LockedCounter()
+    return count() if has_gil() else LockedCounter()
 
 
 def position(counter: Iterator[int]) -> int:

@@ -71,7 +71,9 @@ class Follower:
             found.append(PointRecord(piece.seq, 0, *metric, piece.step, piece.time, piece.value))
         elif piece.kind == ROW:
             values = row_values(piece)
-            for index, (metric, value) in enumerate(zip(self._names.row(piece.identity, len(values)), values)):
+            for index, (metric, value) in enumerate(
+                zip(self._names.row(piece.identity, len(values)), values, strict=True)
+            ):
                 found.append(PointRecord(piece.seq, index, *metric, piece.step, piece.time, value))
         elif piece.kind == BLOB:
             payload = json.loads(piece.payload)
@@ -99,8 +101,12 @@ class Follower:
 
     def _next_segment(self) -> bool:
         here = self._next >> SEGMENT_SHIFT
-        later = [segment for segment in self._source.segments() if segment > here or
-                 (segment == here and not self._next & (SEGMENT_SLOTS - 1) and self._source.size(segment))]
+        later = [
+            segment
+            for segment in self._source.segments()
+            if segment > here
+            or (segment == here and not self._next & (SEGMENT_SLOTS - 1) and self._source.size(segment))
+        ]
         if not later or later[0] == here:
             return False
         self._next = later[0] << SEGMENT_SHIFT

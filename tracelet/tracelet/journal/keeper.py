@@ -23,14 +23,15 @@ class Keeper:
         self._bell = _thread.allocate_lock()
         self._bell.acquire()
         self._stopped = False
+        self._start_tokens = [True]
 
-    def start(self) -> bool:
-        """Start the thread, and say whether that worked (at interpreter shutdown it does not)."""
+    def start(self) -> None:
+        """Start the thread, once. At interpreter shutdown there will be none, which only costs the syncs."""
         try:
+            self._start_tokens.pop()
             _thread.start_new_thread(self._run, ())
-        except RuntimeError:
-            return False
-        return True
+        except (IndexError, RuntimeError):
+            return
 
     def ring(self) -> None:
         """Wake the thread up early. Never waits."""

@@ -45,6 +45,3 @@ def _is_here(facts: dict[str, Any]) -> bool:
         facts.get("boot_id"),
         facts.get("pid_namespace"),
     )
-
-
-

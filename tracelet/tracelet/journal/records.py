@@ -11,7 +11,7 @@ class PointRecord(NamedTuple):
     """One value of one metric. ``(writer, seq, index)`` identifies it for good."""
 
     seq: int  # of the record within its writer
-    index: int  # which value of a row
+    index: int  # type: ignore[assignment]  # which value of a row
     name: str
     type: str
     source: str | None

@@ -79,4 +79,16 @@ def row_values(piece: Piece) -> tuple[float, ...]:
     return struct.unpack(f"<{len(piece.payload) // 8}d", piece.payload)
 
 
-__all__ = ["BLOB", "BROKEN", "EMPTY", "PARTIAL", "POINT", "ROW", "TORN", "Piece", "piece_at", "pieces", "row_values"]
+__all__ = [
+    "BLOB",
+    "BROKEN",
+    "EMPTY",
+    "PARTIAL",
+    "POINT",
+    "ROW",
+    "TORN",
+    "Piece",
+    "piece_at",
+    "pieces",
+    "row_values",
+]

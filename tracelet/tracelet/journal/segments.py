@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import struct
 import time
@@ -10,8 +9,22 @@ from pathlib import Path
 
 from tracelet.journal.format import HEADER, HEARTBEAT_OFFSET, SEGMENT_SLOTS, SLOT, file_name, pack_header
 
-_CHUNK = 1 << 20  # bytes reserved on disk at a time
+_CHUNK = 1 << 20  # bytes reserved on the disk at a time
+_sync_data = getattr(os, "fdatasync", os.fsync)
 _LARGEST = HEADER + SEGMENT_SLOTS * SLOT
+
+
+class Handle:
+    """A file descriptor that is closed with the last reference to it, so never under a thread that uses it."""
+
+    __slots__ = ("_close", "fd")
+
+    def __init__(self, fd: int) -> None:
+        self.fd = fd
+        self._close = os.close  # at interpreter shutdown the module may be gone first
+
+    def __del__(self) -> None:
+        self._close(self.fd)
 
 
 class SegmentFiles:
@@ -22,45 +35,35 @@ class SegmentFiles:
         self.writer = writer
         self.created = time.time()
         self._preallocate = preallocate
-        self._folder_handle: int | None = None
-        self._handles: dict[int, int] = {}
+        self._folder_handle: Handle | None = None
+        self._handles: dict[int, Handle] = {}
         self._reserved: dict[int, int] = {}
+        self._new_entries = True
 
-    @property
-    def opened(self) -> bool:
-        """Whether any segment exists yet."""
-        return bool(self._handles)
+    def handle(self, segment: int) -> Handle:
+        """Return a segment's open file, creating it at first."""
+        return self._handles.get(segment) or self._create(segment)
 
-    def handle(self, segment: int) -> int:
-        """Return the file descriptor of a segment, creating the file at first."""
-        known = self._handles.get(segment)
-        return self._create(segment) if known is None else known
-
-    def _create(self, segment: int) -> int:
+    def _create(self, segment: int) -> Handle:
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
-        handle = os.open(file_name(self.writer, segment), flags, 0o600, dir_fd=self._folder())
-        try:
-            if self._preallocate:
-                os.posix_fallocate(handle, 0, HEADER)
-            os.pwrite(handle, pack_header(self.writer, segment, self.created), 0)
-        except BaseException:
-            os.close(handle)
-            raise
-        first = self._handles.setdefault(segment, handle)
-        if first != handle:
-            os.close(handle)
-        return first
+        name = file_name(self.writer, segment)
+        handle = Handle(os.open(name, flags, 0o600, dir_fd=self._folder().fd))
+        if self._preallocate:
+            os.posix_fallocate(handle.fd, 0, HEADER)
+        # Each thread that comes here at the same time writes the very same bytes.
+        os.pwrite(handle.fd, pack_header(self.writer, segment, self.created), 0)
+        self._new_entries = True
+        return self._handles.setdefault(segment, handle)
 
-    def _folder(self) -> int:
-        if self._folder_handle is None:
-            with contextlib.suppress(FileExistsError):
-                self.folder.mkdir(mode=0o700)
-            handle = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            if self._folder_handle is None:
-                self._folder_handle = handle
-            else:
-                os.close(handle)
-        return self._folder_handle
+    def _folder(self) -> Handle:
+        """Return the open folder: files are created relative to it, so that it may be moved."""
+        known = self._folder_handle
+        if known is None:
+            for folder in (self.folder.parent, self.folder):
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            known = Handle(os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
+            self._folder_handle = known
+        return known
 
     def reserve(self, segment: int, end: int) -> None:
         """See to it that the disk has room for a segment's first ``end`` bytes."""
@@ -70,46 +73,61 @@ class SegmentFiles:
         handle = self.handle(segment)
         ample = min(-(-end // _CHUNK) * _CHUNK + HEADER, _LARGEST)
         try:
-            os.posix_fallocate(handle, done, ample - done)
+            os.posix_fallocate(handle.fd, done, ample - done)
         except OSError:
-            os.posix_fallocate(handle, done, end - done)
             ample = end
+            os.posix_fallocate(handle.fd, done, ample - done)
         self._reserved[segment] = max(ample, self._reserved.get(segment, 0))
+
+    def reserved(self, segment: int) -> int:
+        """Return how many bytes of a segment have been reserved so far."""
+        return self._reserved.get(segment, 0)
 
     def is_deleted(self) -> bool:
         """Say whether somebody deleted the newest segment's file."""
-        handles = list(self._handles.items())
-        return bool(handles) and os.fstat(max(handles)[1]).st_nlink == 0
+        newest = self._newest()
+        return newest is not None and os.fstat(newest.fd).st_nlink == 0
+
+    def _newest(self) -> Handle | None:
+        handles = dict(self._handles)
+        return handles[max(handles)] if handles else None
 
     def sync(self) -> None:
-        """Wait until the disk holds what was written, and the folder's entries for the files."""
-        for _, handle in sorted(self._handles.items()):
-            os.fdatasync(handle)
-        if self._folder_handle is not None:
-            os.fsync(self._folder_handle)
+        """Wait until the disk holds what was written, and the folders' entries for the files."""
+        for handle in list(self._handles.values()):
+            _sync_data(handle.fd)
+        folder = self._folder_handle
+        if self._new_entries and folder is not None:
+            self._new_entries = False
+            os.fsync(folder.fd)
+            for above in (self.folder.parent, self.folder.parent.parent):
+                parent = Handle(os.open(above, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
+                os.fsync(parent.fd)
 
     def release(self, before: int) -> None:
-        """Let go of the segments before one."""
-        for segment in [segment for segment in self._handles if segment < before]:
+        """Let go of the segments before one. A late writer opens its segment again."""
+        for segment in [segment for segment in list(self._handles) if segment < before]:
             handle = self._handles.pop(segment, None)
             if handle is not None:
-                os.fdatasync(handle)
-                os.close(handle)
+                _sync_data(handle.fd)
 
     def beat(self, when: float) -> None:
         """Rewrite the heartbeat in the newest segment's header; a negative time says that the writer ended."""
-        if self._handles:
-            os.pwrite(self._handles[max(self._handles)], struct.pack("<d", when), HEARTBEAT_OFFSET)
+        newest = self._newest()
+        if newest is not None:
+            os.pwrite(newest.fd, struct.pack("<d", when), HEARTBEAT_OFFSET)
 
-    def trim(self, segment: int, slots: int) -> None:
-        """Give back what was reserved in a segment beyond its first ``slots``."""
-        handle = self._handles.get(segment)
-        if handle is not None and os.fstat(handle).st_size > HEADER + slots * SLOT:
-            os.ftruncate(handle, HEADER + slots * SLOT)
+    def trim(self, last: int) -> None:
+        """Give back what was reserved beyond the last slot that was given out."""
+        segment, within = divmod(last, SEGMENT_SLOTS)
+        handle, size = self._handles.get(segment), HEADER + (within + 1) * SLOT
+        if handle is not None and os.fstat(handle.fd).st_size > size:
+            os.ftruncate(handle.fd, size)
+        for later in [known for known in list(self._handles) if known > segment]:  # opened ahead in vain
+            self._handles.pop(later, None)
+            os.unlink(file_name(self.writer, later), dir_fd=self._folder().fd)
 
     def close(self) -> None:
-        """Let go of every file."""
-        handles = [*self._handles.values(), *([] if self._folder_handle is None else [self._folder_handle])]
-        self._handles, self._folder_handle = {}, None
-        for handle in handles:
-            os.close(handle)
+        """Let go of every file, as soon as nobody uses it any more."""
+        self._handles.clear()
+        self._folder_handle = None

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import errno
 import mmap
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable
 from itertools import islice
 
 from tracelet.journal import faults
@@ -28,74 +28,81 @@ from tracelet.journal.format import (
 )
 from tracelet.journal.segments import SegmentFiles
 
-_WINDOWS = SEGMENT_SLOTS >> (WINDOW_SHIFT)  # in a segment
+_WINDOWS = SEGMENT_SLOTS >> WINDOW_SHIFT  # in a segment
+_MAPPED_BYTES = HEADER + WINDOW_BYTES
 _PAD_HEAD = POINT_HEAD.pack(0.0, NO_STEP, 0.0, PAD << KIND_SHIFT)
-_MAP_OPTIONS = {"trackfd": False} if sys.version_info >= (3, 13) else {}  # else each map costs a descriptor
+# Python keeps a duplicate of the descriptor per map, unless it is told not to (3.13).
+_MAP_OPTIONS = {"trackfd": False} if sys.version_info >= (3, 13) else {}
 
 
 class Windows(dict[int, memoryview]):
-    """The mapped windows by number. One that is missing is opened, or ``refusal`` is raised."""
+    """The mapped windows by number. A missing one is opened, or ``refusal`` says what is raised instead."""
 
-    def __init__(self, opener: Callable[[int], memoryview] | None = None) -> None:
+    def __init__(self, process: object, opener: Callable[[int], memoryview] | None = None) -> None:
         super().__init__()
-        self.opener = opener
+        self.process = process  # a forked child tells by it what belongs to its parent
         self.refusal: Callable[[], BaseException] | None = None
+        self._opener = opener
 
     def __missing__(self, window: int) -> memoryview:
+        self.check()
+        if self._opener is None:
+            raise UnavailableError("not open")
+        return self._opener(window)
+
+    def check(self) -> None:
+        """Raise the refusal, if there is one."""
         if self.refusal is not None:
             raise self.refusal()
-        if self.opener is None:
-            raise UnavailableError("not open")
-        return self.opener(window)
 
-
-class Refusing:
-    """A counter that gives no number: sends the quick path to the slow one."""
-
-    def __iter__(self) -> Iterator[int]:
-        return self
-
-    def __next__(self) -> int:
-        raise UnavailableError("plain writes")
+    def refuse(self, refusal: Callable[[], BaseException]) -> None:
+        """Give out no window any more. Who holds one already may finish what it writes."""
+        self.refusal = refusal
+        self.clear()
 
 
 class Slots:
-    """The slots of one writer. No lock: a slot belongs to whoever drew its number, opening twice is harmless."""
+    """The slots of one writer. No lock: a slot belongs to whoever drew its number; opening twice is harmless."""
 
-    def __init__(self, files: SegmentFiles, *, mapped: bool, on_window: Callable[[], None]) -> None:
+    def __init__(
+        self, files: SegmentFiles, *, mapped: bool, process: object, on_window: Callable[[], None]
+    ) -> None:
         self.files = files
         self.mapped = mapped
+        self.counter = faults.new_counter()
+        self.windows = Windows(process, self._open_for_quick_path)
         self.overhead = Tally()  # slots that hold no single point: events, rows, pads, losses
-        self.windows = Windows(self._open_for_quick_path)
-        self._counter = faults.new_counter()
-        self.quick_counter: Iterator[int] = self._counter if mapped else Refusing()
         self._on_window = on_window
 
     @property
     def drawn(self) -> int:
         """How many slots have been given out."""
-        return faults.position(self._counter)
+        return faults.position(self.counter)
 
-    def write(self, head: bytes, payload: bytes = b"") -> int:
-        """Put one record into slots of its own and return its sequence number.
+    def write(self, head: bytes, payload: bytes = b"") -> None:
+        """Put one record into slots of its own.
 
         Raises:
             UnavailableError: there is no room now.
         """
         size = 1 + payload_slots(len(payload))
-        first = self._reserve(size)
+        first = self.reserve(size)
         try:
-            if payload:
-                self._put(first + 1, payload)
-            self._put(first, seal(head, first))
+            self.put(first, head, payload)
         except BaseException:
             self.overhead.add(size)
             raise
-        return first
 
-    def _reserve(self, size: int) -> int:
+    def put(self, first: int, head: bytes, payload: bytes = b"") -> None:
+        """Put one record into slots that were drawn: the head last, since it says that the rest is there."""
+        if payload:
+            self._put(first + 1, payload)
+        self._put(first, seal(head, first))
+
+    def reserve(self, size: int) -> int:
+        """Draw slots that follow each other in one segment, and return the first one's number."""
         while True:
-            drawn = list(islice(self._counter, size))
+            drawn = list(islice(self.counter, size))
             first, last = drawn[0], drawn[-1]
             if last - first == size - 1 and first >> SEGMENT_SHIFT == last >> SEGMENT_SHIFT:
                 return first
@@ -109,34 +116,41 @@ class Slots:
 
     def _put(self, first: int, data: bytes) -> None:
         """Write whole slots; a payload may end amid its last one."""
-        window = first >> WINDOW_SHIFT
+        self.windows.check()
         start = (first * SLOT) & (WINDOW_BYTES - 1)
-        if self.windows.refusal is not None:
-            raise self.windows.refusal()
-        if not self.mapped or start + len(data) > WINDOW_BYTES:
-            return self._put_plainly(first, data)
+        if self.mapped and start + len(data) <= WINDOW_BYTES:
+            view = self._view(first >> WINDOW_SHIFT)
+            if view is not None:
+                view[start : start + len(data)] = data
+                return
+        self._put_plainly(first, data)
+
+    def _view(self, window: int) -> memoryview | None:
+        """Return a window, or None where the file is at hand but mapping it takes what the process has not."""
         try:
-            view = self.windows.get(window) or self._open(window)
+            return self.windows.get(window) or self._open(window)
         except UnavailableError as fault:
             if fault.errno not in SHORT_OF_HANDLES:
                 raise
-            return self._put_plainly(first, data)
-        view[start : start + len(data)] = data
-        return None
+            return None
 
     def _put_plainly(self, first: int, data: bytes) -> None:
+        segment, offset = first >> SEGMENT_SHIFT, offset_of(first)
         try:
-            written = os.pwrite(self.files.handle(first >> SEGMENT_SHIFT), data, offset_of(first))
+            handle = self.files.handle(segment)
+            while data:
+                written = os.pwrite(handle.fd, data, offset)
+                data, offset = data[written:], offset + written
         except OSError as error:
-            raise UnavailableError.because(error) from error
-        if written < len(data):
-            raise UnavailableError(faults.REASONS[errno.ENOSPC], errno.ENOSPC)
+            raise UnavailableError.because(error, segment) from error
 
     def _open_for_quick_path(self, window: int) -> memoryview:
         try:
-            return self._open(window)
+            view = self._open(window)
+            self._on_window()
+            return view
         except UnavailableError:
-            self.overhead.add(1)  # the caller has drawn a slot that stays empty
+            self.overhead.add(1)  # the caller has drawn a slot, which stays empty
             raise
 
     def _open(self, window: int) -> memoryview:
@@ -144,33 +158,36 @@ class Slots:
         try:
             handle = self.files.handle(segment)
             self.files.reserve(segment, HEADER + (within + 1) * WINDOW_BYTES)
-            mapping = mmap.mmap(handle, HEADER + WINDOW_BYTES, offset=within * WINDOW_BYTES, **_MAP_OPTIONS)
+            # The header shifts slots off the page grid, so a window's map takes in the bytes before it.
+            mapping = mmap.mmap(handle.fd, _MAPPED_BYTES, offset=within * WINDOW_BYTES, **_MAP_OPTIONS)
         except OSError as error:
-            raise UnavailableError.because(error) from error
+            raise UnavailableError.because(error, segment) from error
         view = self.windows.setdefault(window, memoryview(mapping)[HEADER:])
         for old in [known for known in list(self.windows) if known < window - 1]:
             self.windows.pop(old, None)
-        self._on_window()
+        self.windows.check()
         return view
 
-    def prepare(self) -> None:
-        """Open what the next record needs, so that trouble shows now."""
+    def prepare(self, ahead: int = 0) -> None:
+        """Open what the next record needs, or one further ahead, so that callers need not.
+
+        Raises:
+            UnavailableError: it cannot be opened.
+        """
+        window = (self.drawn >> WINDOW_SHIFT) + ahead
         if self.mapped:
-            self._open(self.drawn >> WINDOW_SHIFT)
-        else:
-            try:
-                self.files.handle(self.drawn >> SEGMENT_SHIFT)
-            except OSError as error:
-                raise UnavailableError.because(error) from error
+            if window not in self.windows:
+                self._open(window)
+            return
+        segment = window // _WINDOWS
+        try:
+            self.files.handle(segment)
+        except OSError as error:
+            raise UnavailableError.because(error, segment) from error
 
-    def refuse(self, refusal: Callable[[], BaseException]) -> int:
-        """From now on give no places. Return how many slots were given out at most."""
-        self.windows.refusal = refusal
-        self.windows.clear()
-        return self.drawn
-
-    def skip_segment(self) -> None:
-        """Leave the rest of the current segment unused."""
+    def skip_segment(self, segment: int) -> None:
+        """Go on in the segment after this one."""
         left = SEGMENT_SLOTS - (self.drawn & (SEGMENT_SLOTS - 1))
-        self.overhead.add(left)
-        list(islice(self._counter, left))
+        if self.drawn >> SEGMENT_SHIFT == segment:
+            self.overhead.add(left)
+            deque(islice(self.counter, left), maxlen=0)

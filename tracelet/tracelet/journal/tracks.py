@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from itertools import count
 
-from tracelet.journal.faults import new_counter, position
-from tracelet.journal.format import KIND_SHIFT, POINT, ROW, SLOT, payload_slots
+from tracelet.journal.faults import UnavailableError, new_counter, position
+from tracelet.journal.format import ID_MASK, KIND_SHIFT, POINT, ROW, SLOT, payload_slots
 
-Key = str | tuple[str, str, "str | None"]  # a name, or name, type and source where they are not the usual
+Identity = tuple[str, str, "str | None"]  # name, type, source
+Key = str | Identity  # the name alone where type and source are the usual ones
 PlanKey = tuple[str, ...] | tuple[tuple[str, ...], str, "str | None"]
+
+SCALAR = "scalar"
+
+
+def track_key(name: str, type: str, source: str | None) -> Key:
+    """Return what a metric's track is found by."""
+    return name if type is SCALAR and source is None else (name, type, source)
 
 
 class Track:
@@ -21,11 +29,15 @@ class Track:
     def __init__(self, tag: int, last: int) -> None:
         self.tag = tag
         self.last = last
-        self.related: tuple[Track, ...] = ()  # tracks that share a metric with this one
+        self.related: list[Track] = []  # tracks that share a metric with this one
 
     def next(self) -> int:
         """Return the step after the largest one seen for any metric concerned."""
-        return max(self.last, *(track.last for track in self.related)) + 1 if self.related else self.last + 1
+        return max(self.last, *(track.last for track in self.related), self.last) + 1
+
+    def saw(self, step: int) -> None:
+        """Remember a step."""
+        self.last = max(self.last, step)
 
 
 class Plan(Track):
@@ -48,49 +60,58 @@ class Plan(Track):
 
 
 class Tracks(dict[Key, Track]):
-    """Tracks by metric. One that is missing is registered: its name goes into the journal first."""
+    """Tracks by metric. One that is missing is registered: its name goes into the journal first.
 
-    def __init__(self, record_name: Callable[[int, str, str, str | None], None], steps: dict[str, int]) -> None:
+    Two threads may register the same name at once: it then has two ids, which readers do not mind.
+    """
+
+    def __init__(self, record_name: Callable[[int, Identity], None], steps: Mapping[str, int]) -> None:
         super().__init__()
-        self.ids: dict[tuple[str, str, str | None], int] = {}
+        self.ids: dict[Identity, int] = {}
         self._record_name = record_name
         self._steps = steps  # where counting goes on after a fork or a resume
         self._next_id = count(1)
-        self._by_name: dict[str, tuple[Track, ...]] = {}
+        self._by_name: dict[str, dict[int, Track]] = {}
 
     def __missing__(self, key: Key) -> Track:
-        name, type_, source = key if isinstance(key, tuple) else (key, "scalar", None)
-        identity = self.identify(name, type_, source)
-        return self.setdefault(key, self.relate(Track(POINT << KIND_SHIFT | identity, self.last(name)), [name]))
+        name, type_, source = key if isinstance(key, tuple) else (key, SCALAR, None)
+        tag = POINT << KIND_SHIFT | self.identify((name, type_, source))
+        track = Track(tag, self.last([name]))
+        self.relate(track, [name])
+        return self.setdefault(key, track)
 
-    def identify(self, name: str, type_: str, source: str | None) -> int:
-        """Return a metric's id, recording its name at first."""
-        known = self.ids.get((name, type_, source))
+    def identify(self, metric: Identity) -> int:
+        """Return a metric's id, recording its name at first.
+
+        Raises:
+            UnavailableError: the name cannot be recorded now.
+        """
+        known = self.ids.get(metric)
         if known is not None:
             return known
-        if not isinstance(name, str) or not name:
-            raise TypeError(f"metric {name!r}: expected a name (a string), found {type(name).__qualname__}")
         identity = next(self._next_id)
-        self._record_name(identity, name, type_, source)
-        return self.ids.setdefault((name, type_, source), identity)
+        if identity > ID_MASK:
+            raise UnavailableError("too many metric names")
+        self._record_name(identity, metric)
+        return self.ids.setdefault(metric, identity)
 
-    def last(self, name: str) -> int:
-        """Return the largest step seen for a metric, -1 for none."""
-        known = [track.last for track in self._by_name.get(name, ())]
-        return max([self._steps.get(name, -1), *known])
+    def last(self, names: Iterable[str]) -> int:
+        """Return the largest step seen for any of these metrics, -1 for none."""
+        seen = [self._steps.get(name, -1) for name in names]
+        seen += [track.last for name in names for track in list(self._by_name.get(name, {}).values())]
+        return max(seen)
 
     def steps(self) -> dict[str, int]:
         """Return the largest step seen for each metric."""
-        return {name: self.last(name) for name in {*self._steps, *self._by_name}}
+        return {name: self.last([name]) for name in [*self._steps, *self._by_name]}
 
-    def relate(self, track: Track, names: Iterable[str]) -> Track:
-        """Tie a new track to those that it shares metrics with."""
+    def relate(self, track: Track, names: Iterable[str]) -> None:
+        """Tie a new track to those that it shares metrics with, so that steps count up over all of them."""
         related: dict[int, Track] = {}
         for name in names:
-            others = self._by_name.get(name, ())
-            related.update((id(other), other) for other in others)
-            self._by_name[name] = (*others, track)
-        track.related = tuple(related.values())
-        for other in track.related:
-            other.related = (*other.related, track)
-        return track
+            others = self._by_name.setdefault(name, {})
+            related.update(others)
+            others[id(track)] = track
+        track.related.extend(related.values())
+        for other in related.values():
+            other.related.append(track)

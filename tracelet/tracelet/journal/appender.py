@@ -1,0 +1,327 @@
+"""Keeps a writer supplied with a stream to append to: through forks, outages, a deleted folder, to the end."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import os
+import sys
+import time
+import weakref
+from collections import deque
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from tracelet.errors import NoActiveRunError
+from tracelet.journal.events import encode_event
+from tracelet.journal.faults import AbandonedError, ReplacedError, UnavailableError
+from tracelet.journal.keeper import INTERVAL, Keeper
+from tracelet.journal.outage import Outage
+from tracelet.journal.slots import Windows
+from tracelet.journal.stream import State, Stream
+
+_ATTEMPTS = 4  # a file replaced, a segment skipped and an outage over may come together
+_WAITING = 1000  # events kept in memory while nothing can be written
+_BEAT = 5.0  # seconds between heartbeats
+
+Event = tuple[bytes, float]  # encoded, and when it was recorded
+
+
+class Process:
+    """Stands for this process, as opposed to the one that it was forked from."""
+
+    def __init__(self) -> None:
+        self.streams: dict[int, Stream] = {}
+
+
+class Appender:
+    """The part of a writer that is off the quick path: which stream, in what state.
+
+    There are no locks to wait for. Where two threads come to the same place at once, both do the step, and
+    one ``setdefault`` or ``pop`` decides whose result counts.
+    """
+
+    def __init__(
+        self,
+        run_dir: Path,
+        facts: Mapping[str, Any],
+        *,
+        owner: str | None = None,
+        mapped: bool | None = None,
+        last_steps: Mapping[str, int] | None = None,
+    ) -> None:
+        """Start a journal file in a run's folder (created where missing).
+
+        Args:
+            run_dir: the run's folder.
+            facts: what the ``writer`` event says beside what identifies the process: run, rank, ...
+            owner: the writer id of the process that started the run, None for that process itself.
+            mapped: whether to map files; None asks the file system.
+            last_steps: the largest step seen so far of each metric, for a run that is resumed.
+        """
+        self.run_dir = Path(run_dir)
+        self.owner = owner
+        self._facts = dict(facts)
+        self._mapped = mapped
+        self._steps: Callable[[], Mapping[str, int]] = dict(last_steps or {}).copy
+        self._close_tokens = [True]  # whoever pops it closes
+        self._closed = False
+        self._start_over()
+        self._begin()
+        _living[id(self)] = weakref.ref(self)
+        self._attempt(get_ready, self._state)
+
+    def _start_over(self) -> None:
+        """Forget what belongs to another process."""
+        self._process = Process()
+        self._keeper = Keeper(self._tick)
+        self._outage = Outage()
+        self._waiting: deque[Event] = deque(maxlen=_WAITING)
+        self._lasting: deque[Event] = deque(maxlen=_WAITING)
+        self._earlier = 0  # points recorded in files before the present one
+        self._seen = 0  # points in the present file when it was last seen in its place
+        self._sync_at = self._beat_at = 0.0
+        self._forked = False
+        self._state = self._no_state()
+
+    def _no_state(self) -> State:
+        return iter(()), Windows(self._process), {}, {}
+
+    # --- writing -----------------------------------------------------------------------------------------
+
+    def _attempt(self, write: Callable[[Stream], object], state: State) -> UnavailableError | None:
+        """Write, overcoming what can be overcome; return what could not."""
+        fault: UnavailableError | None = None
+        for _ in range(_ATTEMPTS):
+            if state[1].process is not self._process:
+                return None  # this is the forked copy of a call that the parent finishes
+            try:
+                write(self._ready())
+            except AbandonedError:
+                return None
+            except UnavailableError as error:
+                fault = error
+                if not self._overcome(fault):
+                    return fault
+            else:
+                return None
+        return fault
+
+    def _ready(self) -> Stream:
+        """Return the stream to write to: the child's own after a fork, the same or a new one after an outage."""
+        if self._closed:
+            raise self._closed_error()
+        if self._forked:
+            self._begin()
+            _close_at_exit(self)
+        stream, fault = self._stream, self._outage.fault
+        if fault is not None:
+            if not self._outage.is_due():
+                raise fault
+            self._resume(stream)
+        return stream
+
+    def _overcome(self, fault: UnavailableError) -> bool:
+        """Say whether another attempt may succeed at once; if not, there is an outage."""
+        if isinstance(fault, ReplacedError) or self._stream.skip_segment(fault):
+            return True
+        if fault is not self._outage.fault:
+            self._outage.begin(fault, str(self.run_dir))
+            self._state = self._no_state()
+        return False
+
+    def _closed_error(self) -> NoActiveRunError:
+        name = self.run_dir.name
+        return NoActiveRunError(f"the journal of run {name!r} is closed: log before the run is finished")
+
+    # --- beginning ---------------------------------------------------------------------------------------
+
+    def _begin(self) -> None:
+        """Go over to a new stream; its file is created by the first attempt to write."""
+        self._outage.fault = UnavailableError("not open")
+        self._outage.retry_now()
+        self._state = self._no_state()
+        self._stream = self._new_stream()
+        self._forked = False
+        self._keeper.start()
+
+    def _new_stream(self) -> Stream:
+        """Return the process's next stream: the same one to all threads that ask at the same time."""
+        process = self._process
+        number = sum(stream.is_retired for stream in list(process.streams.values()))
+        facts = {**self._facts, "owner": self.owner}
+        stream = Stream(
+            self.run_dir,
+            facts,
+            self._steps(),
+            mapped=self._mapped,
+            on_window=self._keeper.ring,
+            process=process,
+        )
+        return process.streams.setdefault(number, stream)
+
+    def _resume(self, stream: Stream) -> None:
+        """Begin to record, or go on after an outage."""
+        stream.open()
+        while self._waiting:
+            event = self._waiting.popleft()
+            try:
+                stream.write_event(*event)
+            except UnavailableError:
+                self._waiting.appendleft(event)
+                raise
+        self._record_drops(stream)
+        self._outage.over()
+        self._state = stream.state
+        if self._closed or stream.is_retired:
+            self._state = self._no_state()
+
+    def _record_drops(self, stream: Stream) -> None:
+        drops = self._outage.unrecorded_drops()
+        if drops is not None:
+            stream.write_event(encode_event("drops", {"drops": drops}), time.time())
+            self._outage.drops_recorded(drops)
+
+    # --- care --------------------------------------------------------------------------------------------
+
+    def _tick(self) -> None:
+        """What the keeper's thread does, again and again."""
+        if self._closed or self._forked:
+            return
+        if self._outage.fault is None:
+            self._care_for(self._stream)
+        else:
+            self._attempt(get_ready, self._state)
+        self._outage.tell()
+
+    def _care_for(self, stream: Stream) -> None:
+        with contextlib.suppress(
+            OSError, UnavailableError
+        ):  # a caller that needs it will meet the trouble too
+            stream.look_ahead()
+        now = time.monotonic()
+        if now < self._sync_at:
+            return
+        self._sync_at = now + INTERVAL
+        with contextlib.suppress(UnavailableError):
+            stream.list_names()
+        if not stream.is_synced:
+            self._sync(stream)
+        self._look_for_deletion(stream)
+        if now >= self._beat_at and not self._closed:
+            self._beat_at = now + _BEAT
+            stream.slots.files.beat(time.time())
+
+    def _sync(self, stream: Stream) -> None:
+        try:
+            stream.sync()
+        except OSError as error:
+            text = f"{self.run_dir}: the disk does not take what was recorded ({error}); losing power may lose it"
+            self._outage.say_once("sync", text)
+
+    def _look_for_deletion(self, stream: Stream) -> None:
+        """Begin a new file where somebody deleted the present one."""
+        if not stream.slots.files.is_deleted():
+            self._seen = stream.recorded
+        elif stream.claim_end():
+            self._steps = stream.tracks.steps
+            lost = max(0, stream.retire(ReplacedError) - self._seen)
+            self._earlier += stream.recorded - lost
+            self._seen = 0
+            self._outage.drop(ReplacedError().reason, lost)
+            self._outage.say_once(
+                "deleted", f"{self.run_dir}: the folder was deleted; recording begins anew there"
+            )
+            self._waiting.extendleft(reversed(self._lasting))
+            self._begin()
+
+    # --- ending ------------------------------------------------------------------------------------------
+
+    def close(self, outcome: str | None = None, error: str | None = None) -> None:
+        """Record the outcome, give back what was reserved, and stop. Closing again does nothing."""
+        try:
+            self._close_tokens.pop()
+        except IndexError:
+            return
+        try:
+            self._close(encode_event("outcome", {"outcome": outcome, "error": error}))
+        except BaseException:
+            self._close_tokens.append(True)
+            raise
+
+    def _close(self, outcome: bytes) -> None:
+        opened = not self._forked
+        if opened:
+            self._outage.retry_now()
+            self._look_for_deletion(self._stream)
+            self._attempt(get_ready, self._state)
+        self._closed = True
+        self._state = self._no_state()
+        self._keeper.stop()
+        if opened:
+            self._end(self._stream, outcome)
+        self._outage.tell()
+        _living.pop(id(self), None)
+
+    def _end(self, stream: Stream, outcome: bytes) -> None:
+        try:
+            if self._outage.fault is not None:
+                raise self._outage.fault
+            stream.list_names()
+            self._record_drops(stream)
+            stream.write_event(outcome, time.time())
+            stream.end(self._closed_error)
+        except (OSError, UnavailableError) as error:
+            stream.retire(self._closed_error)
+            self._outage.say_once(
+                "end", f"{self.run_dir}: the end of the run could not be recorded ({error})"
+            )
+        except AbandonedError:
+            return  # forked amid closing: the file is the parent's to finish
+
+    def __del__(self) -> None:
+        if not sys.is_finalizing() and hasattr(self, "_stream"):
+            self.close()
+
+    def _after_fork(self) -> None:
+        """In the child: leave the parent's file alone; the first record will open one of the child's own."""
+        parent = self._stream
+        parent.retire(AbandonedError)
+        self._steps = parent.tracks.steps
+        self.owner = self.owner or parent.id
+        self._start_over()
+        self._forked = True
+
+
+def get_ready(_: Stream) -> None:
+    """Write nothing: only get ready to."""
+
+
+def _close_at_exit(appender: Appender) -> None:
+    """End a forked child's file with the child; processes of multiprocessing have an exit of their own."""
+    reference = weakref.ref(appender)
+
+    def close() -> None:
+        found = reference()
+        if found is not None:
+            found.close()
+
+    with contextlib.suppress(RuntimeError):  # the interpreter is on its way out already
+        atexit.register(close)
+    util = sys.modules.get("multiprocessing.util")
+    if util is not None:
+        util.Finalize(None, close, exitpriority=0)
+
+
+_living: dict[int, weakref.ref[Appender]] = {}
+
+
+def _after_fork_in_child() -> None:
+    for reference in list(_living.values()):
+        appender = reference()
+        if appender is not None:
+            appender._after_fork()
+
+
+os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -1,0 +1,78 @@
+"""When nothing can be written: what is dropped, when to try again, and telling the user once."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+
+from tracelet.journal.faults import Tally, UnavailableError
+
+_FIRST_WAIT, _LONGEST_WAIT = 0.1, 5.0  # seconds between attempts
+
+
+class Outage:
+    """Keeps account of a writer's trouble with its disk. ``fault`` is what keeps it from recording now."""
+
+    def __init__(self, fault: UnavailableError | None = None) -> None:
+        self.fault = fault
+        self._drops: dict[str, Tally] = {}
+        self._recorded_drops: dict[str, int] = {}
+        self._retry_at = 0.0
+        self._wait = _FIRST_WAIT
+        self._notices: deque[str] = deque()
+        self._told: set[str] = set()
+
+    def begin(self, fault: UnavailableError, where: str) -> None:
+        """Take note that recording has stopped, or that another attempt failed."""
+        self._retry_at = time.monotonic() + self._wait
+        self._wait = min(2 * self._wait, _LONGEST_WAIT)
+        self.fault = fault
+        self.say_once(
+            fault.reason,
+            f"{where}: recording has stopped ({fault.reason}). The program goes on, what it logs is counted as "
+            "dropped, and recording resumes as soon as it can.",
+        )
+
+    def over(self) -> None:
+        """Take note that recording goes on."""
+        self.fault = None
+        self._wait = _FIRST_WAIT
+
+    def retry_now(self) -> None:
+        """Let the next attempt be made at once."""
+        self._retry_at = 0.0
+
+    def is_due(self) -> bool:
+        """Say whether it is time for another attempt."""
+        return time.monotonic() >= self._retry_at
+
+    def drop(self, reason: str, points: int) -> None:
+        """Count points that were not recorded."""
+        self._drops.setdefault(reason, Tally()).add(points)
+
+    @property
+    def drops(self) -> dict[str, int]:
+        """How many points were dropped, by reason."""
+        return {reason: tally.value for reason, tally in list(self._drops.items())}
+
+    def unrecorded_drops(self) -> dict[str, int] | None:
+        """Return the drops where the journal does not have them yet, else None."""
+        drops = self.drops
+        return drops if drops != self._recorded_drops else None
+
+    def drops_recorded(self, drops: dict[str, int]) -> None:
+        """Take note that the journal has these."""
+        self._recorded_drops = drops
+
+    def say_once(self, subject: str, text: str) -> None:
+        """Leave a warning for :meth:`tell`, once per subject."""
+        if subject not in self._told:
+            self._told.add(subject)
+            self._notices.append(text)
+
+    def tell(self) -> None:
+        """Log the warnings. Not for a caller's path: logging takes locks."""
+        while self._notices:
+            import logging
+
+            logging.getLogger("tracelet.journal").warning(self._notices.popleft())

@@ -1,0 +1,258 @@
+"""One journal file of a writer (over all its segments), and what has to be known to append to it."""
+
+from __future__ import annotations
+
+import errno
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from itertools import count
+from pathlib import Path
+from typing import Any
+from zlib import crc32
+
+from tracelet.journal.events import encode_event
+from tracelet.journal.faults import UnavailableError
+from tracelet.journal.filesystem import mapping_is_safe
+from tracelet.journal.format import (
+    BLOB,
+    ID_MASK,
+    KIND_SHIFT,
+    MAX_ROW,
+    MULTI_HEAD,
+    NO_STEP,
+    POINT_HEAD,
+    SEGMENT_SHIFT,
+    SEGMENT_SLOTS,
+    journal_folder,
+    payload_slots,
+)
+from tracelet.journal.identity import new_writer_id, process_facts
+from tracelet.journal.segments import SegmentFiles
+from tracelet.journal.slots import Slots, Windows
+from tracelet.journal.tracks import Identity, Key, Plan, PlanKey, Track, Tracks, track_key
+
+State = tuple[Iterator[int], Windows, dict[Key, Track], dict[PlanKey, Plan]]
+
+_PLANS = 1024  # sets of metrics that get a layout of their own; rows of further ones are written as points
+_WORTH_SKIPPING = 1024  # slots used before a segment is left because of a limit on file sizes
+_LISTED = 10_000  # entries in one dictionary event
+
+
+class Stream:
+    """Appends records to one journal file. Any number of threads may use it; nothing here waits for another."""
+
+    def __init__(
+        self,
+        run_dir: Path,
+        facts: Mapping[str, Any],
+        steps: Mapping[str, int],
+        *,
+        mapped: bool | None,
+        process: object,
+        on_window: Callable[[], None],
+    ) -> None:
+        self.id = new_writer_id()
+        mapped = mapping_is_safe(run_dir) if mapped is None else mapped
+        files = SegmentFiles(journal_folder(run_dir), self.id, preallocate=mapped)
+        self.slots = Slots(files, mapped=mapped, process=process, on_window=on_window)
+        self.tracks = Tracks(self._write_name, steps)
+        self.plans: dict[PlanKey, Plan] = {}
+        self._column_ids = count(1)
+        self._unlisted: deque[tuple[str, dict[str, Any]]] = deque()
+        self._listed_segment = 0
+        self._final: int | None = None
+        self._synced = -1
+        self._end_tokens = [True]
+        # Slots 0.. are drawn before anybody else can draw: the writer's introduction always comes first.
+        mine = {"id": self.id, **process_facts(), "started_at": time.time()}
+        self._introduction = encode_event("writer", {**facts, **mine})
+        self.slots.reserve(_blob_slots(self._introduction))
+        self.slots.overhead.add(_blob_slots(self._introduction))
+
+    def open(self) -> None:
+        """Create the file, or see that it can be appended to again. Doing it twice is harmless.
+
+        Raises:
+            UnavailableError: it cannot be done now.
+        """
+        self.slots.prepare()
+        head = _blob_head(self._introduction, self.slots.files.created)
+        self.slots.put(0, head, self._introduction)
+
+    @property
+    def state(self) -> State:
+        """What the quick path works on: empty where it must not be taken."""
+        if self.slots.mapped:
+            return self.slots.counter, self.slots.windows, self.tracks, self.plans
+        return iter(()), self.slots.windows, {}, {}
+
+    @property
+    def recorded(self) -> int:
+        """How many points have been recorded here."""
+        if self._final is not None:
+            return self._final
+        rows = sum(plan.gained for plan in list(self.plans.values()))
+        return self.slots.drawn - self.slots.overhead.value + rows
+
+    # --- records -----------------------------------------------------------------------------------------
+
+    def write_point(self, metric: Identity, value: float, step: int | None) -> None:
+        """Record one value."""
+        track = self.tracks[track_key(*metric)]
+        step = track.next() if step is None else step
+        self.slots.write(POINT_HEAD.pack(value, step, time.time(), track.tag))
+        track.saw(step)
+
+    def write_row(self, values: Mapping[str, float], step: int | None, type: str, source: str | None) -> None:
+        """Record several values at one step."""
+        names = tuple(values)
+        if len(names) == 1:
+            return self.write_point((names[0], type, source), values[names[0]], step)
+        if len(names) > MAX_ROW:
+            return self._write_parts(values, step, type, source)
+        plan = self._plan(names, type, source)
+        if plan is None:
+            return self._write_points(values, step, type, source)
+        payload = plan.pack_values(*values.values())
+        step = plan.next() if step is None else step
+        head = MULTI_HEAD.pack(crc32(payload), plan.count, step, time.time(), plan.tag)
+        self.slots.write(head, payload)
+        next(plan.rows)
+        plan.saw(step)
+        return None
+
+    def _write_parts(
+        self, values: Mapping[str, float], step: int | None, type: str, source: str | None
+    ) -> None:
+        step = self.tracks.last(list(values)) + 1 if step is None else step
+        items = list(values.items())
+        for start in range(0, len(items), MAX_ROW):
+            self.write_row(dict(items[start : start + MAX_ROW]), step, type, source)
+
+    def _write_points(
+        self, values: Mapping[str, float], step: int | None, type: str, source: str | None
+    ) -> None:
+        step = self.tracks.last(list(values)) + 1 if step is None else step
+        for name, value in values.items():
+            self.write_point((name, type, source), value, step)
+
+    def _plan(self, names: tuple[str, ...], type: str, source: str | None) -> Plan | None:
+        key = plan_key(names, type, source)
+        known = self.plans.get(key)
+        if known is not None or len(self.plans) >= _PLANS:
+            return known
+        columns = [self.tracks.identify((name, type, source)) for name in names]
+        identity = next(self._column_ids)
+        entry = {"id": identity, "names": columns}
+        self.write_event(encode_event("columns", entry), time.time())
+        self._unlisted.append(("columns", entry))
+        plan = Plan(identity, len(names), self.tracks.last(names))
+        self.tracks.relate(plan, names)
+        return self.plans.setdefault(key, plan)
+
+    def _write_name(self, identity: int, metric: Identity) -> None:
+        name, type_, source = metric
+        entry = {"id": identity, "name": name, "metric": type_, "source": source}
+        self.write_event(encode_event("name", entry), time.time())
+        self._unlisted.append(("names", entry))
+
+    def write_event(self, data: bytes, when: float) -> None:
+        """Record an event that has been encoded."""
+        self.slots.write(_blob_head(data, when), data)
+        self.slots.overhead.add(_blob_slots(data))
+
+    # --- care --------------------------------------------------------------------------------------------
+
+    def look_ahead(self) -> None:
+        """Open the next window before a caller needs it, and let go of what nobody needs any more."""
+        if self.slots.mapped:
+            self.slots.prepare(ahead=1)
+        self.slots.files.release((self.slots.drawn >> SEGMENT_SHIFT) - 1)
+
+    def sync(self) -> None:
+        """Wait until the disk holds what was recorded."""
+        self._synced = self.slots.drawn
+        self.slots.files.sync()
+
+    @property
+    def is_synced(self) -> bool:
+        """Whether nothing has been recorded since the last sync."""
+        return self._synced == self.slots.drawn
+
+    def list_names(self) -> None:
+        """Record again what was named since the last time (all, in a new segment): names must survive damage."""
+        segment = self.slots.drawn >> SEGMENT_SHIFT
+        if segment != self._listed_segment:
+            self._listed_segment = segment
+            self._unlist_all()
+        while self._unlisted:
+            listed: dict[str, list[Any]] = {"names": [], "columns": []}
+            for _ in range(min(_LISTED, len(self._unlisted))):
+                kind, entry = self._unlisted.popleft()
+                listed[kind].append(entry)
+            self.write_event(encode_event("dictionary", listed), time.time())
+
+    def _unlist_all(self) -> None:
+        ids = dict(self.tracks.ids)
+        for (name, type_, source), identity in ids.items():
+            self._unlisted.append(
+                ("names", {"id": identity, "name": name, "metric": type_, "source": source})
+            )
+        for key, plan in list(self.plans.items()):
+            names, type_, source = key if isinstance(key[0], tuple) else (key, "scalar", None)
+            columns = [ids.get((name, type_, source)) for name in names]
+            self._unlisted.append(("columns", {"id": plan.tag & ID_MASK, "names": columns}))
+
+    def skip_segment(self, fault: UnavailableError) -> bool:
+        """Go on in a new segment where a limit on file sizes ends this one; say whether that may help."""
+        if fault.errno != errno.EFBIG or fault.segment is None:
+            return False
+        drawn = self.slots.drawn
+        if drawn >> SEGMENT_SHIFT == fault.segment and drawn & (SEGMENT_SLOTS - 1) < _WORTH_SKIPPING:
+            return False
+        self.slots.skip_segment(fault.segment)
+        return True
+
+    # --- ends --------------------------------------------------------------------------------------------
+
+    @property
+    def is_retired(self) -> bool:
+        """Whether it takes no more records."""
+        return self.slots.windows.refusal is not None
+
+    def claim_end(self) -> bool:
+        """Say whether it is the caller's to retire; only one is told so."""
+        try:
+            return self._end_tokens.pop()
+        except IndexError:
+            return False
+
+    def retire(self, refusal: Callable[[], BaseException]) -> int:
+        """Take no more records; return how many points were recorded."""
+        self.slots.windows.refuse(refusal)
+        if self._final is None:
+            self._final = self.recorded
+        return self._final
+
+    def end(self, refusal: Callable[[], BaseException]) -> None:
+        """Finish the file."""
+        # Whoever holds a window has drawn a slot before now, so nobody writes beyond what is kept.
+        self.retire(refusal)
+        self.slots.files.trim(self.slots.drawn - 1)
+        self.slots.files.beat(-time.time())
+        self.slots.files.sync()
+        self.slots.files.close()
+
+
+def plan_key(names: tuple[str, ...], type: str, source: str | None) -> PlanKey:
+    """Return what the plan of a row is found by."""
+    return names if type == "scalar" and source is None else (names, type, source)
+
+
+def _blob_slots(data: bytes) -> int:
+    return 1 + payload_slots(len(data))
+
+
+def _blob_head(data: bytes, when: float) -> bytes:
+    return MULTI_HEAD.pack(crc32(data), len(data), NO_STEP, when, BLOB << KIND_SHIFT)
