@@ -135,11 +135,16 @@ def _toml_fault(path: Path, text: str, error: ValueError) -> str:
             f"{path}:{lines[1]}: `plugins` is a list in line {lines[0]} and a table here, which TOML does not"
             ' allow; name the plugins in `activate = ["..."]`'
         )
-    message = str(error)
+    message = str(error).replace(" (at end of document)", _end_of(text))
     place = re.search(_PLACE, message)
     if place is None:
         return f"{path}: not valid TOML: {message}"
     return f"{path}:{place[1]}:{place[2]}: not valid TOML: {message[: place.start()]}"
+
+
+def _end_of(text: str) -> str:
+    lines = text.split("\n")
+    return f" (at line {len(lines)}, column {len(lines[-1]) + 1})"
 
 
 def load_mapping(path: str | Path, environ: Mapping[str, str] | None = None) -> dict[str, Any]:

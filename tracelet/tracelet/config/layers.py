@@ -56,9 +56,14 @@ def _interpolated(layer: Layer, environ: Mapping[str, str], faults: list[str]) -
 
 
 def from_mapping(label: str, given: Mapping[str, Any], faults: list[str]) -> Layer:
-    """Check what the program or the command line gave: keys as in a file, and ``run_id`` and ``resume``."""
+    """Check what the program or the command line gave: keys as in a file, and ``run_id`` and ``resume``.
+
+    ``None``, and ``resume=False``, are what their arguments default to, and say nothing.
+    """
     own: list[str] = []
     rest = {key: value for key, value in given.items() if value is not None}
+    if rest.get("resume") is False:
+        del rest["resume"]
     layer = _layer(label, rest, rest.pop("plugins", {}), Path.cwd(), own, settings.RUN_SETTINGS)
     faults.extend(f"{label}: {fault}" for fault in own)
     _check_enabled(label, layer.tables, faults)

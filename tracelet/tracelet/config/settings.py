@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
@@ -89,6 +90,18 @@ def texts(path: str, value: Any, faults: list[str]) -> list[str]:
     return [text(f"{path}[{at}]", each, faults) for at, each in enumerate(value)]
 
 
+def path(path: str, value: Any, faults: list[str]) -> str:
+    """Check for a path."""
+    return text(path, os.fspath(value) if isinstance(value, os.PathLike) else value, faults)
+
+
+def paths(path: str, value: Any, faults: list[str]) -> list[str]:
+    """Check for a list of paths; a single one is a list of one."""
+    given = value if isinstance(value, (list, tuple)) else [value]
+    plain = [os.fspath(each) if isinstance(each, os.PathLike) else each for each in given]
+    return texts(path, plain, faults)
+
+
 def one_of(*allowed: str) -> Check:
     """Return the check for one of the given words."""
 
@@ -173,8 +186,8 @@ def tables(path: str, value: Mapping[str, Any], faults: list[str]) -> dict[str, 
 SETTINGS: Final[Mapping[str, Check]] = {
     "project": text,
     "activate": plugin_names,
-    "plugin_paths": texts,
-    "dir": text,
+    "plugin_paths": paths,
+    "dir": path,
     "mode": one_of(*MODES),
     "strict": boolean,
     "budget": amount,
