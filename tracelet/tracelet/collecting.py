@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from numbers import Number
 from typing import TYPE_CHECKING, Any, Final
 
+from tracelet.core.secrets import mask
 from tracelet.errors import PluginError
 from tracelet.journal import flatten
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("tracelet.collecting")
 
 DEFAULT_INTERVAL: Final = 60.0  # seconds, as CollectorPlugin has it
+MOST_STRETCH: Final = 16  # times the interval, when load is shed
 
 
 class _Collector:
@@ -28,6 +30,7 @@ class _Collector:
     def __init__(self, name: str, interval: float) -> None:
         self.name = name
         self.interval = interval
+        self.stretch = 1
         self.busy_since: float | None = None
         self.skipped = 0
         self.facts: dict[str, Any] = {}
@@ -80,10 +83,20 @@ class Collecting:
             if task is not None and not task.done.wait(max(0.0, end - time.monotonic())):
                 log.warning("collector %r: its last measurement was not waited for", collector.name)
 
+    def slow_down(self) -> str | None:
+        """Double every collector's interval, up to sixteen times what it was. Returns what was done, if anything."""
+        with self._wake:
+            slower = [each for each in self._collectors.values() if each.stretch < MOST_STRETCH]
+            for each in slower:
+                each.stretch *= 2
+        if not slower:
+            return None
+        return f"collectors measure {max(each.stretch for each in slower)} times less often"
+
     def status(self) -> dict[str, Any]:
         """Return each collector's interval in seconds and the ticks that it has skipped."""
         return {
-            name: {"interval": each.interval, "skipped": each.skipped}
+            name: {"interval": each.interval * each.stretch, "skipped": each.skipped}
             for name, each in self._collectors.items()
         }
 
@@ -104,9 +117,10 @@ class Collecting:
     def _schedule(self, collector: _Collector, when: float) -> None:
         """Set the next tick on the collector's own grid; ticks that have passed by then are skipped."""
         late = time.monotonic() - when
-        missed = int(late // collector.interval)
+        interval = collector.interval * collector.stretch
+        missed = int(late // interval)
         collector.skipped += missed
-        heapq.heappush(self._due, (when + collector.interval * (missed + 1), collector.name))
+        heapq.heappush(self._due, (when + interval * (missed + 1), collector.name))
 
     def _measure(self, collector: _Collector) -> Any:
         """Have a collector measure on its own thread, unless it is still at the last one."""
@@ -156,14 +170,23 @@ class Collecting:
             )
         flat = flatten(measured)
         numbers = {name: value for name, value in flat.items() if _is_number(value)}
-        facts = {name: value for name, value in flat.items() if value is not None and name not in numbers}
+        facts = {
+            name: _fact(value) for name, value in flat.items() if value is not None and name not in numbers
+        }
         if numbers:
             self._writer.row(numbers, type="system", source=collector.name)
         changed = {name: value for name, value in facts.items() if collector.facts.get(name) != value}
         if changed:
             collector.facts.update(changed)
-            self._writer.event("fact", {"source": collector.name, "facts": changed})
+            self._writer.event("fact", {"source": collector.name, "facts": mask(changed)})
 
 
 def _is_number(value: Any) -> bool:
-    return (isinstance(value, Number) and not isinstance(value, complex)) or hasattr(value, "__float__")
+    """Whether a value is a measurement. A truth is not: it is kept as a fact, which is told when it changes."""
+    if isinstance(value, (bool, complex)):
+        return False
+    return isinstance(value, Number) or hasattr(value, "__float__")
+
+
+def _fact(value: Any) -> Any:
+    return value if isinstance(value, (bool, str)) else str(value)

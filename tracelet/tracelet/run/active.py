@@ -39,8 +39,8 @@ def start_run(
     ``tracelet run`` it joins the run that the command has opened.
 
     Nothing that a plugin raises reaches the caller, unless ``strict`` is true: then a plugin that cannot be
-    started is a :class:`~tracelet.errors.PluginError`. Raises :class:`~tracelet.errors.ConfigError` for a faulty configuration and
-    :class:`~tracelet.errors.UsageError` for arguments that cannot be meant.
+    started is a :class:`~tracelet.errors.PluginError`. Raises :class:`~tracelet.errors.ConfigError` for a
+    faulty configuration and :class:`~tracelet.errors.UsageError` for arguments that cannot be meant.
     """
     names, objects = starting.split_plugins(plugins)
     given = {"project": project, "run_id": run_id, "resume": resume or None, "strict": strict}

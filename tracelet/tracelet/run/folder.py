@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import os
 import re
-import secrets
 import time
 from pathlib import Path
 from typing import Final
 
 from tracelet.errors import UsageError
 
-_LETTERS: Final = "abcdefghijkmnpqrstuvwxyz23456789"  # nothing that reads like something else
+_LETTERS: Final = "abcdefghjkmnpqrstuvwxyz023456789"  # nothing that reads like something else
 _ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 
 
 def new_run_id() -> str:
     """Return an id that sorts by time (UTC) and that no other run has: ``20261123-065801-k3x9qd``."""
-    tail = "".join(secrets.choice(_LETTERS) for _ in range(6))
+    tail = "".join(_LETTERS[byte % len(_LETTERS)] for byte in os.urandom(6))
     return time.strftime("%Y%m%d-%H%M%S-", time.gmtime()) + tail
 
 

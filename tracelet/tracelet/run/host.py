@@ -45,7 +45,9 @@ class Host:
         self._config = config
         self._objects = objects
         self._program = program
-        self._deliver = config.mode == "online"
+        # One process of a job delivers, and one on each host measures it; nobody delivers while offline.
+        self._deliver = config.mode == "online" and (run.job is None or run.job.rank == 0)
+        self._collect = run.job is None or run.job.local_rank == 0
         self._thread = threading.Thread(target=self._start, name="tracelet host", daemon=True)
 
     def start(self) -> None:
@@ -98,18 +100,28 @@ class Host:
     def _activate(self, names: Iterable[str]) -> None:
         """Start plugins and give each its work."""
         assert self.manager is not None
-        started = self.manager.start_plugins(dict.fromkeys(names))
+        started = self.manager.start_plugins(dict.fromkeys(name for name in names if self._has_work(name)))
         active = [name for name, is_active in started.items() if is_active]
         for name in active:
             self.attach(name)
         self.call_all("run_started", active, run=self._run)
+
+    def _has_work(self, name: str) -> bool:
+        """Whether a plugin has anything to do in this process. A backend that is given nothing is not started."""
+        if self._deliver and self._collect:
+            return True
+        assert self.manager is not None
+        if not self.manager.load_plugin(name):
+            return True  # starting it will tell why
+        kind = self.manager.plugins[name].metadata.type.value
+        return (kind != "backend" or self._deliver) and (kind != "collector" or self._collect)
 
     def attach(self, name: str) -> None:
         """Give an active plugin what its hooks are for: measurements to make, records to receive."""
         assert self.manager is not None
         assert self.collecting is not None
         hosted = self.manager.hosted(name)
-        if hosted.implements("collect"):
+        if self._collect and hosted.implements("collect"):
             self.collecting.add(name)
         if self.delivery is not None and any(hosted.implements(hook) for hook in BACKEND_HOOKS):
             self.delivery.add(name)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import logging
+import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from tracelet.config import Config
 from tracelet.errors import UsageError
 from tracelet.run.folder import check_run_id, new_run_id, runs_folder
+from tracelet.run.job import Job, current_job
+
+log = logging.getLogger("tracelet.run")
 
 
 class Place(NamedTuple):
@@ -17,7 +22,7 @@ class Place(NamedTuple):
     name: str | None = None
     resumed: bool = False
     last_steps: dict[str, int] | None = None
-    job: dict[str, Any] = {}
+    job: Job | None = None
 
     @property
     def last_step(self) -> int | None:
@@ -28,24 +33,42 @@ class Place(NamedTuple):
 def place(config: Config, name: str | None) -> Place:
     """Find the run to record into.
 
-    Raises :class:`UsageError` for an id whose run has ended, unless it is to be resumed.
+    An id from the environment, or from a job of several processes, may be that of a run which goes on or has ended
+    (a preempted job that is back): it is continued. One that the program itself gave needs ``resume``.
+    Raises :class:`UsageError` where that is missing.
     """
     runs = runs_folder(config.dir)
+    job = current_job()
     if config.run_id is not None:
         run_id = check_run_id(config.run_id)
-        if not (runs / run_id).exists():
-            return Place(run_id)
-        if config.resume:
-            return _resumed(runs / run_id)
-        if _is_running(runs / run_id):
-            return Place(run_id, name=_recorded(runs / run_id).get("name"))
-        raise UsageError(
-            f"run_id: run {run_id!r} exists and has ended; pass resume=True (TRACELET_RESUME=1) to continue it,"
-            " or another id"
+        welcome = config.resume or job is not None or os.environ.get("TRACELET_RUN_ID") == run_id
+        return _at(runs / run_id, welcome=welcome)._replace(job=job)
+    if job is not None and job.run_id is not None:
+        return _at(runs / job.run_id, welcome=True)._replace(job=job)
+    if job is not None:
+        log.warning(
+            "rank %d of %d: nothing in the environment names the job, so each rank records a run of its own;"
+            " set TRACELET_RUN_ID to one id for all of them",
+            job.rank,
+            job.world_size,
         )
     if config.resume and (latest := _latest(runs, config.project, name)) is not None:
-        return _resumed(latest)
-    return Place(new_run_id())
+        return _resumed(latest)._replace(job=job)
+    return Place(new_run_id(), job=job)
+
+
+def _at(run_dir: Path, *, welcome: bool) -> Place:
+    """Return the place of a run with a given id: a new run, one that goes on, or one to be continued."""
+    if not run_dir.exists():
+        return Place(run_dir.name)
+    if _is_running(run_dir):
+        return Place(run_dir.name, name=_recorded(run_dir).get("name"))
+    if welcome:
+        return _resumed(run_dir)
+    raise UsageError(
+        f"run_id: run {run_dir.name!r} exists and has ended; pass resume=True (TRACELET_RESUME=1) to continue it,"
+        " or another id"
+    )
 
 
 def _latest(runs: Path, project: str, name: str | None) -> Path | None:

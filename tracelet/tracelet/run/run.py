@@ -13,7 +13,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tracelet.errors import PluginError, UsageError
 from tracelet.run import artifacts, media
+from tracelet.run.budget import Budget
 from tracelet.run.host import Host
+from tracelet.run.job import Job
+from tracelet.run.nowhere import NoWriter
 
 if TYPE_CHECKING:
     from tracelet.config import Config
@@ -45,6 +48,7 @@ class Run:
         started_at: float,
         plugins: Sequence[Any] = (),
         program: Path | None = None,
+        job: Job | None = None,
     ) -> None:
         self.id = run_id
         self.name = name
@@ -54,6 +58,7 @@ class Run:
         self.outcome: str | None = None
         self.due: dict[str, Any] = {}
         self.config = config
+        self.job = job
         self.writer = writer
         #: Set while the program that made the run has not yet called start_run itself (``tracelet run``).
         self.adoptable = False
@@ -61,9 +66,12 @@ class Run:
         self.last_step: int | None = None
         self._pid = os.getpid()
         self._ending = threading.Lock()
-        self._point = writer.point
-        self._row = writer.row
+        # What the program logs on ranks that do not record goes nowhere, at once.
+        self._recorder = writer if _records(job, config) else NoWriter()
+        self._point = self._recorder.point
+        self._row = self._recorder.row
         self.host = Host(self, config, plugins, program)
+        self.budget = Budget(self, config.settings.get("budget"))
 
     # -- recording -------------------------------------------------------------------------------------
 
@@ -83,24 +91,26 @@ class Run:
 
     def log_params(self, params: Mapping[str, Any]) -> None:
         """Record parameters; nested mappings are flattened with ``/``. A later value replaces an earlier one."""
-        self.writer.event("params", {"params": _plain(params)})
+        self._recorder.event("params", {"params": _plain(params)})
 
     def set_tags(self, tags: Mapping[str, Any] | Sequence[str]) -> None:
         """Record tags: a mapping, or names alone."""
         given = tags if isinstance(tags, Mapping) else dict.fromkeys(tags, "")
-        self.writer.event("tags", {"tags": _plain(given)})
+        self._recorder.event("tags", {"tags": _plain(given)})
 
     def log_artifact(self, local_path: str | os.PathLike[str], artifact_path: str | None = None) -> None:
         """Copy a file or folder into the run. ``artifact_path`` is the folder among its artifacts to put it in."""
+        if self._recorder is not self.writer:
+            return
         record = artifacts.copy_artifact(Path(local_path).expanduser(), self.dir, artifact_path)
-        self.writer.event("artifact", {**record, "media": None, "step": None})
+        self._recorder.event("artifact", {**record, "media": None, "step": None})
 
     def rename(self, name: str | None = None, project: str | None = None) -> None:
         """Give the run another name, or put it into another project."""
         changed = {key: value for key, value in (("name", name), ("project", project)) if value}
         if changed:
             self.name, self.project = name or self.name, project or self.project
-            self.writer.event("run", changed)
+            self._recorder.event("run", changed)
 
     def log_text(self, name: str, text: str, step: int | None = None) -> None:
         """Record a text."""
@@ -130,10 +140,12 @@ class Run:
         self._medium("figure", name, step, data, suffix)
 
     def _medium(self, kind: str, name: str, step: int | None, data: bytes, suffix: str) -> None:
+        if self._recorder is not self.writer:
+            return
         file = media.media_file(self.dir, name, step, suffix)
         media.write(file, data)
         described = artifacts.describe_file(file, self.dir)
-        self.writer.event(
+        self._recorder.event(
             "artifact",
             {
                 "path": described["path"],
@@ -170,6 +182,7 @@ class Run:
             "plugins": host.manager.get_status()["plugins"] if host.manager is not None else {},
             "collecting": host.collecting.status() if host.collecting is not None else {},
             "delivery": host.delivery.status() if host.delivery is not None else {},
+            "overhead": self.budget.status(),
             "problems": host.failures(),
         }
 
@@ -238,6 +251,7 @@ class Run:
         if self._has_content():
             self.host.wait(self.host.ready, timeout / 2)
         left = max(0.0, timeout - (time.monotonic() - started))
+        self.budget.stop()
         self.due = self.host.finish(outcome, left, lambda: self.writer.close(outcome, error))
         for backend, what in self.due.items():
             log.warning("run %s: still due to %s: %s; run: tracelet sync %s", self.id, backend, what, self.id)
@@ -258,6 +272,12 @@ class Run:
 
     def __repr__(self) -> str:
         return f"<Run {self.name} ({self.id}), {self.outcome or 'running'}>"
+
+
+def _records(job: Job | None, config: Config) -> bool:
+    """Whether what the program logs on this rank is recorded: on rank zero, unless ``ranks`` says otherwise."""
+    ranks = config.settings.get("ranks", (0,))
+    return job is None or ranks is None or job.rank in ranks
 
 
 def outcome_of(error: BaseException | None) -> tuple[str, str | None]:

@@ -62,7 +62,7 @@ def open_run(
         "resumed": place.resumed,
         "python": sys.version.split()[0],
         "tracelet": _version(),
-        **place.job,
+        **(place.job.facts() if place.job is not None else {}),
     }
     writer = Writer(run_dir, facts, last_steps=place.last_steps)
     run = Run(
@@ -74,10 +74,12 @@ def open_run(
         started_at=started_at,
         plugins=plugins,
         program=program,
+        job=place.job,
     )
     run.last_step = place.last_step
     run.host.awaited = bool(plugins or config.plugins or _project_plugins(config, program))
     run.host.start()
+    run.budget.start()
     return run
 
 

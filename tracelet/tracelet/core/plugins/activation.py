@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tracelet.config import PluginOptions
+from tracelet.config import PluginOptions, user_config_dir
 from tracelet.core.plugins.catalog import Sources
 from tracelet.core.validation import declared_keys
 from tracelet_hookspecs import PluginInfo
@@ -27,11 +28,16 @@ def sources(config: Config, paths: list[Path], program: Path | None, import_dead
         program=program,
         paths=[
             *paths,
-            *config.plugin_paths,
-            *(path for path in config.default_plugin_paths if path.exists()),
+            *(path for path in config.plugin_paths if path.exists() or path != _own_folder()),
         ],
         import_deadline=import_deadline,
     )
+
+
+def _own_folder() -> Path | None:
+    """Return the user's plugin folder, which need not be there."""
+    user = user_config_dir(os.environ)
+    return user / "plugins" if user is not None else None
 
 
 def plugin_config(config: Config | None, info: PluginInfo) -> tuple[PluginOptions, Mapping[str, Any]]:

@@ -1,0 +1,148 @@
+"""What tracelet takes of the caller's time: measured always, and kept below a budget where one is given.
+
+The share is the time that the program spends in recording calls plus the CPU time of tracelet's own threads in this
+process (they hold the interpreter's lock while they compute), over the time that has passed.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from tracelet.run.run import Run
+
+log = logging.getLogger("tracelet.run")
+
+PERIOD: Final = 0.25  # seconds between two calls that are timed
+LOOK_EVERY: Final = 8  # periods between two looks at the whole
+THREAD_PREFIX: Final = "tracelet"
+
+
+class Sampler:
+    """Times a recording call now and then: it stands in for the call once, and steps aside again.
+
+    So the quick path carries no clock, and the mean of the samples stands for all calls.
+    """
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self.calls = 0
+        self.points = 0
+        self.seconds = 0.0
+
+    def arm(self) -> None:
+        """Have the next recording call timed."""
+        self._run._point = self._timed(self._run._recorder.point, lambda arguments: 1)
+        self._run._row = self._timed(self._run._recorder.row, lambda arguments: len(arguments[0]))
+
+    def _timed(self, call: Callable[..., None], points: Callable[[Any], int]) -> Callable[..., None]:
+        def timed(*arguments: Any) -> None:
+            self._disarm()
+            began = time.perf_counter()
+            try:
+                call(*arguments)
+            finally:
+                self.seconds += time.perf_counter() - began
+                self.calls += 1
+                self.points += points(arguments)
+
+        return timed
+
+    def _disarm(self) -> None:
+        self._run._point, self._run._row = self._run._recorder.point, self._run._recorder.row
+
+    @property
+    def seconds_per_point(self) -> float:
+        """The mean over all samples so far."""
+        return self.seconds / self.points if self.points else 0.0
+
+
+class Budget:
+    """Watches the share of the caller's time that tracelet takes, and sheds load when it is above ``limit``.
+
+    Shed in this order, each step told once: the collectors' intervals are doubled, up to sixteen times; then
+    delivery waits longer between batches. Recording itself is never cut.
+    """
+
+    def __init__(self, run: Run, limit: float | None) -> None:
+        self.limit = limit
+        self.share = 0.0
+        self.shed: list[str] = []
+        self._run = run
+        self._sampler = Sampler(run)
+        self._started = time.perf_counter()
+        self._cpu_gone = 0.0  # CPU seconds of threads that have ended
+        self._cpu: dict[int, float] = {}
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="tracelet budget", daemon=True)
+
+    def start(self) -> None:
+        """Begin to watch."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End watching, with a last look."""
+        if not self._stop.is_set():
+            self._stop.set()
+            self.look()
+
+    def status(self) -> dict[str, Any]:
+        """Return the share taken so far, its parts in seconds, the limit, and what was shed."""
+        return {
+            "share": self.share,
+            "limit": self.limit,
+            "call_s": self._call_seconds(),
+            "threads_cpu_s": self._cpu_gone + sum(self._cpu.values()),
+            "us_per_point": self._sampler.seconds_per_point * 1e6,
+            "shed": list(self.shed),
+        }
+
+    def _watch(self) -> None:
+        periods = 0
+        while not self._stop.wait(PERIOD):
+            self._sampler.arm()
+            periods += 1
+            if periods % LOOK_EVERY == 0:
+                self.look()
+                if self.limit is not None and self.share > self.limit:
+                    self._shed()
+
+    def look(self) -> None:
+        """Work out the share taken so far."""
+        self._read_threads()
+        taken = self._call_seconds() + self._cpu_gone + sum(self._cpu.values())
+        self.share = taken / max(time.perf_counter() - self._started, 1e-9)
+
+    def _call_seconds(self) -> float:
+        return self._sampler.seconds_per_point * self._run.writer.recorded
+
+    def _read_threads(self) -> None:
+        """Read what tracelet's threads have spent on a CPU, where the kernel tells (Linux's schedstat, in ns)."""
+        alive = {}
+        for thread in threading.enumerate():
+            if thread.name.startswith(THREAD_PREFIX) and thread.native_id is not None:
+                try:
+                    with open(f"/proc/self/task/{thread.native_id}/schedstat", "rb") as file:
+                        alive[thread.native_id] = int(file.read().split()[0]) / 1e9
+                except (OSError, ValueError, IndexError):
+                    continue  # it has just ended, or this is another platform
+        self._cpu_gone += sum(cpu for ident, cpu in self._cpu.items() if ident not in alive)
+        self._cpu = alive
+
+    def _shed(self) -> None:
+        host = self._run.host
+        done = host.collecting.slow_down() if host.collecting is not None else None
+        if done is None and host.delivery is not None:
+            done = host.delivery.slow_down()
+        if done is not None and done not in self.shed:
+            self.shed.append(done)
+            log.warning(
+                "tracelet takes %.2f%% of the program's time, above the budget of %.2f%%: %s",
+                100 * self.share,
+                100 * (self.limit or 0),
+                done,
+            )
