@@ -1,0 +1,136 @@
+"""Delivery of one run: a feed per backend."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from tracelet.delivery.feed import STANDBY, Feed
+from tracelet.delivery.reading import Writers, ends
+from tracelet.delivery.settings import Settings
+from tracelet.journal import writers as all_writers
+from tracelet_hookspecs import RunView
+
+if TYPE_CHECKING:
+    from tracelet.core.plugins import PluginManager
+
+_REMOVING: Final = 5.0  # seconds for the batch under way when a backend is switched off
+
+
+class Delivery:
+    """Brings what a run records to its backends, each at its own pace, from the journal.
+
+    Recording knows nothing of it and never waits. Every method may be called from any thread; in a forked child
+    none of them does anything, since the feeds stayed in its parent.
+    """
+
+    def __init__(
+        self,
+        manager: PluginManager,
+        run: RunView,
+        run_dir: Path,
+        *,
+        writers: Writers | None = None,
+        settings: Settings | None = None,
+    ) -> None:
+        """Prepare delivery; backends are added one by one.
+
+        Args:
+            manager: has the backends and the processors, and their configuration.
+            run: what the hooks are given as ``run``.
+            run_dir: the run's folder.
+            writers: returns the writers to follow; by default all that the run has.
+            settings: limits and intervals.
+        """
+        self._manager = manager
+        self._run = run
+        self._run_dir = run_dir
+        self._writers = writers or (lambda: all_writers(run_dir))
+        self._settings = settings or Settings()
+        self._feeds: dict[str, Feed] = {}
+        self._lock = threading.Lock()
+        self._pid = os.getpid()
+
+    def add(self, name: str) -> None:
+        """Begin to deliver to an active plugin: from where it stands, or from the run's first record."""
+        with self._lock:
+            if self._is_elsewhere() or name in self._feeds:
+                return
+            feed = Feed(
+                *(self._manager, self._run, self._run_dir, name),
+                writers=self._writers,
+                settings=self._settings,
+            )
+            self._feeds[name] = feed
+            feed.start()
+
+    def remove(self, name: str, timeout: float = _REMOVING) -> None:
+        """Deliver no more to a plugin, once it has the batch under way or ``timeout`` seconds are over."""
+        with self._lock:
+            feed = self._feeds.pop(name, None)
+        if feed is not None and not self._is_elsewhere():
+            feed.stop(timeout)
+
+    def reconfigure(self, name: str) -> None:
+        """Take up a changed configuration of a plugin, or one that was mended: it is tried again at once."""
+        feed = self._feeds.get(name)
+        if feed is not None and not self._is_elsewhere():
+            feed.reconfigure()
+
+    def status(self) -> dict[str, dict[str, Any]]:
+        """Return, per backend, what it got and what not, what goes wrong, and how far it is behind."""
+        if self._is_elsewhere():
+            return {}
+        targets = self._targets()
+        return {name: {**feed.status(), "pending": feed.pending(targets)} for name, feed in self._all()}
+
+    def flush(self, timeout: float) -> bool:
+        """Wait until every backend has what is recorded by now, and say whether it has.
+
+        Returns after ``timeout`` seconds at the latest, and earlier where waiting is no use.
+        """
+        return self._is_elsewhere() or self._wait(self._targets(), time.monotonic() + timeout)
+
+    def finish(self, timeout: float) -> dict[str, str]:
+        """Deliver what is left, and end. Returns within ``timeout`` seconds, with what is still due per backend.
+
+        That stays in the journal; ``tracelet sync`` delivers it later.
+        """
+        if self._is_elsewhere():
+            return {}
+        end = time.monotonic() + timeout
+        targets = self._targets()
+        self._wait(targets, end)
+        feeds = self._all()
+        for _, feed in feeds:
+            feed.ask_to_stop()
+        for _, feed in feeds:
+            feed.stop(max(0.05, min(1.0, end - time.monotonic())) if end > time.monotonic() else 0.05)
+        due = {name: feed.due(targets) for name, feed in feeds if feed.state != STANDBY}
+        return {name: what for name, what in due.items() if what}
+
+    def _wait(self, targets: dict[str, int], end: float) -> bool:
+        feeds = self._all()
+        for _, feed in feeds:
+            feed.hurry()
+        try:
+            results = [
+                feed.wait(targets, end) for _, feed in feeds
+            ]  # each is waited for, whatever the others do
+            return all(results)
+        finally:
+            for _, feed in feeds:
+                feed.calm()
+
+    def _targets(self) -> dict[str, int]:
+        return ends(self._run_dir, self._writers())
+
+    def _all(self) -> list[tuple[str, Feed]]:
+        with self._lock:
+            return list(self._feeds.items())
+
+    def _is_elsewhere(self) -> bool:
+        return os.getpid() != self._pid

@@ -1,0 +1,274 @@
+"""One backend's feed: the thread that keeps its line going."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from tracelet.core.discovery import describe
+from tracelet.core.secrets import format_exception, redact
+from tracelet.delivery.breaker import CLOSED, Breaker
+from tracelet.delivery.lease import Lease
+from tracelet.delivery.line import Line
+from tracelet.delivery.reading import Writers
+from tracelet.delivery.settings import Settings
+from tracelet.errors import PluginError, TraceletError
+from tracelet_hookspecs import PluginState, RunView
+
+if TYPE_CHECKING:
+    from tracelet.core.plugins import PluginManager
+
+log = logging.getLogger("tracelet.delivery")
+
+STARTING: Final = "starting"
+DELIVERING: Final = "delivering"
+IDLE: Final = "idle"  # the backend has everything
+RETRYING: Final = "retrying"
+STANDBY: Final = "standby"  # another process delivers
+RESTING: Final = "resting"  # no use in trying: it hangs, its credentials are wrong, it is not active
+STOPPED: Final = "stopped"
+
+_RETRY_READING: Final = 1.0  # seconds, when the journal itself cannot be read
+
+
+class Feed:
+    """Delivers one run to one backend, at least once and in order, until it is stopped.
+
+    Its thread is a daemon and cannot hold up the end of the program. What it had not booked by then is still in the
+    journal.
+    """
+
+    def __init__(
+        self,
+        manager: PluginManager,
+        run: RunView,
+        run_dir: Path,
+        name: str,
+        *,
+        writers: Writers | None = None,
+        settings: Settings | None = None,
+    ) -> None:
+        self.name = name
+        self.state = STARTING
+        self.settings = settings or Settings()
+        self.breaker = Breaker(self.settings)
+        self.line: Line | None = None
+        self.error: str | None = None
+        self._make_line = partial(
+            Line, manager, run, run_dir, name, writers=writers, settings=self.settings, breaker=self.breaker
+        )
+        self._manager = manager
+        self._lease = Lease(run_dir, name, self.settings)
+        self._pause = self.settings.poll_shortest
+        self._stopping = False
+        self._abandoned = False
+        self._reconfigured = False
+        self._waiting = 0  # threads that wait for everything to be delivered
+        self._failures_then = 0
+        self._changed = threading.Event()
+        self._progress = threading.Condition()
+        self._thread = threading.Thread(target=self._run, name=f"tracelet feed {name}", daemon=True)
+
+    # -- for other threads -----------------------------------------------------------------------------
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def reconfigure(self) -> None:
+        """Take up changed routes, or a plugin that was mended or started anew."""
+        self._reconfigured = True
+        self._changed.set()
+
+    def hurry(self) -> None:
+        """Somebody is about to wait for everything to be delivered: try now, and do not rest for long."""
+        with self._progress:
+            self._waiting += 1
+            self._failures_then = self.breaker.failures
+            if self.state == STANDBY:
+                self.state = STARTING  # the other process may be done by now
+        self.breaker.hurry()
+        self._changed.set()
+
+    def calm(self) -> None:
+        """Nobody waits any more."""
+        with self._progress:
+            self._waiting -= 1
+
+    def wait(self, targets: Mapping[str, int], end: float) -> bool:
+        """Wait until each writer is delivered up to a sequence number, no longer than the monotonic time ``end``.
+
+        To be called between :meth:`hurry` and :meth:`calm`. Gives up early where it is no use to wait: a backend that
+        rests, is another process's, or has its breaker open and has failed once more by now.
+        """
+        with self._progress:
+            while not self.reached(targets):
+                left = end - time.monotonic()
+                if left <= 0 or self._is_hopeless():
+                    return False
+                self._progress.wait(min(left, 0.1))
+        return True
+
+    def _is_hopeless(self) -> bool:
+        if self.state in (RESTING, STANDBY, STOPPED):
+            return True
+        return self.breaker.state != CLOSED and self.breaker.failures > self._failures_then
+
+    def reached(self, targets: Mapping[str, int]) -> bool:
+        """Say whether each writer is delivered up to a sequence number."""
+        pages = self.line.ledger.pages if self.line is not None else {}
+        return all(
+            target == 0 or (writer in pages and pages[writer].cursor.next >= target)
+            for writer, target in targets.items()
+        )
+
+    def pending(self, targets: Mapping[str, int]) -> int:
+        """Return about how many records are still due, where the journal of each writer ends as given."""
+        pages = self.line.ledger.pages if self.line is not None else {}
+        return sum(
+            max(0, target - (pages[writer].cursor.next if writer in pages else 0))
+            for writer, target in targets.items()
+        )
+
+    def due(self, targets: Mapping[str, int]) -> str:
+        """Say what is still due, and why; nothing where nothing is."""
+        pending = self.pending(targets)
+        if not pending:
+            return ""
+        reason = self.error or (self.line.error if self.line is not None else None) or "out of time"
+        return f"{pending:,} records ({reason})"
+
+    def ask_to_stop(self) -> None:
+        """Have the thread end once the batch under way is dealt with. Returns at once."""
+        self._stopping = True
+        self._changed.set()
+
+    def stop(self, timeout: float) -> bool:
+        """Stop once the batch under way is dealt with, or after ``timeout`` seconds. What is booked gets stored."""
+        self.ask_to_stop()
+        if self._thread.ident is not None:
+            self._thread.join(max(0.0, timeout))
+        self._abandoned = True
+        if self.line is not None:
+            self.line.save()
+        return not self._thread.is_alive()
+
+    def status(self) -> dict[str, Any]:
+        """Return what there is to know of the feed, as JSON can hold it."""
+        line = self.line
+        ledger = line.ledger if line is not None else None
+        behind = line.behind_since if line is not None else None
+        return {
+            "state": self.state,
+            "delivered": ledger.delivered if ledger is not None else 0,
+            "excluded": ledger.excluded if ledger is not None else 0,
+            "dropped": ledger.dropped if ledger is not None else {},
+            "retries": line.retries if line is not None else 0,
+            "error": self.error or (line.error if line is not None else None),
+            "breaker": self.breaker.state,
+            "lag_s": max(0.0, time.time() - behind) if behind is not None else 0.0,
+        }
+
+    # -- the thread ------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        try:
+            while not self._may_end():
+                self._turn()
+        except Exception as error:  # a fault of the host's own: it is told, and the training goes on
+            self.error = redact(f"delivery to {self.name!r} failed: {describe(error)}")
+            log.error("%s\n%s", self.error, format_exception(error))
+        finally:
+            if self.line is not None:
+                self.line.save()
+            self._lease.release()
+            self._move(RESTING if self.error else STOPPED)
+
+    def _may_end(self) -> bool:
+        """Whether to end here: a batch that goes well is seen through first, so that nothing of it comes twice."""
+        if self._abandoned:
+            return True
+        under_way = self.line is not None and self.line.plan is not None
+        return self._stopping and not (under_way and self.breaker.failures == 0 and self.state != RESTING)
+
+    def _turn(self) -> None:
+        if not self._is_entitled():
+            return
+        try:
+            line = self.line = self.line or self._make_line()
+            if self._reconfigured:
+                self._take_up_changes(line)
+            if (wait := self.breaker.wait()) > 0:
+                self._move(RETRYING)
+                line.save()
+                self._sleep(self._shortened(wait))
+            elif line.step():
+                self.error = None
+                self._pause = self.settings.poll_shortest
+                self._move(DELIVERING if line.plan is None or not self.breaker.failures else RETRYING)
+            else:
+                self._idle(line)
+        except PluginError as error:
+            self._rest(error)
+        except (OSError, TraceletError) as error:
+            self._cannot_read(error)
+
+    def _is_entitled(self) -> bool:
+        """Whether it is this feed's turn: the plugin is at work, and nobody else delivers."""
+        if self._manager.plugins[self.name].state is not PluginState.ACTIVE:
+            self._move(RESTING)
+            self._sleep(self.settings.standby_poll)
+            return False
+        if self.state == RESTING:
+            self._reconfigured = True  # it was started anew
+        held = self._lease.beat() or self._lease.acquire()
+        if not held:
+            self.line = None  # where the other one stands is read anew when it is our turn
+            self._move(STANDBY)
+            self._sleep(self.settings.standby_poll)
+        return held
+
+    def _take_up_changes(self, line: Line) -> None:
+        self._reconfigured = False
+        self.error = None
+        self.breaker.reset()
+        line.reconfigure()
+        self._move(DELIVERING)
+
+    def _shortened(self, wait: float) -> float:
+        return min(wait, self.settings.retry_longest_ending) if self._waiting else wait
+
+    def _idle(self, line: Line) -> None:
+        self._move(IDLE)
+        if self._waiting == 0:
+            self._pause = min(self.settings.poll_longest, self._pause * 1.5)
+        line.save_if_due()
+        self._sleep(self._pause)
+
+    def _rest(self, error: PluginError) -> None:
+        """It is no use to go on: the backend hangs, or its credentials are wrong. The journal keeps everything."""
+        self.error = redact(str(error))
+        self._manager.fail(self.name, error.step or "delivery", error)
+        if self.line is not None:
+            self.line.save()
+        self._move(RESTING)
+
+    def _cannot_read(self, error: Exception) -> None:
+        self.error = redact(f"delivery to {self.name!r}: {describe(error)}")
+        log.warning("%s", self.error)
+        self._move(RETRYING)
+        self._sleep(_RETRY_READING)
+
+    def _move(self, state: str) -> None:
+        with self._progress:
+            self.state = state
+            self._progress.notify_all()
+
+    def _sleep(self, seconds: float) -> None:
+        self._changed.wait(None if seconds == float("inf") else seconds)
+        self._changed.clear()

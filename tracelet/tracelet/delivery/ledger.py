@@ -1,0 +1,158 @@
+"""What a backend has had: a cursor and counts per writer, kept in a file that survives a crash."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import time
+from collections import Counter
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote, unquote
+
+import attrs
+
+from tracelet.errors import JournalError
+from tracelet.journal import Cursor
+
+log = logging.getLogger("tracelet.delivery")
+
+FOLDER: Final = "delivery"
+VERSION: Final = 1
+SUFFIX: Final = ".json"
+
+
+@attrs.define
+class Page:
+    """What a backend has had of one writer. The counts are exact for what lies before the cursor."""
+
+    cursor: Cursor = attrs.field(factory=Cursor)
+    delivered: int = 0
+    excluded: Counter[str] = attrs.field(factory=Counter)
+    dropped: Counter[str] = attrs.field(factory=Counter)
+
+    @property
+    def passed(self) -> int:
+        """How many records lie before the cursor."""
+        return self.delivered + self.excluded.total() + self.dropped.total()
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the page as what ``json`` can write."""
+        return {
+            "cursor": self.cursor.to_json(),
+            "delivered": self.delivered,
+            "excluded": dict(self.excluded),
+            "dropped": dict(self.dropped),
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Page:
+        """Return the page that :meth:`as_json` described."""
+        return cls(
+            Cursor.from_json(data["cursor"]),
+            int(data["delivered"]),
+            Counter(data["excluded"]),
+            Counter(data["dropped"]),
+        )
+
+
+class Ledger:
+    """The pages of one backend in one run.
+
+    Counted are points (each value of a row is one), and the parameters, tags and artifacts of one call each.
+    """
+
+    def __init__(self, run_dir: Path, backend: str) -> None:
+        self.backend = backend
+        self.file = ledger_file(run_dir, backend)
+        self.pages: dict[str, Page] = {}
+        self.retries = 0
+        self.error: str | None = None
+        self.reload()
+
+    def reload(self) -> None:
+        """Read what is stored. A damaged file is set aside, and the backend gets everything once more.
+
+        Raises:
+            JournalError: the file is of a later version.
+        """
+        self.pages = {}
+        try:
+            data = json.loads(self.file.read_text(encoding="utf-8"))
+            if data["version"] > VERSION:
+                raise JournalError(
+                    f"{self.file}: expected version {VERSION}, found {data['version']}; it was written by a later"
+                    " tracelet: update this one"
+                )
+            self.pages = {writer: Page.from_json(page) for writer, page in data["writers"].items()}
+            self.retries, self.error = int(data["retries"]), data["error"]
+        except FileNotFoundError:
+            return
+        except (ValueError, LookupError, TypeError, AttributeError) as error:
+            aside = self.file.with_suffix(f".damaged-{time.time_ns()}")
+            self.file.rename(aside)
+            log.warning(
+                "%s: damaged (%s) and set aside as %s; %r gets the whole run once more",
+                *(self.file, error, aside.name, self.backend),
+            )
+
+    def page(self, writer: str) -> Page:
+        """Return the page of a writer."""
+        return self.pages.setdefault(writer, Page())
+
+    @property
+    def delivered(self) -> int:
+        """How many records the backend took."""
+        return sum(page.delivered for page in list(self.pages.values()))
+
+    @property
+    def excluded(self) -> int:
+        """How many records were not meant for the backend."""
+        return sum(page.excluded.total() for page in list(self.pages.values()))
+
+    @property
+    def dropped(self) -> dict[str, int]:
+        """How many records were given up, by reason."""
+        return dict(sum((page.dropped for page in list(self.pages.values())), Counter()))
+
+    @property
+    def passed(self) -> int:
+        """How many records are dealt with."""
+        return sum(page.passed for page in list(self.pages.values()))
+
+    def save(self) -> None:
+        """Store it all: after a crash at any moment, the file holds this state or the one before."""
+        data = {
+            "version": VERSION,
+            "backend": self.backend,
+            "saved": time.time(),
+            "retries": self.retries,
+            "error": self.error,
+            "writers": {writer: page.as_json() for writer, page in list(self.pages.items())},
+        }
+        self.file.parent.mkdir(mode=0o700, exist_ok=True)
+        replace(self.file, json.dumps(data, indent=1).encode())
+
+
+def ledger_file(run_dir: Path, backend: str) -> Path:
+    """Return where a backend's ledger stands."""
+    return run_dir / FOLDER / (quote(backend, safe="") + SUFFIX)
+
+
+def backends(run_dir: Path) -> list[str]:
+    """Return the backends that were ever to get something of a run."""
+    return sorted(unquote(file.name.removesuffix(SUFFIX)) for file in (run_dir / FOLDER).glob(f"*{SUFFIX}"))
+
+
+def replace(file: Path, data: bytes) -> None:
+    """Put new contents into a file, in one step that survives a crash."""
+    fresh = file.with_name(f".{file.name}.{os.getpid()}")
+    handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        os.write(handle, data)
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+    os.replace(fresh, file)

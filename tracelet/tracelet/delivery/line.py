@@ -1,0 +1,167 @@
+"""The way from the journal to one backend, step by step, without a thread of its own."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from tracelet.core.secrets import redact
+from tracelet.delivery.breaker import Breaker
+from tracelet.delivery.courier import Courier
+from tracelet.delivery.ledger import Ledger
+from tracelet.delivery.plan import Entry, Plan, Planner
+from tracelet.delivery.processors import Processors
+from tracelet.delivery.reading import Batch, Reader, Writers
+from tracelet.delivery.routes import Routes
+from tracelet.delivery.sending import Sender
+from tracelet.delivery.settings import Settings
+from tracelet_hookspecs import RunView
+
+if TYPE_CHECKING:
+    from tracelet.core.plugins import PluginManager
+
+log = logging.getLogger("tracelet.delivery")
+
+_MOST_BATCHES: Final = 16  # in one plan, while nothing goes through
+_SAVING: Final = 10  # a save may take a tenth of the time
+
+
+class Line:
+    """Reads, plans, delivers and books for one backend.
+
+    Everything but :meth:`save` is for one thread.
+    """
+
+    def __init__(
+        self,
+        manager: PluginManager,
+        run: RunView,
+        run_dir: Path,
+        name: str,
+        *,
+        writers: Writers | None,
+        settings: Settings,
+        breaker: Breaker,
+    ) -> None:
+        self.ledger = Ledger(run_dir, name)
+        self.plan: Plan | None = None
+        self.behind_since: float | None = None  # when the oldest record under way was recorded
+        self._manager = manager
+        self._run_dir = run_dir
+        self._name = name
+        self._settings = settings
+        self._reader = Reader(run_dir, self.ledger, writers)
+        self._sender = Sender(manager.hosted(name), run, settings)
+        self._courier = Courier(name, self._sender, breaker, settings)
+        self._breaker = breaker
+        self._planner = self._new_planner()
+        self._saving = threading.Lock()
+        self._unsaved = False
+        self._save_after = 0.0
+        self._said = False
+
+    def _new_planner(self) -> Planner:
+        routes = Routes(self._manager.options(self._name))
+        hosted = self._sender.hosted
+        processors = Processors(self._manager)
+        return Planner(self._run_dir, routes, processors, hosted.implements, self._sender.handles)
+
+    def reconfigure(self) -> None:
+        """Take up changed routes and a plugin that was started anew. The batch under way goes on as planned."""
+        self._planner = self._new_planner()
+
+    @property
+    def error(self) -> str | None:
+        """The last failure, while it lasts."""
+        return self._courier.error
+
+    @property
+    def retries(self) -> int:
+        """How often something was tried again."""
+        return self.ledger.retries + self._courier.retries
+
+    def step(self) -> bool:
+        """Do one piece of work: give the backend something, or book what it has got. ``False``: nothing is new.
+
+        Raises:
+            PluginError: it is no use to go on; see :meth:`Courier.attempt`.
+            OSError: the journal cannot be read.
+        """
+        if self.plan is None:
+            batch = self._reader.read(self._sender.batch)
+            if batch is None:
+                self.behind_since = None
+                return False
+            self._begin(batch)
+        assert self.plan is not None
+        if self.plan.steps:
+            self._courier.attempt(self.plan)
+        elif self.plan.aside:
+            self._widen(self.plan)
+        if not self.plan.steps and not self.plan.aside:
+            self._book(self.plan)
+        return True
+
+    def _begin(self, batch: Batch) -> None:
+        self.plan = Plan()
+        self.behind_since = batch.records[0].time if batch.records else None
+        self._planner.extend(self.plan, batch)
+
+    def _widen(self, plan: Plan) -> None:
+        """Points were refused one by one, and nothing was taken since: see whether later ones fare better."""
+        batch = self._reader.read(self._settings.aside_most) if len(plan.entries) < _MOST_BATCHES else None
+        if batch is not None:
+            self._planner.extend(plan, batch)
+        else:
+            self._courier.blame_backend(plan)
+
+    def _book(self, plan: Plan) -> None:
+        """Enter what became of a plan, and move the cursors."""
+        lost = [(owner[0], reason) for owner, reason in plan.dropped.items()]
+        with self._saving:
+            for entry in plan.entries:
+                self._enter(entry)
+            for writer, reason in lost:
+                page = self.ledger.page(writer)
+                page.dropped[reason] += 1
+                page.delivered -= 1
+            self.ledger.retries += self._courier.retries
+            self._courier.retries = 0
+            self.ledger.error = None
+            self._unsaved = True
+        self.plan = None
+        self.save_if_due()
+
+    def _enter(self, entry: Entry) -> None:
+        page = self.ledger.page(entry.writer)
+        page.cursor = entry.after
+        page.delivered += entry.routed
+        page.excluded += entry.excluded
+
+    def save_if_due(self) -> None:
+        """Store what is booked, unless that was done a moment ago."""
+        if self._unsaved and time.monotonic() >= self._save_after:
+            self.save()
+
+    def save(self) -> None:
+        """Store what is booked. A disk that will not take it is told once; delivery goes on."""
+        with self._saving:
+            if not self._unsaved and self.ledger.error == self.error:
+                return
+            self.ledger.error = self.error
+            began = time.monotonic()
+            try:
+                self.ledger.save()
+                self._unsaved = self._said = False
+            except OSError as error:
+                if not self._said:
+                    self._said = True
+                    log.warning(
+                        "backend %r: where it stands cannot be stored (%s); after a crash it gets some points twice",
+                        *(self._name, redact(str(error))),
+                    )
+            ended = time.monotonic()
+            self._save_after = ended + max(self._settings.save_every, _SAVING * (ended - began))

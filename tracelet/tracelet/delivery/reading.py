@@ -1,0 +1,99 @@
+"""The journal as one backend reads it: batch after batch, each of one writer, in the order of recording."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from tracelet.delivery.ledger import Ledger
+from tracelet.journal import Cursor, Follower, Record, writers
+from tracelet.journal.format import SEGMENT_SHIFT, WINDOW_SLOTS, payload_slots
+from tracelet.journal.lifetime import writer_facts
+from tracelet.journal.source import Source
+
+_LOOK_FOR_WRITERS: Final = 1.0  # seconds
+
+Writers = Callable[[], Iterable[str]]
+
+
+class Batch(NamedTuple):
+    """Records of one writer, and where to go on once they are dealt with."""
+
+    writer: str
+    rank: int | None
+    records: list[Record]
+    before: Cursor
+    after: Cursor
+
+
+def ends(run_dir: Path, which: Iterable[str]) -> dict[str, int]:
+    """Return, for each writer, the sequence number after its last slot in use."""
+    return {writer: _end(Source(run_dir, writer)) for writer in which}
+
+
+def _end(source: Source) -> int:
+    """Look for the last slot that is not empty, from the end of the last file backwards."""
+    for segment in reversed(source.segments()):
+        first = segment << SEGMENT_SHIFT
+        left = source.size(segment)
+        while left > 0:
+            start = (left - 1) // WINDOW_SLOTS * WINDOW_SLOTS
+            data = source.read(first + start, left - start)
+            if used := len(data.rstrip(b"\0")):
+                return first + start + payload_slots(used)
+            left = start
+    return 0
+
+
+class Reader:
+    """Reads all writers of a run in turn, from where a ledger says that its backend stands."""
+
+    def __init__(self, run_dir: Path, ledger: Ledger, which: Writers | None = None) -> None:
+        self._run_dir = run_dir
+        self._ledger = ledger
+        self._which = which or (lambda: writers(run_dir))
+        self._followers: dict[str, Follower] = {}
+        self._ranks: dict[str, int | None] = {}
+        self._turns: list[str] = []
+        self._looked = float("-inf")
+
+    def read(self, limit: int) -> Batch | None:
+        """Return the next batch of at most about ``limit`` records, or ``None`` when there is nothing new.
+
+        One without records says that the cursor moved over what concerns readers only.
+        """
+        self._look_for_writers()
+        for turn, writer in enumerate(self._turns):
+            follower = self._followers[writer]
+            before = follower.cursor
+            records = follower.read(limit)
+            after = follower.cursor
+            if records or after != before:
+                self._turns = [*self._turns[turn + 1 :], *self._turns[: turn + 1]]
+                return Batch(writer, self._rank(writer), records, before, after)
+        return None
+
+    def look_again(self) -> None:
+        """Look for new writers at the next read."""
+        self._looked = float("-inf")
+
+    def _look_for_writers(self) -> None:
+        now = time.monotonic()
+        if now - self._looked < _LOOK_FOR_WRITERS:
+            return
+        self._looked = now
+        for writer in self._which():
+            if writer not in self._followers:
+                page = self._ledger.pages.get(writer)
+                cursor = page.cursor if page is not None else None
+                self._followers[writer] = Follower(self._run_dir, writer, cursor)
+                self._turns.append(writer)
+
+    def _rank(self, writer: str) -> int | None:
+        """Return the rank that a writer gave in its first record, which has been written by now."""
+        if writer not in self._ranks:
+            facts = writer_facts(Source(self._run_dir, writer)) or {}
+            self._ranks[writer] = facts.get("rank")
+        return self._ranks[writer]
