@@ -16,7 +16,8 @@ _JSON_KEYWORDS: Final = frozenset(
         *("type", "properties", "required", "additionalProperties", "patternProperties", "propertyNames"),
         *("allOf", "anyOf", "oneOf", "not", "if", "then", "else", "enum", "const", "definitions", "title"),
         *("description", "default", "examples", "minProperties", "maxProperties", "dependentRequired"),
-        *("dependentSchemas", "dependencies", "unevaluatedProperties"),
+        *("dependentSchemas", "dependencies", "unevaluatedProperties", "$schema", "$id", "$ref", "$defs"),
+        *("$comment", "$anchor", "$dynamicRef", "$dynamicAnchor", "$vocabulary"),
     )
 )
 
@@ -78,10 +79,7 @@ def declared_keys(schema: Any) -> frozenset[str]:
 
 def is_json_schema(schema: Mapping[str, Any]) -> bool:
     """Tell a JSON Schema from the short form, whose keys may well be named ``type`` or ``properties``."""
-    return any(
-        str(key).startswith("$") or (key in _JSON_KEYWORDS and not _is_field(key, value))
-        for key, value in schema.items()
-    )
+    return any(key in _JSON_KEYWORDS and not _is_field(key, value) for key, value in schema.items())
 
 
 def _is_field(key: str, value: Any) -> bool:

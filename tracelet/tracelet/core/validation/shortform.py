@@ -90,7 +90,7 @@ class _Check:
         if isinstance(value, Mapping) and "properties" in field:
             return self.table(field["properties"], value, place, secret=secret)
         if isinstance(value, (list, tuple)):
-            item = field.get("items", {})
+            item = {"required": True, **field.get("items", {})}
             return [self._value(item, each, (*place, at), secret=secret) for at, each in enumerate(value)]
         return value
 
