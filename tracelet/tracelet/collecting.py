@@ -32,6 +32,7 @@ class _Collector:
         self.interval = interval
         self.stretch = 1
         self.busy_since: float | None = None
+        self.task: Any = None  # the measurement under way, or the last one
         self.skipped = 0
         self.facts: dict[str, Any] = {}
 
@@ -78,8 +79,10 @@ class Collecting:
         with self._wake:
             self._stopped = True
             self._wake.notify()
-        pending = [(each, self._measure(each)) for each in self._collectors.values()]
-        for collector, task in pending:
+        for collector in list(self._collectors.values()):
+            self._measure(collector)
+        for collector in list(self._collectors.values()):
+            task = collector.task
             if task is not None and not task.done.wait(max(0.0, end - time.monotonic())):
                 log.warning("collector %r: its last measurement was not waited for", collector.name)
 
@@ -122,17 +125,17 @@ class Collecting:
         collector.skipped += missed
         heapq.heappush(self._due, (when + interval * (missed + 1), collector.name))
 
-    def _measure(self, collector: _Collector) -> Any:
+    def _measure(self, collector: _Collector) -> None:
         """Have a collector measure on its own thread, unless it is still at the last one."""
         hosted = self._manager.hosted(collector.name)
         if not hosted.worker.usable:
-            return None
+            return
         if collector.busy_since is not None:
             collector.skipped += 1
             self._give_up_late(collector)
-            return None
+            return
         collector.busy_since = time.monotonic()
-        return hosted.worker.post(
+        collector.task = hosted.worker.post(
             lambda: self._collect(collector), step="collect", deadline=hosted.deadline("collect")
         )
 

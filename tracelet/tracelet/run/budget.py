@@ -92,6 +92,8 @@ class Budget:
 
     def status(self) -> dict[str, Any]:
         """Return the share taken so far, its parts in seconds, the limit, and what was shed."""
+        if not self._stop.is_set():
+            self.look()
         return {
             "share": self.share,
             "limit": self.limit,
