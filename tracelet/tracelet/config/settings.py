@@ -61,23 +61,22 @@ def boolean(path: str, value: Any, faults: list[str]) -> bool:
     return value is True
 
 
-def _number(path: str, value: Any, faults: list[str], *, above: bool) -> float:
-    value = from_environment(value, "number")
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if number and (value > 0 or (value == 0 and not above)):
-        return float(value)
-    faults.append(misfit(path, f"a number {'above' if above else 'of at least'} 0", value))
+def seconds(path: str, value: Any, faults: list[str]) -> float:
+    """Check for a duration in seconds, above 0; ``inf`` is one."""
+    number = from_environment(value, "number")
+    if isinstance(number, (int, float)) and not isinstance(number, bool) and number > 0:
+        return float(number)
+    faults.append(misfit(path, "a number above 0", value))
     return 0.0
 
 
-def seconds(path: str, value: Any, faults: list[str]) -> float:
-    """Check for a duration in seconds, above 0; ``inf`` is one."""
-    return _number(path, value, faults, above=True)
-
-
-def amount(path: str, value: Any, faults: list[str]) -> float:
-    """Check for a number of at least 0."""
-    return _number(path, value, faults, above=False)
+def share(path: str, value: Any, faults: list[str]) -> float:
+    """Check for a part of a whole, from 0 to 1."""
+    number = from_environment(value, "number")
+    if isinstance(number, (int, float)) and not isinstance(number, bool) and 0 <= number <= 1:
+        return float(number)
+    faults.append(misfit(path, "a share from 0 to 1", value))
+    return 0.0
 
 
 def texts(path: str, value: Any, faults: list[str]) -> list[str]:
@@ -190,7 +189,7 @@ SETTINGS: Final[Mapping[str, Check]] = {
     "dir": path,
     "mode": one_of(*MODES),
     "strict": boolean,
-    "budget": amount,
+    "budget": share,
     "deadlines": deadlines,
     "start_timeout": seconds,
     "finish_timeout": seconds,
