@@ -39,7 +39,7 @@ def read_details(run_dir: Path) -> tuple[Details, History]:
     except (OSError, ValueError) as error:
         return unreadable(run_dir, error), History()
     if not history.processes and not signs:
-        return _without_journal(run_dir), history
+        return without_journal(run_dir), history
     return details_of(run_dir, history, signs), history
 
 
@@ -68,7 +68,8 @@ def unreadable(run_dir: Path, error: Exception) -> Details:
     return _bare(run_dir, UNREADABLE, f"cannot be read: {reason or type(error).__name__}")
 
 
-def _without_journal(run_dir: Path) -> Details:
+def without_journal(run_dir: Path) -> Details:
+    """Return what there is to say of a run without a journal: it is about to begin, or its journal is gone."""
     if time.time() - _folder_time(run_dir) < _NEWBORN:
         return _bare(run_dir, RUNNING, None)
     return _bare(run_dir, UNREADABLE, "has no journal")

@@ -6,8 +6,8 @@ said twice carries a stamp (time, writer, sequence), and the later word counts, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any, Final, NamedTuple
 
 from tracelet.journal import EventRecord
@@ -75,8 +75,9 @@ class Process:
 
 @dataclass
 class History:
-    """Everything that events have told of a run so far."""
+    """Everything that events have told of a run so far; a brief one leaves out facts and artifacts."""
 
+    brief: bool = False
     opened: dict[str, Word] = field(
         default_factory=dict
     )  # what processes said on opening: the first word counts
@@ -92,7 +93,7 @@ class History:
         process = self.processes.setdefault(writer, Process(writer))
         process.last_event = max(process.last_event, event.time)
         take = _TAKING.get(event.type)
-        if take is not None:
+        if take is not None and not (self.brief and event.type in _LONG):
             take(self, process, event.payload, (event.time, writer, event.seq))
 
     def _take_writer(self, process: Process, payload: dict[str, Any], stamp: Stamp) -> None:
@@ -133,6 +134,25 @@ class History:
         process.error = payload.get("error")
         process.ended_at = stamp[0]
 
+    def to_json(self) -> dict[str, Any]:
+        """Return a brief history as what ``json`` can write."""
+        return {
+            "opened": self.opened,
+            "changed": self.changed,
+            "params": self.params,
+            "tags": self.tags,
+            "processes": [asdict(process) for process in self.processes.values()],
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> History:
+        """Return the brief history that :meth:`to_json` described."""
+        opened, changed, params, tags = (
+            Said(_words(data[key])) for key in ("opened", "changed", "params", "tags")
+        )
+        processes = {one["id"]: Process(**one) for one in data["processes"]}
+        return cls(True, opened, changed, params, tags, processes=processes)
+
     @property
     def run(self) -> dict[str, Any]:
         """Return what is known of the run itself: name, project, ..."""
@@ -165,13 +185,12 @@ _TAKING: Final[dict[str, Callable[[History, Process, dict[str, Any], Stamp], Non
 }
 
 
+def _words(data: Mapping[str, Any]) -> dict[str, Word]:
+    return {key: Word(value, (stamp[0], stamp[1], stamp[2])) for key, (value, stamp) in data.items()}
+
+
+_LONG: Final = ("fact", "artifact")
+
+
 def _mapping(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
-
-
-def fold(events: Iterable[tuple[str, EventRecord]]) -> History:
-    """Return what events, each with its writer's id, add up to."""
-    history = History()
-    for writer, event in events:
-        history.hear(writer, event)
-    return history

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from tracelet.journal import Columns, Damage, liveness, read_columns, read_events, writers
+from tracelet.journal import Columns, Damage, EventRecord, liveness, read_columns, read_events, writers
 from tracelet.journal.source import Source
 from tracelet.store.history import History
 from tracelet.store.outcome import Sign
 
 
-def read_history(run_dir: Path, damage: Damage | None = None) -> History:
-    """Return what all events of a run add up to."""
-    history = History()
+def read_said(run_dir: Path, damage: Damage | None = None) -> Iterator[tuple[str, EventRecord]]:
+    """Yield all events of a run, each with the id of the process that recorded it."""
     writer, last = "", -1
     for event in read_events(run_dir, damage=damage):
         if event.type == "writer":
@@ -21,23 +20,28 @@ def read_history(run_dir: Path, damage: Damage | None = None) -> History:
         elif event.seq <= last:  # another process, of which the first event is damaged
             writer = ""
         last = event.seq
+        yield writer, event
+
+
+def read_history(run_dir: Path) -> History:
+    """Return what all events of a run add up to."""
+    history = History()
+    for writer, event in read_said(run_dir):
         history.hear(writer, event)
     return history
 
 
-def read_signs(run_dir: Path) -> dict[str, Sign]:
-    """Return the last sign of life of each process of a run."""
-    return {
-        writer: Sign(liveness(run_dir, writer), last_beat(run_dir, writer)) for writer in writers(run_dir)
-    }
-
-
-def last_beat(run_dir: Path, writer: str) -> float:
-    """Return when a process last said that it was there, 0 where that is damaged."""
+def read_sign(run_dir: Path, writer: str) -> Sign:
+    """Return the last sign of life of a process of a run."""
     source = Source(run_dir, writer)
     numbers = source.segments()
     header = source.header(numbers[-1]) if numbers else None
-    return abs(header.heartbeat) if header is not None else 0.0
+    return Sign(liveness(run_dir, writer), abs(header.heartbeat) if header is not None else 0.0)
+
+
+def read_signs(run_dir: Path) -> dict[str, Sign]:
+    """Return the last sign of life of each process of a run."""
+    return {writer: read_sign(run_dir, writer) for writer in writers(run_dir)}
 
 
 def read_points(run_dir: Path, names: Iterable[str] | None, damage: Damage) -> dict[str, Columns]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -19,15 +20,29 @@ from tracelet.store.series import Series
 from tracelet.store.tally import Summary
 
 
+class Summaries:
+    """The summaries of the runs of one list, fetched together when the first of them is asked for."""
+
+    def __init__(self, fetch: Callable[[list[str]], dict[str, dict[str, Summary]]], ids: list[str]) -> None:
+        self._fetch = fetch
+        self._ids = ids
+
+    @cached_property
+    def by_run(self) -> dict[str, dict[str, Summary]]:
+        """The summaries by run id and metric."""
+        return self._fetch(self._ids)
+
+
 class RunRecord:
     """A run as it was when it was looked at; :meth:`refresh` looks again.
 
     Reading never writes into the run's folder, and never disturbs a run that is still going.
     """
 
-    def __init__(self, run_dir: Path, details: Details) -> None:
+    def __init__(self, run_dir: Path, details: Details, *, summaries: Summaries | None = None) -> None:
         self.dir = run_dir
         self._details = details
+        self._summaries = summaries  # from the index, for the runs of a list
 
     @classmethod
     def read(cls, run_dir: Path) -> RunRecord:
@@ -127,7 +142,7 @@ class RunRecord:
     @property
     def damage(self) -> dict[str, int]:
         """What of the journal could not be read, by kind; empty where all of it could."""
-        self._all_columns()
+        _ = self._columns
         return dict(self._damage.counts)
 
     @property
@@ -139,26 +154,21 @@ class RunRecord:
 
     def metrics(self) -> list[str]:
         """Return the names of the metrics, sorted."""
-        return sorted(self._all_columns())
+        return sorted(self.summary() if self._summaries is not None else self._columns)
 
     def metric(self, name: str) -> Series:
         """Return the points of one metric. Raises :class:`StoreError` for a name that the run does not have."""
-        columns = self._all_columns()
-        if name not in columns:
-            raise StoreError(
-                f"run {self.name} ({self.id}) has no metric {name!r}{did_you_mean(name, columns)}",
-                metric=name,
-            )
-        return Series.of(name, columns[name], self.id)
+        columns = self._columns.get(name)
+        if columns is None:
+            meant = did_you_mean(name, self._columns)
+            raise StoreError(f"run {self.name} ({self.id}) has no metric {name!r}{meant}", metric=name)
+        return Series.of(name, columns, self.id)
 
     def summary(self) -> dict[str, Summary]:
         """Return each metric in a few numbers: last, min, max, mean, count, last step, first and last time."""
-        return {
-            name: Series.of(name, columns, self.id).summary for name, columns in self._all_columns().items()
-        }
-
-    def _all_columns(self) -> dict[str, Columns]:
-        return self._columns
+        if self._summaries is not None:
+            return self._summaries.by_run.get(self.id, {})
+        return {name: Series.of(name, self._columns[name], self.id).summary for name in sorted(self._columns)}
 
     @cached_property
     def _columns(self) -> dict[str, Columns]:

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 
 from tracelet.core.wording import did_you_mean
 from tracelet.errors import StoreError
 from tracelet.store.location import RUNS_FOLDER, data_folder, run_folders
-from tracelet.store.record import RunRecord
+from tracelet.store.record import RunRecord, Summaries
+
+if TYPE_CHECKING:
+    from tracelet.store.details import Details
+    from tracelet.store.index import Index
+    from tracelet.store.selection import Moment
 
 LATEST: Final = ("latest", "last")
 
@@ -24,16 +31,59 @@ def open_store(dir: str | os.PathLike[str] | None = None) -> Store:
 
 
 class Store:
-    """All runs of a data folder. Made by :func:`open_store`; needs no closing."""
+    """All runs of a data folder. Made by :func:`open_store`; needs no closing, and any thread may use it."""
 
     def __init__(self, dir: Path) -> None:
         self.dir = dir
 
-    def runs(self, project: str | None = None, *, sort: str = "-started_at") -> list[RunRecord]:
-        """Return the runs, newest first."""
-        records = [RunRecord.read(folder) for folder in run_folders(self.dir)]
-        kept = [record for record in records if project in (None, record.project)]
-        return sorted(kept, key=lambda record: (record.started_at, record.id), reverse=True)
+    def runs(
+        self,
+        project: str | Collection[str] | None = None,
+        *,
+        name: str | Collection[str] | None = None,
+        outcome: str | Collection[str] | None = None,
+        params: Mapping[str, Any] | None = None,
+        tags: Mapping[str, Any] | Iterable[str] | None = None,
+        since: Moment | None = None,
+        until: Moment | None = None,
+        where: str | None = None,
+        sort: str | Sequence[str] = "-started_at",
+        limit: int | None = None,
+    ) -> list[RunRecord]:
+        """Return runs, the newest first.
+
+        Args:
+            project: of these projects only. Here and below a collection of values means any of them.
+            name: of this name.
+            outcome: ``running``, ``finished``, ``failed``, ``killed``, ...
+            params: with these parameters: ``{"lr": 0.1, "optimizer": ["sgd", "adam"]}``.
+            tags: with these tags: a mapping, or names alone.
+            since: begun then or later: a ``datetime``, seconds since the epoch, ``"2026-11-23"``, ``"-7d"``.
+            until: begun before then.
+            where: an expression: ``"params.lr < 0.1 and metrics.acc.max > 0.9"``.
+            sort: fields to sort by, ``-`` for descending: ``"-metrics.acc.max"``. Runs without one come last.
+            limit: no more than so many.
+
+        Raises :class:`UsageError` for an expression that is wrong, pointing at what. A run that cannot be read
+        is in the list too, with ``outcome`` ``unreadable`` and its ``problem``.
+        """
+        from tracelet.store.selection import select
+
+        selection = select(
+            project=project,
+            name=name,
+            outcome=outcome,
+            params=params,
+            tags=tags,
+            since=since,
+            until=until,
+            where=where,
+            sort=sort,
+            limit=limit,
+        )
+        if not run_folders(self.dir):
+            return []
+        return self._records(self._index.ask(*selection))
 
     def run(self, key: str = "latest") -> RunRecord:
         """Return one run: by id, by name (the newest of that name), ``latest``, or the beginning of its id.
@@ -41,9 +91,32 @@ class Store:
         Raises :class:`StoreError` where there is none, naming the closest, or where several begin that way.
         """
         folder = self.dir / RUNS_FOLDER / key
-        if key and os.path.basename(key) == key and folder.is_dir():
+        if key not in ("", ".", "..") and os.path.basename(key) == key and folder.is_dir():
             return RunRecord.read(folder)
-        return self._find(key, self.runs())
+        return self._find(key, self.runs()).refresh()
+
+    def projects(self) -> list[str]:
+        """Return the names of the projects that have runs, sorted."""
+        if not run_folders(self.dir):
+            return []
+        return self._index.column("SELECT DISTINCT project FROM runs WHERE project != '' ORDER BY project")
+
+    def rebuild(self) -> None:
+        """Delete the index of the runs. It is built anew when it is needed; nothing that was recorded is touched."""
+        self._index.delete()
+
+    @cached_property
+    def _index(self) -> Index:
+        from tracelet.store.index import Index
+
+        return Index(self.dir)
+
+    def _records(self, found: list[Details]) -> list[RunRecord]:
+        index = self._index
+        summaries = Summaries(index.summaries, [details.id for details in found])
+        return [
+            RunRecord(self.dir / RUNS_FOLDER / details.id, details, summaries=summaries) for details in found
+        ]
 
     def _find(self, key: str, records: list[RunRecord]) -> RunRecord:
         if not records:
@@ -57,7 +130,7 @@ class Store:
         if len(begun) == 1:
             return begun[0]
         if begun:
-            several = ", ".join(record.id for record in begun[:5])
+            several = ", ".join(record.id for record in begun[:5]) + (", ..." if len(begun) > 5 else "")
             raise StoreError(
                 f"store: expected one run, found {len(begun)} that begin with {key!r}: {several}"
             )

@@ -1,0 +1,180 @@
+"""Keeping the account of a run in step with its journal, without reading anything twice.
+
+A process that is running is followed by a cursor. One that is not is read whole, once, and looked at again
+only where its files have changed (a copy that was brought up to date, a run that was compacted).
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from array import array
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from tracelet.journal import Cursor, Damage, Follower, PointRecord
+from tracelet.journal.format import journal_folder, parse_file_name
+from tracelet.store import reading
+from tracelet.store.columns import FLOATS, INTEGERS, Points
+from tracelet.store.details import Details, details_of
+from tracelet.store.history import History
+from tracelet.store.outcome import RUNNING, Sign
+from tracelet.store.tally import Tally
+
+Files = list[list[int]]  # of each segment of a process: number, bytes, time of change (ns)
+
+_BATCH: Final = 65536  # records read at a time from a process that is running
+_BULK: Final = 1 << 30  # bytes of journal up to which a process is read in one go
+_TICK: Final = 2.0  # seconds: a folder changed so recently may change again without showing it
+
+
+@dataclass
+class Follow:
+    """How far one process has been read: a cursor while it runs, then what its files were like."""
+
+    sign: Sign
+    files: Files
+    cursor: dict[str, Any] | None = None
+
+
+@dataclass
+class Account:
+    """What is known of a run, and how far its journal has been read for it."""
+
+    folder_changed: int = 0  # when the journal's folder changed last (ns); 0: look again
+    history: History = field(default_factory=lambda: History(brief=True))
+    follows: dict[str, Follow] = field(default_factory=dict)
+    tallies: dict[str, dict[str, Tally]] = field(default_factory=dict)  # by metric, then process
+    touched: set[str] = field(default_factory=set)  # metrics with new points since the account was kept
+
+    @property
+    def is_running(self) -> bool:
+        """Whether any process was running at the last look."""
+        return any(follow.sign.state == RUNNING for follow in self.follows.values())
+
+    def details(self, run_dir: Path) -> Details:
+        """Return what a list says of the run."""
+        return details_of(run_dir, self.history, {id: one.sign for id, one in self.follows.items()})
+
+    def tally(self, metric: str, writer: str, type: str, source: str | None) -> Tally:
+        """Return the tally of a metric of a process, which is about to grow."""
+        self.touched.add(metric)
+        by_writer = self.tallies.setdefault(metric, {})
+        return by_writer.setdefault(writer, Tally(type, source))
+
+    def forget(self, writer: str) -> None:
+        """Drop the points of a process that is to be read anew."""
+        for metric, by_writer in self.tallies.items():
+            if by_writer.pop(writer, None) is not None:
+                self.touched.add(metric)
+
+
+def folder_changed(run_dir: Path) -> int:
+    """Return when the journal's folder changed last (ns), 0 where that is too recent to tell."""
+    changed = journal_folder(run_dir).stat().st_mtime_ns
+    return changed if time.time() - changed / 1e9 > _TICK else 0
+
+
+def files_of(run_dir: Path) -> dict[str, Files]:
+    """Return the segments of each process of a run."""
+    found: dict[str, Files] = {}
+    with os.scandir(journal_folder(run_dir)) as entries:
+        for entry in entries:
+            parsed = parse_file_name(entry.name)
+            if parsed is not None:
+                status = entry.stat()
+                found.setdefault(parsed[0], []).append([parsed[1], status.st_size, status.st_mtime_ns])
+    return {writer: sorted(found[writer]) for writer in sorted(found)}
+
+
+class Reader:
+    """Brings accounts up to date. Keeps followers open between looks, so that polling a live run is cheap."""
+
+    def __init__(self) -> None:
+        self._followers: dict[tuple[str, str], Follower] = {}
+
+    def update(self, run_dir: Path, account: Account) -> Account:
+        """Return the account with all that was appended since. Raises what reading the journal raises."""
+        account.folder_changed = folder_changed(run_dir)
+        files = files_of(run_dir)
+        if not account.follows.keys() <= files.keys():  # another run stands there now
+            account = Account(account.folder_changed)
+        whole: list[str] = []
+        for writer, segments in files.items():
+            self._update_writer(run_dir, account, writer, segments, whole)
+        if whole:
+            _read_whole(run_dir, account, whole)
+        return account
+
+    def _update_writer(
+        self, run_dir: Path, account: Account, writer: str, files: Files, whole: list[str]
+    ) -> None:
+        sign = reading.read_sign(run_dir, writer)
+        known = account.follows.get(writer)
+        if known is not None and known.cursor is None and known.files == files:
+            known.sign = sign
+            return
+        follow = account.follows[writer] = Follow(sign, files)
+        running = sign.state == RUNNING
+        if known is not None and known.cursor is not None:
+            cursor = known.cursor
+        else:
+            account.forget(writer)
+            if not running and sum(size for _, size, _ in files) <= _BULK:
+                whole.append(writer)
+                return
+            cursor = {}
+        reached = self._follow(run_dir, account, writer, cursor)
+        follow.cursor = reached if running else None
+
+    def _follow(
+        self, run_dir: Path, account: Account, writer: str, cursor: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        follower = self._follower(run_dir, writer, cursor)
+        looked_at = time.time()
+        while records := follower.read(_BATCH):
+            points: dict[tuple[str, str, str | None], tuple[Any, Any, Any]] = {}
+            for record in records:
+                if not isinstance(record, PointRecord):
+                    account.history.hear(writer, record)
+                    continue
+                key = (record.name, record.type, record.source)
+                columns = points.get(key)
+                if columns is None:
+                    columns = points[key] = (array(INTEGERS), array(FLOATS), array(FLOATS))
+                columns[0].append(record.step)
+                columns[1].append(record.value)
+                columns[2].append(record.time)
+            for (name, type_, source), columns in points.items():
+                account.tally(name, writer, type_, source).add(Points(*columns))
+            if records[-1].time > looked_at:  # it may write as fast as this reads
+                break
+        return follower.cursor.to_json()
+
+    def _follower(self, run_dir: Path, writer: str, cursor: Mapping[str, Any]) -> Follower:
+        key = (str(run_dir), writer)
+        kept = self._followers.get(key)
+        if kept is None or kept.cursor.to_json() != cursor:  # another reader went on from there
+            kept = Follower(run_dir, writer, Cursor.from_json(cursor) if cursor else None)
+            self._followers[key] = kept
+        return kept
+
+    def keep_only(self, running: Iterable[Path]) -> None:
+        """Let go of what belongs to runs that are not running any more."""
+        folders = {str(run_dir) for run_dir in running}
+        self._followers = {key: kept for key, kept in self._followers.items() if key[0] in folders}
+
+
+def _read_whole(run_dir: Path, account: Account, writers: list[str]) -> None:
+    for writer, event in reading.read_said(run_dir):
+        if writer in writers:
+            account.history.hear(writer, event)
+    for name, columns in reading.read_points(run_dir, None, Damage()).items():
+        for part in columns.parts:
+            if part.writer in writers:
+                points = Points(columns.steps, columns.values, columns.times).take(
+                    slice(part.start, part.stop)
+                )
+                account.tally(name, part.writer, part.type, part.source).add(points)

@@ -1,0 +1,54 @@
+"""The tables of the index. A change here needs a new version, and nothing else: older indexes are left alone."""
+
+from __future__ import annotations
+
+from typing import Final
+
+VERSION: Final = 1
+
+TABLES: Final = """
+CREATE TABLE runs (
+    number INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    looks INTEGER NOT NULL,      -- how often the row was written: who writes it next must have seen the last
+    name TEXT NOT NULL,
+    project TEXT NOT NULL,
+    started REAL NOT NULL,       -- seconds since the epoch
+    ended REAL,
+    outcome TEXT NOT NULL,
+    error TEXT,
+    host TEXT,
+    problem TEXT,
+    params TEXT NOT NULL,        -- JSON, as recorded
+    tags TEXT NOT NULL,
+    seen TEXT NOT NULL,          -- JSON: the state of the journal's files at the last look, and the cursors
+    history TEXT NOT NULL        -- JSON: what later events are added to
+);
+CREATE TABLE params (
+    run INTEGER NOT NULL REFERENCES runs ON DELETE CASCADE,
+    key TEXT NOT NULL,
+    number,                      -- the value, where it is a number or reads like one
+    text TEXT,
+    PRIMARY KEY (run, key)
+) WITHOUT ROWID;
+CREATE TABLE tags (
+    run INTEGER NOT NULL REFERENCES runs ON DELETE CASCADE,
+    key TEXT NOT NULL,
+    number,
+    text TEXT,
+    PRIMARY KEY (run, key)
+) WITHOUT ROWID;
+CREATE TABLE metrics (
+    run INTEGER NOT NULL REFERENCES runs ON DELETE CASCADE,
+    name TEXT NOT NULL,
+    last REAL, min REAL, max REAL, mean REAL,    -- NULL stands for NaN
+    count INTEGER NOT NULL,
+    nans INTEGER NOT NULL,
+    last_step INTEGER NOT NULL,
+    first_time REAL, last_time REAL,
+    type TEXT NOT NULL,
+    source TEXT,
+    tallies TEXT NOT NULL,       -- JSON: by process, what later points are added to
+    PRIMARY KEY (run, name)
+) WITHOUT ROWID;
+"""

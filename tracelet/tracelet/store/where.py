@@ -1,0 +1,293 @@
+"""The small language that runs are selected with: ``params.lr < 0.1 and metrics.acc.max > 0.9``.
+
+    expression  = either ("or" either)*          either = plain ("and" plain)*
+    plain       = "not" plain | "(" expression ")" | comparison | field
+    comparison  = operand (("=" | "==" | "!=" | "<" | "<=" | ">" | ">=" | "~") operand)+
+                | operand ["not"] "in" ("(" | "[") literal ("," literal)* (")" | "]")
+    field       = name ("." part | '["' text '"]')*     part = word | quoted text
+    literal     = number | quoted text | true | false | none
+
+``~`` compares with a pattern (``*``, ``?``, ``[abc]``); a field alone asks whether the run has it.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+from tracelet.core.wording import did_you_mean
+from tracelet.errors import UsageError
+
+Literal = float | int | str | bool | None
+
+OPERATORS: Final = ("==", "!=", "<=", ">=", "=", "<", ">", "~")
+BUILT_IN: Final = ("id", "name", "project", "outcome", "error", "host", "started", "ended", "duration")
+GROUPS: Final = ("params", "tags", "metrics")
+STATISTICS: Final = ("last", "min", "max", "mean", "count", "nans", "last_step", "first_time", "last_time")
+_ALIASES: Final = {
+    "started_at": "started",
+    "ended_at": "ended",
+    "status": "outcome",
+    "param": "params",
+    "tag": "tags",
+    "metric": "metrics",
+}
+_WORDS: Final = {"true": True, "false": False, "none": None, "null": None}
+
+_TOKEN: Final = re.compile(
+    r"""\s*(?:
+      (?P<number>[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?(?![\w.]) | [+-]?inf(?:inity)?\b)
+    | (?P<text>"(?:[^"\\]|\\.)*" | '(?:[^'\\]|\\.)*')
+    | (?P<path>[A-Za-z_]\w*(?:\.(?:"[^"]*"|'[^']*'|`[^`]*`|[^\s.,()\[\]<>=!~"'`]+)|\["[^"]*"\]|\['[^']*'\])*)
+    | (?P<sign>==|!=|<=|>=|[=<>~(),\[\]])
+    )""",
+    re.VERBOSE,
+)
+_PART: Final = re.compile(
+    r"""\.(?:"([^"]*)"|'([^']*)'|`([^`]*)`|([^\s.\["'`]+))|\["([^"]*)"\]|\['([^']*)'\]"""
+)
+
+
+class Field(NamedTuple):
+    """Something of a run: ``name`` alone, or a key of ``params``, ``tags`` or (with a statistic) ``metrics``."""
+
+    kind: str
+    key: str = ""
+    statistic: str = ""
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two operands and what is asked of them; for ``in`` the right one is a tuple of literals."""
+
+    left: Field | Literal
+    operator: str
+    right: Field | Literal | tuple[Literal, ...]
+
+
+@dataclass(frozen=True)
+class Has:
+    """Whether the run has something."""
+
+    field: Field
+
+
+@dataclass(frozen=True)
+class Not:
+    """The opposite."""
+
+    of: Expression
+
+
+@dataclass(frozen=True)
+class Every:
+    """All of several."""
+
+    of: tuple[Expression, ...]
+
+
+@dataclass(frozen=True)
+class Some:
+    """At least one of several."""
+
+    of: tuple[Expression, ...]
+
+
+Expression = Comparison | Has | Not | Every | Some
+
+
+class Token(NamedTuple):
+    """A piece of the text and where it stands."""
+
+    kind: str
+    text: str
+    at: int
+
+
+def parse(text: str) -> Expression:
+    """Return what an expression means. Raises :class:`UsageError` that points at what is wrong."""
+    parser = _Parser(text)
+    found = parser.expression()
+    parser.expect_end()
+    return found
+
+
+def parse_field(text: str) -> Field:
+    """Return the field that a text names, as for sorting: ``metrics.loss.min``."""
+    parser = _Parser(text)
+    token = parser.take()
+    if token.kind != "path":
+        raise parser.fault("a field like name, params.lr or metrics.loss.min", token)
+    found = parser.field(token)
+    parser.expect_end()
+    return found
+
+
+class _Parser:
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._tokens = [*_tokens(text), Token("end", "", len(text))]
+        self._place = 0
+
+    # --- grammar -----------------------------------------------------------------------------------------
+
+    def expression(self) -> Expression:
+        several = [self._every()]
+        while self._accept_word("or"):
+            several.append(self._every())
+        return several[0] if len(several) == 1 else Some(tuple(several))
+
+    def _every(self) -> Expression:
+        several = [self._plain()]
+        while self._accept_word("and"):
+            several.append(self._plain())
+        return several[0] if len(several) == 1 else Every(tuple(several))
+
+    def _plain(self) -> Expression:
+        if self._accept_word("not"):
+            return Not(self._plain())
+        if self._accept("("):
+            inside = self.expression()
+            self._expect(")")
+            return inside
+        return self._comparison()
+
+    def _comparison(self) -> Expression:
+        left = self._operand()
+        if self._accept_word("in"):
+            return Comparison(left, "in", self._literals())
+        if self._peek_words("not", "in"):
+            self._place += 2
+            return Not(Comparison(left, "in", self._literals()))
+        chain: list[Expression] = []
+        while self._here.text in OPERATORS and self._here.kind == "sign":
+            operator = self.take().text
+            right = self._operand()
+            chain.append(Comparison(left, "==" if operator == "=" else operator, right))
+            left = right
+        if chain:
+            return chain[0] if len(chain) == 1 else Every(tuple(chain))
+        if isinstance(left, Field):
+            return Has(left)
+        raise self.fault("a comparison", self._here)
+
+    def _literals(self) -> tuple[Literal, ...]:
+        opening = self.take()
+        if opening.text not in ("(", "["):
+            raise self.fault("a list in brackets", opening)
+        closing = ")" if opening.text == "(" else "]"
+        several: list[Literal] = []
+        while not self._accept(closing):
+            value = self._operand()
+            if isinstance(value, Field):
+                raise self.fault("a number or a quoted text", self._tokens[self._place - 1])
+            several.append(value)
+            if not self._accept(","):
+                self._expect(closing)
+                break
+        return tuple(several)
+
+    def _operand(self) -> Field | Literal:
+        token = self.take()
+        if token.kind == "number":
+            return _number(token.text)
+        if token.kind == "text":
+            return re.sub(r"\\(.)", r"\1", token.text[1:-1])
+        if token.kind == "path":
+            if token.text.lower() in _WORDS:
+                return _WORDS[token.text.lower()]
+            return self.field(token)
+        raise self.fault("a field, a number or a quoted text", token)
+
+    def field(self, token: Token) -> Field:
+        """Return the field that a path names."""
+        kind = re.match(r"\w+", token.text)
+        name = kind[0] if kind else ""
+        name = _ALIASES.get(name, name)
+        parts = [next(part for part in groups if part is not None) for groups in _parts(token.text)]
+        if name in BUILT_IN and not parts:
+            return Field(name)
+        if name not in GROUPS or not parts:
+            known = [*BUILT_IN, *(f"{group}.NAME" for group in GROUPS)]
+            raise UsageError(
+                f"{self._placed(token)}: no field {token.text!r}{did_you_mean(token.text, known)}"
+            )
+        if name != "metrics":
+            return Field(name, ".".join(parts))
+        if len(parts) > 1 and parts[-1] in STATISTICS:
+            return Field(name, ".".join(parts[:-1]), parts[-1])
+        return Field(name, ".".join(parts), "last")
+
+    # --- tokens ------------------------------------------------------------------------------------------
+
+    @property
+    def _here(self) -> Token:
+        return self._tokens[self._place]
+
+    def take(self) -> Token:
+        """Return the next token and go on."""
+        token = self._here
+        self._place = min(self._place + 1, len(self._tokens) - 1)
+        return token
+
+    def _accept(self, sign: str) -> bool:
+        found = self._here.kind == "sign" and self._here.text == sign
+        self._place += found
+        return found
+
+    def _accept_word(self, word: str) -> bool:
+        found = self._is_word(self._here, word)
+        self._place += found
+        return found
+
+    def _peek_words(self, first: str, second: str) -> bool:
+        ahead = self._tokens[self._place : self._place + 2]
+        return len(ahead) == 2 and self._is_word(ahead[0], first) and self._is_word(ahead[1], second)
+
+    @staticmethod
+    def _is_word(token: Token, word: str) -> bool:
+        return token.kind == "path" and token.text.lower() == word
+
+    def _expect(self, sign: str) -> None:
+        if not self._accept(sign):
+            raise self.fault(repr(sign), self._here)
+
+    def expect_end(self) -> None:
+        """Raise unless everything has been taken."""
+        if self._here.kind != "end":
+            raise self.fault("'and', 'or' or the end", self._here)
+
+    def fault(self, expected: str, token: Token) -> UsageError:
+        """Return the error that names what was expected and what stands there."""
+        found = repr(token.text) if token.kind != "end" else "the end"
+        return UsageError(f"{self._placed(token)}: expected {expected}, found {found}")
+
+    def _placed(self, token: Token) -> str:
+        return f"where {self._text!r}, column {token.at + 1}"
+
+
+def _tokens(text: str) -> list[Token]:
+    tokens: list[Token] = []
+    at = 0
+    while text[at:].strip():
+        match = _TOKEN.match(text, at)
+        if match is None or match.lastgroup is None:
+            start = at + len(text[at:]) - len(text[at:].lstrip())
+            raise UsageError(
+                f"where {text!r}, column {start + 1}: cannot be understood from {text[start:]!r} on"
+            )
+        tokens.append(Token(match.lastgroup, match[match.lastgroup], match.start(match.lastgroup)))
+        at = match.end()
+    return tokens
+
+
+def _parts(path: str) -> list[tuple[str | None, ...]]:
+    return [match.groups() for match in _PART.finditer(path)]
+
+
+def _number(text: str) -> float | int:
+    try:
+        return int(text)
+    except ValueError:
+        return float(text)
