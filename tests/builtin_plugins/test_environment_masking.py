@@ -1,0 +1,151 @@
+"""Masking: no secret gets through in any form it may stand in, and what a training needs to know stays."""
+
+from __future__ import annotations
+
+import json
+from urllib.parse import quote
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tracelet_builtin_plugins.environment.masking import MASK, is_secret, mask_command, mask_text
+
+SECRET_NAMES = [
+    *(
+        "token",
+        "api-key",
+        "api_key",
+        "apikey",
+        "password",
+        "passwd",
+        "db-password",
+        "secret",
+        "client-secret",
+    ),
+    *("HF_TOKEN", "AWS_SECRET_ACCESS_KEY", "OPENAI_API_KEY", "DB_PASS", "wandbKey", "githubToken", "auth"),
+    *(
+        "credentials",
+        "access_key_id",
+        "private-key",
+        "api-keys",
+        "X-Api-Key",
+        "Authorization",
+        "trainer.api_key",
+    ),
+]
+PLAIN_NAMES = [
+    *(
+        "lr",
+        "max_tokens",
+        "num-tokens",
+        "tokenizer",
+        "tokenizer_path",
+        "key_dim",
+        "monkey",
+        "author",
+        "compass",
+    ),
+    *("path", "patience", "PATH", "PWD", "keyboard", "batch_size", "bypass-check", "keys"),
+]
+# Never part of anything else that a command line holds here.
+SECRETS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=20).map("S3CR3T".__add__)
+NAMES = st.sampled_from(SECRET_NAMES)
+OTHERS = st.lists(
+    st.sampled_from(["--lr", "0.1", "train.py", "--fast", "-v", "--token", "x=1", "--"]), max_size=3
+)
+
+
+@pytest.mark.parametrize("name", SECRET_NAMES)
+def test_secret_names(name: str) -> None:
+    assert is_secret(name)
+
+
+@pytest.mark.parametrize("name", PLAIN_NAMES)
+def test_plain_names(name: str) -> None:
+    assert not is_secret(name)
+
+
+@given(NAMES, SECRETS, OTHERS, OTHERS)
+def test_the_value_of_a_secret_option(name: str, secret: str, before: list[str], after: list[str]) -> None:
+    for argv in ([f"--{name}", secret], [f"--{name}={secret}"], [f"-{name}", secret], [f"{name}={secret}"]):
+        shown = " ".join(mask_command([*before, *argv, *after]))
+        assert "S3CR3T" not in shown
+        assert secret not in shown
+
+
+@given(NAMES, SECRETS)
+def test_in_headers_json_and_queries(name: str, secret: str) -> None:
+    texts = [
+        f"{name}: {secret}",
+        json.dumps({"lr": 1, name: secret}),
+        json.dumps({"outer": {name: [secret, secret]}}),
+        f"--config={json.dumps({name: secret}, ensure_ascii=False)}",
+        f"https://example.org/x?a=1&{name}={quote(secret, safe='')}&b=2",
+        f"--url=https://example.org/x?{name}={quote(secret, safe='')}",
+        f"--env={name}={quote(secret, safe='')}",
+        f"import x; x.login({name}={secret!r}); x.run()",
+    ]
+    for text in texts:
+        assert "S3CR3T" not in mask_command(["train.py", text])[1], text
+
+
+@given(
+    st.from_regex(r"[a-z]{0,8}", fullmatch=True),
+    st.text(st.characters(codec="utf-8", exclude_categories=["Z", "C"]), max_size=15).map("S3CR3T".__add__),
+    st.sampled_from(["https", "postgresql+psycopg2", "mongodb"]),
+)
+def test_the_password_of_a_url(user: str, password: str, scheme: str) -> None:
+    for userinfo in (f"{user}:{quote(password, safe='')}", f"{user}:{password}", quote(password, safe="")):
+        shown = mask_text(f"see {scheme}://{userinfo}@example.org:5432/db and more")
+        assert "S3CR3T" not in shown
+        assert shown.endswith("@example.org:5432/db and more")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Authorization: Bearer S3CR3TS3CR3T",
+        "curl -H 'Authorization: Basic S3CR3TS3CR3T=='",
+        "sk-proj-S3CR3TS3CR3TS3CR3T",
+        "ghp_S3CR3TS3CR3TS3CR3T",
+        "hf_S3CR3TS3CR3TS3CR3T",
+        "AKIAS3CR3TS3CR3TS3CR",
+        "eyJS3CR3TS3CR3T.S3CR3T.S3CR3T",
+    ],
+)
+def test_tokens_that_show_by_their_form(text: str) -> None:
+    assert "S3CR3T" not in mask_text(text)
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["python", "train.py", "--lr", "0.1", "--max_tokens=5", "model.tokenizer=bert", "key_dim=64"],
+        ["pip", "install", "git+https://example.org/team/repo@v1.2", "https://example.org:8080/a@b"],
+        ["python", "-c", "print('epoch: %d' % 3); x = {'lr': 0.1}"],
+        ["--save-token", "--lr", "0.1"],
+        ["rsync", "host:/data", "a=b:c", "C:\\data", "--exclude=*.pt"],
+    ],
+)
+def test_what_is_no_secret_stays_as_it_was(argv: list[str]) -> None:
+    assert mask_command(argv) == argv
+
+
+def test_masks_look_like_this() -> None:
+    argv = [
+        "train.py",
+        "--api-key",
+        "abc",
+        "--password=p w",
+        "WANDB_API_KEY=1",
+        "https://u:p@h/x?token=t&n=1",
+    ]
+    assert mask_command(argv) == [
+        "train.py",
+        "--api-key",
+        MASK,
+        f"--password={MASK}",
+        f"WANDB_API_KEY={MASK}",
+        f"https://{MASK}@h/x?token={MASK}&n=1",
+    ]
