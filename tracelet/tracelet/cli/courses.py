@@ -1,0 +1,113 @@
+"""How each metric of a run went: last, best, a line of its course."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from rich.text import Text
+
+from tracelet.cli.best import direction
+from tracelet.cli.figures import count, number
+from tracelet.cli.sparkline import sparkline
+
+if TYPE_CHECKING:
+    from tracelet.cli.output import Screen
+    from tracelet.store import RunRecord, Series
+
+SPARK: Final = 24  # characters of a sparkline
+SYSTEM: Final = "system"  # the type of what collectors measured
+
+
+class Course(NamedTuple):
+    """One metric of one run, in short."""
+
+    name: str
+    type: str
+    source: str | None
+    points: int
+    last: float
+    last_step: int
+    min: float
+    max: float
+    mean: float
+    direction: str | None  # which way is better: "min", "max", unknown
+    best: float | None  # where that is known
+    best_step: int | None
+    values: Sequence[float]
+
+    @property
+    def is_measured(self) -> bool:
+        """Whether a collector measured it, rather than the program."""
+        return self.type == SYSTEM
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as ``--json`` prints it."""
+        return {key: value for key, value in self._asdict().items() if key != "values"}
+
+
+def course_of(series: Series) -> Course:
+    """Return a series in short."""
+    summary = series.summary
+    way = direction(series.name)
+    best = None if way is None else summary["min"] if way == "min" else summary["max"]
+    if best is not None and math.isnan(best):
+        best = None
+    return Course(
+        name=series.name,
+        type=series.type,
+        source=series.source,
+        points=summary["count"],
+        last=summary["last"],
+        last_step=summary["last_step"],
+        min=summary["min"],
+        max=summary["max"],
+        mean=summary["mean"],
+        direction=way,
+        best=best,
+        best_step=None if best is None else _step_of(best, series),
+        values=series.points.values,
+    )
+
+
+def _step_of(value: float, series: Series) -> int:
+    """Return the step at which a series first had a value."""
+    values = series.points.values
+    place = values.index(value) if hasattr(values, "index") else int((values == value).argmax())
+    return int(series.points.steps[place])
+
+
+def courses(record: RunRecord) -> list[Course]:
+    """Return all metrics of a run in short: the program's own first, then what collectors measured."""
+    found = [course_of(record.metric(name)) for name in record.metrics()]
+    return sorted(found, key=lambda course: (course.is_measured, course.source or "", course.name))
+
+
+def print_courses(screen: Screen, found: Iterable[Course], *, indent: int = 0) -> None:
+    """Print a table of metrics."""
+    rows = [_row(screen, course) for course in found]
+    heads = ("metric", "last", "best", "at step", "points", "course")
+    screen.table(heads, rows, right=("last", "best", "at step", "points"), whole=("course",), indent=indent)
+
+
+def _row(screen: Screen, course: Course) -> list[str | Text]:
+    best, step = best_text(screen, course)
+    return [
+        Text(course.name, "bold" if not course.is_measured else ""),
+        number(course.last),
+        best,
+        step,
+        count(course.points),
+        Text(sparkline(course.values, SPARK, ascii_only=screen.ascii_only), "cyan"),
+    ]
+
+
+def best_text(screen: Screen, course: Course) -> tuple[Text, str]:
+    """Return the best value and its step; where nobody knows which way is up, the least and the greatest."""
+    if course.best is not None:
+        return Text(number(course.best), "green"), str(course.best_step)
+    if course.points < 2 or math.isnan(course.min) or course.min == course.max:
+        return Text(""), ""
+    between = ".." if screen.ascii_only else "…"
+    return Text(f"{number(course.min)} {between} {number(course.max)}", "dim"), ""

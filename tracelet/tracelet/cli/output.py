@@ -1,0 +1,228 @@
+"""Where everything that the command line says goes through: width, colour, encoding, JSON."""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import os
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final, TextIO, cast
+
+from rich.box import Box
+from rich.console import Console, RenderableType
+from rich.measure import Measurement
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+PIPED_WIDTH: Final = 100  # where nobody says how wide: a pipe or a file
+STATE_STYLES: Final = {
+    **dict.fromkeys(("active", "finished", "validated", "ok", "delivered"), "green"),
+    **dict.fromkeys(("error", "failed", "killed"), "bold red"),
+    **dict.fromkeys(("running", "loaded", "initialized"), "cyan"),
+    **dict.fromkeys(("warning", "pending", "stopped", "resting"), "yellow"),
+    **dict.fromkeys(("discovered", "off", "unknown"), "dim"),
+}
+_UNCUT: Final = 100_000  # columns
+_HEADED: Final = "    \n    \n -- \n    \n    \n    \n    \n    \n"
+#: Column heads with a line under them, nothing else.
+HEADED: Final = Box(_HEADED.replace("-", "─"))
+HEADED_ASCII: Final = Box(_HEADED, ascii=True)
+
+
+class _Encodable(io.TextIOBase):
+    """Writes to a text stream, escaping what its encoding lacks: a name in Greek must not end a program."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._encoding = getattr(stream, "encoding", None) or "utf-8"
+
+    @property
+    def encoding(self) -> str:  # type: ignore[override]
+        return self._encoding
+
+    def write(self, text: str) -> int:
+        self._stream.write(text.encode(self._encoding, "backslashreplace").decode(self._encoding))
+        return len(text)
+
+    def flush(self) -> None:
+        self._stream.flush()
+
+    def isatty(self) -> bool:
+        return self._stream.isatty()
+
+    def fileno(self) -> int:
+        return self._stream.fileno()
+
+
+class Screen:
+    """Prints to a stream as its terminal allows: colours, Unicode, width. A pipe gets plain, uncut lines."""
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._stream = sys.stdout if stream is None else stream
+        self.console = Console(
+            file=cast("TextIO", _Encodable(self._stream)),
+            highlight=False,
+            markup=False,
+            emoji=False,
+            soft_wrap=False,
+        )
+        self.piped = not self._stream.isatty() and not os.environ.get("COLUMNS")
+        if self.piped:
+            self.console.width = PIPED_WIDTH
+
+    @property
+    def ascii_only(self) -> bool:
+        """Whether the stream can show ASCII only."""
+        return not self.console.encoding.lower().startswith("utf")
+
+    @property
+    def dot(self) -> str:
+        """What stands between things of equal rank."""
+        return "|" if self.ascii_only else "·"
+
+    @property
+    def dash(self) -> str:
+        """What stands where there is nothing to say."""
+        return "-" if self.ascii_only else "\N{EN DASH}"
+
+    def line(self, *parts: str | Text | tuple[str, str], indent: int = 0) -> None:
+        """Print a line of texts, each plain, styled, or a pair of text and style. Long ones wrap."""
+        text = joined(*parts)
+        if self.piped:
+            self.console.print(Text(" " * indent) + text, soft_wrap=True)
+        else:
+            self.console.print(Padding(text, (0, 0, 0, indent), expand=False))
+
+    def rule(self, *parts: str | Text | tuple[str, str], style: str = "dim") -> None:
+        """Print a line across the screen with a title near its left end."""
+        mark = "-" if self.ascii_only else "─"
+        text = joined(*parts)
+        if not text:
+            self.console.print(Text(mark * self.console.width, style), no_wrap=True)
+            return
+        rest = self.console.width - text.cell_len - 4
+        self.console.print(
+            Text(f"{mark * 2} ", style) + text + Text(f" {mark * max(rest, 2)}", style),
+            no_wrap=True,
+            crop=False,
+        )
+
+    def field(
+        self, label: str, *parts: str | Text | tuple[str, str], width: int = 10, style: str = "dim"
+    ) -> None:
+        """Print a label and what it stands for; further lines are indented as far."""
+        grid = Table.grid(padding=(0, 2, 0, 0))
+        grid.add_column(width=width, no_wrap=True)
+        grid.add_column(overflow="fold")
+        grid.add_row(Text(label, style), joined(*parts))
+        self._print(grid)
+
+    def table(
+        self,
+        heads: Sequence[str],
+        rows: Iterable[Sequence[str | Text]],
+        *,
+        right: Iterable[str] = (),
+        whole: Iterable[str] = (),
+        indent: int = 0,
+    ) -> None:
+        """Print a table. ``right`` names the columns set to the right, ``whole`` those never cut or wrapped."""
+        table = Table(
+            box=HEADED_ASCII if self.ascii_only else HEADED,
+            header_style="bold",
+            border_style="dim",
+            padding=(0, 1),
+            pad_edge=False,
+            show_edge=False,
+        )
+        right, whole = set(right), set(whole)
+        for head in heads:
+            keep = head in whole or head in right
+            table.add_column(
+                Text(head), justify="right" if head in right else "left", no_wrap=keep, overflow="fold"
+            )
+        for row in rows:
+            table.add_row(*[cell if isinstance(cell, Text) else Text(plain(cell)) for cell in row])
+        self._print(Padding(table, (0, 0, 0, indent), expand=False))
+
+    def problem(self, text: str, *, label: str = "warning", style: str = "yellow") -> None:
+        """Print something that somebody should look at."""
+        self.line((f"{label}: ", f"bold {style}"), plain(text))
+
+    def blank(self) -> None:
+        """Print an empty line."""
+        self.console.print()
+
+    def flush(self) -> None:
+        """Hand everything to the operating system."""
+        self._stream.flush()
+
+    def _print(self, renderable: RenderableType) -> None:
+        if not self.piped:
+            self.console.print(renderable)
+            return
+        usual = self.console.width
+        wide = self.console.options.update(max_width=_UNCUT)
+        self.console.width = max(usual, Measurement.get(self.console, wide, renderable).maximum)
+        try:
+            with self.console.capture() as captured:
+                self.console.print(renderable)
+        finally:
+            self.console.width = usual
+        lines = captured.get().splitlines()
+        self.console.file.write("".join(f"{line.rstrip()}\n" for line in lines))
+
+
+def joined(*parts: str | Text | tuple[str, str]) -> Text:
+    """Return one text of parts, each plain, styled, or a pair of text and style."""
+    text = Text()
+    for part in parts:
+        if isinstance(part, tuple):
+            text.append(plain(part[0]), part[1])
+        else:
+            text.append_text(part if isinstance(part, Text) else Text(plain(part)))
+    return text
+
+
+def plain(text: str) -> str:
+    """Return text that a terminal takes for nothing else: control characters are escaped."""
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() else repr(each)[1:-1] for each in text)
+
+
+def state(word: str) -> Text:
+    """Return a state or an outcome in its colour."""
+    return Text(plain(word), STATE_STYLES.get(word, ""))
+
+
+def emit_json(data: Any, stream: TextIO | None = None) -> None:
+    """Print data as JSON. NaN and infinities, which JSON lacks, become ``"NaN"``, ``"Infinity"``, ``"-Infinity"``."""
+    stream = sys.stdout if stream is None else stream
+    out = _Encodable(stream)
+    readable = out.encoding.lower().replace("-", "") == "utf8"
+    out.write(json.dumps(jsonable(data), indent=2, ensure_ascii=not readable) + "\n")
+    out.flush()
+
+
+def jsonable(data: Any) -> Any:
+    """Return a copy that JSON can hold; what it has no word for becomes text."""
+    if isinstance(data, Mapping):
+        return {str(key): jsonable(value) for key, value in data.items()}
+    if isinstance(data, (list, tuple, set, frozenset)):
+        return [jsonable(value) for value in data]
+    if isinstance(data, float):
+        return json_float(data)
+    if data is None or isinstance(data, (str, int)):
+        return data
+    return str(data)
+
+
+def json_float(value: float) -> float | str:
+    """Return a float as JSON can hold it."""
+    if math.isfinite(value):
+        return value
+    return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"

@@ -1,0 +1,234 @@
+"""Running a program as ``__main__`` in this process, as the interpreter itself would."""
+
+from __future__ import annotations
+
+import builtins
+import importlib.machinery
+import importlib.util
+import os
+import pkgutil
+import sys
+import threading
+import types
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from tracelet.errors import UsageError
+
+FAILED: Final = 1
+INTERRUPTED: Final = 130
+_before: list[types.ModuleType] = []  # keeps the module alive that was __main__ before the program's
+
+
+class Program(NamedTuple):
+    """What is to be run: a script (a file, a folder or archive with a ``__main__.py``) or a module."""
+
+    name: str
+    arguments: tuple[str, ...]
+    is_module: bool
+
+    @property
+    def path(self) -> Path | None:
+        """The script's path; of a module, that of its file, where that can be told without importing anything."""
+        if not self.is_module:
+            return Path(os.path.abspath(self.name))
+        spec = importlib.machinery.PathFinder.find_spec(self.name.partition(".")[0])
+        return Path(spec.origin) if spec is not None and spec.origin and os.path.isfile(spec.origin) else None
+
+    @property
+    def folder(self) -> str:
+        """What the interpreter puts first on ``sys.path`` for it."""
+        if self.is_module:
+            return os.getcwd()
+        real = os.path.realpath(self.name)
+        return real if _holds_main(real) else os.path.dirname(real)
+
+    def check(self) -> None:
+        """Raise :class:`UsageError` where there is nothing to run."""
+        if self.is_module:
+            self._check_module()
+        elif not os.path.exists(self.name):
+            raise UsageError(f"there is no file {self.name!r} to run{_module_hint(self.name)}")
+        elif not _holds_main(self.name) and not os.path.isfile(self.name):
+            raise UsageError(f"{self.name!r} holds no __main__.py, so there is nothing to run in it")
+
+    def _check_module(self) -> None:
+        head = self.name.partition(".")[0]
+        try:
+            found = head in sys.modules or importlib.util.find_spec(head) is not None
+        except (ImportError, ValueError):
+            found = False
+        if not found:
+            hint = f"; run it as a script: tracelet run {self.name}" if os.path.exists(self.name) else ""
+            raise UsageError(f"there is no module named {self.name!r} to run{hint}")
+
+
+class Ending(NamedTuple):
+    """How a program ended: its exit status, and the exception that ended it."""
+
+    status: int
+    error: BaseException | None = None
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether it was Ctrl-C that ended it."""
+        return isinstance(self.error, KeyboardInterrupt)
+
+
+def _module_hint(name: str) -> str:
+    dotted = name.replace("/", ".")
+    try:
+        found = dotted.replace(".", "").isidentifier() and importlib.util.find_spec(dotted.partition(".")[0])
+    except (ImportError, ValueError):
+        found = None
+    return f"; for a module: tracelet run -m {dotted}" if found else ""
+
+
+def _holds_main(path: str) -> bool:
+    """Whether this is a folder or an archive that can be run."""
+    if os.path.isdir(path):
+        return os.path.isfile(os.path.join(path, "__main__.py"))
+    return os.path.isfile(path) and pkgutil.get_importer(path) is not None
+
+
+def take_path(program: Program) -> None:
+    """Put the program's folder first on ``sys.path``, in place of this one's."""
+    if not getattr(sys.flags, "safe_path", False) and not sys.flags.isolated:
+        sys.path[0] = program.folder
+
+
+def execute(program: Program) -> Ending:
+    """Run the program and wait for its threads. An exception is shown as the interpreter shows it."""
+    module = types.ModuleType("__main__")
+    module.__dict__.update(__builtins__=builtins, __annotations__={})
+    _before.append(sys.modules["__main__"])
+    sys.modules["__main__"] = module
+    others = set(threading.enumerate())
+    try:
+        sys.argv[:] = ["-m" if program.is_module else program.name, *program.arguments]
+        exec(_code(program, module), module.__dict__)
+        _await_threads(others)
+    except SystemExit as error:
+        return Ending(_status(error), error)
+    except BaseException as error:
+        _show(error)
+        return Ending(INTERRUPTED if isinstance(error, KeyboardInterrupt) else FAILED, error)
+    return Ending(0)
+
+
+def _code(program: Program, module: types.ModuleType) -> types.CodeType:
+    """Find the program's code and give its module the names that ``__main__`` has."""
+    if program.is_module:
+        return _module_code(program.name, module)
+    if _holds_main(program.name):
+        importer = pkgutil.get_importer(os.path.realpath(program.name))
+        assert importer is not None
+        spec = importer.find_spec("__main__", None)
+        assert spec is not None
+        return _spec_code(spec, module, "")
+    path = os.path.join(os.getcwd(), program.name)
+    loader: Any
+    if path.endswith(".pyc"):
+        loader = importlib.machinery.SourcelessFileLoader("__main__", path)
+        code = loader.get_code("__main__")
+    else:
+        loader = importlib.machinery.SourceFileLoader("__main__", path)
+        code = loader.source_to_code(loader.get_data(path), path)  # not get_code, which would cache it
+    module.__dict__.update(__file__=path, __cached__=None, __loader__=loader, __package__=None, __spec__=None)
+    assert code is not None
+    return code  # type: ignore[no-any-return]
+
+
+def _module_code(name: str, module: types.ModuleType) -> types.CodeType:
+    spec = importlib.util.find_spec(name)
+    if spec is not None and spec.submodule_search_locations is not None:
+        spec = importlib.util.find_spec(f"{name}.__main__")
+        if spec is None:
+            raise ImportError(
+                f"No module named {name}.__main__; {name!r} is a package and cannot be run", name=name
+            )
+    if spec is None:
+        raise ImportError(f"No module named {name}", name=name)
+    sys.argv[0] = str(spec.origin)
+    return _spec_code(spec, module, spec.parent)
+
+
+def _spec_code(
+    spec: importlib.machinery.ModuleSpec, module: types.ModuleType, package: str | None
+) -> types.CodeType:
+    loader: Any = spec.loader
+    code: types.CodeType | None = loader.get_code(spec.name) if hasattr(loader, "get_code") else None
+    if code is None:
+        raise ImportError(f"No code object available for {spec.name}", name=spec.name)
+    module.__dict__.update(
+        __file__=spec.origin, __cached__=spec.cached, __loader__=loader, __package__=package, __spec__=spec
+    )
+    return code
+
+
+def _await_threads(others: set[threading.Thread]) -> None:
+    """Wait for the threads that the program has started, as the interpreter does before it ends.
+
+    Not for workers of an executor that was left open: those wait for work until the interpreter ends.
+    """
+    while threads := [each for each in threading.enumerate() if _is_waited_for(each, others)]:
+        for thread in threads:
+            thread.join()
+
+
+def _is_waited_for(thread: threading.Thread, others: set[threading.Thread]) -> bool:
+    executors = sys.modules.get("concurrent.futures.thread")
+    workers: Any = getattr(executors, "_threads_queues", ())
+    here = threading.current_thread()
+    return thread is not here and not thread.daemon and thread not in others and thread not in workers
+
+
+def _status(error: SystemExit) -> int:
+    """Return the exit status that ``sys.exit(...)`` asks for; a text is printed, as the interpreter does."""
+    if error.code is None:
+        return 0
+    if isinstance(error.code, int):
+        return error.code & 0xFF
+    print(error.code, file=sys.stderr)
+    return FAILED
+
+
+def _show(error: BaseException) -> None:
+    """Show an exception through ``sys.excepthook``, without the frames that belong to the host."""
+    trace = error.__traceback__
+    while trace is not None and _is_ours(trace.tb_frame.f_code.co_filename):
+        trace = trace.tb_next
+    error.__traceback__ = trace
+    sys.stdout.flush()
+    sys.excepthook(type(error), error, trace)
+
+
+def _is_ours(filename: str) -> bool:
+    return filename == __file__ or filename.startswith("<frozen importlib")
+
+
+def words_after(words: Sequence[str], flags: set[str], module: set[str]) -> int:
+    """Return where a program's own arguments begin: after the script, or after ``-m MODULE``.
+
+    ``flags`` are the options without a value, ``module`` the option that names a module.
+    """
+    at = 0
+    while at < len(words):
+        word = words[at]
+        if word == "--" or not word.startswith("-") or word == "-":
+            return at
+        at += 1
+        if word.startswith("--"):
+            if "=" not in word and word not in flags:
+                at += 1
+            continue
+        for place, letter in enumerate(word[1:], start=2):
+            if f"-{letter}" in flags:
+                continue
+            attached = place < len(word)
+            at += 0 if attached else 1
+            if f"-{letter}" in module:
+                return at
+            break
+    return at

@@ -1,0 +1,111 @@
+"""``tracelet show``: one run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tracelet.cli.options import choices, json_option, place_options, plugin_options
+
+if TYPE_CHECKING:
+    from tracelet.cli.courses import Course
+    from tracelet.cli.output import Screen
+    from tracelet.store import RunRecord
+
+
+@click.command("show")
+@click.argument("run", default="latest")
+@click.argument("metrics", nargs=-1, metavar="[METRIC]...")
+@click.option("-a", "--all", "everything", is_flag=True, help="Also what collectors measured and found out.")
+@place_options
+@plugin_options
+@json_option
+def show(run: str, metrics: tuple[str, ...], everything: bool) -> None:
+    """Show a run: RUN is an id, its beginning, a name (the newest of that name), or "latest".
+
+    With METRIC (a name or a pattern such as 'train/*'), only these metrics, each drawn as wide as the screen.
+    """
+    from tracelet.cli.courses import course_of, courses
+    from tracelet.cli.output import Screen, emit_json
+    from tracelet.cli.records import fully_described, matching
+
+    record = choices().store().run(run)
+    if metrics:
+        found = [course_of(record.metric(name)) for name in matching(record.metrics(), metrics)]
+    else:
+        found = courses(record)
+    if choices().json:
+        emit_json(fully_described(record, found))
+    elif metrics:
+        _print_metrics(Screen(), record, found)
+    else:
+        _print_run(Screen(), record, found, everything=everything)
+
+
+def _print_run(screen: Screen, record: RunRecord, found: list[Course], *, everything: bool) -> None:
+    from tracelet.cli import summary
+    from tracelet.cli.described import near
+    from tracelet.cli.figures import ago, duration, moment
+
+    dot = f" {screen.dot} "
+    screen.rule((record.name, "bold"), (f"{dot}{record.id}", "cyan"))
+    screen.field("project", record.project)
+    taken = "so far" if record.outcome == "running" else "in all"
+    screen.field("started", moment(record.started_at), (f"{dot}{ago(record.started_at)}", "dim"))
+    screen.field("took", duration(record.duration), (f" {taken}", "dim"))
+    if record.host:
+        screen.field("host", record.host)
+    screen.field("folder", near(record.dir))
+    summary.print_outcome(screen, record, dropped=record.dropped)
+    screen.blank()
+    summary.print_metrics(screen, found, record.id, everything=everything)
+    summary.print_values(screen, "params", record.params)
+    summary.print_values(screen, "tags", record.tags)
+    summary.print_artifacts(screen, record)
+    if everything:
+        for source, facts in record.facts.items():
+            _print_facts(screen, source, facts)
+    _print_troubles(screen, record)
+
+
+def _print_facts(screen: Screen, source: str, facts: dict[str, Any]) -> None:
+    screen.blank()
+    screen.line((source, "bold"))
+    for name, value in facts.items():
+        screen.field(f"  {name}", str(value), width=min(max(len(each) for each in facts) + 2, 32))
+
+
+def _print_troubles(screen: Screen, record: RunRecord) -> None:
+    """Print what could not be read or written."""
+    from tracelet.cli.figures import plural
+
+    if record.problem:
+        screen.problem(record.problem, style="red")
+    for kind, times in record.damage.items():
+        screen.problem(
+            f"the journal is damaged: {kind}, {plural(times, 'time')}; tracelet verify {record.id} tells more"
+        )
+
+
+def _print_metrics(screen: Screen, record: RunRecord, found: list[Course]) -> None:
+    from tracelet.cli.figures import count, number
+    from tracelet.cli.sparkline import sparkline
+
+    dot = f" {screen.dot} "
+    screen.rule((record.name, "bold"), (f"{dot}{record.id}", "cyan"))
+    for course in found:
+        best = (
+            f"{dot}best {number(course.best)} at step {course.best_step}" if course.best is not None else ""
+        )
+        screen.line(
+            (course.name, "bold"),
+            f"{dot}last {number(course.last)} at step {course.last_step}{best}",
+            (
+                f"{dot}min {number(course.min)}{dot}max {number(course.max)}{dot}mean {number(course.mean)}",
+                "dim",
+            ),
+            (f"{dot}{count(course.points)} points", "dim"),
+        )
+        drawn = sparkline(course.values, screen.console.width, ascii_only=screen.ascii_only)
+        screen.line((drawn, "cyan"))

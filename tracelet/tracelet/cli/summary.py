@@ -1,0 +1,172 @@
+"""What ``tracelet run`` prints after the program: what was recorded, what it cost, what is still due."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Final
+
+from rich.text import Text
+
+from tracelet.cli.courses import Course, courses, print_courses
+from tracelet.cli.figures import count, duration, number, plural, size
+from tracelet.cli.output import STATE_STYLES, Screen, joined, plain, state
+from tracelet.store import open_store
+
+if TYPE_CHECKING:
+    from tracelet.run import Run
+    from tracelet.store import RunRecord
+
+FINISHED: Final = "finished"
+MOST_METRICS: Final = 30  # in the summary; `tracelet show` has all of them
+
+
+def print_end(screen: Screen, run: Run, *, quiet: bool, verbose: bool) -> None:
+    """Print the summary of a run that has ended; where nobody wants one, a line on stderr."""
+    if not quiet:
+        print_summary(screen, run, verbose=verbose)
+    elif run.config.mode != "disabled":
+        told = f"run {run.name} {run.outcome}; tracelet show {run.id}"
+        Screen(sys.stderr).line((f"tracelet: {told}", "dim"))
+
+
+def print_summary(screen: Screen, run: Run, *, verbose: bool = False) -> None:
+    """Print the summary of a run that has ended."""
+    status = run.status()
+    screen.flush()
+    screen.rule(("summary", "bold"))
+    if run.config.mode == "disabled":
+        screen.line("nothing was recorded: the mode is disabled")
+        return
+    record = open_store(run.config.dir).run(run.id)
+    if record.outcome != FINISHED or status["dropped"]:
+        print_outcome(screen, record, dropped=status["dropped"])
+        screen.blank()
+    print_metrics(screen, courses(record), run.id, everything=verbose)
+    print_values(screen, "params", record.params)
+    print_values(screen, "tags", record.tags)
+    print_artifacts(screen, record)
+    print_costs(screen, status["plugins"])
+    print_delivery(screen, status["delivery"], run.due, run.id)
+    for line in run.host.summary:
+        screen.line(line)
+    for problem in dict.fromkeys(_problems(status)):
+        screen.problem(problem)
+    _print_end(screen, record)
+
+
+def print_outcome(screen: Screen, record: RunRecord, *, dropped: Mapping[str, int]) -> None:
+    """Print how a run ended."""
+    error = (f": {record.error}", "red") if record.error else ""
+    screen.field("outcome", state(record.outcome), error)
+    for reason, points in dropped.items():
+        screen.problem(f"{plural(points, 'point')} could not be recorded: {reason}", style="red")
+
+
+def print_metrics(screen: Screen, found: list[Course], run_id: str, *, everything: bool = False) -> None:
+    """Print the table of metrics: the program's own, and what collectors measured where wanted."""
+    own = [course for course in found if everything or not course.is_measured]
+    shown = own if everything else own[:MOST_METRICS]
+    if shown:
+        print_courses(screen, shown)
+    measured = len(found) - len(own)
+    hidden = [f"{len(own) - len(shown)} more"] if len(own) > len(shown) else []
+    hidden += [f"{measured} measured by collectors"] if measured else []
+    if hidden:
+        screen.line((f"and {', '.join(hidden)}: tracelet show {run_id} --all", "dim"))
+    if found:
+        screen.blank()
+
+
+def print_values(screen: Screen, label: str, values: Mapping[str, Any]) -> None:
+    """Print parameters or tags on one line, as wide as it takes."""
+    if values:
+        parts = [joined((f"{name} ", "dim"), value_text(value)) for name, value in values.items()]
+        screen.field(label, Text(f" {screen.dot} ", "dim").join(parts))
+
+
+def value_text(value: Any) -> str:
+    """Return a parameter as people write it."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return plain(str(value))
+    return str(value) if isinstance(value, int) or len(str(value)) <= 8 else number(value)
+
+
+def print_artifacts(screen: Screen, record: RunRecord) -> None:
+    """Print the files that a run kept."""
+    for at, artifact in enumerate(record.artifacts):
+        files = artifact.get("files") or []
+        total = sum(int(file.get("size") or 0) for file in files)
+        several = f"{plural(len(files), 'file')}, " if len(files) != 1 else ""
+        about = f"  {several}{size(total)}"
+        screen.field("" if at else "artifacts", str(artifact.get("path", "")), (about, "dim"))
+
+
+def print_costs(screen: Screen, plugins: Mapping[str, Mapping[str, Any]]) -> None:
+    """Print what each plugin that was at work has cost."""
+    rows = list(_cost_rows(screen, plugins))
+    if rows:
+        screen.blank()
+        heads = ("plugin", "type", "calls", "errors", "wall", "cpu", "state")
+        screen.table(heads, rows, right=("calls", "errors", "wall", "cpu"), whole=("plugin", "type", "state"))
+        screen.blank()
+
+
+def _cost_rows(screen: Screen, plugins: Mapping[str, Mapping[str, Any]]) -> Iterator[list[str | Text]]:
+    for name, plugin in plugins.items():
+        costs = plugin.get("costs") or {}
+        if plugin["state"] in ("discovered", "loaded", "validated") or not (costs or plugin.get("error")):
+            continue
+        total = {
+            key: sum(cost[key] for cost in costs.values()) for key in ("calls", "errors", "wall_s", "cpu_s")
+        }
+        errors = int(total["errors"])
+        word = "ok" if plugin["state"] in ("stopped", "active") else plugin["state"]
+        yield [
+            name,
+            plugin["type"] or screen.dash,
+            count(int(total["calls"])),
+            Text(count(errors), "bold red" if errors else "dim"),
+            duration(total["wall_s"]),
+            duration(total["cpu_s"]),
+            state(word),
+        ]
+
+
+def print_delivery(
+    screen: Screen, delivery: Mapping[str, Mapping[str, Any]], due: Mapping[str, Any], run_id: str
+) -> None:
+    """Print how far each backend has come."""
+    label = "delivery"
+    for backend, known in delivery.items():
+        pending = int(known.get("pending") or known.get("lag") or 0)
+        if backend not in due and not pending:
+            text = joined(
+                f"{backend} ", (f"has all {plural(int(known.get('delivered') or 0), 'record')}", "green")
+            )
+        else:
+            what = due.get(backend) or plural(pending, "record")
+            why = f" ({known['error']})" if known.get("error") else ""
+            hint = f"kept in the journal; tracelet sync {run_id} delivers it"
+            text = joined(f"{backend} ", (f"still due: {what}{why}; {hint}", "yellow"))
+        screen.field(label, text)
+        label = ""
+
+
+def _problems(status: Mapping[str, Any]) -> Iterator[str]:
+    yield from status["problems"]
+    for plugin in status["plugins"].values():
+        if plugin.get("error"):
+            yield plugin["error"]
+
+
+def _print_end(screen: Screen, record: RunRecord) -> None:
+    style = STATE_STYLES.get(record.outcome, "yellow")
+    screen.rule(
+        (record.name, "bold"),
+        (f" {record.outcome}", style),
+        f" in {duration(record.duration)} {screen.dot} ",
+        (f"tracelet show {record.id}", "bold cyan"),
+        style=style.replace("bold ", ""),
+    )
+    screen.flush()
