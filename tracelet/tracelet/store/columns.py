@@ -76,12 +76,13 @@ def joined(columns: Sequence[Any]) -> Any:
     """Return columns one after the other as one."""
     if len(columns) == 1:
         return columns[0]
-    if all(isinstance(column, array) for column in columns):
-        whole = array(columns[0].typecode)
-        for column in columns:
-            whole.extend(column)
-        return whole
-    return need_numpy("this").concatenate(columns)
+    module = numpy()
+    if module is not None:
+        return module.concatenate(columns)
+    whole = array(columns[0].typecode)
+    for column in columns:
+        whole.extend(column)
+    return whole
 
 
 def order_by(first: Any, second: Any) -> Any:

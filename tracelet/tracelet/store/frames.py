@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from array import array
 from collections.abc import Callable, Mapping
 from typing import Any, Final
@@ -49,11 +50,23 @@ def _arrow(table: Table) -> Any:
 
 
 def _buffer(column: Any) -> Any:
-    """Return what each of the libraries takes quickly."""
+    """Return what each of the libraries takes, and takes quickly."""
     if isinstance(column, array):
         module = numpy()
         return column.tolist() if module is None else module.asarray(column)
-    return column
+    return _of_one_kind(column) if isinstance(column, list) else column
+
+
+def _of_one_kind(column: list[Any]) -> list[Any]:
+    """Return a column that Arrow can hold: numbers, booleans or texts, not a mixture."""
+    kinds = {type(item) for item in column if item is not None}
+    if len(kinds) < 2 and not kinds & {list, dict}:
+        return column
+    if kinds <= {int, float}:
+        return [None if item is None else float(item) for item in column]
+    return [
+        item if item is None or isinstance(item, str) else json.dumps(item, default=str) for item in column
+    ]
 
 
 _MAKERS: Final[dict[str, Callable[[Table], Any]]] = {"pandas": _pandas, "polars": _polars, "arrow": _arrow}

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from tracelet.core.wording import did_you_mean
-from tracelet.errors import StoreError
+from tracelet.errors import StoreError, UsageError
 from tracelet.journal import Columns, Damage
 from tracelet.store import reading
 from tracelet.store.details import Details, read_details
+from tracelet.store.frames import frame
 from tracelet.store.history import History, Process
+from tracelet.store.naming import chosen
 from tracelet.store.outcome import RUNNING
 from tracelet.store.series import Series
 from tracelet.store.tally import Summary
+from tracelet.store.wide import long_table, wide_table
 
 
 class Summaries:
@@ -142,8 +145,7 @@ class RunRecord:
     @property
     def damage(self) -> dict[str, int]:
         """What of the journal could not be read, by kind; empty where all of it could."""
-        _ = self._columns
-        return dict(self._damage.counts)
+        return self._points.damage
 
     @property
     def status(self) -> dict[str, Any]:
@@ -154,29 +156,64 @@ class RunRecord:
 
     def metrics(self) -> list[str]:
         """Return the names of the metrics, sorted."""
-        return sorted(self.summary() if self._summaries is not None else self._columns)
+        return sorted(self.summary() if self._summaries is not None else self._points.all)
 
     def metric(self, name: str) -> Series:
         """Return the points of one metric. Raises :class:`StoreError` for a name that the run does not have."""
-        columns = self._columns.get(name)
+        columns = self._points.of(name)
         if columns is None:
-            meant = did_you_mean(name, self._columns)
+            meant = did_you_mean(name, self._points.all)
             raise StoreError(f"run {self.name} ({self.id}) has no metric {name!r}{meant}", metric=name)
         return Series.of(name, columns, self.id)
+
+    def series(self, names: str | Iterable[str] = "*", *, missing_ok: bool = False) -> list[Series]:
+        """Return several metrics: names and patterns (``"train/*"``, ``"!train/debug/*"``).
+
+        Raises :class:`StoreError` for a name that the run does not have, unless it may be missing.
+        """
+        columns = self._points.all
+        return [Series.of(name, columns[name], self.id) for name in chosen(names, columns, missing_ok)]
 
     def summary(self) -> dict[str, Summary]:
         """Return each metric in a few numbers: last, min, max, mean, count, last step, first and last time."""
         if self._summaries is not None:
             return self._summaries.by_run.get(self.id, {})
-        return {name: Series.of(name, self._columns[name], self.id).summary for name in sorted(self._columns)}
+        return {series.name: series.summary for series in self.series()}
+
+    def dataframe(
+        self, names: str | Iterable[str] | None = None, *, layout: str = "wide", library: str | None = None
+    ) -> Any:
+        """Return metrics as one DataFrame.
+
+        Args:
+            names: names and patterns; without any, all but those of type ``system``, which count ticks, not steps.
+            layout: ``wide`` has the column ``iteration`` and one per metric, a row per step (of several points at a
+                step the last); ``long`` has ``metric``, ``iteration``, ``value`` and ``timestamp``, a row per point.
+            library: ``pandas``, ``polars`` or ``arrow``; by default the first that is installed.
+        """
+        if layout not in ("wide", "long"):
+            raise UsageError(f"dataframe: expected layout 'wide' or 'long', found {layout!r}")
+        several = self.series("*" if names is None else names)
+        if names is None:
+            several = [series for series in several if series.type != "system"]
+        return frame(wide_table(several) if layout == "wide" else long_table(several), library)
+
+    def to_dict(self, names: str | Iterable[str] | None = "*") -> dict[str, Any]:
+        """Return all there is to know as plain values. ``names=None`` leaves the points out."""
+        return {
+            **self._details._asdict(),
+            "dir": str(self.dir),
+            "duration": self.duration,
+            "facts": self.facts,
+            "artifacts": self.artifacts,
+            "dropped": self.dropped,
+            "summary": self.summary(),
+            "metrics": [series.to_dict() for series in (self.series(names) if names is not None else [])],
+        }
 
     @cached_property
-    def _columns(self) -> dict[str, Columns]:
-        return reading.read_points(self.dir, None, self._damage)
-
-    @cached_property
-    def _damage(self) -> Damage:
-        return Damage()
+    def _points(self) -> _Points:
+        return _Points(self.dir)
 
     @cached_property
     def _history(self) -> History:
@@ -184,6 +221,28 @@ class RunRecord:
 
     def __repr__(self) -> str:
         return f"<RunRecord {self.name} ({self.id}), {self.outcome}>"
+
+
+class _Points:
+    """The points of a run, read when they are asked for: of one metric alone, or of all at the second request."""
+
+    def __init__(self, run_dir: Path) -> None:
+        self._dir = run_dir
+        self._damage = Damage()
+        self._first: dict[str, Columns] = {}
+
+    def of(self, name: str) -> Columns | None:
+        if "all" not in self.__dict__ and not self._first:
+            self._first = reading.read_points(self._dir, [name], Damage())
+        return self._first.get(name) or self.all.get(name)
+
+    @cached_property
+    def all(self) -> dict[str, Columns]:
+        return reading.read_points(self._dir, None, self._damage)
+
+    @property
+    def damage(self) -> dict[str, int]:
+        return dict(self._damage.counts) if self.all is not None else {}
 
 
 def _read_json(file: Path) -> Any:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from functools import cached_property
 from typing import Any, NamedTuple, overload
 
+from tracelet.errors import UsageError
 from tracelet.journal import Columns
 from tracelet.store import columns as cols
 from tracelet.store.columns import Points
@@ -142,6 +143,8 @@ class Series:
         """
         from tracelet.store.downsampling import places_of_peaks
 
+        if points < 2:
+            raise UsageError(f"downsample: expected at least 2 points, found {points}")
         return self if len(self) <= points else self._at(places_of_peaks(self.points.values, points))
 
     def _at(self, where: Any) -> Series:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from tracelet.store.details import Details
     from tracelet.store.index import Index
     from tracelet.store.selection import Moment
+    from tracelet.store.series import Series
 
 LATEST: Final = ("latest", "last")
 
@@ -94,6 +95,50 @@ class Store:
         if key not in ("", ".", "..") and os.path.basename(key) == key and folder.is_dir():
             return RunRecord.read(folder)
         return self._find(key, self.runs()).refresh()
+
+    def series(
+        self,
+        names: str | Iterable[str],
+        runs: Iterable[RunRecord | str] | None = None,
+        *,
+        points: int | None = None,
+    ) -> list[Series]:
+        """Return many series of many runs; each has its ``run`` (the id) and its ``name``.
+
+        Args:
+            names: names and patterns of metrics. A run that lacks one is passed over.
+            runs: records, ids or names; by default all runs.
+            points: about how many points each may have at most; more are thinned out so that peaks stay.
+        """
+        several: list[Series] = []
+        for one in self.runs() if runs is None else runs:
+            record = self.run(one) if isinstance(one, str) else one
+            several += record.series(names, missing_ok=True)
+        return several if points is None else [series.downsample(points) for series in several]
+
+    def dataframe(
+        self,
+        runs: Iterable[RunRecord] | None = None,
+        *,
+        statistic: str = "last",
+        library: str | None = None,
+        **selection: Any,
+    ) -> Any:
+        """Return runs as a DataFrame, a row per run, with ``params.X``, ``tags.X`` and ``metrics.X``.
+
+        Takes runs, or what :meth:`runs` takes to select them. ``statistic`` says what stands for a metric: ``last``,
+        ``min``, ``max``, ``mean``, ...
+        """
+        from tracelet.store.frames import frame
+        from tracelet.store.overview import runs_table
+
+        records = list(self.runs(**selection) if runs is None else runs)
+        return frame(runs_table(records, statistic), library)
+
+    @property
+    def index_file(self) -> Path | None:
+        """Where the index of the runs is kept now; ``None`` for in memory, where no disk would do."""
+        return self._index.path
 
     def projects(self) -> list[str]:
         """Return the names of the projects that have runs, sorted."""

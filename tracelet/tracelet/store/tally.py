@@ -119,8 +119,8 @@ def _extremes(values: Any) -> tuple[float, float, list[float], int]:
     nans = int(module.isnan(items).sum())
     if nans == len(items):
         return NAN, NAN, [], nans
-    finite = items if math.isfinite(items.sum()) else items[module.isfinite(items)]
-    return float(module.fmin.reduce(items)), float(module.fmax.reduce(items)), finite.tolist(), nans
+    finite = items[module.isfinite(items)].tolist()
+    return float(module.fmin.reduce(items)), float(module.fmax.reduce(items)), finite, nans
 
 
 def _top_place(points: Points) -> int:

@@ -210,9 +210,9 @@ class _Parser:
             return Field(name)
         if name not in GROUPS or not parts:
             known = [*BUILT_IN, *(f"{group}.NAME" for group in GROUPS)]
-            raise UsageError(
-                f"{self._placed(token)}: no field {token.text!r}{did_you_mean(token.text, known)}"
-            )
+            hint = "" if "." in token.text else f"; a text stands in quotes: '{token.text}'"
+            meant = did_you_mean(token.text, known)
+            raise UsageError(f"{self._placed(token)}: no field {token.text!r}{meant}{hint}")
         if name != "metrics":
             return Field(name, ".".join(parts))
         if len(parts) > 1 and parts[-1] in STATISTICS:

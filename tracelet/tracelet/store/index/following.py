@@ -23,7 +23,7 @@ from tracelet.store.history import History
 from tracelet.store.outcome import RUNNING, Sign
 from tracelet.store.tally import Tally
 
-Files = list[list[int]]  # of each segment of a process: number, bytes, time of change (ns)
+Files = list[list[int]]  # of each segment of a process: number, bytes, time of change (ns), inode
 
 _BATCH: Final = 65536  # records read at a time from a process that is running
 _BULK: Final = 1 << 30  # bytes of journal up to which a process is read in one go
@@ -48,6 +48,7 @@ class Account:
     follows: dict[str, Follow] = field(default_factory=dict)
     tallies: dict[str, dict[str, Tally]] = field(default_factory=dict)  # by metric, then process
     touched: set[str] = field(default_factory=set)  # metrics with new points since the account was kept
+    is_new: bool = True  # nothing of it is kept yet; what is, if anything, is to be replaced
 
     @property
     def is_running(self) -> bool:
@@ -85,7 +86,9 @@ def files_of(run_dir: Path) -> dict[str, Files]:
             parsed = parse_file_name(entry.name)
             if parsed is not None:
                 status = entry.stat()
-                found.setdefault(parsed[0], []).append([parsed[1], status.st_size, status.st_mtime_ns])
+                found.setdefault(parsed[0], []).append(
+                    [parsed[1], status.st_size, status.st_mtime_ns, status.st_ino]
+                )
     return {writer: sorted(found[writer]) for writer in sorted(found)}
 
 
@@ -93,12 +96,14 @@ class Reader:
     """Brings accounts up to date. Keeps followers open between looks, so that polling a live run is cheap."""
 
     def __init__(self) -> None:
-        self._followers: dict[tuple[str, str], Follower] = {}
+        self._followers: dict[tuple[str, str], tuple[Follower, list[int]]] = {}
 
     def update(self, run_dir: Path, account: Account) -> Account:
         """Return the account with all that was appended since. Raises what reading the journal raises."""
-        account.folder_changed = folder_changed(run_dir)
-        files = files_of(run_dir)
+        try:
+            account.folder_changed, files = folder_changed(run_dir), files_of(run_dir)
+        except FileNotFoundError:
+            return Account()
         if not account.follows.keys() <= files.keys():  # another run stands there now
             account = Account(account.folder_changed)
         whole: list[str] = []
@@ -122,7 +127,7 @@ class Reader:
             cursor = known.cursor
         else:
             account.forget(writer)
-            if not running and sum(size for _, size, _ in files) <= _BULK:
+            if not running and sum(size for _, size, _, _ in files) <= _BULK:
                 whole.append(writer)
                 return
             cursor = {}
@@ -132,7 +137,7 @@ class Reader:
     def _follow(
         self, run_dir: Path, account: Account, writer: str, cursor: Mapping[str, Any]
     ) -> dict[str, Any]:
-        follower = self._follower(run_dir, writer, cursor)
+        follower = self._follower(run_dir, writer, cursor, account.follows[writer].files)
         looked_at = time.time()
         while records := follower.read(_BATCH):
             points: dict[tuple[str, str, str | None], tuple[Any, Any, Any]] = {}
@@ -153,13 +158,18 @@ class Reader:
                 break
         return follower.cursor.to_json()
 
-    def _follower(self, run_dir: Path, writer: str, cursor: Mapping[str, Any]) -> Follower:
-        key = (str(run_dir), writer)
-        kept = self._followers.get(key)
-        if kept is None or kept.cursor.to_json() != cursor:  # another reader went on from there
-            kept = Follower(run_dir, writer, Cursor.from_json(cursor) if cursor else None)
-            self._followers[key] = kept
-        return kept
+    def _follower(self, run_dir: Path, writer: str, cursor: Mapping[str, Any], files: Files) -> Follower:
+        """Return a follower at a cursor: the one from the last look, unless it is elsewhere or its files are gone."""
+        key, inodes = (str(run_dir), writer), [file[-1] for file in files]
+        follower, known_inodes = self._followers.get(key, (None, []))
+        if (
+            follower is None
+            or follower.cursor.to_json() != cursor
+            or known_inodes != inodes[: len(known_inodes)]
+        ):
+            follower = Follower(run_dir, writer, Cursor.from_json(cursor) if cursor else None)
+        self._followers[key] = (follower, inodes)
+        return follower
 
     def keep_only(self, running: Iterable[Path]) -> None:
         """Let go of what belongs to runs that are not running any more."""

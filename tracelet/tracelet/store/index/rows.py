@@ -7,7 +7,7 @@ import math
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, cast
 
 from tracelet.store.details import Details
 from tracelet.store.history import History
@@ -45,7 +45,7 @@ def read_account(connection: sqlite3.Connection, known: Known) -> Account:
         writer: Follow(Sign(*one["sign"]), one["files"], one["cursor"])
         for writer, one in seen["writers"].items()
     }
-    account = Account(seen["changed"], History.from_json(history), follows)
+    account = Account(seen["changed"], History.from_json(history), follows, is_new=False)
     for name, tallies in connection.execute(
         "SELECT name, tallies FROM metrics WHERE run = ?", (known.number,)
     ):
@@ -101,6 +101,8 @@ def _write_pairs(connection: sqlite3.Connection, table: str, number: int, values
 
 
 def _write_metrics(connection: sqlite3.Connection, number: int, account: Account) -> None:
+    if account.is_new:
+        connection.execute("DELETE FROM metrics WHERE run = ?", (number,))
     gone = [name for name in account.touched if not account.tallies.get(name)]
     connection.executemany(
         "DELETE FROM metrics WHERE run = ? AND name = ?", [(number, name) for name in gone]
@@ -148,11 +150,11 @@ def read_summaries(connection: sqlite3.Connection, ids: Iterable[str]) -> Iterat
 
 
 def _summary(row: tuple[Any, ...]) -> Summary:
-    values: Any = dict(zip(_SUMMARY, row, strict=True))
+    values = dict(zip(_SUMMARY, row, strict=True))
     for name in _FLOATS:
         if values[name] is None:
             values[name] = math.nan
-    return Summary(**values)
+    return cast(Summary, values)
 
 
 def flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:

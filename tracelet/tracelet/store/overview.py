@@ -1,0 +1,27 @@
+"""Runs as a table: a row per run, with what was chosen and what came out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, Final
+
+from tracelet.store.record import RunRecord
+
+_FIRST: Final = ("id", "name", "project", "outcome", "started_at", "duration")
+
+
+def runs_table(records: Sequence[RunRecord], statistic: str = "last") -> dict[str, Any]:
+    """Return columns by name: the run's own, then ``params.X``, ``tags.X`` and ``metrics.X`` of any of the runs."""
+    table: dict[str, Any] = {name: [getattr(one, name) for one in records] for name in _FIRST}
+    table |= _columns("params", [one.params for one in records])
+    table |= _columns("tags", [one.tags for one in records])
+    measured = [
+        {name: summary[statistic] for name, summary in one.summary().items()}  # type: ignore[literal-required]
+        for one in records
+    ]
+    return table | _columns("metrics", measured)
+
+
+def _columns(group: str, rows: Sequence[dict[str, Any]]) -> dict[str, list[Any]]:
+    names: Iterable[str] = dict.fromkeys(name for row in rows for name in row)
+    return {f"{group}.{name}": [row.get(name) for row in rows] for name in sorted(names)}
