@@ -1,4 +1,4 @@
-"""Reading many points at once, as columns."""
+"""Reading much at once: all points of a run as columns, all its events."""
 
 from __future__ import annotations
 
@@ -7,14 +7,20 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tracelet.journal.follower import Follower
-from tracelet.journal.lifetime import writer_facts
+from tracelet.journal.format import SEGMENT_SHIFT, SEGMENT_SLOTS
+from tracelet.journal.gather import Gatherer, Series
+from tracelet.journal.lifetime import liveness, writer_facts
+from tracelet.journal.losses import Losses
 from tracelet.journal.records import Damage, EventRecord
+from tracelet.journal.scan import TORN, Piece
 from tracelet.journal.source import Source, writers
+
+_BLOCK = 16384  # slots read at a time
+_RECENT = 4096  # slots of a running writer that may still be in the making
 
 
 class Part(NamedTuple):
-    """Which stretch of the columns came from which writer."""
+    """Which stretch of the columns came from which writer, and what it said of it."""
 
     writer: str
     rank: int | None
@@ -25,7 +31,12 @@ class Part(NamedTuple):
 
 
 class Columns:
-    """All points of one metric: ``steps``, ``times`` and ``values`` of equal length, and ``parts`` by writer."""
+    """All points of one metric: ``steps``, ``times`` and ``values`` of equal length, and ``parts`` by writer.
+
+    NumPy arrays (int64, float64) where NumPy is installed, else arrays of the standard library.
+    """
+
+    __slots__ = ("parts", "steps", "times", "values")
 
     def __init__(self) -> None:
         self.steps: Any = array("q")
@@ -38,38 +49,110 @@ class Columns:
 
 
 def read_columns(
-    run_dir: Path, names: Iterable[str] | None = None, *, damage: Damage | None = None
+    run_dir: Path,
+    names: Iterable[str] | None = None,
+    *,
+    damage: Damage | None = None,
+    numpy: bool | None = None,
 ) -> dict[str, Columns]:
-    """Return the points of a run by metric name, each writer's in the order of recording."""
-    wanted = None if names is None else set(names)
-    found: dict[str, Columns] = {}
+    """Return the points of a run by metric name, each writer's in the order of recording.
+
+    Args:
+        run_dir: the run's folder.
+        names: the metrics wanted, None for all.
+        damage: takes the account of what could not be read.
+        numpy: whether to use NumPy; None for where it is installed.
+    """
+    wanted = None if names is None else frozenset(names)
+    found: dict[str, list[tuple[Part, Series]]] = {}
     for writer in writers(run_dir):
-        follower = Follower(run_dir, writer)
-        rank = (writer_facts(Source(run_dir, writer)) or {}).get("rank")
-        while records := follower.read(100_000):
-            for record in records:
-                if isinstance(record, EventRecord) or (wanted is not None and record.name not in wanted):
-                    continue
-                columns = found.setdefault(record.name, Columns())
-                columns.steps.append(record.step)
-                columns.times.append(record.time)
-                columns.values.append(record.value)
-        for columns in found.values():
-            start = columns.parts[-1].stop if columns.parts else 0
-            if len(columns) > start:
-                columns.parts.append(Part(writer, rank, "scalar", None, start, len(columns)))
-        if damage is not None:
-            damage.counts.update(follower.damage.counts)
-    return found
+        gatherer = _gatherer(wanted, numpy)
+        source = Source(run_dir, writer)
+        _gather(source, gatherer, damage)
+        rank = (writer_facts(source) or {}).get("rank")
+        for metric, series in gatherer.series().items():
+            parts = found.setdefault(metric.name, [])
+            start = parts[-1][0].stop if parts else 0
+            part = Part(writer, rank, metric.type, metric.source, start, start + len(series.values))
+            parts.append((part, series))
+    return {name: _columns(parts, numpy) for name, parts in found.items()}
 
 
 def read_events(run_dir: Path, *, damage: Damage | None = None) -> list[EventRecord]:
     """Return all events of a run, writer after writer."""
     events: list[EventRecord] = []
     for writer in writers(run_dir):
-        follower = Follower(run_dir, writer)
-        while records := follower.read(100_000):
-            events.extend(record for record in records if isinstance(record, EventRecord))
-        if damage is not None:
-            damage.counts.update(follower.damage.counts)
+        gatherer = _gatherer(frozenset(), None)
+        _gather(Source(run_dir, writer), gatherer, damage)
+        events += sorted(gatherer.events, key=lambda event: event.seq)
     return events
+
+
+def last_steps(run_dir: Path) -> dict[str, int]:
+    """Return the largest step of each metric: what a writer that resumes the run wants to know."""
+    return {name: int(max(columns.steps)) for name, columns in read_columns(run_dir).items()}
+
+
+def _gatherer(wanted: frozenset[str] | None, numpy: bool | None) -> Gatherer:
+    if numpy is not False:
+        try:
+            from tracelet.journal.gather_numpy import NumpyGatherer
+        except ImportError:
+            if numpy:
+                raise
+        else:
+            return NumpyGatherer(wanted)
+    return Gatherer(wanted)
+
+
+def _columns(parts: list[tuple[Part, Series]], numpy: bool | None) -> Columns:
+    columns = Columns()
+    columns.parts = [part for part, _ in parts]
+    whole = list(parts[0][1][1:])
+    if len(parts) > 1:
+        if isinstance(whole[0], array):
+            whole = [array(column.typecode, column) for column in whole]
+            for _, series in parts[1:]:
+                for column, more in zip(whole, series[1:], strict=True):
+                    column.extend(more)
+        else:
+            import numpy as np
+
+            whole = [np.concatenate([series[place] for _, series in parts]) for place in (1, 2, 3)]
+    columns.steps, columns.times, columns.values = whole
+    return columns
+
+
+def _gather(source: Source, gatherer: Gatherer, damage: Damage | None) -> None:
+    """Feed all of a writer's slots to a gatherer."""
+    losses = Losses()
+    end = 0
+    for segment in source.segments():
+        first = segment << SEGMENT_SHIFT
+        losses.missing(end, first)
+        end = _gather_segment(source, gatherer, first, losses)
+        if source.header(segment) is None:
+            losses.headers += 1
+    if damage is not None:
+        running = liveness(source.run_dir, source.writer) == "running"
+        losses.holes(gatherer.holes, recent=losses.written - _RECENT if running else losses.written)
+        losses.skipped(gatherer.events)
+        losses.report(damage, unnamed=len(gatherer.names.unknown))
+
+
+def _gather_segment(source: Source, gatherer: Gatherer, seq: int, losses: Losses) -> int:
+    """Feed one segment; return where its file ends."""
+    stop = seq + SEGMENT_SLOTS
+    size = _BLOCK
+    while seq < stop:
+        block = source.block(seq, min(size, stop - seq))
+        if not block.data:
+            break
+        used = gatherer.take(block, seq)
+        if not used and block.slots < min(size, stop - seq):  # a record that the end of the file cuts off
+            used = block.slots
+            gatherer.take_piece(Piece(TORN, seq, used))
+        size = _BLOCK if used else 2 * size
+        losses.saw(block.data, seq, used)
+        seq += used
+    return seq

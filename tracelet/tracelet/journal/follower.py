@@ -2,136 +2,157 @@
 
 from __future__ import annotations
 
-import json
 import time
+from collections.abc import Iterable
+from itertools import repeat
 from pathlib import Path
+from typing import Any
 
-from tracelet.journal.format import PAD, SEGMENT_SHIFT, SEGMENT_SLOTS
-from tracelet.journal.lifetime import liveness
-from tracelet.journal.names import Names
+from tracelet.journal.crossing import Crossing
+from tracelet.journal.events import decode_event
+from tracelet.journal.format import BLOB, ID_MASK, POINT, ROW, SEGMENT_SHIFT, SLOT
+from tracelet.journal.names import Metric, Names, seek_names
 from tracelet.journal.records import Cursor, Damage, EventRecord, PointRecord, Record
-from tracelet.journal.scan import BLOB, BROKEN, EMPTY, PARTIAL, POINT, ROW, TORN, Piece, pieces, row_values
+from tracelet.journal.scan import EMPTY, PARTIAL, POINTS, Piece, pieces, point_columns, row_values
 from tracelet.journal.source import Source
 
-_CHUNK = 4096  # slots
-_PATIENCE = 1.0  # seconds that a hole is waited for
+_BLOCK, _PEEK = 4096, 32  # slots read at a time; when nothing new is expected
+_SEEK_AGAIN = 1.0  # seconds between searches for names that are lost
 
 
 class Follower:
     """Gives one writer's records in order, each once; call :meth:`read` again and again on a live run.
 
     A slot that was given out and is not yet filled in (a hole) is waited for while its writer lives and the
-    hole is younger than a second; then it is passed over, remembered in the cursor, and looked at again.
+    hole is younger than a second; then it is passed over, remembered in the cursor, and looked at again: its
+    record comes late, out of order, but it comes. ``damage`` says what will never come.
     """
 
     def __init__(self, run_dir: Path, writer: str, cursor: Cursor | None = None) -> None:
+        """Start where a cursor says, else at the beginning."""
+        cursor = cursor or Cursor()
         self.run_dir = Path(run_dir)
         self.writer = writer
         self.damage = Damage()
-        self._names = Names()
         self._source = Source(self.run_dir, writer)
-        cursor = cursor or Cursor()
+        self._crossing = Crossing(self._source, self.damage, cursor.holes)
         self._next = cursor.next
-        self._holes = set(cursor.holes)
-        self._hole_since: tuple[int, float] | None = None
-        if self._next:
-            self._learn_names()
+        self._size = _BLOCK
+        self._names = Names()
+        self._sought = 0.0
+        self._checked = -1  # the segment whose header was looked at
 
     @property
     def cursor(self) -> Cursor:
-        """What to give to a later follower, so that it goes on here."""
-        return Cursor(self._next, tuple(sorted(self._holes)))
+        """What to give to a later follower, so that it goes on where this one stands."""
+        return Cursor(self._next, self._crossing.holes)
 
     def read(self, limit: int = 4096) -> list[Record]:
-        """Return further records: about ``limit`` at most, none when there is nothing new."""
+        """Return further records: about ``limit`` at most (a row is never split), none when nothing is new."""
         found: list[Record] = []
-        if self._holes:
-            self._revisit(found)
-        slots = _CHUNK
-        while len(found) < limit:
-            before = self._next
-            data = self._source.read(self._next, slots)
-            for piece in pieces(data, self._next):
-                if piece.kind == PARTIAL and len(data) >= slots * 32:
-                    slots = max(slots * 2, piece.slots)
-                    break
-                if piece.kind in (EMPTY, BROKEN, TORN, PARTIAL) and not self._pass(piece, data):
-                    return found
-                self._take(piece, found)
-                self._next += piece.slots
-                if len(found) >= limit:
-                    return found
-            if self._next == before and slots == _CHUNK and not self._next_segment():
-                return found
+        for piece in self._crossing.look_again():
+            self._take(piece, found, piece.slots)
+        while len(found) < limit and self._advance(found, limit):
+            pass
         return found
 
-    def _take(self, piece: Piece, found: list[Record]) -> None:
+    def _advance(self, found: list[Record], limit: int) -> bool:
+        """Take the records of the next block; say whether it makes sense to go on."""
+        start, size = self._next, self._size
+        block = self._source.block(start, size)
+        if not block.data:
+            return self._go_to(self._crossing.ahead(start))
+        self._check_header()
+        for piece in pieces(block.data, start, trusted=block.trusted):
+            if piece.seq < self._next:
+                continue
+            if piece.kind >= 0:
+                self._next += self._take(piece, found, limit - len(found))
+                if len(found) >= limit:
+                    return False
+            elif piece.kind == PARTIAL and block.slots >= size:
+                self._size = max(2 * size, _BLOCK) if piece.seq == start else _BLOCK
+                return True
+            elif not self._go_to(self._crossing.over(piece, block.data, start)):
+                self._size = _PEEK if piece.kind == EMPTY else _BLOCK
+                return False
+        self._size = _BLOCK
+        return True
+
+    def _go_to(self, seq: int | None) -> bool:
+        if seq is not None:
+            self._next = seq
+        return seq is not None
+
+    def _check_header(self) -> None:
+        segment = self._next >> SEGMENT_SHIFT
+        if segment != self._checked:
+            self._checked = segment
+            self.damage.add("header", self._source.header(segment) is None)
+
+    # --- records -----------------------------------------------------------------------------------------
+
+    def _take(self, piece: Piece, found: list[Record], limit: int) -> int:
+        """Take the records of a piece and return how many slots they were."""
+        if piece.kind == POINTS:
+            size = min(piece.slots, max(limit, 1))
+            found += self._points(piece._replace(slots=size, payload=piece.payload[: size * SLOT]))
+            return size
         if piece.kind == POINT:
-            metric = self._names.metric(piece.identity)
+            metric = self._metric(piece.identity)
             found.append(PointRecord(piece.seq, 0, *metric, piece.step, piece.time, piece.value))
         elif piece.kind == ROW:
-            values = row_values(piece)
-            for index, (metric, value) in enumerate(
-                zip(self._names.row(piece.identity, len(values)), values, strict=True)
-            ):
-                found.append(PointRecord(piece.seq, index, *metric, piece.step, piece.time, value))
+            found += self._row(piece)
         elif piece.kind == BLOB:
-            payload = json.loads(piece.payload)
-            type_ = payload.pop("type")
-            if not self._names.learn(type_, payload):
-                found.append(EventRecord(piece.seq, type_, payload, piece.time))
+            self._take_event(piece, found)
+        return piece.slots
 
-    def _pass(self, piece: Piece, data: bytes) -> bool:
-        """Say whether to go on beyond a hole."""
-        rest = self._source.read(self._next + piece.slots, SEGMENT_SLOTS)
-        behind = rest.strip(b"\0") or self._source.segments()[-1:] > [self._next >> SEGMENT_SHIFT]
-        if piece.kind == EMPTY and not behind:
-            return False
-        alive = liveness(self.run_dir, self.writer) == "running"
-        if alive:
-            now = time.monotonic()
-            if self._hole_since is None or self._hole_since[0] != piece.seq:
-                self._hole_since = (piece.seq, now)
-            if now - self._hole_since[1] < _PATIENCE:
-                return False
-            self._holes.add(piece.seq)
-            return True
-        self.damage.add({EMPTY: "unwritten", BROKEN: "damaged"}.get(piece.kind, "torn"))
-        return True
+    def _points(self, piece: Piece) -> list[PointRecord]:
+        columns = point_columns(piece)
+        metrics = {tag: self._metric(tag & ID_MASK) for tag in set(columns.tags)}
+        named: Iterable[Iterable[Any]]
+        if len(metrics) == 1:
+            named = map(repeat, next(iter(metrics.values())))
+        else:
+            named = zip(*[metrics[tag] for tag in columns.tags], strict=True)
+        seqs = range(piece.seq, piece.seq + piece.slots)
+        rows = zip(seqs, repeat(0), *named, columns.steps, columns.times, columns.values)
+        return list(map(PointRecord._make, rows))
 
-    def _next_segment(self) -> bool:
-        here = self._next >> SEGMENT_SHIFT
-        later = [
-            segment
-            for segment in self._source.segments()
-            if segment > here
-            or (segment == here and not self._next & (SEGMENT_SLOTS - 1) and self._source.size(segment))
+    def _row(self, piece: Piece) -> list[PointRecord]:
+        values = row_values(piece)
+        if not self._names.knows_row(piece.identity):
+            self._seek_names()
+        seq, step, when = piece.seq, piece.step, piece.time
+        metrics = self._names.row(piece.identity, len(values))
+        self._count_unnamed()
+        return [
+            PointRecord(seq, place, name, type_, source, step, when, value)
+            for place, ((name, type_, source), value) in enumerate(zip(metrics, values, strict=True))
         ]
-        if not later or later[0] == here:
-            return False
-        self._next = later[0] << SEGMENT_SHIFT
-        return True
 
-    def _revisit(self, found: list[Record]) -> None:
-        for seq in sorted(self._holes):
-            piece = next(pieces(self._source.read(seq, _CHUNK), seq), None)
-            if piece is not None and piece.kind >= 0:
-                self._holes.discard(seq)
-                self._take(piece, found)
+    def _take_event(self, piece: Piece, found: list[Record]) -> None:
+        type_, payload = decode_event(bytes(piece.payload))
+        if type_ == "skip":
+            self._crossing.forgive(payload["from"], payload["to"])
+        if not self._names.learn(type_, payload):
+            found.append(EventRecord(piece.seq, type_, payload, piece.time))
 
-    def _learn_names(self) -> None:
-        end, self._next = self._next, 0
-        ignored: list[Record] = []
-        while self._next < end:
-            data = self._source.read(self._next, min(_CHUNK * 8, end - self._next))
-            if not data:
-                self._next = ((self._next >> SEGMENT_SHIFT) + 1) << SEGMENT_SHIFT
-                continue
-            for piece in pieces(data, self._next):
-                if piece.kind == BLOB:
-                    self._take(piece, ignored)
-                self._next += piece.slots
-        self._next = end
+    def _metric(self, identity: int) -> Metric:
+        if not self._names.knows(identity):
+            self._seek_names()
+        metric = self._names.metric(identity)
+        self._count_unnamed()
+        return metric
 
+    # --- names that were not met on the way here ---------------------------------------------------------
 
-__all__ = ["PAD", "Follower"]
+    def _seek_names(self) -> None:
+        """Look for names before the place where this follower began, and after a damaged event."""
+        now = time.monotonic()
+        if now >= self._sought:
+            self._sought = now + _SEEK_AGAIN
+            seek_names(self.run_dir, self.writer, self._names, self._next)
+
+    def _count_unnamed(self) -> None:
+        self.damage.add("unnamed", len(self._names.unknown) - self.damage.counts["unnamed"])

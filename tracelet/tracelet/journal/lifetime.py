@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import time
 from pathlib import Path
 from typing import Any
 
 from tracelet.journal import identity
-from tracelet.journal.scan import BLOB, piece_at
+from tracelet.journal.events import decode_event
+from tracelet.journal.format import BLOB
+from tracelet.journal.scan import piece_at
 from tracelet.journal.source import Source
 
 _STALE = 60.0  # seconds without a heartbeat
@@ -19,7 +20,7 @@ def liveness(run_dir: Path, writer: str) -> str:
     source = Source(Path(run_dir), writer)
     numbers = source.segments()
     header = source.header(numbers[-1]) if numbers else None
-    heartbeat = header.heartbeat if header else 0.0
+    heartbeat = header.heartbeat if header is not None else 0.0
     if heartbeat < 0:
         return "ended"
     facts = writer_facts(source)
@@ -34,8 +35,8 @@ def writer_facts(source: Source) -> dict[str, Any] | None:
     piece = piece_at(data, 0, 0) if data else None
     if piece is None or piece.kind != BLOB:
         return None
-    facts: dict[str, Any] = json.loads(piece.payload)
-    return facts
+    type_, facts = decode_event(bytes(piece.payload))
+    return facts if type_ == "writer" else None
 
 
 def _is_here(facts: dict[str, Any]) -> bool:

@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, NamedTuple
+
+from tracelet.journal.events import decode_event
+from tracelet.journal.format import BLOB, SEGMENT_SHIFT
+from tracelet.journal.scan import PARTIAL, pieces
+from tracelet.journal.source import Source
+
+_STRIDE = 32768  # slots
 
 
 class Metric(NamedTuple):
@@ -19,6 +27,7 @@ class Names:
     def __init__(self) -> None:
         self.metrics: dict[int, Metric] = {}
         self.columns: dict[int, tuple[Metric, ...]] = {}
+        self.unknown: set[int] = set()  # ids that were asked for and whose names are lost
         self._columns: dict[int, list[int]] = {}
 
     def learn(self, type_: str, payload: dict[str, Any]) -> bool:
@@ -36,18 +45,53 @@ class Names:
             return False
         return True
 
+    def knows(self, identity: int) -> bool:
+        """Say whether a metric's name is known."""
+        return identity in self.metrics
+
+    def knows_row(self, identity: int) -> bool:
+        """Say whether the names of a row's columns are known."""
+        return identity in self.columns or all(map(self.knows, self._columns.get(identity, [0])))
+
     def metric(self, identity: int) -> Metric:
         """Return what an id stands for; one whose name is lost gets a name made up of its id."""
-        return self.metrics.get(identity) or Metric(f"unnamed-{identity}", "scalar", None)
+        known = self.metrics.get(identity)
+        if known is None:
+            self.unknown.add(identity)
+            return Metric(f"unnamed-{identity}", "scalar", None)
+        return known
 
     def row(self, identity: int, count: int) -> tuple[Metric, ...]:
         """Return what the columns of a row stand for."""
         known = self.columns.get(identity)
-        if known is None or len(known) != count:
-            ids = self._columns.get(identity)
-            if ids is None or len(ids) != count:
-                return tuple(Metric(f"unnamed-row-{identity}/{i}", "scalar", None) for i in range(count))
-            known = tuple(self.metric(i) for i in ids)
-            if all(i in self.metrics for i in ids):
-                self.columns[identity] = known
-        return known
+        if known is not None and len(known) == count:
+            return known
+        ids = self._columns.get(identity, [])
+        if len(ids) != count:
+            self.unknown.add(-identity)
+            return tuple(Metric(f"unnamed-row-{identity}/{place}", "scalar", None) for place in range(count))
+        metrics = tuple(self.metric(one) for one in ids)
+        if all(map(self.knows, ids)):
+            self.columns[identity] = metrics
+        return metrics
+
+
+def seek_names(run_dir: Path, writer: str, names: Names, near: int) -> None:
+    """Learn all names of a writer: first those of the segment that ``near`` is in, which lists all so far."""
+    source = Source(run_dir, writer)
+    here = near >> SEGMENT_SHIFT
+    for segment in sorted(source.segments(), key=lambda segment: (segment != here, segment)):
+        seq, size = segment << SEGMENT_SHIFT, _STRIDE
+        while seq < segment + 1 << SEGMENT_SHIFT:
+            block = source.block(seq, size)
+            used = 0
+            for piece in pieces(block.data, seq, trusted=block.trusted):
+                if piece.kind == PARTIAL:
+                    break
+                if piece.kind == BLOB:
+                    names.learn(*decode_event(bytes(piece.payload)))
+                used += piece.slots
+            if not used and block.slots < size:
+                break
+            size = _STRIDE if used else 2 * size
+            seq += used

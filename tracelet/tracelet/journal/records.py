@@ -32,23 +32,26 @@ class EventRecord(NamedTuple):
 Record = PointRecord | EventRecord
 
 
+Hole = tuple[int, int]  # a stretch of sequence numbers: from the first up to, not including, the second
+
+
 class Cursor:
     """How far a reader has come with one writer: all before ``next``, except ``holes`` passed over for now."""
 
     __slots__ = ("holes", "next")
 
-    def __init__(self, next: int = 0, holes: tuple[int, ...] = ()) -> None:
+    def __init__(self, next: int = 0, holes: tuple[Hole, ...] = ()) -> None:
         self.next = next
         self.holes = holes
 
     def to_json(self) -> dict[str, Any]:
         """Return the cursor as what ``json`` can write."""
-        return {"next": self.next, "holes": list(self.holes)}
+        return {"next": self.next, "holes": [list(hole) for hole in self.holes]}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Cursor:
         """Return the cursor that :meth:`to_json` described."""
-        return cls(int(data["next"]), tuple(int(seq) for seq in data.get("holes", ())))
+        return cls(int(data["next"]), tuple((int(start), int(stop)) for start, stop in data.get("holes", ())))
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Cursor) and (self.next, self.holes) == (other.next, other.holes)
@@ -63,9 +66,10 @@ class Cursor:
 class Damage:
     """What a reader could not read, counted by kind in ``counts``; false when everything was whole.
 
-    Kinds: ``damaged`` (slots whose checksum fails), ``torn`` (rows and events whose header is whole and whose
-    payload is not), ``unwritten`` (slots given out and never filled in), ``header`` (segments), ``missing``
-    (slots of segments that are gone), ``unnamed`` (metrics whose name is gone; their points are kept).
+    Kinds, in slots: ``damaged`` (the checksum fails), ``torn`` (of rows and events with a head that is whole and
+    a payload that is not), ``unwritten`` (given out and never filled in), ``missing`` (of files that are gone
+    or cut short, with later ones still there). Besides: ``header`` (segments whose header is damaged; their
+    records are kept) and ``unnamed`` (metrics whose name is gone; their points are kept under a made-up one).
     """
 
     def __init__(self) -> None:
@@ -73,8 +77,9 @@ class Damage:
 
     def add(self, kind: str, amount: int = 1) -> None:
         """Count."""
-        if amount:
-            self.counts[kind] += amount
+        self.counts[kind] += amount
+        if not self.counts[kind]:
+            del self.counts[kind]
 
     def __bool__(self) -> bool:
         return bool(self.counts)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import struct
+import sys
+from array import array
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from zlib import crc32
 
+from tracelet.journal.checks import are_whole, up_to_grid
 from tracelet.journal.format import (
     BLOB,
     EMPTY_SLOT,
+    ID_MASK,
     KIND_SHIFT,
     MAX_BLOB,
     MAX_ROW,
@@ -18,15 +22,24 @@ from tracelet.journal.format import (
     POINT_HEAD,
     ROW,
     SLOT,
-    SLOT_STRUCT,
     payload_slots,
 )
 
 EMPTY, BROKEN, TORN, PARTIAL = -1, -2, -3, -4
+POINTS = 256  # several points in a row
+
+_LARGEST_STRETCH, _SMALLEST_STRETCH = 4096, 64  # slots
+_KIND = 27  # where the kind stands in a slot
+_NATIVE = sys.byteorder == "little" and array("I").itemsize == 4
 
 
 class Piece(NamedTuple):
-    """One record, or a stretch of slots without one (kinds EMPTY, BROKEN, TORN; PARTIAL: more bytes needed)."""
+    """One record, or a stretch of slots.
+
+    ``kind`` is a kind of record, or POINTS (that many points, in ``payload``), EMPTY (slots never filled in),
+    BROKEN (the checksum fails), TORN (a head that is whole, with a payload that is not), PARTIAL (a head whose
+    payload goes on beyond the data).
+    """
 
     kind: int
     seq: int
@@ -35,43 +48,71 @@ class Piece(NamedTuple):
     step: int = 0
     time: float = 0.0
     value: float = 0.0
-    payload: bytes = b""
+    payload: bytes | memoryview = b""
 
 
-def pieces(data: bytes, first: int) -> Iterator[Piece]:
-    """Take the slots in ``data`` apart; ``first`` is the sequence number of the first one."""
-    at, total = 0, len(data) // SLOT
+def pieces(data: bytes, first: int, *, trusted: bool = False) -> Iterator[Piece]:
+    """Take the slots in ``data`` apart; ``first`` is the sequence number of the first one.
+
+    Trusted data has been checked as a whole already; its slots have no checksums.
+    """
+    view, at, total = memoryview(data), 0, len(data) // SLOT
+    stretch, singly, pause = _LARGEST_STRETCH, 0 if _NATIVE else total, _SMALLEST_STRETCH
     while at < total:
-        piece = piece_at(data, at, first + at)
+        if at >= singly:
+            size = min(stretch, total - at, up_to_grid(first + at))
+            part = view[at * SLOT : (at + size) * SLOT]
+            if size > 1 and _are_points(part, first + at, trusted):
+                yield Piece(POINTS, first + at, size, payload=part)
+                at += size
+                stretch, pause = min(stretch * 4, _LARGEST_STRETCH), _SMALLEST_STRETCH
+                continue
+            if size > _SMALLEST_STRETCH:
+                stretch = max(size // 4, _SMALLEST_STRETCH)
+                continue
+            singly, pause = at + pause, min(pause * 2, _LARGEST_STRETCH)
+        piece = piece_at(view, at, first + at, trusted=trusted)
         yield piece
         at += piece.slots
 
 
-def piece_at(data: bytes, at: int, seq: int) -> Piece:
+def _are_points(data: memoryview, first: int, trusted: bool) -> bool:
+    slots = len(data) // SLOT
+    if data[_KIND] != POINT or data[(slots - 1) * SLOT + _KIND] != POINT:
+        return False
+    return bytes(data[_KIND::SLOT]).count(POINT) == slots and (trusted or are_whole(data, first))
+
+
+def piece_at(data: bytes | memoryview, at: int, seq: int, *, trusted: bool = False) -> Piece:
     """Return what starts at slot ``at`` of ``data``."""
     start = at * SLOT
-    value, step, time, tag, checksum = SLOT_STRUCT.unpack_from(data, start)
-    if crc32(data[start : start + POINT_HEAD.size], seq & 0xFFFFFFFF) != checksum:
-        return Piece(EMPTY if data[start : start + SLOT] == EMPTY_SLOT else BROKEN, seq, 1)
-    kind, identity = tag >> KIND_SHIFT, tag & (1 << KIND_SHIFT) - 1
+    kind = data[start + _KIND]
+    if not trusted:
+        checksum = crc32(data[start : start + SLOT - 4], seq & 0xFFFFFFFF).to_bytes(4, "little")
+        if checksum != data[start + SLOT - 4 : start + SLOT]:
+            return Piece(EMPTY if data[start : start + SLOT] == EMPTY_SLOT else BROKEN, seq, 1)
+    elif not kind:
+        return Piece(EMPTY, seq, 1)
     if kind in (ROW, BLOB):
-        return _long_piece(data, start, seq)
-    return Piece(kind, seq, 1, identity, step, time, value)
+        return _long_piece(data, start, seq, trusted)
+    value, step, time, tag = POINT_HEAD.unpack_from(data, start)
+    return Piece(kind, seq, 1, tag & ID_MASK, step, time, value)
 
 
-def _long_piece(data: bytes, start: int, seq: int) -> Piece:
-    checksum, count, step, time, tag = MULTI_HEAD.unpack_from(data, start)
-    kind, identity = tag >> KIND_SHIFT, tag & (1 << KIND_SHIFT) - 1
-    if count > (MAX_ROW if kind == ROW else MAX_BLOB):
+def _long_piece(data: bytes | memoryview, start: int, seq: int, trusted: bool) -> Piece:
+    checksum, size, step, time, tag = MULTI_HEAD.unpack_from(data, start)
+    kind = tag >> KIND_SHIFT
+    if size > (MAX_ROW if kind == ROW else MAX_BLOB):
         return Piece(BROKEN, seq, 1)
-    size = 8 * count if kind == ROW else count
+    if kind == ROW:
+        size *= 8
     slots = 1 + payload_slots(size)
-    payload = data[start + SLOT : start + SLOT + size]
-    if len(data) < start + slots * SLOT and len(payload) < size:
+    if len(data) < start + slots * SLOT:
         return Piece(PARTIAL, seq, slots)
-    if crc32(payload) != checksum:
+    payload = data[start + SLOT : start + SLOT + size]
+    if not trusted and crc32(payload) != checksum:
         return Piece(TORN, seq, slots)
-    return Piece(kind, seq, slots, identity, step, time, 0.0, payload)
+    return Piece(kind, seq, slots, tag & ID_MASK, step, time, 0.0, payload)
 
 
 def row_values(piece: Piece) -> tuple[float, ...]:
@@ -79,16 +120,23 @@ def row_values(piece: Piece) -> tuple[float, ...]:
     return struct.unpack(f"<{len(piece.payload) // 8}d", piece.payload)
 
 
-__all__ = [
-    "BLOB",
-    "BROKEN",
-    "EMPTY",
-    "PARTIAL",
-    "POINT",
-    "ROW",
-    "TORN",
-    "Piece",
-    "piece_at",
-    "pieces",
-    "row_values",
-]
+class Points(NamedTuple):
+    """The columns of a POINTS piece."""
+
+    tags: array[int]
+    steps: array[int]
+    times: array[float]
+    values: array[float]
+
+
+def point_columns(piece: Piece) -> Points:
+    """Take a POINTS piece apart."""
+    doubles = _items("d", piece.payload)
+    tags, steps = _items("I", piece.payload)[6::8], _items("q", piece.payload)[1::4]
+    return Points(tags, steps, doubles[2::4], doubles[0::4])
+
+
+def _items(code: str, data: bytes | memoryview) -> Any:
+    items: array[Any] = array(code)
+    items.frombytes(data)
+    return items

@@ -96,7 +96,7 @@ class Slots:
     def put(self, first: int, head: bytes, payload: bytes = b"") -> None:
         """Put one record into slots that were drawn: the head last, since it says that the rest is there."""
         if payload:
-            self._put(first + 1, payload)
+            self._put(first + 1, payload + bytes(-len(payload) % SLOT))
         self._put(first, seal(head, first))
 
     def reserve(self, size: int) -> int:
@@ -115,7 +115,7 @@ class Slots:
             self._put(seq, seal(_PAD_HEAD, seq))
 
     def _put(self, first: int, data: bytes) -> None:
-        """Write whole slots; a payload may end amid its last one."""
+        """Write whole slots."""
         self.windows.check()
         start = (first * SLOT) & (WINDOW_BYTES - 1)
         if self.mapped and start + len(data) <= WINDOW_BYTES:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import NamedTuple
 
 from tracelet.journal.format import (
     HEADER,
@@ -19,14 +20,26 @@ from tracelet.journal.format import (
 )
 
 
+class Block(NamedTuple):
+    """Some slots. ``trusted``: they come out of a compacted file, checked already, without checksums."""
+
+    data: bytes
+    trusted: bool
+
+    @property
+    def slots(self) -> int:
+        """How many slots it has."""
+        return len(self.data) // SLOT
+
+
 def segments(run_dir: Path) -> dict[str, list[int]]:
     """Return each writer's segment numbers, writers in the order in which they began."""
     try:
         names = os.listdir(journal_folder(Path(run_dir)))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return {}
     found: dict[str, list[int]] = {}
-    for writer, segment in sorted(parsed for name in names if (parsed := parse_file_name(name))):
+    for writer, segment in sorted({parsed for name in names if (parsed := parse_file_name(name))}):
         found.setdefault(writer, []).append(segment)
     return found
 
@@ -40,24 +53,29 @@ class Source:
     """Reads slots of one writer by sequence number. Uses plain reads: a file may shrink under a mapping."""
 
     def __init__(self, run_dir: Path, writer: str) -> None:
-        self.folder = journal_folder(Path(run_dir))
+        self.run_dir = Path(run_dir)
+        self.folder = journal_folder(self.run_dir)
         self.writer = writer
         self._segment = -1
         self._handle = -1
 
     def read(self, seq: int, slots: int) -> bytes:
         """Return up to so many whole slots from ``seq`` on, none beyond the end of its segment."""
+        return self.block(seq, slots).data
+
+    def block(self, seq: int, slots: int) -> Block:
+        """Return up to so many slots from ``seq`` on; one that is cut short is filled up with zeros."""
         handle = self._open(seq >> SEGMENT_SHIFT)
         if handle < 0:
-            return b""
+            return Block(b"", False)
         slots = min(slots, SEGMENT_SLOTS - (seq & (SEGMENT_SLOTS - 1)))
         data = os.pread(handle, slots * SLOT, offset_of(seq))
-        return data if len(data) % SLOT == 0 else data[: len(data) // SLOT * SLOT]
+        return Block(data + bytes(-len(data) % SLOT), False)
 
     def size(self, segment: int) -> int:
-        """Return how many slots a segment's file has."""
+        """Return how many slots a segment's file has, one that is cut short included."""
         handle = self._open(segment)
-        return max(0, os.fstat(handle).st_size - HEADER) // SLOT if handle >= 0 else 0
+        return -(-max(0, os.fstat(handle).st_size - HEADER) // SLOT) if handle >= 0 else 0
 
     def header(self, segment: int) -> SegmentInfo | None:
         """Return what a segment's header says, None where it is damaged or gone."""
@@ -66,7 +84,7 @@ class Source:
 
     def segments(self) -> list[int]:
         """Return the numbers of the segments that exist."""
-        return segments(self.folder.parent).get(self.writer, [])
+        return segments(self.run_dir).get(self.writer, [])
 
     def _open(self, segment: int) -> int:
         if segment != self._segment:

@@ -1,0 +1,157 @@
+"""How a follower gets over slots that hold no whole record: wait, pass over, look again, give up."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+from tracelet.journal.format import SEGMENT_SHIFT, SEGMENT_SLOTS, SLOT
+from tracelet.journal.lifetime import liveness
+from tracelet.journal.losses import KINDS, without
+from tracelet.journal.records import Damage, Hole
+from tracelet.journal.scan import EMPTY, PARTIAL, TORN, Piece, pieces
+from tracelet.journal.source import Source
+
+_PATIENCE = 1.0  # seconds that a hole is waited for while its writer lives
+_REVISIT = 0.1  # seconds between looks at holes that were passed over
+_MOST_HOLES = 1000
+_LOOK_FURTHER = 0.25  # seconds between looks at what may lie behind an empty slot
+_ALIVE_FOR = 1.0  # seconds for which a writer that was alive is taken to be
+_STRIDE = 65536  # slots
+
+
+class Crossing:
+    """The holes of one writer's journal, and what became of them."""
+
+    def __init__(self, source: Source, damage: Damage, holes: tuple[Hole, ...]) -> None:
+        self._source = source
+        self._damage = damage
+        self._holes = dict(holes)  # passed over: stop by start
+        self._missing: list[Hole] = []
+        self._ahead, self._since, self._frontier = -1, 0.0, -1  # the hole that is waited for
+        self._old = -1  # what lies before it was given out long enough ago
+        self._empty_at, self._look_at = -1, 0.0
+        self._alive_until = self._revisit_at = 0.0
+
+    @property
+    def holes(self) -> tuple[Hole, ...]:
+        """The holes that were passed over."""
+        return tuple(sorted(self._holes.items()))
+
+    def over(self, piece: Piece, data: bytes, start: int) -> int | None:
+        """Return where to go on beyond a hole in a block that begins at ``start``, None to wait."""
+        if piece.kind == EMPTY:
+            return self.ahead(piece.seq)
+        stop = piece.seq + piece.slots
+        if piece.kind == PARTIAL:
+            stop = min(stop, self._end_of_file(piece.seq))
+        frontier = start + len(data.rstrip(b"\0")) // SLOT
+        return (
+            stop
+            if self._pass(piece.seq, stop, TORN if piece.kind == PARTIAL else piece.kind, frontier)
+            else None
+        )
+
+    def ahead(self, seq: int) -> int | None:
+        """Return where something is written after nothing is at ``seq``, None for nowhere, or to wait."""
+        now = time.monotonic()
+        if seq == self._empty_at and now < self._look_at:
+            return None
+        written = self._next_written(seq)
+        if written is None:
+            self._empty_at, self._look_at = seq, now + _LOOK_FURTHER
+            return None
+        end = min(written, max(seq, self._end_of_file(seq)))
+        if not self._pass(seq, end, EMPTY, written):
+            return None
+        if end < written:
+            self._missing.append((end, written))
+            self._damage.add("missing", written - end)
+        return written
+
+    def _next_written(self, seq: int) -> int | None:
+        here = seq >> SEGMENT_SHIFT
+        for segment in [here, *(later for later in self._source.segments() if later > here)]:
+            at = max(seq, segment << SEGMENT_SHIFT)
+            while at < segment + 1 << SEGMENT_SHIFT and (data := self._source.read(at, _STRIDE)):
+                if rest := data.lstrip(b"\0"):
+                    return at + (len(data) - len(rest)) // SLOT
+                at += len(data) // SLOT
+        return None
+
+    def _end_of_file(self, seq: int) -> int:
+        first = seq & -SEGMENT_SLOTS
+        return first + self._source.size(seq >> SEGMENT_SHIFT)
+
+    def _pass(self, start: int, stop: int, kind: int, frontier: int) -> bool:
+        """Leave a hole behind, unless it is too young."""
+        if not self._is_alive():
+            self._damage.add(KINDS[kind], stop - start)
+            return True
+        if start >= self._old and not self._is_old(start, frontier):
+            return False
+        if stop > start:
+            self._holes[start] = stop
+        if len(self._holes) > _MOST_HOLES:
+            oldest = min(self._holes)
+            self._give_up(oldest, self._holes.pop(oldest))
+        return True
+
+    def _is_old(self, start: int, frontier: int) -> bool:
+        now = time.monotonic()
+        if start != self._ahead:
+            self._ahead, self._since, self._frontier = start, now, frontier
+        if now - self._since < _PATIENCE:
+            return False
+        self._old = self._frontier  # all before this was given out a second ago at least
+        return True
+
+    def _is_alive(self) -> bool:
+        now = time.monotonic()
+        if now < self._alive_until:
+            return True
+        alive = liveness(self._source.run_dir, self._source.writer) == "running"
+        self._alive_until = now + _ALIVE_FOR if alive else 0.0
+        return alive
+
+    def look_again(self) -> Iterator[Piece]:
+        """Give what has come into the holes passed over; where nothing can come any more, give them up."""
+        now = time.monotonic()
+        if not self._holes or now < self._revisit_at:
+            return
+        self._revisit_at = now + _REVISIT
+        alive = self._is_alive()  # asked before looking: what a writer wrote before it ended is there
+        for start, stop in self.holes:
+            del self._holes[start]
+            for piece in self._pieces(start, stop):
+                if piece.kind >= 0:
+                    yield piece
+                elif alive:
+                    self._holes[piece.seq] = piece.seq + piece.slots
+                else:
+                    self._damage.add(KINDS[piece.kind], piece.slots)
+
+    def _pieces(self, start: int, stop: int) -> Iterator[Piece]:
+        block = self._source.block(start, stop - start)
+        empty: Piece | None = None
+        for piece in pieces(block.data, start, trusted=block.trusted):
+            if piece.kind == EMPTY:  # put together, so that the holes stay few
+                empty = piece if empty is None else empty._replace(slots=empty.slots + 1)
+                continue
+            if empty is not None:
+                yield empty
+                empty = None
+            yield piece._replace(kind=TORN, slots=stop - piece.seq) if piece.kind == PARTIAL else piece
+        if empty is not None:
+            yield empty
+
+    def _give_up(self, start: int, stop: int) -> None:
+        for piece in self._pieces(start, stop):
+            self._damage.add(KINDS.get(piece.kind, "unwritten"), piece.slots)
+
+    def forgive(self, start: int, stop: int) -> None:
+        """Take note that the writer left slots out on purpose."""
+        self._holes = {hole[0]: hole[1] for hole in self.holes if not start <= hole[0] < stop}
+        before = sum(last - first for first, last in self._missing)
+        self._missing = [part for gap in self._missing for part in without(gap, start, stop)]
+        self._damage.add("missing", sum(last - first for first, last in self._missing) - before)

@@ -1,0 +1,202 @@
+"""Collecting many points as columns, with the standard library alone."""
+
+from __future__ import annotations
+
+import sys
+from array import array
+from itertools import pairwise
+from operator import itemgetter
+from typing import Any, NamedTuple
+
+from tracelet.journal.events import decode_event
+from tracelet.journal.format import BLOB, ID_MASK, POINT, ROW
+from tracelet.journal.names import Metric, Names
+from tracelet.journal.records import EventRecord
+from tracelet.journal.scan import PARTIAL, POINTS, Piece, pieces, point_columns
+from tracelet.journal.source import Block
+
+
+class Series(NamedTuple):
+    """Points of one metric of one writer, in the order of their sequence numbers."""
+
+    seqs: Any
+    steps: Any
+    times: Any
+    values: Any
+
+    @classmethod
+    def empty(cls) -> Series:
+        """Return one without points."""
+        return cls(array("q"), array("q"), array("d"), array("d"))
+
+
+class Chunks:
+    """Series of one metric, to be joined once; the last one takes points one by one."""
+
+    def __init__(self) -> None:
+        self.whole: list[Series] = []
+        self._open = Series.empty()
+
+    def append(self, piece: Piece) -> None:
+        """Append one point."""
+        seqs, steps, times, values = self._open
+        seqs.append(piece.seq)
+        steps.append(piece.step)
+        times.append(piece.time)
+        values.append(piece.value)
+
+    def add(self, series: Series) -> None:
+        """Append a series."""
+        self.close()
+        self.whole.append(series)
+
+    def close(self) -> list[Series]:
+        """Return all series."""
+        if self._open.seqs:
+            self.whole.append(self._open)
+            self._open = Series.empty()
+        return self.whole
+
+
+class Rows:
+    """Rows with the same columns."""
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._heads = Series.empty()
+        self._values = array("d")
+
+    def append(self, piece: Piece) -> None:
+        """Append a row."""
+        self._heads.seqs.append(piece.seq)
+        self._heads.steps.append(piece.step)
+        self._heads.times.append(piece.time)
+        self._values.frombytes(piece.payload)
+
+    def columns(self) -> list[Series]:
+        """Return the points of each column."""
+        values = array("d", self._values)
+        if sys.byteorder == "big":
+            values.byteswap()
+        return [self._heads._replace(values=values[place :: self._count]) for place in range(self._count)]
+
+
+class Gatherer:
+    """Takes the blocks of one writer one after the other, then gives its points by metric."""
+
+    def __init__(self, wanted: frozenset[str] | None = None) -> None:
+        self.names = Names()
+        self.events: list[EventRecord] = []
+        self.holes: list[Piece] = []  # what is no whole record
+        self._wanted = wanted
+        self._points: dict[int, Chunks] = {}
+        self._rows: dict[tuple[int, int], Rows] = {}
+
+    def take(self, block: Block, first: int) -> int:
+        """Take in the slots of a block; return how many were used, less those of a record that goes on."""
+        used = 0
+        for piece in pieces(block.data, first, trusted=block.trusted):
+            if piece.kind == PARTIAL:
+                break
+            self.take_piece(piece)
+            used += piece.slots
+        return used
+
+    def take_piece(self, piece: Piece) -> None:
+        """Take in one piece."""
+        if piece.kind == POINTS:
+            self._take_points(piece)
+        elif piece.kind == POINT:
+            if self._is_wanted(piece.identity):
+                self._chunks(piece.identity).append(piece)
+        elif piece.kind == ROW:
+            if self._is_row_wanted(piece.identity):
+                self._rows_of(piece).append(piece)
+        elif piece.kind == BLOB:
+            self.take_event(piece)
+        elif piece.kind < 0:
+            self.holes.append(piece)
+
+    def take_event(self, piece: Piece) -> None:
+        """Take in an event."""
+        type_, payload = decode_event(bytes(piece.payload))
+        if not self.names.learn(type_, payload):
+            self.events.append(EventRecord(piece.seq, type_, payload, piece.time))
+
+    def _is_wanted(self, identity: int) -> bool:
+        metric = self.names.metrics.get(identity)
+        return self._wanted is None or metric is None or metric.name in self._wanted
+
+    def _is_row_wanted(self, identity: int) -> bool:
+        metrics = self.names.columns.get(identity)
+        return (
+            self._wanted is None or metrics is None or any(metric.name in self._wanted for metric in metrics)
+        )
+
+    def _chunks(self, identity: int) -> Chunks:
+        found = self._points.get(identity)
+        if found is None:
+            found = self._points[identity] = Chunks()
+        return found
+
+    def _rows_of(self, piece: Piece) -> Rows:
+        key = piece.identity, len(piece.payload) // 8
+        found = self._rows.get(key)
+        if found is None:
+            found = self._rows[key] = Rows(key[1])
+        return found
+
+    def _take_points(self, piece: Piece) -> None:
+        points = point_columns(piece)
+        tags = points.tags
+        whole = Series(range(piece.seq, piece.seq + piece.slots), points.steps, points.times, points.values)
+        distinct = set(tags)
+        period = len(distinct)
+        if len(set(tags[:period])) == period and tags[period:] == tags[:-period]:
+            for start in range(period):
+                self._take_part(tags[start], Series(*(column[start::period] for column in whole)))
+            return
+        places: dict[int, list[int]] = {tag: [] for tag in distinct}
+        for place, tag in enumerate(tags):
+            places[tag].append(place)
+        for tag, chosen in places.items():
+            pick = itemgetter(*chosen, chosen[0])  # one more, so that it is a tuple also for one place
+            self._take_part(tag, Series(*(pick(column)[:-1] for column in whole)))
+
+    def _take_part(self, tag: int, series: Series) -> None:
+        if self._is_wanted(tag & ID_MASK):
+            self._chunks(tag & ID_MASK).add(series)
+
+    def series(self) -> dict[Metric, Series]:
+        """Return all points by metric."""
+        wanted = self._wanted
+        return {
+            metric: self.merged(parts)
+            for metric, parts in self._parts().items()
+            if wanted is None or metric.name in wanted
+        }
+
+    def _parts(self) -> dict[Metric, list[Series]]:
+        found: dict[Metric, list[Series]] = {}
+        for identity, chunks in self._points.items():
+            found.setdefault(self.names.metric(identity), []).extend(chunks.close())
+        for (identity, count), rows in self._rows.items():
+            for metric, series in zip(self.names.row(identity, count), rows.columns(), strict=True):
+                found.setdefault(metric, []).append(series)
+        return found
+
+    def merged(self, parts: list[Series]) -> Series:
+        """Return several series as one, in the order of recording."""
+        if len(parts) == 1:
+            return parts[0]
+        steps, times, values = array("q"), array("d"), array("d")
+        for part in parts:
+            steps.extend(part.steps)
+            times.extend(part.times)
+            values.extend(part.values)
+        whole = Series(None, steps, times, values)
+        if all(before.seqs[-1] < after.seqs[0] for before, after in pairwise(parts)):
+            return whole
+        seqs = [seq for part in parts for seq in part.seqs]
+        order = sorted(range(len(seqs)), key=seqs.__getitem__)
+        return Series(None, *(array(column.typecode, [column[i] for i in order]) for column in whole[1:]))

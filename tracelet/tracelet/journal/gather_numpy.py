@@ -1,0 +1,227 @@
+"""Collecting many points as columns with NumPy: whole blocks are checked and taken apart at once."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import Any
+from zlib import crc32
+
+import numpy as np
+
+from tracelet.journal.checks import are_whole, expected_checksum, up_to_grid
+from tracelet.journal.format import (
+    BLOB,
+    ID_MASK,
+    KIND_SHIFT,
+    MAX_BLOB,
+    MAX_ROW,
+    PAD,
+    POINT,
+    ROW,
+    SLOT,
+    payload_slots,
+)
+from tracelet.journal.gather import Gatherer, Series
+from tracelet.journal.names import Metric
+from tracelet.journal.scan import EMPTY, Piece, piece_at
+from tracelet.journal.source import Block
+
+_WORDS = SLOT // 4
+_STEP, _TIME, _TAG = 1, 2, 6  # where they stand in a slot: in 8 bytes each, the tag in 4
+
+Array = Any
+
+
+class Layout:
+    """Where which records begin in a block, as far as tags and counts tell: nothing is checked yet."""
+
+    def __init__(self, words: Array) -> None:
+        self.used = len(words)  # slots before a record that goes on beyond the block
+        self.rows: dict[tuple[int, int], list[int]] = {}  # by columns' id and count
+        self.blobs: list[int] = []
+        self.pads: list[int] = []
+        self.empty: list[int] = []
+        self.is_sound = True
+        self.points: Array = None  # None for all
+        kinds = words[:, _TAG] >> KIND_SHIFT
+        others = np.flatnonzero(kinds != POINT)
+        if len(others):
+            covered = self._walk(words, others)
+            are_points = kinds[: self.used] == POINT
+            are_points &= ~covered[: self.used]
+            self.points = np.flatnonzero(are_points)
+
+    def _walk(self, words: Array, others: Array) -> Array:
+        """Go from record to record, but over points; return which slots are rows and blobs."""
+        total = len(words)
+        following = np.full(total + 1, total)  # the next slot from here on that is no point
+        following[others] = others
+        following = np.minimum.accumulate(following[::-1])[::-1]
+        tags, counts, following = words[:, _TAG].tolist(), words[:, 1].tolist(), following.tolist()
+        ends: list[int] = []
+        starts: list[int] = []
+        at = following[0]
+        while at < total:
+            end = self._take(at, tags[at], counts[at])
+            if end > total:
+                self.used = at
+                break
+            if end > at + 1:
+                starts.append(at)
+                ends.append(end)
+            at = following[end]
+        marks: Array = np.zeros(total + 1, np.int8)
+        marks[starts] += 1
+        marks[ends] -= 1
+        return np.cumsum(marks[:-1], dtype=np.int8).astype(bool)
+
+    def _take(self, at: int, tag: int, count: int) -> int:
+        """File one record and return where it ends."""
+        kind = tag >> KIND_SHIFT
+        if kind == ROW and count <= MAX_ROW:
+            found = self.rows.get((tag & ID_MASK, count))
+            if found is None:
+                found = self.rows[tag & ID_MASK, count] = []
+            found.append(at)
+            return at + 1 + (count + 3) // 4
+        if kind == BLOB and count <= MAX_BLOB:
+            self.blobs.append(at)
+            return at + 1 + payload_slots(count)
+        if kind == 0:
+            self.empty.append(at)
+        elif kind == PAD:
+            self.pads.append(at)
+        else:
+            self.is_sound = False
+        return at + 1
+
+    def heads(self) -> Array:
+        """Return where everything stands that has a checksum of its own."""
+        others = [*self.blobs, *self.pads, *(at for starts in self.rows.values() for at in starts)]
+        return np.concatenate([self.points, np.array(others, dtype=np.intp)])
+
+
+class NumpyGatherer(Gatherer):
+    """A gatherer that goes by whole blocks, and slot by slot only where one is damaged."""
+
+    def __init__(self, wanted: frozenset[str] | None = None) -> None:
+        super().__init__(wanted)
+        self._stretches: dict[int, list[Series]] = {}
+        self._matrices: dict[tuple[int, int], list[Series]] = {}
+
+    def take(self, block: Block, first: int) -> int:
+        """Take in the slots of a block; return how many were used, less those of a record that goes on."""
+        words = np.frombuffer(block.data, "<u4").reshape(-1, _WORDS)
+        layout = Layout(words)
+        if not layout.is_sound or words[layout.empty].any():
+            return super().take(block, first)
+        rows = {key: _Rows(words, starts, key[1]) for key, starts in layout.rows.items()}
+        whole = block.trusted or (
+            _heads_are_whole(words, layout, first) and all(map(_Rows.are_whole, rows.values()))
+        )
+        if not whole:
+            return super().take(block, first)
+        for at in layout.blobs:
+            self.take_piece(piece_at(block.data, at, first + at, trusted=block.trusted))
+        for (identity, count), matrix in rows.items():
+            if self._is_row_wanted(identity):
+                self._matrices.setdefault((identity, count), []).append(matrix.series(first))
+        self._take_columns(words, layout.points, first)
+        self.holes += _holes(layout.empty, first)
+        return layout.used
+
+    def _take_columns(self, words: Array, places: Array, first: int) -> None:
+        tags = words[:, _TAG] if places is None else words[places, _TAG]
+        if not len(tags):
+            return
+        ids = tags & ID_MASK
+        if ids.min() == ids.max():
+            self._take_stretch(int(ids[0]), words if places is None else words[places], first, places)
+            return
+        ids = ids.astype(np.uint16) if ids.max() < 1 << 16 else ids  # then they are sorted by radix
+        order = np.argsort(ids, kind="stable")
+        ids, places = ids[order], order if places is None else places[order]
+        for part in np.split(np.arange(len(ids)), np.flatnonzero(np.diff(ids)) + 1):
+            self._take_stretch(int(ids[part[0]]), words[places[part]], first, places[part])
+
+    def _take_stretch(self, identity: int, words: Array, first: int, places: Array) -> None:
+        if self._is_wanted(identity):
+            self._stretches.setdefault(identity, []).append(_series(words, first, places))
+
+    def _parts(self) -> dict[Metric, list[Series]]:
+        found = super()._parts()
+        for identity, stretches in self._stretches.items():
+            found.setdefault(self.names.metric(identity), []).extend(stretches)
+        for (identity, count), matrices in self._matrices.items():
+            for place, metric in enumerate(self.names.row(identity, count)):
+                parts = [matrix._replace(values=matrix.values[:, place]) for matrix in matrices]
+                found.setdefault(metric, []).extend(parts)
+        return found
+
+    def merged(self, parts: list[Series]) -> Series:
+        """Return several series as one, in the order of recording."""
+        columns = [np.concatenate(column) for column in list(zip(*parts, strict=True))[1:]]
+        if any(before.seqs[-1] > after.seqs[0] for before, after in pairwise(parts)):
+            order = np.argsort(np.concatenate([part.seqs for part in parts]), kind="stable")
+            columns = [column[order] for column in columns]
+        return Series(None, *columns)
+
+
+class _Rows:
+    """The rows of a block that have the same columns."""
+
+    def __init__(self, words: Array, starts: list[int], count: int) -> None:
+        self._starts = np.array(starts)
+        self._count = count
+        self._heads = words[self._starts]
+        slots = self._starts[:, None] + np.arange(1, 1 + payload_slots(8 * count))
+        payload = words[slots].reshape(len(starts), -1)[:, : 2 * count]
+        self._sealed = np.concatenate(
+            [payload, self._heads[:, :1]], axis=1
+        )  # each with its checksum behind it
+
+    def are_whole(self) -> bool:
+        """Say whether all payloads fit their checksums."""
+        return crc32(self._sealed) == expected_checksum(len(self._starts), 8 * self._count + 4)
+
+    def series(self, first: int) -> Series:
+        """Return the rows, with a matrix of values."""
+        values = np.ascontiguousarray(self._sealed[:, :-1]).view("<f8")
+        return _series(self._heads, first, self._starts)._replace(values=values)
+
+
+def _series(words: Array, first: int, places: Array) -> Series:
+    """Return the columns of slots that stand at these places of a block, None for all."""
+    doubles, steps = words.view("<f8"), words.view("<i8")
+    seqs = range(first, first + len(words)) if places is None else first + places
+    return Series(seqs, steps[:, _STEP].copy(), doubles[:, _TIME].copy(), doubles[:, 0].copy())
+
+
+def _heads_are_whole(words: Array, layout: Layout, first: int) -> bool:
+    if layout.points is None:
+        return _points_are_whole(words, first)
+    places = layout.heads()
+    heads = words[places]
+    heads[:, 0] ^= ((first + places) & 0xFFFFFFFF).astype(np.uint32)
+    return crc32(heads) == expected_checksum(len(places), SLOT)
+
+
+def _points_are_whole(words: Array, first: int) -> bool:
+    at = 0
+    while at < len(words):
+        size = up_to_grid(first + at)
+        if not are_whole(memoryview(words[at : at + size]).cast("B"), first + at):
+            return False
+        at += size
+    return True
+
+
+def _holes(places: list[int], first: int) -> list[Piece]:
+    """Return runs of empty slots as pieces."""
+    found: list[Piece] = []
+    for at in places:
+        if found and found[-1].seq + found[-1].slots == first + at:
+            found[-1] = found[-1]._replace(slots=found[-1].slots + 1)
+        else:
+            found.append(Piece(EMPTY, first + at, 1))
+    return found

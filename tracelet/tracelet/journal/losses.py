@@ -1,0 +1,66 @@
+"""Telling what is gone from what was never there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from tracelet.journal.format import SLOT
+from tracelet.journal.records import Damage, EventRecord
+from tracelet.journal.scan import BROKEN, EMPTY, TORN, Piece
+
+KINDS = {EMPTY: "unwritten", BROKEN: "damaged", TORN: "torn"}
+
+
+class Losses:
+    """Adds up what a reader of one writer's whole journal could not read."""
+
+    def __init__(self) -> None:
+        self.written = 0  # sequence number after the last slot that was written to
+        self.headers = 0
+        self._damage = Damage()
+        self._gaps: list[tuple[int, int]] = []
+
+    def saw(self, data: bytes, first: int, slots: int) -> None:
+        """Take note of which slots were written to."""
+        end = slots * SLOT
+        if data[end - SLOT : end].strip(b"\0"):
+            self.written = first + slots
+        elif used := len(data[:end].rstrip(b"\0")):
+            self.written = first + -(-used // SLOT)
+
+    def missing(self, start: int, stop: int) -> None:
+        """Take note of slots without a file, though a later one is there."""
+        if stop > start:
+            self._gaps.append((start, stop))
+
+    def holes(self, pieces: Iterable[Piece], *, recent: int) -> None:
+        """Take note of slots without a whole record; those from ``recent`` on may still become one."""
+        for piece in pieces:
+            stop = piece.seq + piece.slots
+            if piece.kind != EMPTY:
+                self._damage.add(
+                    KINDS[piece.kind], piece.slots if stop <= recent or recent == self.written else 0
+                )
+            elif piece.seq < recent:
+                self._damage.add(KINDS[EMPTY], min(stop, recent) - piece.seq)
+
+    def skipped(self, events: Iterable[EventRecord]) -> None:
+        """Forgive what the writer says that it left out on purpose."""
+        for event in events:
+            if event.type == "skip":
+                start, stop = event.payload["from"], event.payload["to"]
+                self._gaps = [part for gap in self._gaps for part in without(gap, start, stop)]
+
+    def report(self, damage: Damage, *, unnamed: int) -> None:
+        """Add everything to an account."""
+        for kind, amount in self._damage.counts.items():
+            damage.add(kind, amount)
+        damage.add("missing", sum(stop - start for start, stop in self._gaps))
+        damage.add("header", self.headers)
+        damage.add("unnamed", unnamed)
+
+
+def without(gap: tuple[int, int], start: int, stop: int) -> list[tuple[int, int]]:
+    """Return what of a gap lies outside of a stretch."""
+    rest = [(gap[0], min(gap[1], start)), (max(gap[0], stop), gap[1])]
+    return [(first, last) for first, last in rest if first < last]
