@@ -1,0 +1,203 @@
+"""One face for several trackers, so that one measurement fits all. Run inside each tracker's own environment."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+
+class Tracelet:
+    """tracelet, no backend: the journal alone."""
+
+    packages = ()
+    autoload = False
+
+    def __init__(self, folder: Path) -> None:
+        os.environ["TRACELET_DIR"] = str(folder)
+        os.environ["TRACELET_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+        import tracelet
+
+        self.folder = folder
+        self.run = tracelet.start_run("bench", plugins=self.plugins(), config=self.config())
+        self.log_metric = self.run.log_metric
+
+    def plugins(self) -> list[Any]:
+        return ["no:system", "no:environment", "no:gpu"]
+
+    def config(self) -> dict[str, Any]:
+        return {}
+
+    def one(self, name: str, value: float, step: int) -> None:
+        self.log_metric(name, value, step)
+
+    def many(self, metrics: dict[str, float], step: int) -> None:
+        self.run.log(metrics, step)
+
+    def finish(self) -> None:
+        self.run.finish()
+
+    @staticmethod
+    def read(folder: Path, name: str) -> int:
+        import tracelet
+
+        [record] = tracelet.open_store(folder).runs()
+        return len(record.metric(name).values)
+
+
+class TensorBoardX:
+    """TensorBoardX's event files."""
+
+    packages = ("tensorboardX", "tensorboard")
+
+    def __init__(self, folder: Path) -> None:
+        from tensorboardX import SummaryWriter
+
+        self.writer = SummaryWriter(str(folder))
+
+    def one(self, name: str, value: float, step: int) -> None:
+        self.writer.add_scalar(name, value, step)
+
+    def many(self, metrics: dict[str, float], step: int) -> None:
+        for name, value in metrics.items():
+            self.writer.add_scalar(name, value, step)
+
+    def finish(self) -> None:
+        self.writer.close()
+
+    @staticmethod
+    def read(folder: Path, name: str) -> int:
+        from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+        events = EventAccumulator(str(folder), size_guidance={"scalars": 0})
+        events.Reload()
+        return len(events.Scalars(name)) if name in events.Tags()["scalars"] else 0
+
+
+class WandbOffline:
+    """W&B in offline mode."""
+
+    packages = ("wandb",)
+
+    def __init__(self, folder: Path) -> None:
+        os.environ["WANDB_MODE"] = "offline"
+        os.environ["WANDB_SILENT"] = "true"
+        import wandb
+
+        folder.mkdir(parents=True, exist_ok=True)
+        self.run = wandb.init(project="bench", dir=str(folder))
+
+    def one(self, name: str, value: float, step: int) -> None:
+        self.run.log({name: value}, step=step)
+
+    def many(self, metrics: dict[str, float], step: int) -> None:
+        self.run.log(metrics, step=step)
+
+    def finish(self) -> None:
+        self.run.finish()
+
+    @staticmethod
+    def read(folder: Path, name: str) -> int:
+        import json
+
+        from wandb.proto import wandb_internal_pb2
+        from wandb.sdk.internal.datastore import DataStore
+
+        [file] = folder.rglob("*.wandb")
+        store = DataStore()
+        store.open_for_scan(str(file))
+        found = 0
+        while True:
+            try:
+                data = store.scan_data()
+            except AssertionError:
+                break  # its reader's way to say that the tail is torn
+            if data is None:
+                break
+            record = wandb_internal_pb2.Record()
+            record.ParseFromString(data)
+            for item in record.history.item:
+                if (item.key or "/".join(item.nested_key)) == name:
+                    json.loads(item.value_json)
+                    found += 1
+        return found
+
+
+class MlflowSqlite:
+    """MLflow on SQLite."""
+
+    packages = ("mlflow",)
+
+    def __init__(self, folder: Path) -> None:
+        import mlflow
+
+        folder.mkdir(parents=True, exist_ok=True)
+        mlflow.set_tracking_uri(f"sqlite:///{folder}/mlflow.db")
+        self.mlflow = mlflow
+        self.run = mlflow.start_run()
+
+    def one(self, name: str, value: float, step: int) -> None:
+        self.mlflow.log_metric(name, value, step=step)
+
+    def many(self, metrics: dict[str, float], step: int) -> None:
+        self.mlflow.log_metrics(metrics, step=step)
+
+    def finish(self) -> None:
+        self.mlflow.end_run()
+
+    @staticmethod
+    def read(folder: Path, name: str) -> int:
+        import mlflow
+
+        client = mlflow.MlflowClient(f"sqlite:///{folder}/mlflow.db")
+        [run] = client.search_runs(["0"])
+        return len(client.get_metric_history(run.info.run_id, name))
+
+
+class Trackio:
+    """Trackio's local SQLite."""
+
+    packages = ("trackio",)
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        os.environ["TRACKIO_DIR"] = str(folder)
+        import trackio
+
+        self.trackio = trackio
+        sys.stdout, out = open(os.devnull, "w"), sys.stdout
+        trackio.init(project="bench", name="bench", embed=False)
+        sys.stdout = out
+
+    def one(self, name: str, value: float, step: int) -> None:
+        self.trackio.log({name: value}, step=step)
+
+    def many(self, metrics: dict[str, float], step: int) -> None:
+        self.trackio.log(metrics, step=step)
+
+    def finish(self) -> None:
+        self.trackio.finish()
+
+    @staticmethod
+    def read(folder: Path, name: str) -> int:
+        import json
+        import sqlite3
+
+        found = 0
+        for file in folder.rglob("*.db"):
+            with sqlite3.connect(file) as base:
+                tables = {row[0] for row in base.execute("select name from sqlite_master where type='table'")}
+                if "metrics" in tables:
+                    for (text,) in base.execute("select metrics from metrics"):
+                        found += name in json.loads(text)
+        return found
+
+
+ADAPTERS: dict[str, Any] = {
+    "tracelet": Tracelet,
+    "tensorboardX": TensorBoardX,
+    "wandb": WandbOffline,
+    "mlflow": MlflowSqlite,
+    "trackio": Trackio,
+}

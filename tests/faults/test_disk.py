@@ -1,0 +1,139 @@
+"""The disk lets the run down: the training goes on, losses are counted, recording resumes."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+import tracelet
+
+FULL = """
+import json, os, sys, time, tracelet
+mount = sys.argv[1]
+run = tracelet.start_run("full", dir=mount + "/data")
+ballast = mount + "/ballast"
+logged = 0
+def log(count):
+    global logged
+    for _ in range(count):
+        run.log_metric("x", logged, logged)
+        logged += 1
+log(1000)
+with open(ballast, "wb") as file:
+    try:
+        while True: file.write(bytes(1 << 16)); file.flush()
+    except OSError: pass
+while not run.status()["dropped"] and logged < 5_000_000: log(1000)
+log(5000)
+os.unlink(ballast)
+end = time.monotonic() + 20
+before = run.status()["dropped"]
+while time.monotonic() < end:
+    log(10); time.sleep(0.05)
+    now = run.status()["dropped"]
+    if now == before: break
+    before = now
+log(1000)
+status = run.status()
+run.finish()
+print(json.dumps({"logged": logged, "dropped": status["dropped"]}))
+"""
+
+GONE = """
+import json, shutil, sys, tracelet
+run = tracelet.start_run("gone", dir=sys.argv[1])
+for step in range(100): run.log_metric("x", step, step)
+shutil.rmtree(run.dir)
+for step in range(200_000): run.log_metric("x", step, step)
+run.finish()
+print("trained to the end")
+"""
+
+LIMITED = """
+import resource, sys, tracelet
+run = tracelet.start_run("limited", dir=sys.argv[1])
+which, limit = sys.argv[2], int(sys.argv[3])
+kind = getattr(resource, which)
+resource.setrlimit(kind, (limit, resource.getrlimit(kind)[1]))
+for step in range(200_000): run.log_metric("x", step, step)
+dropped = run.status()["dropped"]
+run.finish()
+print(sum(dropped.values()))
+"""
+
+
+def environ():
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("TRACELET_")}
+    return {**kept, "TRACELET_DISABLE_PLUGIN_AUTOLOAD": "1", "TRACELET_MODE": "offline"}
+
+
+def program(text, *arguments):
+    done = subprocess.run(
+        [sys.executable, "-c", text, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env=environ(),
+    )
+    assert done.returncode == 0, done.stderr
+    return done
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A real file system of 24 MiB."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    mounted = shutil.which("mount") and subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", place], capture_output=True
+    )
+    if not mounted or mounted.returncode != 0:
+        pytest.skip("mounting a small file system needs root")
+    yield place
+    subprocess.run(["umount", "-l", place], check=True)
+
+
+def test_a_full_disk_is_counted_to_the_point_and_recording_resumes(small_disk):
+    done = program(FULL, small_disk)
+    result = json.loads(done.stdout)
+    [record] = tracelet.open_store(small_disk / "data").runs()
+    recorded = len(record.metric("x").values)
+    assert result["dropped"]
+    assert recorded + sum(result["dropped"].values()) == result["logged"]
+    assert record.metric("x").iterations[-1] == result["logged"] - 1
+    assert record.dropped == result["dropped"]
+    assert done.stderr.count("\n") <= 4  # one warning when it begins and one when it is over
+
+
+def test_a_run_folder_deleted_in_the_middle_does_not_end_the_training(tmp_path):
+    assert "trained to the end" in program(GONE, tmp_path).stdout
+
+
+@pytest.mark.parametrize(("which", "limit"), [("RLIMIT_FSIZE", 1 << 20), ("RLIMIT_NOFILE", 3)])
+def test_a_resource_limit_does_not_end_the_training(tmp_path, which, limit):
+    done = program(LIMITED, tmp_path, which, limit)
+    [record] = tracelet.open_store(tmp_path).runs()
+    assert len(record.metric("x").values) + int(done.stdout) == 200_000
+
+
+def test_a_folder_that_cannot_be_written_does_not_end_the_training(tmp_path):
+    if os.geteuid() == 0:
+        target = "/proc/no-such-place"  # root may write anywhere that can be written at all
+    else:
+        tmp_path.chmod(0o500)
+        target = str(tmp_path / "data")
+    text = """
+import sys, tracelet
+run = tracelet.start_run("nowhere", dir=sys.argv[1])
+for step in range(1000): run.log_metric("x", step, step)
+print(sum(run.status()["dropped"].values()))
+run.finish()
+"""
+    done = program(text, target)
+    assert done.stdout == "1000\n"
+    assert done.stderr
