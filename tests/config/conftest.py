@@ -6,13 +6,13 @@ import textwrap
 
 import pytest
 
-from tracelet.core import secrets
+from tracelet.core.secrets import redaction
 
 
 @pytest.fixture(autouse=True)
 def no_secrets_known(monkeypatch):
     """Secrets are remembered process-wide; a test should not see those of another."""
-    monkeypatch.setattr(secrets, "_registry", secrets._Registry())
+    monkeypatch.setattr(redaction, "_registry", redaction._Registry())
 
 
 @pytest.fixture

@@ -10,14 +10,16 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from tracelet.core import secrets
 from tracelet.core.secrets import (
+    SecretFloat,
+    SecretInt,
     SecretStr,
     format_exception,
     is_secret_key,
     mask,
     redact,
     redact_record,
+    redaction,
     register_secret,
     seal,
 )
@@ -81,7 +83,7 @@ class TestSecretStr:
     def test_copies_and_pickles_are_secrets_too(self, protocol, monkeypatch):
         config = {"token": SecretStr("s3cret-value"), "hosts": ["a"]}
         pickled = pickle.dumps(config, protocol)
-        monkeypatch.setattr(secrets, "_registry", secrets._Registry())  # as in another process
+        monkeypatch.setattr(redaction, "_registry", redaction._Registry())  # as in another process
         for restored in (pickle.loads(pickled), copy.deepcopy(config), copy.copy(config)):
             assert restored == config
             assert type(restored["token"]) is SecretStr
@@ -216,14 +218,14 @@ noise = st.text(st.characters(exclude_categories=["Cs"]), max_size=10)
 def test_no_secret_survives_redaction(known, between, spelling, order):
     pieces = [*map(spelling, known), *between]
     order.shuffle(pieces)
-    redacted = secrets._replace(secrets._pattern_of(known), "".join(pieces))
+    redacted = redaction._replace(redaction._pattern_of(known), "".join(pieces))
     assert [value for value in known if value in redacted or spelling(value) in redacted] == []
 
 
 @given(st.text(st.characters(exclude_characters="*:@")), values)
 def test_redaction_changes_nothing_else(text, value):
-    assume(not any(form in text for form in secrets._forms(value)))
-    assert secrets._replace(secrets._pattern_of([value]), text) == text
+    assume(not any(form in text for form in redaction._forms(value)))
+    assert redaction._replace(redaction._pattern_of([value]), text) == text
 
 
 nested = st.recursive(
@@ -240,7 +242,7 @@ def test_masking_hides_what_sealing_sealed(values, key, number):
     assert sealed == {"outer": [values, {key: canary}]}
     for shown in (repr(sealed), repr(mask(sealed)), json.dumps(mask(sealed)), str(copy.deepcopy(sealed))):
         assert canary not in shown
-    secrets._registry._values.clear()
+    redaction._registry._values.clear()
 
 
 def test_traceback_text():
@@ -285,3 +287,24 @@ def test_many_secrets_stay_quick_to_look_for():
     for value in known:
         register_secret(value)
     assert redact(" ".join(known)) == " ".join(["***"] * len(known))
+
+
+class TestSecretNumbers:
+    @pytest.mark.parametrize(("value", "secret"), [(42, SecretInt(42)), (1.5, SecretFloat(1.5))])
+    def test_they_are_the_value_to_whoever_uses_them(self, value, secret):
+        assert secret == value
+        assert secret + 1 == value + 1
+        assert str(secret) == f"{secret}" == str(value)
+        assert type(secret.reveal()) is type(value)
+        assert type(pickle.loads(pickle.dumps(copy.deepcopy(secret)))) is type(secret)
+
+    def test_and_do_not_show_themselves(self):
+        sealed = seal({"pin": 42, "keys": [1.5, 7], "use_token": True, "auth": None})
+        assert repr(sealed) == "{'pin': '***', 'keys': ['***', '***'], 'use_token': True, 'auth': None}"
+        assert mask([*sealed.values()]) == ["***", ["***", "***"], True, None]
+        assert json.loads(json.dumps(sealed)) == {
+            "pin": 42,
+            "keys": [1.5, 7],
+            "use_token": True,
+            "auth": None,
+        }

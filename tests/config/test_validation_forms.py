@@ -121,6 +121,13 @@ def test_secrets_arrive_whole_and_do_not_show(schema):
 
 
 @every_form
+def test_numbers_may_be_secrets_too(schema):
+    config = validate(schema, {"url": "x", "timeout": 1, "pin": 42})
+    assert as_dict(config)["pin"] == 42
+    assert "42" not in repr(config)
+
+
+@every_form
 def test_variables_may_stand_for_numbers_and_booleans(schema, folder):
     folder.write(
         "tracelet.toml", "[plugins.p]\nurl = '${U}'\ntimeout = '${T}'\nretries = '${R}'\nverify = '${V:-off}'"

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from tracelet.core.secrets import SecretStr, is_secret_key, register_secret
+from tracelet.core.secrets import SecretStr, is_secret_key, register_secret, seal
 
 _NAME: Final = r"[A-Za-z_][A-Za-z0-9_]*"
 _INTEGER: Final = r"[+-]?[0-9]+"
@@ -105,18 +105,19 @@ def from_environment(value: Any, wanted: str) -> Any:
     """Return a string that came from a variable as the ``wanted`` type, where it can be read as one."""
     if not isinstance(value, (EnvStr, SecretStr)):
         return value
-    text = value.strip()
+    read = _read(value.strip(), wanted)
+    return value if read is None else seal(read, secret=isinstance(value, SecretStr))
+
+
+def _read(text: str, wanted: str) -> bool | int | float | None:
     if wanted == "boolean":
-        said = as_boolean(text)
-        return value if said is None else said
+        return as_boolean(text)
     if wanted in ("integer", "number") and re.fullmatch(_INTEGER, text):
         return int(text)
-    if wanted == "number":
-        try:
-            return float(text)
-        except ValueError:
-            return value
-    return value
+    try:
+        return float(text) if wanted == "number" else None
+    except ValueError:
+        return None
 
 
 def plain(values: Any) -> Any:

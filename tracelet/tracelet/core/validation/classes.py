@@ -93,12 +93,17 @@ def _instance(cls: Any, values: Any, converter: Any) -> Any:
             sealed = seal(values[key], secret=secret)
             made = attempt(_field_value, field, sealed, converter)
             faults += [fault.within(key, secret=secret) for fault in made.faults]
-            given[key] = _Given(field, made.value, secret)
+            given[key] = _Given(field, _sealed_number(made.value, secret=secret), secret)
         elif field.default is attrs.NOTHING:
             faults.append(Fault((key,), text=f"expected {words_for(field.type)}, found nothing (required)"))
     if faults:
         raise FaultsError(faults)
     return _called(cls, given)
+
+
+def _sealed_number(value: Any, *, secret: bool) -> Any:
+    """Seal once more what was structured as a number of another type, and so is a plain one again."""
+    return seal(value, secret=True) if secret and type(value) in (int, float) else value
 
 
 def _field_value(field: Any, value: Any, converter: Any) -> Any:
