@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import time
@@ -9,6 +10,8 @@ from pathlib import Path
 from typing import Final
 
 from tracelet.errors import UsageError
+
+log = logging.getLogger("tracelet.run")
 
 _LETTERS: Final = "abcdefghjkmnpqrstuvwxyz023456789"  # nothing that reads like something else
 _ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
@@ -46,10 +49,18 @@ def make_data_folder(data: Path) -> None:
 
 
 def make_run_folder(data: Path, run_id: str) -> Path:
-    """Make a run's folder, private. It may be there: another process of the same run came first."""
-    make_data_folder(data)
+    """Make a run's folder, private. It may be there: another process of the same run came first.
+
+    Where it cannot be made the training goes on: the journal counts what it cannot write, and tries again.
+    """
     folder = runs_folder(data) / run_id
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        make_data_folder(data)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        log.error(
+            "%s: the run's folder cannot be made (%s); mend that, or set TRACELET_DIR", folder, error.strerror
+        )
     return folder
 
 

@@ -102,7 +102,11 @@ class Run:
         """Copy a file or folder into the run. ``artifact_path`` is the folder among its artifacts to put it in."""
         if self._recorder is not self.writer:
             return
-        record = artifacts.copy_artifact(Path(local_path).expanduser(), self.dir, artifact_path)
+        try:
+            record = artifacts.copy_artifact(Path(local_path).expanduser(), self.dir, artifact_path)
+        except OSError as error:
+            self._lost(f"artifact {local_path}", error)
+            return
         self._recorder.event("artifact", {**record, "media": None, "step": None})
 
     def rename(self, name: str | None = None, project: str | None = None) -> None:
@@ -143,7 +147,11 @@ class Run:
         if self._recorder is not self.writer:
             return
         file = media.media_file(self.dir, name, step, suffix)
-        media.write(file, data)
+        try:
+            media.write(file, data)
+        except OSError as error:
+            self._lost(f"{kind} {name!r}", error)
+            return
         described = artifacts.describe_file(file, self.dir)
         self._recorder.event(
             "artifact",
@@ -156,6 +164,10 @@ class Run:
                 "files": [described],
             },
         )
+
+    def _lost(self, what: str, error: OSError) -> None:
+        """Tell of something that the disk did not take. The training goes on."""
+        log.error("run %s: %s is not recorded: %s", self.id, what, error)
 
     # -- asking ----------------------------------------------------------------------------------------
 
