@@ -81,7 +81,7 @@ actions = st.lists(
 )
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(actions)
 def test_it_equals_what_a_rebuild_gives(tmp_path_factory, todo):
     """Whatever is recorded in whatever order, looked at whenever by whom: the same as reading all of it once."""

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+import struct
 import time
 
-from tracelet.journal.format import HEARTBEAT_OFFSET, HEADER, SEGMENT_HEADER
+import pytest
+
+from tracelet.journal import identity
+from tracelet.journal.format import HEARTBEAT_OFFSET
 from tracelet.store.history import Process
 from tracelet.store.outcome import Sign, standing
 
@@ -98,28 +102,15 @@ def test_a_forked_child_does_not_decide(records, program):
 
 def _from_another_machine(records, *, beat: float) -> None:
     """Make a run look as if another machine records it: this one cannot see its process."""
-    import json
-    import zlib
-
-    from tracelet.journal import Writer
-    from tracelet.journal import identity
-
-    here = identity.host_name
-    identity.host_name = lambda: "elsewhere"
-    try:
-        writer = Writer(records.folder("r"), {"run": {"name": "n", "project": "p"}})
-    finally:
-        identity.host_name = here
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(identity, "host_name", lambda: "elsewhere")
+        writer = records.start("r")
     writer.point("loss", 1.0)
     writer.sync()
     [file] = (records.folder("r") / "journal").iterdir()
-    import struct
-
     with open(file, "r+b") as out:
         out.seek(HEARTBEAT_OFFSET)
         out.write(struct.pack("<d", beat))
-    records._open.append(writer)
-    _ = (json, zlib, HEADER, SEGMENT_HEADER)
 
 
 def test_a_run_of_another_machine_lives_by_its_heartbeat(records):

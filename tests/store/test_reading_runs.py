@@ -228,7 +228,8 @@ from tracelet.store import open_store
 run = open_store(sys.argv[1]).run("r")
 series = run.metric("loss")
 print(json.dumps([series.iterations, series.values, series.rank(1).values, series.ranks, run.summary(),
-    run.metric("wave").downsample(50).between(3, 900).iterations != [], series.between(2, 2).values, series[1:].values]))
+    run.metric("wave").downsample(50).between(3, 900).iterations != [], series.between(2, 2).values,
+    series[1:].values]))
 if sys.argv[2] == "without":
     try:
         series.arrays()

@@ -34,11 +34,13 @@ class Details(NamedTuple):
 def read_details(run_dir: Path) -> tuple[Details, History]:
     """Read what a run says of itself. What cannot be read is told in ``problem``, and raises nothing."""
     try:
+        signs = {writer: reading.read_sign(run_dir, writer) for writer in reading.files_of(run_dir)}
         history = reading.read_history(run_dir)
-        signs = reading.read_signs(run_dir)
+    except FileNotFoundError:
+        return without_journal(run_dir), History()
     except (OSError, ValueError) as error:
         return unreadable(run_dir, error), History()
-    if not history.processes and not signs:
+    if not signs:
         return without_journal(run_dir), history
     return details_of(run_dir, history, signs), history
 

@@ -5,13 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
+from tracelet.core.wording import one_of
+from tracelet.errors import UsageError
 from tracelet.store.record import RunRecord
+from tracelet.store.tally import STATISTICS
 
 _FIRST: Final = ("id", "name", "project", "outcome", "started_at", "duration")
 
 
 def runs_table(records: Sequence[RunRecord], statistic: str = "last") -> dict[str, Any]:
     """Return columns by name: the run's own, then ``params.X``, ``tags.X`` and ``metrics.X`` of any of the runs."""
+    if statistic not in STATISTICS:
+        raise UsageError(f"statistic: expected {one_of(STATISTICS)}, found {statistic!r}")
     table: dict[str, Any] = {name: [getattr(one, name) for one in records] for name in _FIRST}
     table |= _columns("params", [one.params for one in records])
     table |= _columns("tags", [one.tags for one in records])

@@ -2,13 +2,41 @@
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Final
 
-from tracelet.journal import Columns, Damage, EventRecord, liveness, read_columns, read_events, writers
+from tracelet.journal import Columns, Damage, EventRecord, liveness, read_columns, read_events
+from tracelet.journal.format import journal_folder, parse_file_name
 from tracelet.journal.source import Source
 from tracelet.store.history import History
 from tracelet.store.outcome import Sign
+
+Files = list[list[int]]  # of each segment of a process: number, bytes, time of change (ns), inode
+
+_TICK: Final = 2.0  # seconds: a folder changed so recently may change again without showing it
+
+
+def folder_changed(run_dir: Path) -> int:
+    """Return when the journal's folder changed last (ns), 0 where that is too recent to tell."""
+    changed = journal_folder(run_dir).stat().st_mtime_ns
+    return changed if time.time() - changed / 1e9 > _TICK else 0
+
+
+def files_of(run_dir: Path) -> dict[str, Files]:
+    """Return the segments of each process of a run."""
+    found: dict[str, Files] = {}
+    with os.scandir(journal_folder(run_dir)) as entries:
+        for entry in entries:
+            parsed = parse_file_name(entry.name)
+            if parsed is not None:
+                status = entry.stat()
+                found.setdefault(parsed[0], []).append(
+                    [parsed[1], status.st_size, status.st_mtime_ns, status.st_ino]
+                )
+    return {writer: sorted(found[writer]) for writer in sorted(found)}
 
 
 def read_said(run_dir: Path, damage: Damage | None = None) -> Iterator[tuple[str, EventRecord]]:
@@ -37,11 +65,6 @@ def read_sign(run_dir: Path, writer: str) -> Sign:
     numbers = source.segments()
     header = source.header(numbers[-1]) if numbers else None
     return Sign(liveness(run_dir, writer), abs(header.heartbeat) if header is not None else 0.0)
-
-
-def read_signs(run_dir: Path) -> dict[str, Sign]:
-    """Return the last sign of life of each process of a run."""
-    return {writer: read_sign(run_dir, writer) for writer in writers(run_dir)}
 
 
 def read_points(run_dir: Path, names: Iterable[str] | None, damage: Damage) -> dict[str, Columns]:

@@ -130,9 +130,10 @@ class _Writer:
         if isinstance(right, tuple):
             each = [self._comparison(Comparison(left, "==", value)) for value in right]
             return "(" + " OR ".join(f"COALESCE({sql}, 0)" for sql in each) + ")" if each else "0"
-        if (isinstance(left, Field) and right is None) or (isinstance(right, Field) and left is None):
-            field = left if isinstance(left, Field) else right
-            return self._nothing(field, operator)
+        if isinstance(left, Field) and right is None:
+            return self._nothing(left, operator)
+        if isinstance(right, Field) and left is None:
+            return self._nothing(right, operator)
         if operator == "~":
             return f"{self._side(left, 'text')} GLOB {self._side(right, 'text')}"
         sort = _sort(left, right)

@@ -16,6 +16,7 @@ from typing import Any, Final, TypedDict
 from tracelet.store.columns import Points, numpy
 
 NAN: Final = math.nan
+STATISTICS: Final = ("last", "min", "max", "mean", "count", "nans", "last_step", "first_time", "last_time")
 _SHRINK: Final = 2.0**-64  # applied to sums that would overflow
 
 

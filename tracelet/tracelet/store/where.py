@@ -18,13 +18,13 @@ from typing import Final, NamedTuple
 
 from tracelet.core.wording import did_you_mean
 from tracelet.errors import UsageError
+from tracelet.store.tally import STATISTICS
 
 Literal = float | int | str | bool | None
 
 OPERATORS: Final = ("==", "!=", "<=", ">=", "=", "<", ">", "~")
 BUILT_IN: Final = ("id", "name", "project", "outcome", "error", "host", "started", "ended", "duration")
 GROUPS: Final = ("params", "tags", "metrics")
-STATISTICS: Final = ("last", "min", "max", "mean", "count", "nans", "last_step", "first_time", "last_time")
 _ALIASES: Final = {
     "started_at": "started",
     "ended_at": "ended",
@@ -49,7 +49,8 @@ _PART: Final = re.compile(
 )
 
 
-class Field(NamedTuple):
+@dataclass(frozen=True)
+class Field:
     """Something of a run: ``name`` alone, or a key of ``params``, ``tags`` or (with a statistic) ``metrics``."""
 
     kind: str

@@ -6,7 +6,6 @@ only where its files have changed (a copy that was brought up to date, a run tha
 
 from __future__ import annotations
 
-import os
 import time
 from array import array
 from collections.abc import Iterable, Mapping
@@ -15,19 +14,16 @@ from pathlib import Path
 from typing import Any, Final
 
 from tracelet.journal import Cursor, Damage, Follower, PointRecord
-from tracelet.journal.format import journal_folder, parse_file_name
 from tracelet.store import reading
 from tracelet.store.columns import FLOATS, INTEGERS, Points
 from tracelet.store.details import Details, details_of
 from tracelet.store.history import History
 from tracelet.store.outcome import RUNNING, Sign
+from tracelet.store.reading import Files
 from tracelet.store.tally import Tally
-
-Files = list[list[int]]  # of each segment of a process: number, bytes, time of change (ns), inode
 
 _BATCH: Final = 65536  # records read at a time from a process that is running
 _BULK: Final = 1 << 30  # bytes of journal up to which a process is read in one go
-_TICK: Final = 2.0  # seconds: a folder changed so recently may change again without showing it
 
 
 @dataclass
@@ -72,26 +68,6 @@ class Account:
                 self.touched.add(metric)
 
 
-def folder_changed(run_dir: Path) -> int:
-    """Return when the journal's folder changed last (ns), 0 where that is too recent to tell."""
-    changed = journal_folder(run_dir).stat().st_mtime_ns
-    return changed if time.time() - changed / 1e9 > _TICK else 0
-
-
-def files_of(run_dir: Path) -> dict[str, Files]:
-    """Return the segments of each process of a run."""
-    found: dict[str, Files] = {}
-    with os.scandir(journal_folder(run_dir)) as entries:
-        for entry in entries:
-            parsed = parse_file_name(entry.name)
-            if parsed is not None:
-                status = entry.stat()
-                found.setdefault(parsed[0], []).append(
-                    [parsed[1], status.st_size, status.st_mtime_ns, status.st_ino]
-                )
-    return {writer: sorted(found[writer]) for writer in sorted(found)}
-
-
 class Reader:
     """Brings accounts up to date. Keeps followers open between looks, so that polling a live run is cheap."""
 
@@ -101,7 +77,7 @@ class Reader:
     def update(self, run_dir: Path, account: Account) -> Account:
         """Return the account with all that was appended since. Raises what reading the journal raises."""
         try:
-            account.folder_changed, files = folder_changed(run_dir), files_of(run_dir)
+            account.folder_changed, files = reading.folder_changed(run_dir), reading.files_of(run_dir)
         except FileNotFoundError:
             return Account()
         if not account.follows.keys() <= files.keys():  # another run stands there now

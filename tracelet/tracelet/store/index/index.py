@@ -14,10 +14,11 @@ from typing import Any, Final, NamedTuple
 from tracelet.store.details import UNREADABLE, Details, unreadable, without_journal
 from tracelet.store.index import rows
 from tracelet.store.index.database import Database, writing
-from tracelet.store.index.following import Account, Reader, files_of, folder_changed
+from tracelet.store.index.following import Account, Reader
 from tracelet.store.index.rows import Known
 from tracelet.store.location import RUNS_FOLDER, run_folders
 from tracelet.store.outcome import KILLED
+from tracelet.store.reading import files_of, folder_changed
 from tracelet.store.tally import Summary
 
 log = logging.getLogger("tracelet.store")

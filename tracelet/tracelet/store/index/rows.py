@@ -13,12 +13,11 @@ from tracelet.store.details import Details
 from tracelet.store.history import History
 from tracelet.store.index.following import Account, Follow
 from tracelet.store.outcome import Sign
-from tracelet.store.tally import Summary, Tally, combine
+from tracelet.store.tally import STATISTICS, Summary, Tally, combine
 
 DETAILS: Final = "id, name, project, started, ended, outcome, error, host, params, tags, problem"
-NUMBERS: Final = ("last", "min", "max", "mean", "count", "nans", "last_step", "first_time", "last_time")
 _FLOATS: Final = frozenset({"last", "min", "max", "mean", "first_time", "last_time"})
-_SUMMARY: Final = (*NUMBERS, "type", "source")
+_SUMMARY: Final = (*STATISTICS, "type", "source")
 
 
 class Known(NamedTuple):

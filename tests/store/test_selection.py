@@ -1,0 +1,230 @@
+"""Runs by project, tag, parameter, summary and time; and the small language for it."""
+
+from __future__ import annotations
+
+import math
+import time
+from datetime import datetime, timezone
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tracelet.errors import UsageError
+from tracelet.store.selection import moment
+from tracelet.store.where import Comparison, Every, Field, Has, Not, Some, parse, parse_field
+
+
+@pytest.fixture
+def store(records):
+    records.run(
+        "a",
+        {"acc": [0.5, 0.95, 0.9], "train/loss": [1.0, 0.1]},
+        name="base-1",
+        params={"lr": 0.1, "opt/name": "sgd", "seed": "7", "amp": True, "layers": 2},
+        tags={"team": "vision", "good": ""},
+    )
+    records.run(
+        "b",
+        {"acc": [0.4, 0.7], "train/loss": [1.0, math.nan], "my metric.max": [5.0]},
+        name="base-2",
+        params={"lr": 0.01, "opt/name": "adam", "seed": "10", "amp": False},
+        tags={"team": "audio"},
+    )
+    records.run(
+        "c", {"val.loss": [0.3]}, name="other", project="speech", params={"lr": "auto", "decay": None}
+    )
+    records.run("d", {"acc": [0.1]}, name="bad", project="speech", outcome="failed", error="ValueError: no")
+    records.run("e", {"acc": [0.2]}, name="live", project="speech", outcome=None)
+    return records.store()
+
+
+def ids(runs) -> str:
+    return "".join(run.id for run in runs)
+
+
+def found(store, where: str) -> str:
+    return ids(store.runs(where=where, sort="id"))
+
+
+def test_newest_first(store):
+    assert ids(store.runs()) == "edcba"
+    assert ids(store.runs(limit=2)) == "ed"
+    assert store.runs(limit=0) == []
+
+
+def test_keywords(store):
+    assert ids(store.runs("speech")) == "edc"
+    assert ids(store.runs(["speech", "digits"], limit=3)) == "edc"
+    assert ids(store.runs(project="speech", outcome="failed")) == "d"
+    assert ids(store.runs(outcome=["failed", "running"])) == "ed"
+    assert ids(store.runs(name="base-1")) == "a"
+    assert ids(store.runs(params={"lr": 0.1})) == "a"
+    assert ids(store.runs(params={"lr": [0.1, 0.01], "amp": False})) == "b"
+    assert ids(store.runs(params={"opt/name": "sgd"})) == "a"
+    assert ids(store.runs(tags={"team": ["vision", "audio"]})) == "ba"
+    assert ids(store.runs(tags=["good"])) == "a"
+    assert ids(store.runs(tags="team")) == "ba"
+    assert ids(store.runs(since="-1h")) == "edcba"
+    assert ids(store.runs(until=time.time() - 3600)) == ""
+    assert ids(store.runs(since=store.run("c").started_at, until=store.run("e").started_at)) == "dc"
+    assert store.projects() == ["digits", "speech"]
+
+
+@pytest.mark.parametrize(
+    ("where", "expected"),
+    [
+        ("params.lr < 0.05", "b"),
+        ("params.lr <= 0.1 and metrics.acc.max > 0.9", "a"),
+        ("0.05 < params.lr < 1", "a"),
+        ("metrics.acc > 0.8", "a"),  # the last value, when no statistic is named
+        ("metrics.acc.min < 0.45", "bde"),
+        ("metrics.acc.count == 3", "a"),
+        ("metrics.acc.mean >= 0.55 and metrics.acc.mean <= 0.55", "b"),
+        ("metrics.train/loss.min = 0.1", "a"),
+        ("metrics.train.loss.min == 0.1", "a"),
+        ('metrics["train/loss"].last_step == 1', "ab"),
+        ("metrics.train/loss.last > -inf", "a"),  # NaN is neither above nor below
+        ("metrics.train/loss.nans > 0", "b"),
+        ("metrics.val.loss < 1", "c"),
+        ('metrics."my metric.max" == 5', "b"),
+        ("metrics.`my metric.max`.last == 5", "b"),
+        ("metrics.acc.last < metrics.acc.max", "a"),
+        ("params.opt/name == 'sgd' or params.opt.name = \"adam\"", "ab"),
+        ("params.seed > 8", "b"),  # a text that reads like a number
+        ("params.seed == '7'", "a"),
+        ("params.amp == true", "a"),
+        ("params.amp = false", "b"),
+        ("params.lr == 'auto'", "c"),
+        ("params.lr != 0.1", "b"),
+        ("not params.lr == 0.1", "bcde"),
+        ("params.lr in (0.1, 'auto')", "ac"),
+        ("params.lr not in [0.1, 0.01]", "cde"),
+        ("params.layers", "a"),
+        ("not params.lr", "de"),
+        ("params.decay == none", "abcde"),
+        ("params.lr != none", "abc"),
+        ("tags.good", "a"),
+        ("tags.team != 'audio'", "a"),
+        ("name ~ 'base-*'", "ab"),
+        ("name ~ '[bo]*' and project == 'speech'", "cd"),
+        ("outcome == 'running'", "e"),
+        ("outcome in ('failed', 'killed')", "d"),
+        ("error ~ '*ValueError*'", "d"),
+        ("error == none", "abce"),
+        ("ended == none", "e"),
+        ("duration < '1h' and duration >= 0", "abcde"),
+        ("started > '-1d' and started_at < '2999-01-01'", "abcde"),
+        ("id >= 'c'", "cde"),
+        ("host != 'nowhere'", "abcde"),
+        ("(params.lr == 0.1 or params.lr == 0.01) and not tags.good", "b"),
+        ("params.lr == 0.1 or params.lr == 0.01 and not tags.good", "ab"),
+        ("PARAMS.lr", None),
+        ("NOT tags.good AND tags.team", "b"),
+        ("name == 'it\\'s'", ""),
+        ('name == "\'; DROP TABLE runs; --"', ""),
+        ("  ", "abcde"),
+    ],
+)
+def test_expressions(store, where, expected):
+    if expected is None:
+        with pytest.raises(UsageError):
+            found(store, where)
+    else:
+        assert found(store, where) == expected
+
+
+@pytest.mark.parametrize(
+    ("where", "told"),
+    [
+        ("params.lr <", r"column 12: expected a field, a number or a quoted text, found the end"),
+        ("params.lr 0.1", r"column 11: expected 'and', 'or' or the end, found '0.1'"),
+        ("(name = 'a'", r"column 12: expected '\)', found the end"),
+        ("name = base", r"a text stands in quotes: 'base'"),
+        ("metric.acc > 0.9 &", r"column 18: cannot be understood from '&' on"),
+        ("parms.lr > 1", r"no field 'parms.lr' \(did you mean 'params.NAME'\?\)"),
+        ("metrics > 1", "no field 'metrics'"),
+        ("params.lr in 0.1", "expected a list in brackets, found '0.1'"),
+        ("params.lr in (name)", "expected a number or a quoted text, found 'name'"),
+        ("0.1", "expected a comparison, found the end"),
+        ("params.lr < none", "none can be compared by == and != only"),
+        ("started > 'soon'", "expected a date like 2026-11-23"),
+        ("and", "no field 'and'"),
+    ],
+)
+def test_mistakes_are_pointed_at(store, where, told):
+    with pytest.raises(UsageError, match=told):
+        store.runs(where=where)
+
+
+def test_sorting(store):
+    assert ids(store.runs(sort="name")) == "dabec"
+    assert ids(store.runs(sort="-metrics.acc.max")) == "abedc"  # without one: last
+    assert ids(store.runs(sort="metrics.acc.max")) == "debac"
+    assert ids(store.runs(sort="params.lr")) == "baced"  # numbers, then texts, then none
+    assert ids(store.runs(sort=["project", "-name"])) == "bacdeb"[:2] + "ced"
+    assert ids(store.runs(sort="project,-started_at")) == "baedc"
+    for wrong in ("nme", "metrics", "lr > 1"):
+        with pytest.raises(UsageError):
+            store.runs(sort=wrong)
+    with pytest.raises(UsageError):
+        store.runs(limit=-1)
+
+
+def test_moments():
+    now = time.time()
+    assert moment(12) == 12.0
+    assert moment(datetime(2026, 1, 1, tzinfo=timezone.utc)) == 1767225600.0
+    assert moment("2026-01-01T00:00:00Z") == moment("2026-01-01 01:00+01:00") == 1767225600.0
+    assert moment("2026-01-01") == datetime(2026, 1, 1).timestamp()
+    assert moment("-2h") == pytest.approx(now - 7200, abs=5)
+    assert moment("-1.5d") == pytest.approx(now - 129600, abs=5)
+
+
+def test_the_tree():
+    assert parse("a.b" if False else "name = 'x'") == Comparison(Field("name"), "==", "x")
+    assert parse("not tags.x and params.y or metrics.z.min < -1e-3") == Some(
+        (
+            Every((Not(Has(Field("tags", "x"))), Has(Field("params", "y")))),
+            Comparison(Field("metrics", "z", "min"), "<", -1e-3),
+        )
+    )
+    assert parse_field("metrics.max") == Field("metrics", "max", "last")
+    assert parse_field("metrics.gpu-0/power.limit.max") == Field("metrics", "gpu-0/power.limit", "max")
+
+
+@given(
+    st.text(max_size=30)
+    | st.lists(
+        st.sampled_from(
+            [
+                "params.lr",
+                "metrics.a.min",
+                "and",
+                "or",
+                "not",
+                "in",
+                "(",
+                ")",
+                "[",
+                "]",
+                ",",
+                "<",
+                "==",
+                "~",
+                "1",
+                "'x'",
+                "none",
+            ]
+        ),
+        max_size=8,
+    ).map(" ".join)
+)
+def test_no_text_gives_anything_but_an_expression_or_a_clear_error(text):
+    try:
+        parse(text)
+    except UsageError as error:
+        told = str(error)
+    else:
+        told = "where "
+    assert told.startswith("where ")
