@@ -79,9 +79,10 @@ def main() -> None:
 
         confusion = np.zeros((10, 10), int)
         np.add.at(confusion, (y_test, network.predict(x_test)), 1)
-        per_class = confusion.diagonal() / confusion.sum(axis=1)
-        run.log({"test/accuracy_by_digit": dict(enumerate(per_class))}, step=step)
         run.log_table("test/confusion", confusion.tolist(), columns=[str(digit) for digit in range(10)])
+        run.log_image("test/confusion", confusion / confusion.max())
+        accuracies = confusion.diagonal() / confusion.sum(axis=1)
+        run.log_table("test/by_digit", {"digit": range(10), "accuracy": accuracies})
 
 
 if __name__ == "__main__":
