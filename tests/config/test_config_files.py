@@ -159,8 +159,12 @@ def test_load_mapping_says_what_is_wrong(tmp_path, name, text, fault):
 
 def test_load_mapping_of_a_file_that_is_not_there(tmp_path):
     file = tmp_path / "none.toml"
-    assert faults_of(load_mapping, file) == [f"{file}: cannot be read: No such file or directory"]
-    assert faults_of(load_mapping, tmp_path.with_suffix(".toml")) != []
+    assert faults_of(load_mapping, file) == [f"{file}: no such file"]
+    with pytest.raises(FileNotFoundError, match=r"none\.toml: no such file$"):
+        load_mapping(file)
+    folder = tmp_path / "folder.toml"
+    folder.mkdir()
+    assert faults_of(load_mapping, folder) == [f"{folder}: cannot be read: Is a directory"]
 
 
 def test_load_mapping_names_every_variable_that_is_not_set(tmp_path):

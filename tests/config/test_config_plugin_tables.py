@@ -1,6 +1,7 @@
 import pytest
 
 from tracelet.config import PluginOptions
+from tracelet.core.validation import declared_keys, validate
 from tracelet.errors import ConfigError
 
 HOSTS = """\
@@ -100,3 +101,44 @@ def test_all_ranks(folder):
     folder.write("tracelet.toml", "ranks = 'all'\n[plugins.p]\nranks = 'all'")
     config = folder.load()
     assert config.plugin_config("p")[0].ranks is config.settings["ranks"] is None
+
+
+class TestWithASchema:
+    SCHEMA = {"timeout": {"type": "number"}, "url": {"type": "string"}}
+
+    def faults(self, folder, text):
+        folder.write("tracelet.toml", text)
+        with pytest.raises(ConfigError) as caught:
+            folder.load().plugin_config(
+                "p",
+                declared_keys(self.SCHEMA),
+                check=lambda own: validate(self.SCHEMA, own, path="plugins.p"),
+            )
+        return caught.value.faults
+
+    def test_faults_of_both_parts_come_together(self, folder):
+        assert self.faults(folder, "[plugins.p]\ninterval = 0\ntimeout = 'abc'\nurk = 1\n") == [
+            "plugins.p.interval: expected a number above 0, found 0 (integer)",
+            "plugins.p.urk: unknown key (did you mean 'url'?)",
+            "plugins.p.timeout: expected number, found 'abc' (string)",
+        ]
+
+    def test_a_slip_in_a_key_of_the_hosts(self, folder):
+        assert self.faults(folder, "[plugins.p]\nmetrcs = ['a']\nintervall = 3\n") == [
+            "plugins.p.metrcs: unknown key (did you mean 'metrics'?)",
+            "plugins.p.intervall: unknown key (did you mean 'interval'?)",
+        ]
+
+    def test_a_variable_that_is_not_set_is_told_once(self, folder):
+        [fault] = self.faults(folder, "[plugins.p]\ntimeout = '${NOPE}'\n")
+        assert "plugins.p.timeout: environment variable NOPE is not set" in fault
+
+    def test_faults_of_the_plugins_part_alone_are_left_to_validation(self, folder):
+        folder.write("tracelet.toml", "[plugins.p]\ntimeout = 'abc'\n")
+        _, own = folder.load().plugin_config("p", declared_keys(self.SCHEMA), check=pytest.fail)
+        assert own == {"timeout": "abc"}
+
+
+def test_without_a_schema_any_other_key_is_the_plugins(folder):
+    folder.write("tracelet.toml", "[plugins.p]\nmetrcs = 1\n")
+    assert folder.load().plugin_config("p")[1] == {"metrcs": 1}

@@ -20,6 +20,10 @@ _PLACE: Final = r" \(at line (\d+), column (\d+)\)$"
 _HEADER: Final = rb"(?m)^\s*\[+\s*tool\s*\.\s*tracelet\b"
 
 
+class MissingFileError(ConfigError, FileNotFoundError):
+    """A configuration file that was named is not there."""
+
+
 def find_root(start: str | Path | None = None) -> Path:
     """Return the project root for a script, a folder or the current one.
 
@@ -123,6 +127,8 @@ def _read_text(path: Path) -> str:
         return path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise ConfigError([f"{path}: expected UTF-8 text, found {error.reason}"]) from None
+    except FileNotFoundError:
+        raise MissingFileError([f"{path}: no such file"]) from None
     except OSError as error:
         raise ConfigError([f"{path}: cannot be read: {error.strerror or error}"]) from None
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from tracelet.config.settings import PLUGIN_SETTINGS
 from tracelet.core.secrets import mask
+from tracelet.core.wording import closest
 from tracelet.errors import ConfigError
+
+ALWAYS_THE_HOSTS: Final = ("enabled", "deadlines")
 
 
 class PluginOptions(NamedTuple):
@@ -51,26 +54,44 @@ class Config(NamedTuple):
         return name in self.blocked or name in self.disabled
 
     def plugin_config(
-        self, name: str, declared: Collection[str] = ()
+        self,
+        name: str,
+        declared: Collection[str] = (),
+        *,
+        check: Callable[[dict[str, Any]], Any] | None = None,
     ) -> tuple[PluginOptions, dict[str, Any]]:
         """Split a plugin's table into what is the host's and what is the plugin's own.
 
         ``declared`` are the keys of the plugin's schema: one that it declares is its own, whatever the
         host might have made of it (``enabled`` and ``deadlines`` are always the host's). Raises
-        :class:`ConfigError` with every fault of the table.
+        :class:`ConfigError` with every fault of the host's part; those that ``check``, given the plugin's
+        part, raises in a :class:`ConfigError` are then told with them.
         """
-        table = self.tables.get(name, {})
         faults = list(self.table_faults.get(name, ()))
         options: dict[str, Any] = {}
         own: dict[str, Any] = {}
-        for key, value in table.items():
-            if key not in PLUGIN_SETTINGS or (key in declared and key not in ("enabled", "deadlines")):
-                own[key] = value
+        for key, value in self.tables.get(name, {}).items():
+            path = f"plugins.{name}.{key}"
+            if key in PLUGIN_SETTINGS and (key not in declared or key in ALWAYS_THE_HOSTS):
+                options[key] = PLUGIN_SETTINGS[key](path, value, faults)
+            elif meant := _slip(key, declared):
+                faults.append(f"{path}: unknown key (did you mean {meant!r}?)")
             else:
-                options[key] = PLUGIN_SETTINGS[key](f"plugins.{name}.{key}", value, faults)
+                own[key] = value
         if faults:
-            raise ConfigError(faults)
+            raise ConfigError([*faults, *self._more_faults(name, own, check)])
         return PluginOptions(**{**options, "enabled": not self.is_off(name)}), own
+
+    def _more_faults(self, name: str, own: dict[str, Any], check: Callable[..., Any] | None) -> list[str]:
+        """Return the faults of the plugin's own part, but for those that only follow from a variable not set."""
+        if check is None:
+            return []
+        unresolved = {fault.split(": ")[1] for fault in self.table_faults.get(name, ())}
+        try:
+            check(own)
+        except ConfigError as error:
+            return [fault for fault in error.faults if fault.partition(": ")[0] not in unresolved]
+        return []
 
     def masked(self) -> dict[str, Any]:
         """Return the whole configuration for display: plain values, secrets masked."""
@@ -80,6 +101,13 @@ class Config(NamedTuple):
 
     def __repr__(self) -> str:
         return f"Config({', '.join(f'{key}={value!r}' for key, value in self.masked().items())})"
+
+
+def _slip(key: str, declared: Collection[str]) -> str | None:
+    """Return the host's key that was meant, where a plugin declares its keys and none of them is near."""
+    if not declared or key in declared or closest(key, declared):
+        return None
+    return closest(key, PLUGIN_SETTINGS, cutoff=0.8)
 
 
 def _shown(value: Any) -> Any:
