@@ -7,7 +7,7 @@ import os
 
 from tracelet.core.secrets import redact
 from tracelet.core.worker import Busy, Overrun
-from tracelet.delivery.breaker import Breaker
+from tracelet.delivery.breaker import CLOSED, Breaker
 from tracelet.delivery.faults import Fault, judge, retry_after
 from tracelet.delivery.plan import Plan, Step
 from tracelet.delivery.sending import Sender
@@ -67,13 +67,18 @@ class Courier:
 
     def _went_well(self, plan: Plan) -> None:
         plan.went_well += 1
+        if self.breaker.state != CLOSED:
+            log.info("backend %r: takes data again", self.name)
         self.breaker.succeeded()
 
     def _failed(self, error: PluginError) -> None:
         self.retries += 1
         self.error = redact(str(error))
+        was = self.breaker.state
         self.breaker.failed(retry_after(error))
         self.sender.recover()
+        if was == CLOSED and self.breaker.state != CLOSED:
+            log.warning("%s; the journal keeps what is due, and it is tried again now and then", self.error)
 
     def _judge(self, plan: Plan, step: Step, error: PluginError) -> None:
         if isinstance(error, Overrun) or not self.sender.hosted.worker.usable:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import threading
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from tracelet.delivery.counting import count
 from tracelet.delivery.feed import STANDBY, Feed
 from tracelet.delivery.reading import Writers, ends
 from tracelet.delivery.settings import Settings
@@ -17,7 +19,10 @@ from tracelet_hookspecs import RunView
 if TYPE_CHECKING:
     from tracelet.core.plugins import PluginManager
 
-_REMOVING: Final = 5.0  # seconds for the batch under way when a backend is switched off
+# Seconds for the batch under way: when a backend is switched off; at the end; and at the end when time is up.
+_REMOVING: Final = 5.0
+_STOPPING: Final = 1.0
+_GRACE: Final = 0.1
 
 
 class Delivery:
@@ -51,7 +56,7 @@ class Delivery:
         self._writers = writers or (lambda: all_writers(run_dir))
         self._settings = settings or Settings()
         self._feeds: dict[str, Feed] = {}
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal handler may come in between
         self._pid = os.getpid()
 
     def add(self, name: str) -> None:
@@ -85,7 +90,9 @@ class Delivery:
         if self._is_elsewhere():
             return {}
         targets = self._targets()
-        return {name: {**feed.status(), "pending": feed.pending(targets)} for name, feed in self._all()}
+        return {
+            name: {**feed.status(), "pending": self._pending(feed, targets)} for name, feed in self._all()
+        }
 
     def flush(self, timeout: float) -> bool:
         """Wait until every backend has what is recorded by now, and say whether it has.
@@ -107,10 +114,23 @@ class Delivery:
         feeds = self._all()
         for _, feed in feeds:
             feed.ask_to_stop()
+        end = max(end, time.monotonic() + _GRACE)
         for _, feed in feeds:
-            feed.stop(max(0.05, min(1.0, end - time.monotonic())) if end > time.monotonic() else 0.05)
-        due = {name: feed.due(targets) for name, feed in feeds if feed.state != STANDBY}
-        return {name: what for name, what in due.items() if what}
+            feed.stop(min(end - time.monotonic(), _STOPPING))
+        left = {name: self._pending(feed, targets) for name, feed in feeds if feed.state != STANDBY}
+        return {
+            name: f"{pending:,} record{'s' * (pending != 1)}" for name, pending in left.items() if pending
+        }
+
+    def slow_down(self) -> str | None:
+        """Rest longer between batches, to take less of the program's time. Returns what was done, if anything."""
+        slower = [feed.pace.slow_down() for _, feed in self._all()]
+        return "delivery waits longer between batches" if any(slower) else None
+
+    def _pending(self, feed: Feed, targets: Mapping[str, int]) -> int:
+        return sum(
+            count(self._run_dir, writer, feed.position(writer), target) for writer, target in targets.items()
+        )
 
     def _wait(self, targets: dict[str, int], end: float) -> bool:
         feeds = self._all()

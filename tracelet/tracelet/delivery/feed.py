@@ -12,9 +12,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tracelet.core.discovery import describe
 from tracelet.core.secrets import format_exception, redact
+from tracelet.delivery.bell import Bell
 from tracelet.delivery.breaker import CLOSED, Breaker
 from tracelet.delivery.lease import Lease
+from tracelet.delivery.ledger import Ledger
 from tracelet.delivery.line import Line
+from tracelet.delivery.pace import Pace
 from tracelet.delivery.reading import Writers
 from tracelet.delivery.settings import Settings
 from tracelet.errors import PluginError, TraceletError
@@ -33,7 +36,7 @@ STANDBY: Final = "standby"  # another process delivers
 RESTING: Final = "resting"  # no use in trying: it hangs, its credentials are wrong, it is not active
 STOPPED: Final = "stopped"
 
-_RETRY_READING: Final = 1.0  # seconds, when the journal itself cannot be read
+_STUMBLED: Final = 5.0  # seconds, when the journal itself cannot be read
 
 
 class Feed:
@@ -62,16 +65,15 @@ class Feed:
         self._make_line = partial(
             Line, manager, run, run_dir, name, writers=writers, settings=self.settings, breaker=self.breaker
         )
+        self._read_ledger = partial(Ledger, run_dir, name)
         self._manager = manager
-        self._lease = Lease(run_dir, name, self.settings)
-        self._pause = self.settings.poll_shortest
-        self._stopping = False
-        self._abandoned = False
-        self._reconfigured = False
+        self._lease = Lease(run_dir, name, self.settings, manager.hosted(name).deadline("log_metrics"))
+        self.pace = Pace(self.settings)
+        self._stopping = self._abandoned = self._reconfigured = False
         self._waiting = 0  # threads that wait for everything to be delivered
         self._failures_then = 0
-        self._changed = threading.Event()
-        self._progress = threading.Condition()
+        self._bell = Bell()
+        self._progress = threading.Condition(threading.RLock())  # a signal handler may come in between
         self._thread = threading.Thread(target=self._run, name=f"tracelet feed {name}", daemon=True)
 
     # -- for other threads -----------------------------------------------------------------------------
@@ -83,7 +85,7 @@ class Feed:
     def reconfigure(self) -> None:
         """Take up changed routes, or a plugin that was mended or started anew."""
         self._reconfigured = True
-        self._changed.set()
+        self._bell.ring()
 
     def hurry(self) -> None:
         """Somebody is about to wait for everything to be delivered: try now, and do not rest for long."""
@@ -92,8 +94,10 @@ class Feed:
             self._failures_then = self.breaker.failures
             if self.state == STANDBY:
                 self.state = STARTING  # the other process may be done by now
+        if (line := self.line) is not None:
+            line.look_again()
         self.breaker.hurry()
-        self._changed.set()
+        self._bell.ring()
 
     def calm(self) -> None:
         """Nobody waits any more."""
@@ -121,32 +125,22 @@ class Feed:
 
     def reached(self, targets: Mapping[str, int]) -> bool:
         """Say whether each writer is delivered up to a sequence number."""
-        pages = self.line.ledger.pages if self.line is not None else {}
-        return all(
-            target == 0 or (writer in pages and pages[writer].cursor.next >= target)
-            for writer, target in targets.items()
-        )
+        return all(self.position(writer) >= target for writer, target in targets.items())
 
-    def pending(self, targets: Mapping[str, int]) -> int:
-        """Return about how many records are still due, where the journal of each writer ends as given."""
-        pages = self.line.ledger.pages if self.line is not None else {}
-        return sum(
-            max(0, target - (pages[writer].cursor.next if writer in pages else 0))
-            for writer, target in targets.items()
-        )
+    def position(self, writer: str) -> int:
+        """Return how far a writer is delivered, as a sequence number."""
+        page = self.ledger().pages.get(writer)
+        return page.cursor.next if page is not None else 0
 
-    def due(self, targets: Mapping[str, int]) -> str:
-        """Say what is still due, and why; nothing where nothing is."""
-        pending = self.pending(targets)
-        if not pending:
-            return ""
-        reason = self.error or (self.line.error if self.line is not None else None) or "out of time"
-        return f"{pending:,} records ({reason})"
+    def ledger(self) -> Ledger:
+        """Return where the backend stands: with another process delivering, as of when that last stored it."""
+        line = self.line
+        return line.ledger if line is not None else self._read_ledger()
 
     def ask_to_stop(self) -> None:
         """Have the thread end once the batch under way is dealt with. Returns at once."""
         self._stopping = True
-        self._changed.set()
+        self._bell.ring()
 
     def stop(self, timeout: float) -> bool:
         """Stop once the batch under way is dealt with, or after ``timeout`` seconds. What is booked gets stored."""
@@ -160,16 +154,15 @@ class Feed:
 
     def status(self) -> dict[str, Any]:
         """Return what there is to know of the feed, as JSON can hold it."""
-        line = self.line
-        ledger = line.ledger if line is not None else None
+        line, ledger = self.line, self.ledger()
         behind = line.behind_since if line is not None else None
         return {
             "state": self.state,
-            "delivered": ledger.delivered if ledger is not None else 0,
-            "excluded": ledger.excluded if ledger is not None else 0,
-            "dropped": ledger.dropped if ledger is not None else {},
-            "retries": line.retries if line is not None else 0,
-            "error": self.error or (line.error if line is not None else None),
+            "delivered": ledger.delivered,
+            "excluded": ledger.excluded,
+            "dropped": ledger.dropped,
+            "retries": line.retries if line is not None else ledger.retries,
+            "error": self.error or (line.error if line is not None else ledger.error),
             "breaker": self.breaker.state,
             "lag_s": max(0.0, time.time() - behind) if behind is not None else 0.0,
         }
@@ -180,58 +173,62 @@ class Feed:
         try:
             while not self._may_end():
                 self._turn()
-        except Exception as error:  # a fault of the host's own: it is told, and the training goes on
-            self.error = redact(f"delivery to {self.name!r} failed: {describe(error)}")
-            log.error("%s\n%s", self.error, format_exception(error))
-        finally:
             if self.line is not None:
-                self.line.save()
+                self.line.close()
+        finally:
             self._lease.release()
-            self._move(RESTING if self.error else STOPPED)
+            self._move(STOPPED)
 
     def _may_end(self) -> bool:
-        """Whether to end here: a batch that goes well is seen through first, so that nothing of it comes twice."""
+        """Whether to end here: a batch that goes well is seen through first."""
         if self._abandoned:
             return True
         under_way = self.line is not None and self.line.plan is not None
         return self._stopping and not (under_way and self.breaker.failures == 0 and self.state != RESTING)
 
     def _turn(self) -> None:
-        if not self._is_entitled():
-            return
         try:
-            line = self.line = self.line or self._make_line()
-            if self._reconfigured:
-                self._take_up_changes(line)
-            if (wait := self.breaker.wait()) > 0:
-                self._move(RETRYING)
-                line.save()
-                self._sleep(self._shortened(wait))
-            elif line.step():
-                self.error = None
-                self._pause = self.settings.poll_shortest
-                self._move(DELIVERING if line.plan is None or not self.breaker.failures else RETRYING)
-            else:
-                self._idle(line)
+            if self._is_entitled():
+                self._work()
         except PluginError as error:
             self._rest(error)
-        except (OSError, TraceletError) as error:
-            self._cannot_read(error)
+        except Exception as error:  # the disk, or a fault of the host's own: told, and tried again
+            self._stumble(error)
 
     def _is_entitled(self) -> bool:
         """Whether it is this feed's turn: the plugin is at work, and nobody else delivers."""
         if self._manager.plugins[self.name].state is not PluginState.ACTIVE:
             self._move(RESTING)
-            self._sleep(self.settings.standby_poll)
+            self._bell.wait(self.settings.standby_poll)
             return False
         if self.state == RESTING:
             self._reconfigured = True  # it was started anew
         held = self._lease.beat() or self._lease.acquire()
         if not held:
+            self.error = self._lease.told()
             self.line = None  # where the other one stands is read anew when it is our turn
             self._move(STANDBY)
-            self._sleep(self.settings.standby_poll)
+            self._bell.wait(self.settings.standby_poll)
         return held
+
+    def _work(self) -> None:
+        line = self.line = self.line or self._make_line()
+        if self._reconfigured:
+            self._take_up_changes(line)
+        if (wait := self.breaker.wait()) > 0:
+            self._move(RETRYING)
+            line.save()
+            self._bell.wait(min(wait, self.settings.retry_longest_ending) if self._waiting else wait)
+            return
+        began = time.monotonic()
+        if line.step():
+            self.pace.worked(time.monotonic() - began)
+            self._move(RETRYING if self.breaker.failures else DELIVERING)
+        self.error = None
+        if line.caught_up():
+            self._move(IDLE)
+            line.save_if_due()
+            self._bell.wait(self.settings.poll_shortest if self._waiting else self.pace.rest())
 
     def _take_up_changes(self, line: Line) -> None:
         self._reconfigured = False
@@ -239,16 +236,6 @@ class Feed:
         self.breaker.reset()
         line.reconfigure()
         self._move(DELIVERING)
-
-    def _shortened(self, wait: float) -> float:
-        return min(wait, self.settings.retry_longest_ending) if self._waiting else wait
-
-    def _idle(self, line: Line) -> None:
-        self._move(IDLE)
-        if self._waiting == 0:
-            self._pause = min(self.settings.poll_longest, self._pause * 1.5)
-        line.save_if_due()
-        self._sleep(self._pause)
 
     def _rest(self, error: PluginError) -> None:
         """It is no use to go on: the backend hangs, or its credentials are wrong. The journal keeps everything."""
@@ -258,17 +245,17 @@ class Feed:
             self.line.save()
         self._move(RESTING)
 
-    def _cannot_read(self, error: Exception) -> None:
-        self.error = redact(f"delivery to {self.name!r}: {describe(error)}")
-        log.warning("%s", self.error)
+    def _stumble(self, error: Exception) -> None:
+        told = redact(f"delivery to {self.name!r}: {describe(error)}")
+        if told != self.error:
+            trace = "" if isinstance(error, (OSError, TraceletError)) else "\n" + format_exception(error)
+            log.error("%s; tried again every %g s%s", told, _STUMBLED, trace)
+        self.error = told
+        self.line = None  # what was booked stands; what was under way is read again
         self._move(RETRYING)
-        self._sleep(_RETRY_READING)
+        self._bell.wait(_STUMBLED)
 
     def _move(self, state: str) -> None:
         with self._progress:
             self.state = state
             self._progress.notify_all()
-
-    def _sleep(self, seconds: float) -> None:
-        self._changed.wait(None if seconds == float("inf") else seconds)
-        self._changed.clear()

@@ -24,12 +24,13 @@ class Lease:
     Advisory, and without locks of the file system, which shared folders do not always have: it is made in one step
     (a hard link fails where there is one already), names its holder (host, boot, process and when that
     started) and is free again when that process is gone; from another host, when it has given no sign of
-    life for ``lease_stale`` seconds.
+    life for ``lease_stale`` seconds beyond its longest call.
     """
 
-    def __init__(self, run_dir: Path, backend: str, settings: Settings) -> None:
+    def __init__(self, run_dir: Path, backend: str, settings: Settings, longest_call: float = 0.0) -> None:
         self.file = run_dir / FOLDER / (quote(backend, safe="") + SUFFIX)
         self._settings = settings
+        self._stale = settings.lease_stale + longest_call
         self._token = uuid.uuid4().hex
         self._beat_at = 0.0
         self.held = False
@@ -50,7 +51,7 @@ class Lease:
 
     def _make(self) -> bool:
         mine = self.file.with_name(f".{self.file.name}.{self._token}")
-        holder = {**identity.process_facts(), "token": self._token, "since": time.time()}
+        holder = {**identity.process_facts(), "token": self._token, "stale_after": self._stale}
         mine.write_text(json.dumps(holder), encoding="utf-8")
         mine.chmod(0o600)
         try:
@@ -82,6 +83,11 @@ class Lease:
             return {}
         return holder
 
+    def told(self) -> str:
+        """Say who has the lease."""
+        holder = self.holder() or {}
+        return f"process {holder.get('pid', '?')} on {holder.get('host', 'another host')} delivers to it"
+
     def _break_if_dead(self) -> bool:
         """Remove the lease of a process that is gone. Of several that try, one does."""
         holder = self.holder()
@@ -107,9 +113,10 @@ class Lease:
         if same and isinstance(holder.get("pid"), int):
             return identity.is_alive(holder["pid"], holder.get("pid_started"))
         try:
-            return self._now() - self.file.stat().st_mtime < self._settings.lease_stale
+            age = self._now() - self.file.stat().st_mtime
         except FileNotFoundError:
             return False
+        return age < float(holder.get("stale_after", self._stale))
 
     def _now(self) -> float:
         """Return the time by the clock that also dates the lease: the file system's, not this host's."""

@@ -65,38 +65,39 @@ class Ledger:
     """
 
     def __init__(self, run_dir: Path, backend: str) -> None:
+        """Read what is stored. Raises :class:`~tracelet.errors.JournalError` for a file that cannot be used."""
         self.backend = backend
         self.file = ledger_file(run_dir, backend)
         self.pages: dict[str, Page] = {}
         self.retries = 0
         self.error: str | None = None
-        self.reload()
-
-    def reload(self) -> None:
-        """Read what is stored. A damaged file is set aside, and the backend gets everything once more.
-
-        Raises:
-            JournalError: the file is of a later version.
-        """
-        self.pages = {}
         try:
-            data = json.loads(self.file.read_text(encoding="utf-8"))
-            if data["version"] > VERSION:
-                raise JournalError(
-                    f"{self.file}: expected version {VERSION}, found {data['version']}; it was written by a later"
-                    " tracelet: update this one"
-                )
-            self.pages = {writer: Page.from_json(page) for writer, page in data["writers"].items()}
-            self.retries, self.error = int(data["retries"]), data["error"]
+            self._load(json.loads(self.file.read_text(encoding="utf-8")))
         except FileNotFoundError:
             return
         except (ValueError, LookupError, TypeError, AttributeError) as error:
-            aside = self.file.with_suffix(f".damaged-{time.time_ns()}")
-            self.file.rename(aside)
-            log.warning(
-                "%s: damaged (%s) and set aside as %s; %r gets the whole run once more",
-                *(self.file, error, aside.name, self.backend),
-            )
+            raise JournalError(
+                f"{self.file}: expected what delivery to {backend!r} stored (version {VERSION}), found something"
+                f" else ({error}); without this file {backend!r} gets the whole run once more"
+            ) from error
+
+    def _load(self, data: Mapping[str, Any]) -> None:
+        if data["version"] > VERSION:
+            raise ValueError(f"version {data['version']}, of a later tracelet")
+        self.pages = {writer: Page.from_json(page) for writer, page in data["writers"].items()}
+        self.retries, self.error = int(data["retries"]), data["error"]
+
+    @classmethod
+    def opened(cls, run_dir: Path, backend: str) -> Ledger:
+        """Return what is stored. A file that cannot be used is set aside, and the backend starts over."""
+        try:
+            return cls(run_dir, backend)
+        except JournalError as error:
+            file = ledger_file(run_dir, backend)
+            aside = file.with_suffix(f".unusable-{time.time_ns()}")
+            file.rename(aside)
+            log.warning("%s; it was set aside as %s", error, aside.name)
+            return cls(run_dir, backend)
 
     def page(self, writer: str) -> Page:
         """Return the page of a writer."""

@@ -46,8 +46,9 @@ class Line:
         settings: Settings,
         breaker: Breaker,
     ) -> None:
-        self.ledger = Ledger(run_dir, name)
+        self.ledger = Ledger.opened(run_dir, name)
         self.plan: Plan | None = None
+        self._batch: Batch | None = None
         self.behind_since: float | None = None  # when the oldest record under way was recorded
         self._manager = manager
         self._run_dir = run_dir
@@ -93,7 +94,6 @@ class Line:
         if self.plan is None:
             batch = self._reader.read(self._sender.batch)
             if batch is None:
-                self.behind_since = None
                 return False
             self._begin(batch)
         assert self.plan is not None
@@ -106,7 +106,7 @@ class Line:
         return True
 
     def _begin(self, batch: Batch) -> None:
-        self.plan = Plan()
+        self.plan, self._batch = Plan(), batch
         self.behind_since = batch.records[0].time if batch.records else None
         self._planner.extend(self.plan, batch)
 
@@ -132,7 +132,7 @@ class Line:
             self._courier.retries = 0
             self.ledger.error = None
             self._unsaved = True
-        self.plan = None
+        self.plan = self.behind_since = None
         self.save_if_due()
 
     def _enter(self, entry: Entry) -> None:
@@ -140,6 +140,30 @@ class Line:
         page.cursor = entry.after
         page.delivered += entry.routed
         page.excluded += entry.excluded
+
+    def caught_up(self) -> bool:
+        """Whether the backend has all that was there at the last look."""
+        return self.plan is None and self._reader.caught_up()
+
+    def look_again(self) -> None:
+        """Look for new writers at once."""
+        self._reader.look_again()
+
+    def close(self) -> None:
+        """Book what the backend has of the batch under way, and store it all."""
+        self._book_part()
+        self.save()
+
+    def _book_part(self) -> None:
+        """Book the beginning of a batch whose rest is not delivered, so that it does not come twice."""
+        plan, batch = self.plan, self._batch
+        if plan is None or batch is None or len(plan.entries) != 1 or plan.dropped or plan.is_processed:
+            return
+        part = batch.until(plan.left())
+        if part is not None:
+            done = Plan()
+            self._planner.extend(done, part)
+            self._book(done)
 
     def save_if_due(self) -> None:
         """Store what is booked, unless that was done a moment ago."""

@@ -91,6 +91,7 @@ class Plan:
         self.entries: list[Entry] = []
         self.dropped: dict[Owner, str] = {}  # with the reason
         self.went_well = 0  # calls
+        self.is_processed = False  # whether its points went through processors
 
     def drop(self, step: Step, reason: str) -> None:
         """Give up what is left of a step."""
@@ -101,9 +102,9 @@ class Plan:
         self.steps.extendleft(reversed(self.aside))
         self.aside = []
 
-    def size(self) -> int:
-        """Return how many points and events are left."""
-        return sum(map(len, [*self.steps, *self.aside]))
+    def left(self) -> set[Owner]:
+        """Return the records that are not delivered yet."""
+        return {owner for step in [*self.steps, *self.aside] for owner in step.owners()}
 
 
 class Planner:
@@ -158,6 +159,7 @@ class Planner:
         if not records:
             return 0
         if self._processors.present():
+            plan.is_processed = True
             points, routed = self._processed(writer, records, excluded)
         else:
             points, routed = self._straight(writer, records, excluded)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -26,6 +26,24 @@ class Batch(NamedTuple):
     records: list[Record]
     before: Cursor
     after: Cursor
+
+    def until(self, left: Container[tuple[str, int, int]]) -> Batch | None:
+        """Return the records before the first of those that are ``left``, as a batch.
+
+        A row of which something is left is left as a whole. ``None`` where a record that came late, out of order, is
+        left: no cursor can say so.
+        """
+        seqs = [
+            record.seq
+            for record in self.records
+            if (self.writer, record.seq, getattr(record, "index", 0)) in left
+        ]
+        first = min(seqs, default=self.after.next)
+        if first < self.before.next:
+            return None
+        holes = tuple((start, min(stop, first)) for start, stop in self.after.holes if start < first)
+        records = [record for record in self.records if record.seq < first]
+        return Batch(self.writer, self.rank, records, self.before, Cursor(first, holes))
 
 
 def ends(run_dir: Path, which: Iterable[str]) -> dict[str, int]:
@@ -58,6 +76,11 @@ class Reader:
         self._ranks: dict[str, int | None] = {}
         self._turns: list[str] = []
         self._looked = float("-inf")
+        self._short = 0  # batches in a row that had less than was asked for
+
+    def caught_up(self) -> bool:
+        """Whether the last look at each writer gave all that it had."""
+        return self._short >= len(self._turns)
 
     def read(self, limit: int) -> Batch | None:
         """Return the next batch of at most about ``limit`` records, or ``None`` when there is nothing new.
@@ -70,6 +93,7 @@ class Reader:
             before = follower.cursor
             records = follower.read(limit)
             after = follower.cursor
+            self._short = self._short + 1 if len(records) < limit else 0
             if records or after != before:
                 self._turns = [*self._turns[turn + 1 :], *self._turns[: turn + 1]]
                 return Batch(writer, self._rank(writer), records, before, after)
