@@ -22,7 +22,8 @@ def test_the_examples_run(page, project):
     if page.name == "hooks.md":
         pytest.skip("its examples are checked against the hookspecs by test_hooks_page.py")
     project.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
-    project.python(RUNNER, page, timeout=120)
+    project.write("page.py", RUNNER.read_text())
+    project.python("page.py", page, timeout=120)
 
 
 @every_page
