@@ -112,6 +112,11 @@ def test_in_a_pyproject_that_nobody_can_parse_the_way_out_is_named(folder):
     )
 
 
+def test_pyproject_with_something_else_in_place_of_the_table(folder):
+    file = folder.write("pyproject.toml", "[tool]\ntracelet = 3\n")
+    assert faults_of(folder.load) == [f"{file}: tool.tracelet: expected a table, found 3"]
+
+
 def test_tracelet_toml_comes_before_pyproject(folder):
     folder.write("pyproject.toml", "[tool.tracelet]\nproject = 'shared'\n")
     folder.write("tracelet.toml", "project = 'own'\n")

@@ -155,6 +155,14 @@ class TestPaths:
         )
         assert [str(path) for path in config.plugin_paths] == ["/program", "/file", "/user", "/environ"]
 
+    def test_the_current_folder_may_be_gone(self, folder, tmp_path, monkeypatch):
+        gone = tmp_path / "gone"
+        gone.mkdir()
+        monkeypatch.chdir(gone)
+        gone.rmdir()
+        config = folder.load(environ={"TRACELET_DIR": "/data"}, overrides={"plugin_paths": ["/x"]})
+        assert config.dir == Path("/data")
+
     def test_the_root_may_be_given(self, folder, tmp_path):
         (tmp_path / "tracelet.toml").write_text("project = 'given'\n")
         assert folder.load(root=tmp_path).project == "given"
@@ -196,6 +204,11 @@ class TestSelection:
         folder.write_user("[plugins.a]\nenabled = false")
         folder.write("tracelet.toml", "[plugins.a]\nenabled = true")
         assert folder.load().plugins == ["a"]
+
+    def test_named_by_a_variable(self, folder):
+        folder.write("tracelet.toml", "plugins = ['${BACKEND:-jsonl}']")
+        assert folder.load().plugins == ["jsonl"]
+        assert folder.load(environ={"BACKEND": "no:gpu"}).blocked == {"gpu"}
 
     def test_by_a_variable(self, folder):
         folder.write("tracelet.toml", "[plugins.a]\nenabled = '${USE_A:-no}'")

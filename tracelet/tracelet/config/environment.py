@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from tracelet.config import settings
+from tracelet.config.files import absolute
 from tracelet.core.interpolation import EnvStr
 
 VARIABLES: Final[Mapping[str, tuple[str, settings.Check]]] = {
@@ -39,4 +40,4 @@ def named_plugins(environ: Mapping[str, str], faults: list[str]) -> list[str]:
 def plugin_path(environ: Mapping[str, str]) -> list[Path]:
     """Return the files and folders in ``TRACELET_PLUGIN_PATH``, separated as in ``PATH``."""
     named = environ.get("TRACELET_PLUGIN_PATH", "").split(os.pathsep)
-    return [Path.cwd() / Path(each.strip()).expanduser() for each in named if each.strip()]
+    return [absolute(each.strip()) for each in named if each.strip()]

@@ -24,6 +24,12 @@ class MissingFileError(ConfigError, FileNotFoundError):
     """A configuration file that was named is not there."""
 
 
+def absolute(path: str, base: Path | None = None) -> Path:
+    """Return a configured path, ``~`` resolved, as seen from ``base`` (the current folder)."""
+    expanded = os.path.expanduser(path)
+    return Path(expanded) if os.path.isabs(expanded) else Path(base or Path.cwd(), expanded)
+
+
 def find_root(start: str | Path | None = None) -> Path:
     """Return the project root for a script, a folder or the current one.
 
@@ -90,7 +96,7 @@ def read_project_file(path: Path) -> dict[str, Any]:
         return read_toml(path)
     table = read_toml(path).get("tool", {}).get("tracelet", {})
     if not isinstance(table, dict):
-        raise ConfigError(["tool.tracelet: expected a table"], source=str(path))
+        raise ConfigError([f"{path}: tool.tracelet: expected a table, found {table!r}"])
     return table
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tracelet.config import environment, files, settings
+from tracelet.config.files import absolute
 from tracelet.core.interpolation import interpolate
 from tracelet.core.secrets import seal
 from tracelet.core.wording import did_you_mean
@@ -37,6 +38,8 @@ def from_file(path: Path, environ: Mapping[str, str], faults: list[str]) -> Laye
         return Layer(str(path))
     own: list[str] = []
     plugins = given.pop("plugins", {})
+    if isinstance(plugins, list):
+        plugins = interpolate(plugins, environ, "plugins", own)
     layer = _layer(str(path), interpolate(given, environ, "", own), plugins, path.parent, own)
     faults.extend(f"{path}: {fault}" for fault in own)
     return _interpolated(layer, environ, faults)
@@ -64,7 +67,8 @@ def from_mapping(label: str, given: Mapping[str, Any], faults: list[str]) -> Lay
     rest = {key: value for key, value in given.items() if value is not None}
     if rest.get("resume") is False:
         del rest["resume"]
-    layer = _layer(label, rest, rest.pop("plugins", {}), Path.cwd(), own, settings.RUN_SETTINGS)
+    plugins = rest.pop("plugins", {})
+    layer = _layer(label, rest, plugins, None, own, settings.RUN_SETTINGS)
     faults.extend(f"{label}: {fault}" for fault in own)
     _check_enabled(label, layer.tables, faults)
     return layer._replace(tables=seal(layer.tables))
@@ -83,11 +87,11 @@ def _layer(
     label: str,
     given: Mapping[str, Any],
     plugins: Any,
-    base: Path,
+    base: Path | None,
     faults: list[str],
     more: Mapping[str, settings.Check] = {},
 ) -> Layer:
-    """Check the keys of one source; ``base`` is where its relative paths start."""
+    """Check the keys of one source; ``base`` is where its relative paths start, if not here."""
     known = {**settings.SETTINGS, **more}
     names: list[str] = []
     tables: dict[str, dict[str, Any]] = {}
@@ -101,9 +105,9 @@ def _layer(
     values = {key: known[key](key, value, faults) for key, value in given.items() if key in known}
     names += values.pop("activate", [])
     if "dir" in values:
-        values["dir"] = base / Path(values["dir"]).expanduser()
+        values["dir"] = absolute(values["dir"], base)
     if "plugin_paths" in values:
-        values["plugin_paths"] = [base / Path(each).expanduser() for each in values["plugin_paths"]]
+        values["plugin_paths"] = [absolute(each, base) for each in values["plugin_paths"]]
     return Layer(label, values, names, tables)
 
 
@@ -113,6 +117,6 @@ def from_environment(environ: Mapping[str, str], faults: list[str]) -> Layer:
     values = {environment.VARIABLES[variable][0]: value for variable, value in read.items()}
     names = environment.named_plugins(environ, faults)
     if "dir" in values:
-        values["dir"] = Path.cwd() / Path(values["dir"]).expanduser()
+        values["dir"] = absolute(values["dir"])
     taking_part = [*read, *(["TRACELET_PLUGINS"] if names else [])]
     return Layer("environment: " + ", ".join(taking_part), values, names)
