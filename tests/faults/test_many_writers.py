@@ -21,7 +21,7 @@ with tracelet.start_run(run_id="shared", dir=sys.argv[2]) as run:
 """
 
 FORKS = """
-import os, sys, threading, tracelet
+import os, sys, threading, time, tracelet
 run = tracelet.start_run("forks", dir=sys.argv[1], plugins=["no:system", "no:environment", "no:gpu"])
 stop = threading.Event()
 def load(number):
@@ -30,6 +30,7 @@ def load(number):
         run.log_metric("load", number, step)
         run.log({"a": number, "b": step}, step=step)
         step += 1
+        if step % 50 == 0: time.sleep(0.001)  # else the forking thread waits for the interpreter most of the time
 threads = [threading.Thread(target=load, args=(n,)) for n in range(8)]
 for thread in threads: thread.start()
 forks = int(sys.argv[2])
