@@ -99,13 +99,15 @@ def _row(screen: Screen, course: Course) -> list[str | Text]:
         best,
         step,
         count(course.points),
-        Text(sparkline(course.values, SPARK, ascii_only=screen.ascii_only), "cyan"),
+        Text(
+            sparkline(course.values, SPARK, ascii_only=screen.ascii_only) if course.points > 1 else "", "cyan"
+        ),
     ]
 
 
 def best_text(screen: Screen, course: Course) -> tuple[Text, str]:
     """Return the best value and its step; where nobody knows which way is up, the least and the greatest."""
-    if course.best is not None:
+    if course.best is not None and course.points > 1:
         return Text(number(course.best), "green"), str(course.best_step)
     if course.points < 2 or math.isnan(course.min) or course.min == course.max:
         return Text(""), ""

@@ -55,9 +55,15 @@ class Choices:
 
     def store(self) -> Store:
         """Open the store that the configuration names."""
+        from tracelet.errors import StoreError
         from tracelet.store import open_store
 
-        return open_store(self.config().dir)
+        folder = self.config().dir
+        if not folder.exists():
+            raise StoreError(
+                f"nothing has been recorded in {folder}; tracelet run SCRIPT does, --dir names another"
+            )
+        return open_store(folder)
 
 
 def choices(ctx: click.Context | None = None) -> Choices:

@@ -57,21 +57,30 @@ class _Encodable(io.TextIOBase):
         return self._stream.fileno()
 
 
+class _Console(Console):
+    """Lets a closed pipe be what it is everywhere else, in place of ending the process."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
+
+
 class Screen:
     """Prints to a stream as its terminal allows: colours, Unicode, width. A pipe gets plain, uncut lines."""
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = sys.stdout if stream is None else stream
-        self.console = Console(
+        self.console = _Console(
             file=cast("TextIO", _Encodable(self._stream)),
             highlight=False,
             markup=False,
             emoji=False,
             soft_wrap=False,
         )
-        self.piped = not self._stream.isatty() and not os.environ.get("COLUMNS")
-        if self.piped:
+        self._piped = not self._stream.isatty()
+        self._uncut = self._piped and not os.environ.get("COLUMNS")
+        if self._uncut:
             self.console.width = PIPED_WIDTH
+        self._apart = True  # whether an empty line would be one too many
 
     @property
     def ascii_only(self) -> bool:
@@ -90,14 +99,11 @@ class Screen:
 
     def line(self, *parts: str | Text | tuple[str, str], indent: int = 0) -> None:
         """Print a line of texts, each plain, styled, or a pair of text and style. Long ones wrap."""
-        text = joined(*parts)
-        if self.piped:
-            self.console.print(Text(" " * indent) + text, soft_wrap=True)
-        else:
-            self.console.print(Padding(text, (0, 0, 0, indent), expand=False))
+        self._print(Padding(joined(*parts), (0, 0, 0, indent), expand=False))
 
     def rule(self, *parts: str | Text | tuple[str, str], style: str = "dim") -> None:
         """Print a line across the screen with a title near its left end."""
+        self._apart = True
         mark = "-" if self.ascii_only else "─"
         text = joined(*parts)
         if not text:
@@ -153,20 +159,24 @@ class Screen:
         self.line((f"{label}: ", f"bold {style}"), plain(text))
 
     def blank(self) -> None:
-        """Print an empty line."""
-        self.console.print()
+        """Print an empty line, unless what was printed last stands apart already."""
+        if not self._apart:
+            self.console.print()
+        self._apart = True
 
     def flush(self) -> None:
         """Hand everything to the operating system."""
         self._stream.flush()
 
     def _print(self, renderable: RenderableType) -> None:
-        if not self.piped:
+        self._apart = False
+        if not self._piped:
             self.console.print(renderable)
             return
         usual = self.console.width
-        wide = self.console.options.update(max_width=_UNCUT)
-        self.console.width = max(usual, Measurement.get(self.console, wide, renderable).maximum)
+        if self._uncut:
+            wide = self.console.options.update(max_width=_UNCUT)
+            self.console.width = max(usual, Measurement.get(self.console, wide, renderable).maximum)
         try:
             with self.console.capture() as captured:
                 self.console.print(renderable)

@@ -54,12 +54,8 @@ class Program(NamedTuple):
             raise UsageError(f"{self.name!r} holds no __main__.py, so there is nothing to run in it")
 
     def _check_module(self) -> None:
-        head = self.name.partition(".")[0]
-        try:
-            found = head in sys.modules or importlib.util.find_spec(head) is not None
-        except (ImportError, ValueError):
-            found = False
-        if not found:
+        script = self.name.endswith(".py") and os.path.isfile(self.name)
+        if script or not _can_be_imported(self.name, self.folder):
             hint = f"; run it as a script: tracelet run {self.name}" if os.path.exists(self.name) else ""
             raise UsageError(f"there is no module named {self.name!r} to run{hint}")
 
@@ -78,11 +74,19 @@ class Ending(NamedTuple):
 
 def _module_hint(name: str) -> str:
     dotted = name.replace("/", ".")
+    known = dotted.replace(".", "").isidentifier() and _can_be_imported(dotted, os.getcwd())
+    return f"; for a module: tracelet run -m {dotted}" if known else ""
+
+
+def _can_be_imported(name: str, folder: str) -> bool:
+    """Whether there is such a module, or at least the package at its head: nothing is imported to find out."""
+    head = name.partition(".")[0]
+    if importlib.machinery.PathFinder.find_spec(head, [folder]) is not None:
+        return True
     try:
-        found = dotted.replace(".", "").isidentifier() and importlib.util.find_spec(dotted.partition(".")[0])
+        return importlib.util.find_spec(head) is not None
     except (ImportError, ValueError):
-        found = None
-    return f"; for a module: tracelet run -m {dotted}" if found else ""
+        return False
 
 
 def _holds_main(path: str) -> bool:
@@ -141,17 +145,29 @@ def _code(program: Program, module: types.ModuleType) -> types.CodeType:
 
 
 def _module_code(name: str, module: types.ModuleType) -> types.CodeType:
-    spec = importlib.util.find_spec(name)
+    spec = _spec(name)
     if spec is not None and spec.submodule_search_locations is not None:
-        spec = importlib.util.find_spec(f"{name}.__main__")
+        spec = _spec(f"{name}.__main__")
         if spec is None:
-            raise ImportError(
-                f"No module named {name}.__main__; {name!r} is a package and cannot be run", name=name
-            )
+            sys.exit(f"tracelet: no module named {name}.__main__; {name!r} is a package and cannot be run")
     if spec is None:
-        raise ImportError(f"No module named {name}", name=name)
+        sys.exit(f"tracelet: no module named {name}")
     sys.argv[0] = str(spec.origin)
     return _spec_code(spec, module, spec.parent)
+
+
+def _spec(name: str) -> importlib.machinery.ModuleSpec | None:
+    """Find a module, importing the packages above it: what these raise is the program's own failure."""
+    parent = name.rpartition(".")[0]
+    try:
+        package = importlib.import_module(parent) if parent else None
+    except ModuleNotFoundError as error:
+        if error.name is not None and f"{parent}.".startswith(f"{error.name}."):
+            return None
+        raise
+    if package is not None and not hasattr(package, "__path__"):
+        return None
+    return importlib.util.find_spec(name)
 
 
 def _spec_code(
@@ -205,7 +221,7 @@ def _show(error: BaseException) -> None:
 
 
 def _is_ours(filename: str) -> bool:
-    return filename == __file__ or filename.startswith("<frozen importlib")
+    return filename in (__file__, importlib.__file__) or filename.startswith("<frozen importlib")
 
 
 def words_after(words: Sequence[str], flags: set[str], module: set[str]) -> int:

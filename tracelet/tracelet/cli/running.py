@@ -100,14 +100,17 @@ def run_inside(
     verbose: bool,
 ) -> int:
     """Run a program inside a run and return its exit status."""
+    program.check()
     # Imported before the program's folder comes first on the path: a rich.py of its own is not meant for us.
+    import tracelet.collecting
+    import tracelet.core.plugins
+    import tracelet.delivery  # noqa: F401
     from tracelet.cli import header, summary, telling
     from tracelet.cli.output import Screen
     from tracelet.cli.program import execute, take_path
     from tracelet.run.run import outcome_of
 
     take_path(program)
-    program.check()
     listener = telling.listen(verbose=verbose)
     screen = Screen()
     config = mine.config(program.path, run_id=run_id, resume=resume or None)
@@ -117,14 +120,14 @@ def run_inside(
     if params:
         opened.log_params(params)
     if not quiet:
-        header.print_header(screen, opened, config, trace=mine.trace_config)
+        _tell(lambda: header.print_header(screen, opened, config, trace=mine.trace_config))
     listener.speak()
     pid = os.getpid()
     ending = execute(program)
     if os.getpid() == pid:  # else this is a child that the program has forked, which has an end of its own
         outcome, error = outcome_of(ending.error)
         opened.finish(outcome, error=error)
-        _tell_end(lambda: summary.print_end(screen, opened, quiet=quiet, verbose=verbose))
+        _tell(lambda: summary.print_end(screen, opened, quiet=quiet, verbose=verbose))
     return _leave(ending)
 
 
@@ -140,11 +143,11 @@ def _open(program: Program, config: Config, name: str | None) -> Run:
     return opened
 
 
-def _tell_end(tell: Callable[[], None]) -> None:
+def _tell(tell: Callable[[], None]) -> None:
     try:
         tell()
     except (OSError, ValueError):
-        # The program closed its output, or its reader has gone away; what counts is its own exit status.
+        # The program closed its output, or its reader has gone away; what counts is the program and its exit status.
         _let_go_of_output()
 
 

@@ -20,10 +20,21 @@ if TYPE_CHECKING:
 @project_option
 @click.option("--outcome", metavar="WORD", help="Only runs that are so: running, finished, failed, killed.")
 @click.option(
-    "--tag", "tags", multiple=True, metavar="KEY=VALUE", callback=pairs, help="Only runs with this tag."
+    "--tag", "tags", multiple=True, metavar="KEY[=VALUE]", help="Only runs with this tag. Repeatable."
 )
 @click.option(
     "--param", "params", multiple=True, metavar="KEY=VALUE", callback=pairs, help="Only with this parameter."
+)
+@click.option(
+    "--since", metavar="TIME", help="Only those begun then or later: a date, or a span such as 2h or 7d."
+)
+@click.option(
+    "--where",
+    metavar="EXPRESSION",
+    help="Only where this holds: 'params.lr < 0.1 and metrics.acc.max > 0.9'.",
+)
+@click.option(
+    "--sort", metavar="FIELD", default="-started", help="What to sort by, - for descending: -metrics.acc.max."
 )
 @click.option(
     "--metric", "metrics", multiple=True, metavar="NAME", help="Show this metric's last value. Repeatable."
@@ -35,22 +46,25 @@ if TYPE_CHECKING:
 @plugin_options
 @json_option
 def runs(
-    outcome: str | None,
-    tags: Mapping[str, str],
+    tags: tuple[str, ...],
     params: Mapping[str, str],
     metrics: tuple[str, ...],
     limit: int,
+    **given: str | None,
 ) -> None:
     """List the runs, newest first."""
     from tracelet.cli.output import Screen, emit_json
     from tracelet.cli.records import described
 
     mine = choices()
-    found = [
-        record
-        for record in mine.store().runs(mine.project)
-        if outcome in (None, record.outcome) and _has(record.tags, tags) and _has(record.params, params)
-    ]
+    wanted: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
+    wanted["params"] = {key: _meant(value) for key, value in params.items()}
+    wanted["tags"] = {
+        key: _meant(value) for key, equals, value in (tag.partition("=") for tag in tags) if equals
+    }
+    found = mine.store().runs(mine.project, **wanted) if mine.config().dir.exists() else []
+    bare = [tag for tag in tags if "=" not in tag]
+    found = [record for record in found if all(tag in record.tags for tag in bare)]
     shown = found[: limit or None]
     lasts = [_lasts(record, metrics) for record in shown]
     if mine.json:
@@ -60,16 +74,30 @@ def runs(
         ]
         emit_json({"total": len(found), "runs": listed})
     else:
-        _print(Screen(), shown, lasts, metrics, len(found))
+        _print(
+            Screen(),
+            shown,
+            lasts,
+            metrics,
+            len(found),
+            narrowed=bool(mine.project or params or tags or len(wanted) > 3),
+        )
 
 
-def _has(values: Mapping[str, Any], wanted: Mapping[str, str]) -> bool:
-    return all(key in values and str(values[key]) == value for key, value in wanted.items())
+def _meant(text: str) -> list[Any]:
+    """Return the values that a word on the command line may stand for: itself, and the number or truth it spells."""
+    import json
+
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return [text]
+    return [text, value] if isinstance(value, (bool, int, float)) else [text]
 
 
 def _lasts(record: RunRecord, names: Sequence[str]) -> dict[str, float | None]:
-    known = set(record.metrics()) if names else ()
-    return {name: record.metric(name).last if name in known else None for name in names}
+    known = record.summary() if names else {}
+    return {name: known[name]["last"] if name in known else None for name in names}
 
 
 def _print(
@@ -78,9 +106,11 @@ def _print(
     lasts: Sequence[Mapping[str, float | None]],
     metrics: Sequence[str],
     total: int,
+    *,
+    narrowed: bool,
 ) -> None:
     if not shown:
-        screen.line("no runs; tracelet run SCRIPT records one" if not choices().project else "no such runs")
+        screen.line("no such runs" if narrowed else "no runs yet; tracelet run SCRIPT records one")
         return
     projects = len({record.project for record in shown}) > 1
     heads = ["run", "name", *(["project"] if projects else []), "outcome", "started", "took", *metrics]
