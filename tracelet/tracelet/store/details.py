@@ -9,7 +9,8 @@ from typing import Any, Final, NamedTuple
 
 from tracelet.store import reading
 from tracelet.store.history import History
-from tracelet.store.outcome import RUNNING, Sign, standing
+from tracelet.store.outcome import KILLED, RUNNING, Sign, standing
+from tracelet.store.points import PointsOfRun
 
 UNREADABLE: Final = "unreadable"
 _NEWBORN: Final = 60.0  # seconds in which a folder without a journal is a run about to begin
@@ -31,18 +32,19 @@ class Details(NamedTuple):
     problem: str | None = None  # why the run cannot be read, in whole or in part
 
 
-def read_details(run_dir: Path) -> tuple[Details, History]:
+def read_details(run_dir: Path, points: PointsOfRun) -> tuple[Details, History]:
     """Read what a run says of itself. What cannot be read is told in ``problem``, and raises nothing."""
     try:
         signs = {writer: reading.read_sign(run_dir, writer) for writer in reading.files_of(run_dir)}
         history = reading.read_history(run_dir)
+        killed = [writer for writer, sign in signs.items() if sign.state == KILLED]
+        for writer in killed:  # the last point may be later than the last heartbeat
+            signs[writer] = Sign(KILLED, max(signs[writer].at, points.last_time(writer)))
     except FileNotFoundError:
         return without_journal(run_dir), History()
     except (OSError, ValueError) as error:
         return unreadable(run_dir, error), History()
-    if not signs:
-        return without_journal(run_dir), history
-    return details_of(run_dir, history, signs), history
+    return (details_of(run_dir, history, signs) if signs else without_journal(run_dir)), history
 
 
 def details_of(run_dir: Path, history: History, signs: Mapping[str, Sign]) -> Details:

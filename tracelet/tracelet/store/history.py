@@ -6,7 +6,7 @@ said twice carries a stamp (time, writer, sequence), and the later word counts, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, Final, NamedTuple
 
@@ -16,10 +16,11 @@ Stamp = tuple[float, str, int]  # time, writer, sequence
 
 
 class Word(NamedTuple):
-    """A value and when it was said."""
+    """A value, when it was said, and when anything was said about its key for the first time."""
 
     value: Any
     stamp: Stamp
+    first: Stamp
 
 
 class Said(dict[str, Word]):
@@ -29,12 +30,15 @@ class Said(dict[str, Word]):
         """Take in what was said at a time."""
         for key, value in values.items():
             known = self.get(str(key))
-            if known is None or known.stamp <= stamp:
-                self[str(key)] = Word(value, stamp)
+            if known is None:
+                self[str(key)] = Word(value, stamp, stamp)
+            else:
+                latest = (value, stamp) if known.stamp <= stamp else known[:2]
+                self[str(key)] = Word(*latest, min(known.first, stamp))
 
     def plain(self) -> dict[str, Any]:
-        """Return the values alone."""
-        return {key: word.value for key, word in self.items()}
+        """Return the values alone, in the order in which their keys were first heard of."""
+        return {key: self[key].value for key in sorted(self, key=lambda key: self[key].first)}
 
 
 @dataclass
@@ -102,7 +106,7 @@ class History:
         for key, value in _mapping(payload.get("run")).items():
             known = self.opened.get(key)
             if value is not None and (known is None or stamp < known.stamp):
-                self.opened[key] = Word(value, stamp)
+                self.opened[key] = Word(value, stamp, stamp)
 
     def _take_run(self, _: Process, payload: dict[str, Any], stamp: Stamp) -> None:
         self.changed.hear({key: value for key, value in payload.items() if value is not None}, stamp)
@@ -118,7 +122,7 @@ class History:
         self.facts.setdefault(source, Said()).hear(_mapping(payload.get("facts")), stamp)
 
     def _take_artifact(self, _: Process, payload: dict[str, Any], stamp: Stamp) -> None:
-        self.artifacts.append(Word(payload, stamp))
+        self.artifacts.append(Word(payload, stamp, stamp))
 
     def _take_drops(self, process: Process, payload: dict[str, Any], _: Stamp) -> None:
         drops = _mapping(payload.get("drops", payload))
@@ -186,7 +190,11 @@ _TAKING: Final[dict[str, Callable[[History, Process, dict[str, Any], Stamp], Non
 
 
 def _words(data: Mapping[str, Any]) -> dict[str, Word]:
-    return {key: Word(value, (stamp[0], stamp[1], stamp[2])) for key, (value, stamp) in data.items()}
+    return {key: Word(value, _stamp(stamp), _stamp(first)) for key, (value, stamp, first) in data.items()}
+
+
+def _stamp(items: Sequence[Any]) -> Stamp:
+    return (items[0], items[1], items[2])
 
 
 _LONG: Final = ("fact", "artifact")

@@ -11,13 +11,12 @@ from typing import Any
 
 from tracelet.core.wording import did_you_mean
 from tracelet.errors import StoreError, UsageError
-from tracelet.journal import Columns, Damage
-from tracelet.store import reading
 from tracelet.store.details import Details, read_details
 from tracelet.store.frames import frame
 from tracelet.store.history import History, Process
 from tracelet.store.naming import chosen
 from tracelet.store.outcome import RUNNING
+from tracelet.store.points import PointsOfRun
 from tracelet.store.series import Series
 from tracelet.store.tally import Summary
 from tracelet.store.wide import long_table, wide_table
@@ -50,9 +49,10 @@ class RunRecord:
     @classmethod
     def read(cls, run_dir: Path) -> RunRecord:
         """Read a run from its folder."""
-        details, history = read_details(run_dir)
+        points = PointsOfRun(run_dir)
+        details, history = read_details(run_dir, points)
         record = cls(run_dir, details)
-        record._history = history
+        record._history, record._points = history, points
         return record
 
     def refresh(self) -> RunRecord:
@@ -212,37 +212,15 @@ class RunRecord:
         }
 
     @cached_property
-    def _points(self) -> _Points:
-        return _Points(self.dir)
+    def _points(self) -> PointsOfRun:
+        return PointsOfRun(self.dir)
 
     @cached_property
     def _history(self) -> History:
-        return read_details(self.dir)[1]
+        return read_details(self.dir, self._points)[1]
 
     def __repr__(self) -> str:
         return f"<RunRecord {self.name} ({self.id}), {self.outcome}>"
-
-
-class _Points:
-    """The points of a run, read when they are asked for: of one metric alone, or of all at the second request."""
-
-    def __init__(self, run_dir: Path) -> None:
-        self._dir = run_dir
-        self._damage = Damage()
-        self._first: dict[str, Columns] = {}
-
-    def of(self, name: str) -> Columns | None:
-        if "all" not in self.__dict__ and not self._first:
-            self._first = reading.read_points(self._dir, [name], Damage())
-        return self._first.get(name) or self.all.get(name)
-
-    @cached_property
-    def all(self) -> dict[str, Columns]:
-        return reading.read_points(self._dir, None, self._damage)
-
-    @property
-    def damage(self) -> dict[str, int]:
-        return dict(self._damage.counts) if self.all is not None else {}
 
 
 def _read_json(file: Path) -> Any:

@@ -1,8 +1,9 @@
 """What there is to say of a metric without its points: last, min, max, mean, count.
 
 A tally grows as points come in, and several (one per process) combine into one summary. Batches of any size
-in any number give the same result to the last bit, so an index kept up by many readers cannot drift: the sum
-is held as two floats, of which the second is what the first rounds off (computed exactly by ``math.fsum``).
+in any number give the same result to the last bit, so an index kept up by many readers cannot drift: sums are
+exact. They are held as floats that add up to the sum, the first being the sum as a float, the second what that
+rounds off, and so on (an expansion as of Shewchuk 1997, found by ``math.fsum``); two or three of them usually do.
 """
 
 from __future__ import annotations
@@ -10,14 +11,16 @@ from __future__ import annotations
 import math
 from array import array
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+from fractions import Fraction
+from itertools import chain
 from typing import Any, Final, TypedDict
 
 from tracelet.store.columns import Points, numpy
 
 NAN: Final = math.nan
 STATISTICS: Final = ("last", "min", "max", "mean", "count", "nans", "last_step", "first_time", "last_time")
-_SHRINK: Final = 2.0**-64  # applied to sums that would overflow
+_UNIT_BITS: Final = 1074  # every float is a multiple of 2**-1074
 
 
 class Summary(TypedDict):
@@ -44,9 +47,8 @@ class Tally:
     source: str | None = None
     count: int = 0
     nans: int = 0
-    sum: float = 0.0
-    rounding: float = 0.0
-    shrunk: bool = False
+    sum: list[float] = field(default_factory=list)  # the floats that add up to it
+    beyond: int = 0  # what is to be added, where a float could not hold it: in units of 2**-1074
     min: float = NAN
     max: float = NAN
     first_time: float = NAN
@@ -79,14 +81,19 @@ class Tally:
             self.top_step, self.top_time, self.top = step, time, float(points.values[place])
 
     def _add_sum(self, finite: list[float]) -> None:
-        if self.shrunk:
-            finite = [value * _SHRINK for value in finite]
+        parts: list[float] = []
         try:
-            total = math.fsum([self.sum, self.rounding, *finite])
-            self.sum, self.rounding = total, math.fsum([self.sum, self.rounding, *finite, -total])
+            while part := math.fsum(chain(self.sum, finite, (-known for known in parts))):
+                parts.append(part)
         except OverflowError:
-            self.sum, self.rounding, self.shrunk = self.sum * _SHRINK, self.rounding * _SHRINK, True
-            self._add_sum(finite)
+            self.beyond += sum(map(_units, finite))
+        else:
+            self.sum = parts
+
+    @property
+    def total(self) -> Fraction:
+        """The sum of all finite values, exactly."""
+        return sum(map(Fraction, self.sum), Fraction(self.beyond, 1 << _UNIT_BITS))
 
     def to_json(self) -> list[Any]:
         """Return the tally as what ``json`` can write."""
@@ -96,6 +103,11 @@ class Tally:
     def from_json(cls, values: list[Any]) -> Tally:
         """Return the tally that :meth:`to_json` described."""
         return cls(*values)
+
+
+def _units(value: float) -> int:
+    numerator, denominator = value.as_integer_ratio()
+    return numerator * ((1 << _UNIT_BITS) // denominator)
 
 
 def min_of(column: Any) -> Any:
@@ -180,9 +192,4 @@ def _mean(several: list[Tally], low: float, high: float) -> float:
         return NAN
     if low == -math.inf or high == math.inf:
         return low + high if math.isinf(low) and math.isinf(high) else (low if math.isinf(low) else high)
-    shrunk = any(one.shrunk for one in several)
-    scale = [_SHRINK if shrunk and not one.shrunk else 1.0 for one in several]
-    total = math.fsum(
-        part * by for one, by in zip(several, scale, strict=True) for part in (one.sum, one.rounding)
-    )
-    return total / numbers / _SHRINK if shrunk else total / numbers
+    return float(sum((one.total for one in several), Fraction()) / numbers)

@@ -8,22 +8,28 @@ from __future__ import annotations
 
 import time
 from array import array
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, Final
 
-from tracelet.journal import Cursor, Damage, Follower, PointRecord
+from tracelet.journal import Cursor, Damage, EventRecord, Follower, PointRecord, Record
 from tracelet.store import reading
 from tracelet.store.columns import FLOATS, INTEGERS, Points
 from tracelet.store.details import Details, details_of
 from tracelet.store.history import History
-from tracelet.store.outcome import RUNNING, Sign
+from tracelet.store.outcome import KILLED, RUNNING, Sign
 from tracelet.store.reading import Files
 from tracelet.store.tally import Tally
 
 _BATCH: Final = 65536  # records read at a time from a process that is running
 _BULK: Final = 1 << 30  # bytes of journal up to which a process is read in one go
+
+
+_metric_of = itemgetter(2, 3, 4)  # name, type and source of a PointRecord
+_columns_of = itemgetter(5, 6, 7)  # step, time and value
 
 
 @dataclass
@@ -53,7 +59,14 @@ class Account:
 
     def details(self, run_dir: Path) -> Details:
         """Return what a list says of the run."""
-        return details_of(run_dir, self.history, {id: one.sign for id, one in self.follows.items()})
+        return details_of(run_dir, self.history, {id: self._sign(id) for id in self.follows})
+
+    def _sign(self, writer: str) -> Sign:
+        sign = self.follows[writer].sign
+        if sign.state != KILLED:
+            return sign
+        times = (by_writer[writer].last_time for by_writer in self.tallies.values() if writer in by_writer)
+        return sign._replace(at=max([sign.at, *times]))
 
     def tally(self, metric: str, writer: str, type: str, source: str | None) -> Tally:
         """Return the tally of a metric of a process, which is about to grow."""
@@ -116,20 +129,11 @@ class Reader:
         follower = self._follower(run_dir, writer, cursor, account.follows[writer].files)
         looked_at = time.time()
         while records := follower.read(_BATCH):
-            points: dict[tuple[str, str, str | None], tuple[Any, Any, Any]] = {}
             for record in records:
-                if not isinstance(record, PointRecord):
+                if isinstance(record, EventRecord):
                     account.history.hear(writer, record)
-                    continue
-                key = (record.name, record.type, record.source)
-                columns = points.get(key)
-                if columns is None:
-                    columns = points[key] = (array(INTEGERS), array(FLOATS), array(FLOATS))
-                columns[0].append(record.step)
-                columns[1].append(record.value)
-                columns[2].append(record.time)
-            for (name, type_, source), columns in points.items():
-                account.tally(name, writer, type_, source).add(Points(*columns))
+            for (name, type_, source), points in _by_metric(records):
+                account.tally(name, writer, type_, source).add(points)
             if records[-1].time > looked_at:  # it may write as fast as this reads
                 break
         return follower.cursor.to_json()
@@ -151,6 +155,16 @@ class Reader:
         """Let go of what belongs to runs that are not running any more."""
         folders = {str(run_dir) for run_dir in running}
         self._followers = {key: kept for key, kept in self._followers.items() if key[0] in folders}
+
+
+def _by_metric(records: list[Record]) -> Iterator[tuple[tuple[str, str, str | None], Points]]:
+    """Yield each metric's points, in the order of recording."""
+    grouped: dict[tuple[str, str, str | None], list[PointRecord]] = {}
+    for metric, stretch in groupby((one for one in records if isinstance(one, PointRecord)), _metric_of):
+        grouped.setdefault(metric, []).extend(stretch)
+    for metric, several in grouped.items():
+        steps, times, values = zip(*map(_columns_of, several), strict=True)
+        yield metric, Points(array(INTEGERS, steps), array(FLOATS, values), array(FLOATS, times))
 
 
 def _read_whole(run_dir: Path, account: Account, writers: list[str]) -> None:

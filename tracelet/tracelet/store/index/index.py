@@ -144,9 +144,9 @@ class Index:
 
 
 def _state(folder: Path, account: Account) -> tuple[Any, ...]:
-    """Return all that matters of an account beside its points (heartbeats of who is running do not)."""
-    follows = [(id, one.sign.state, one.files, one.cursor) for id, one in account.follows.items()]
-    return account.folder_changed, follows, account.details(folder)
+    """Return all that matters of an account beside its points. Heartbeats of who is running do not."""
+    follows = [(id, one.sign.state, one.cursor or one.files) for id, one in account.follows.items()]
+    return 0 if account.is_running else account.folder_changed, follows, account.details(folder)
 
 
 def _is_settled(folder: Path, known: Known) -> bool:

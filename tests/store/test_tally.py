@@ -1,0 +1,69 @@
+"""Summaries: exact, whatever the batches."""
+
+from __future__ import annotations
+
+import json
+import math
+from fractions import Fraction
+from itertools import pairwise
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tracelet.store.columns import Points
+from tracelet.store.tally import Tally, combine
+
+points = st.lists(st.tuples(st.integers(-5, 5), st.floats(), st.floats(0, 100)), min_size=1, max_size=200)
+
+
+def tally(several) -> Tally:
+    one = Tally()
+    for batch in several:
+        one.add(Points(*([point[place] for point in batch] for place in range(3))))
+    return one
+
+
+@given(points, st.lists(st.integers(0, 200), max_size=5))
+def test_batches_and_processes_make_no_difference(points, cuts):
+    ends = sorted({min(cut, len(points)) for cut in cuts} | {0, len(points)})
+    batches = [points[start:end] for start, end in pairwise(ends)]
+    whole, in_parts = tally([points]), tally(batches)
+    assert str(combine([whole])) == str(combine([in_parts]))
+    again = Tally.from_json(json.loads(json.dumps(in_parts.to_json())))
+    assert str(combine([again])) == str(combine([whole]))
+    several = [tally([batch]) for batch in batches]
+    for name in ("min", "max", "mean", "count", "nans", "first_time", "last_time"):
+        assert str(combine(several)[name]) == str(combine([whole])[name])
+
+
+@given(points)
+def test_each_number_is_what_it_says(points):
+    told = combine([tally([points])])
+    values = [value for _, value, _ in points]
+    known = [value for value in values if value == value]
+    assert told["count"] == len(values)
+    assert told["nans"] == len(values) - len(known)
+    assert str(told["last"]) == str(values[-1])
+    assert told["last_step"] == points[-1][0]
+    assert (told["first_time"], told["last_time"]) == (min(p[2] for p in points), max(p[2] for p in points))
+    if not known:
+        assert math.isnan(told["min"])
+        assert math.isnan(told["max"])
+        assert math.isnan(told["mean"])
+        return
+    assert (told["min"], told["max"]) == (min(known), max(known))
+    if all(map(math.isfinite, known)):
+        assert told["mean"] == float(sum(map(Fraction, known)) / len(known))
+    elif math.inf in known and -math.inf in known:
+        assert math.isnan(told["mean"])
+    else:
+        assert told["mean"] == (math.inf if math.inf in known else -math.inf)
+
+
+def test_of_several_processes_the_last_is_at_the_largest_step():
+    first = tally([[(5, 1.0, 10.0), (3, 2.0, 11.0)]])
+    second = tally([[(4, 3.0, 12.0)]])
+    assert combine([first])["last"] == 2.0  # as recorded
+    assert (combine([first, second])["last"], combine([first, second])["last_step"]) == (1.0, 5)
+    third = tally([[(5, 4.0, 10.0)]])
+    assert combine([first, third])["last"] == 4.0  # a tie in everything goes to the later process
