@@ -134,9 +134,12 @@ def _gather(source: Source, gatherer: Gatherer, damage: Damage | None) -> None:
         if source.header(segment) is None:
             losses.headers += 1
     if damage is not None:
-        running = liveness(source.run_dir, source.writer) == "running"
-        losses.holes(gatherer.holes, recent=losses.written - _RECENT if running else losses.written)
+        state = liveness(source.run_dir, source.writer)
+        losses.holes(
+            gatherer.holes, recent=losses.written - _RECENT if state == "running" else losses.written
+        )
         losses.skipped(gatherer.events)
+        losses.ended(gatherer.events, as_said=state == "ended")
         losses.report(damage, unnamed=len(gatherer.names.unknown))
 
 

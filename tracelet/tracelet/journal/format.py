@@ -28,8 +28,8 @@ ID_MASK = (1 << KIND_SHIFT) - 1
 MAX_BLOB = SEGMENT_SLOTS * SLOT // 2  # bytes of one event: it has to fit into one segment
 MAX_ROW = 4096  # metrics in one row: it has to fit into one window
 
-NO_STEP = -(1 << 63)
-MIN_STEP, MAX_STEP = NO_STEP + 1, (1 << 63) - 1
+NO_STEP = -(1 << 63)  # in events and pads, which have none
+MIN_STEP, MAX_STEP = -(1 << 63), (1 << 63) - 1
 
 POINT_HEAD = struct.Struct("<dqdI")  # value, step, time, tag
 MULTI_HEAD = struct.Struct("<IIqdI")  # payload checksum, count (ROW) or bytes (BLOB), step, time, tag

@@ -23,7 +23,7 @@ from tracelet.journal.format import (
 )
 from tracelet.journal.gather import Gatherer, Series
 from tracelet.journal.names import Metric
-from tracelet.journal.scan import EMPTY, Piece, piece_at
+from tracelet.journal.scan import EMPTY, PARTIAL, Piece, piece_at
 from tracelet.journal.source import Block
 
 _WORDS = SLOT // 4
@@ -37,7 +37,7 @@ class Layout:
 
     def __init__(self, words: Array) -> None:
         self.used = len(words)  # slots before a record that goes on beyond the block
-        self.rows: dict[tuple[int, int], list[int]] = {}  # by columns' id and count
+        self.rows: dict[tuple[int, int], list[int]] = {}  # by columns and count
         self.blobs: list[int] = []
         self.pads: list[int] = []
         self.empty: list[int] = []
@@ -62,10 +62,11 @@ class Layout:
         starts: list[int] = []
         at = following[0]
         while at < total:
-            end = self._take(at, tags[at], counts[at])
+            end, found = self._file(tags[at], counts[at], at)
             if end > total:
                 self.used = at
                 break
+            found.append(at)
             if end > at + 1:
                 starts.append(at)
                 ends.append(end)
@@ -75,25 +76,18 @@ class Layout:
         marks[ends] -= 1
         return np.cumsum(marks[:-1], dtype=np.int8).astype(bool)
 
-    def _take(self, at: int, tag: int, count: int) -> int:
-        """File one record and return where it ends."""
+    def _file(self, tag: int, count: int, at: int) -> tuple[int, list[int]]:
+        """Return where a record ends, and the list of those of its kind."""
         kind = tag >> KIND_SHIFT
         if kind == ROW and count <= MAX_ROW:
             found = self.rows.get((tag & ID_MASK, count))
             if found is None:
                 found = self.rows[tag & ID_MASK, count] = []
-            found.append(at)
-            return at + 1 + (count + 3) // 4
+            return at + 1 + (count + 3) // 4, found
         if kind == BLOB and count <= MAX_BLOB:
-            self.blobs.append(at)
-            return at + 1 + payload_slots(count)
-        if kind == 0:
-            self.empty.append(at)
-        elif kind == PAD:
-            self.pads.append(at)
-        else:
-            self.is_sound = False
-        return at + 1
+            return at + 1 + payload_slots(count), self.blobs
+        self.is_sound &= kind in (0, PAD)
+        return at + 1, self.pads if kind else self.empty
 
     def heads(self) -> Array:
         """Return where everything stands that has a checksum of its own."""
@@ -113,9 +107,9 @@ class NumpyGatherer(Gatherer):
         """Take in the slots of a block; return how many were used, less those of a record that goes on."""
         words = np.frombuffer(block.data, "<u4").reshape(-1, _WORDS)
         layout = Layout(words)
-        if not layout.is_sound or words[layout.empty].any():
+        if not layout.is_sound or words[layout.empty].any() or not _goes_on(block, layout.used, first):
             return super().take(block, first)
-        rows = {key: _Rows(words, starts, key[1]) for key, starts in layout.rows.items()}
+        rows = {key: _Rows(words, starts, key[1]) for key, starts in layout.rows.items() if starts}
         whole = block.trusted or (
             _heads_are_whole(words, layout, first) and all(map(_Rows.are_whole, rows.values()))
         )
@@ -195,6 +189,13 @@ def _series(words: Array, first: int, places: Array) -> Series:
     doubles, steps = words.view("<f8"), words.view("<i8")
     seqs = range(first, first + len(words)) if places is None else first + places
     return Series(seqs, steps[:, _STEP].copy(), doubles[:, _TIME].copy(), doubles[:, 0].copy())
+
+
+def _goes_on(block: Block, used: int, first: int) -> bool:
+    """Say whether the record that seems to go on beyond a block really does."""
+    if used == block.slots:
+        return True
+    return piece_at(block.data, used, first + used, trusted=block.trusted).kind == PARTIAL
 
 
 def _heads_are_whole(words: Array, layout: Layout, first: int) -> bool:

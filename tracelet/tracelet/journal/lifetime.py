@@ -8,11 +8,12 @@ from typing import Any
 
 from tracelet.journal import identity
 from tracelet.journal.events import decode_event
-from tracelet.journal.format import BLOB
-from tracelet.journal.scan import piece_at
+from tracelet.journal.format import BLOB, SEGMENT_SHIFT
+from tracelet.journal.scan import PARTIAL, Piece, piece_at
 from tracelet.journal.source import Source
 
 _STALE = 60.0  # seconds without a heartbeat
+_TAIL = 128  # slots at the end of a file among which the outcome is looked for
 
 
 def liveness(run_dir: Path, writer: str) -> str:
@@ -25,18 +26,42 @@ def liveness(run_dir: Path, writer: str) -> str:
         return "ended"
     facts = writer_facts(source)
     if facts is not None and _is_here(facts):
-        return "running" if identity.is_alive(facts["pid"], facts.get("pid_started")) else "killed"
-    return "running" if time.time() - heartbeat < _STALE else "killed"
+        alive = identity.is_alive(facts["pid"], facts.get("pid_started"))
+    else:
+        alive = time.time() - heartbeat < _STALE
+    if alive:
+        return "running"
+    return "ended" if numbers and _has_outcome(source, numbers[-1]) else "killed"
 
 
 def writer_facts(source: Source) -> dict[str, Any] | None:
     """Return what a writer said of itself, None where that is damaged or gone."""
-    data = source.read(0, 4096)
-    piece = piece_at(data, 0, 0) if data else None
+    piece = _piece(source, 0)
     if piece is None or piece.kind != BLOB:
         return None
     type_, facts = decode_event(bytes(piece.payload))
     return facts if type_ == "writer" else None
+
+
+def _piece(source: Source, seq: int, slots: int = 64) -> Piece | None:
+    block = source.block(seq, slots)
+    if not block.data:
+        return None
+    piece = piece_at(block.data, 0, seq, trusted=block.trusted)
+    return _piece(source, seq, piece.slots) if piece.kind == PARTIAL and block.slots == slots else piece
+
+
+def _has_outcome(source: Source, segment: int) -> bool:
+    """Look for the outcome where a writer that was closed has it, whatever the header says."""
+    first = segment << SEGMENT_SHIFT
+    end = first + source.size(segment)
+    start = max(first, end - _TAIL)
+    block = source.block(start, _TAIL)
+    for at in range(block.slots):
+        piece = piece_at(block.data, at, start + at, trusted=block.trusted)
+        if piece.kind == BLOB and decode_event(bytes(piece.payload))[0] == "outcome":
+            return True
+    return False
 
 
 def _is_here(facts: dict[str, Any]) -> bool:

@@ -51,6 +51,10 @@ class Losses:
                 start, stop = event.payload["from"], event.payload["to"]
                 self._gaps = [part for gap in self._gaps for part in without(gap, start, stop)]
 
+    def ended(self, events: Iterable[EventRecord], *, as_said: bool) -> None:
+        """Take note of whether the end is there, of a writer whose header says that it ended."""
+        self._damage.add("cut", as_said and not any(event.type == "outcome" for event in events))
+
     def report(self, damage: Damage, *, unnamed: int) -> None:
         """Add everything to an account."""
         for kind, amount in self._damage.counts.items():

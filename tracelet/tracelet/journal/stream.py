@@ -31,7 +31,7 @@ from tracelet.journal.format import (
 from tracelet.journal.identity import new_writer_id, process_facts
 from tracelet.journal.segments import SegmentFiles
 from tracelet.journal.slots import Slots, Windows
-from tracelet.journal.tracks import Identity, Key, Plan, PlanKey, Track, Tracks, track_key
+from tracelet.journal.tracks import SCALAR, Identity, Key, Plan, PlanKey, Track, Tracks, track_key
 
 State = tuple[Iterator[int], Windows, dict[Key, Track], dict[PlanKey, Plan]]
 
@@ -201,7 +201,7 @@ class Stream:
                 ("names", {"id": identity, "name": name, "metric": type_, "source": source})
             )
         for key, plan in list(self.plans.items()):
-            names, type_, source = key if isinstance(key[0], tuple) else (key, "scalar", None)
+            names, type_, source = key if isinstance(key[0], tuple) else (key, SCALAR, None)
             columns = [ids.get((name, type_, source)) for name in names]
             self._unlisted.append(("columns", {"id": plan.tag & ID_MASK, "names": columns}))
 
@@ -251,7 +251,7 @@ class Stream:
 
 def plan_key(names: tuple[str, ...], type: str, source: str | None) -> PlanKey:
     """Return what the plan of a row is found by."""
-    return names if type == "scalar" and source is None else (names, type, source)
+    return names if type is SCALAR and source is None else (names, type, source)
 
 
 def _blob_slots(data: bytes) -> int:

@@ -21,6 +21,12 @@ def track_key(name: str, type: str, source: str | None) -> Key:
     return name if type is SCALAR and source is None else (name, type, source)
 
 
+def check_name(name: object) -> None:
+    """Raise TypeError for what cannot name a metric."""
+    if not isinstance(name, str) or not name:
+        raise TypeError(f"metric {name!r}: expected a name, found {type(name).__qualname__}")
+
+
 class Track:
     """One metric, or several that are logged together, with the largest step seen."""
 
@@ -89,6 +95,7 @@ class Tracks(dict[Key, Track]):
         known = self.ids.get(metric)
         if known is not None:
             return known
+        check_name(metric[0])
         identity = next(self._next_id)
         if identity > ID_MASK:
             raise UnavailableError("too many metric names")

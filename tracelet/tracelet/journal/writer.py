@@ -18,7 +18,7 @@ from tracelet.journal.events import encode_event
 from tracelet.journal.faults import AbandonedError, UnavailableError
 from tracelet.journal.format import MULTI_HEAD, POINT_HEAD, SEALED, WINDOW_SHIFT, WINDOW_SLOTS
 from tracelet.journal.stream import State
-from tracelet.journal.tracks import SCALAR, Identity
+from tracelet.journal.tracks import SCALAR, Identity, check_name
 from tracelet.journal.values import as_number, as_step, flatten
 
 _now = time.time
@@ -187,8 +187,7 @@ class Writer(Appender):
         if isinstance(obstacle, AbandonedError):
             return
         name = metric[0]
-        if not isinstance(name, str) or not name:
-            raise TypeError(f"metric {name!r}: expected a name, found {name.__class__.__qualname__}")
+        check_name(name)
         try:
             number = as_number(value, name)
             at = None if at is None else as_step(at, name)
