@@ -127,6 +127,11 @@ class Stage:
         for plugin in plugins:
             self.add(plugin)
 
+    def again_configured(self, tables: dict[str, Any]) -> None:
+        """Begin anew on the same run, with a configuration."""
+        self.close()
+        self.configure(tables)
+
     def add(self, plugin: Any, *, deliver: bool = True) -> Any:
         """Register and start a plugin, and deliver to it."""
         name = self.manager.register_plugin(plugin).name
@@ -163,8 +168,23 @@ class Stage:
         return found
 
     def close(self) -> None:
-        self.delivery.finish(0.5)
+        self.delivery.finish(0.1)
         self.manager.stop_all_plugins(1.0)
+
+
+@pytest.fixture
+def make_stage(tmp_path: Path) -> Iterator[Callable[[], Stage]]:
+    """Return what makes stages, each in a folder of its own."""
+    made: list[Stage] = []
+
+    def make() -> Stage:
+        made.append(Stage(tmp_path / str(len(made))))
+        return made[-1]
+
+    yield make
+    for stage in made:
+        stage.close()
+        stage.writer.close()
 
 
 @pytest.fixture

@@ -93,7 +93,7 @@ class Courier:
         if self._is_refusal(step, fault):
             step.refusals += 1
             step.mark = plan.went_well if step.mark is None else step.mark
-            if fault is Fault.TOO_MUCH or step.refusals >= self._settings.refusals_before_split:
+            if fault is not Fault.REFUSED or step.refusals >= self._settings.refusals_before_split:
                 self._isolate(plan, step, error, fault)
                 return
         self._failed(error)

@@ -84,6 +84,8 @@ class Feed:
 
     def reconfigure(self) -> None:
         """Take up changed routes, or a plugin that was mended or started anew."""
+        if (line := self.line) is not None:
+            line.reconfigure()
         self._reconfigured = True
         self._bell.ring()
 
@@ -215,10 +217,12 @@ class Feed:
         line = self.line = self.line or self._make_line()
         if self._reconfigured:
             self._take_up_changes(line)
+        if self._waiting:
+            self.breaker.hurry(self.settings.retry_longest_ending)
         if (wait := self.breaker.wait()) > 0:
             self._move(RETRYING)
             line.save()
-            self._bell.wait(min(wait, self.settings.retry_longest_ending) if self._waiting else wait)
+            self._bell.wait(wait)
             return
         began = time.monotonic()
         if line.step():

@@ -32,7 +32,7 @@ _SAVING: Final = 10  # a save may take a tenth of the time
 class Line:
     """Reads, plans, delivers and books for one backend.
 
-    Everything but :meth:`save` is for one thread.
+    Everything but :meth:`save` and :meth:`reconfigure` is for one thread.
     """
 
     def __init__(
@@ -58,8 +58,9 @@ class Line:
         self._sender = Sender(manager.hosted(name), run, settings)
         self._courier = Courier(name, self._sender, breaker, settings)
         self._breaker = breaker
+        self._planning = threading.RLock()
         self._planner = self._new_planner()
-        self._saving = threading.Lock()
+        self._saving = threading.RLock()  # a signal handler may come in between
         self._unsaved = False
         self._save_after = 0.0
         self._said = False
@@ -71,8 +72,13 @@ class Line:
         return Planner(self._run_dir, routes, processors, hosted.implements, self._sender.handles)
 
     def reconfigure(self) -> None:
-        """Take up changed routes and a plugin that was started anew. The batch under way goes on as planned."""
-        self._planner = self._new_planner()
+        """Take up changed routes and a plugin that was started anew. The batch under way goes on as planned.
+
+        May be called from any thread.
+        """
+        planner = self._new_planner()
+        with self._planning:
+            self._planner = planner
 
     @property
     def error(self) -> str | None:
@@ -92,10 +98,12 @@ class Line:
             OSError: the journal cannot be read.
         """
         if self.plan is None:
-            batch = self._reader.read(self._sender.batch)
+            with self._planning:  # what is recorded after a change is planned by it
+                planner = self._planner
+                batch = self._reader.read(self._sender.batch)
             if batch is None:
                 return False
-            self._begin(batch)
+            self._begin(batch, planner)
         assert self.plan is not None
         if self.plan.steps:
             self._courier.attempt(self.plan)
@@ -105,10 +113,10 @@ class Line:
             self._book(self.plan)
         return True
 
-    def _begin(self, batch: Batch) -> None:
+    def _begin(self, batch: Batch, planner: Planner) -> None:
         self.plan, self._batch = Plan(), batch
         self.behind_since = batch.records[0].time if batch.records else None
-        self._planner.extend(self.plan, batch)
+        planner.extend(self.plan, batch)
 
     def _widen(self, plan: Plan) -> None:
         """Points were refused one by one, and nothing was taken since: see whether later ones fare better."""

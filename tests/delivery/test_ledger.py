@@ -1,0 +1,66 @@
+"""Where a backend stands, on disk."""
+
+from __future__ import annotations
+
+import json
+import stat
+
+import pytest
+
+from tracelet.delivery.ledger import Ledger, backends, ledger_file
+from tracelet.errors import JournalError
+from tracelet.journal import Cursor
+
+
+def filled(run_dir, name: str = "backend") -> Ledger:
+    ledger = Ledger(run_dir, name)
+    page = ledger.page("w1")
+    page.cursor = Cursor(17, ((3, 5),))
+    page.delivered = 10
+    page.excluded["routes"] = 2
+    page.dropped["refused (ValueError)"] = 1
+    ledger.page("w2").delivered = 5
+    ledger.retries, ledger.error = 4, "down"
+    return ledger
+
+
+def test_what_is_saved_is_read_back(tmp_path):
+    filled(tmp_path).save()
+    again = Ledger(tmp_path, "backend")
+    assert again.pages == filled(tmp_path).pages
+    assert (again.delivered, again.excluded, again.dropped) == (15, 2, {"refused (ValueError)": 1})
+    assert (again.passed, again.retries, again.error) == (18, 4, "down")
+    assert stat.S_IMODE(again.file.stat().st_mode) == 0o600
+    assert stat.S_IMODE(again.file.parent.stat().st_mode) == 0o700
+
+
+@pytest.mark.parametrize("name", ["plain", "with/slash", "módulo:Class", "..", "a.b"])
+def test_any_name_gets_a_file_of_its_own(tmp_path, name):
+    filled(tmp_path, name).save()
+    assert ledger_file(tmp_path, name).parent == tmp_path / "delivery"
+    assert backends(tmp_path) == [name]
+    assert Ledger(tmp_path, name).delivered == 15
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"version": 1}', '{"version": 99}', "\0" * 100])
+def test_a_file_that_cannot_be_used_is_set_aside(tmp_path, text):
+    filled(tmp_path).save()
+    file = ledger_file(tmp_path, "backend")
+    file.write_text(text)
+    with pytest.raises(JournalError, match="gets the whole run once more"):
+        Ledger(tmp_path, "backend")
+    assert file.read_text() == text
+    assert Ledger.opened(tmp_path, "backend").pages == {}
+    assert [each.read_text() for each in file.parent.glob("*.unusable-*")] == [text]
+    assert backends(tmp_path) == []
+
+
+def test_saving_replaces_the_file_in_one_step(tmp_path):
+    ledger = filled(tmp_path)
+    ledger.save()
+    with ledger.file.open() as before:
+        ledger.page("w1").delivered = 11
+        ledger.save()
+        assert json.load(before)["writers"]["w1"]["delivered"] == 10
+    assert Ledger(tmp_path, "backend").delivered == 16
+    assert [file.name for file in ledger.file.parent.iterdir()] == ["backend.json"]
