@@ -8,29 +8,46 @@ from typing import Any
 
 
 class Cost:
-    """The account of one hook of one plugin. Times are in seconds."""
+    """The account of one hook of one plugin.
 
-    __slots__ = ("calls", "cpu_s", "errors", "wall_s")
+    ``wall_s`` are seconds on the clock, ``cpu_s`` seconds of the plugin's own thread on a processor (threads that
+    the plugin starts are not in it). A call that still goes on counts with the seconds it has taken so far.
+    """
+
+    __slots__ = ("_overran", "_since", "calls", "cpu_s", "errors", "wall_s")
 
     def __init__(self) -> None:
         self.calls = 0
         self.errors = 0
         self.wall_s = 0.0
         self.cpu_s = 0.0
+        self._since: float | None = None
+        self._overran = False
 
     def measure(self, function: Callable[[], Any]) -> Any:
         """Call a function on the current thread and add what it took."""
-        wall, cpu = time.perf_counter(), time.thread_time()
         self.calls += 1
+        cpu = time.thread_time()
+        began = self._since = time.perf_counter()
+        failed = True
         try:
-            return function()
-        except BaseException:
-            self.errors += 1
-            raise
+            result = function()
+            failed = False
+            return result
         finally:
-            self.wall_s += time.perf_counter() - wall
+            self.wall_s += time.perf_counter() - began
             self.cpu_s += time.thread_time() - cpu
+            if failed and not self._overran:
+                self.errors += 1
+            self._since, self._overran = None, False
+
+    def overrun(self) -> None:
+        """Count the call in progress as failed: nobody waits for it any more."""
+        self.errors += 1
+        self._overran = self._since is not None
 
     def as_dict(self) -> dict[str, float]:
         """Return the account as JSON can hold it."""
-        return {"calls": self.calls, "errors": self.errors, "wall_s": self.wall_s, "cpu_s": self.cpu_s}
+        since = self._since
+        wall = self.wall_s + (time.perf_counter() - since if since is not None else 0.0)
+        return {"calls": self.calls, "errors": self.errors, "wall_s": wall, "cpu_s": self.cpu_s}

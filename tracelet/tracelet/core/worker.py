@@ -7,17 +7,24 @@ import queue
 import threading
 import time
 from collections.abc import Callable
-from typing import Any, Final, NoReturn
+from typing import Any, Final
 
+from tracelet.core import places
 from tracelet.errors import PluginError
 
 
 class Overrun(PluginError):
-    """A call passed its deadline and was left behind, with its thread."""
+    """A call passed its deadline and was left behind, with its thread.
+
+    ``stack`` is where the thread was then, as text; ``calls`` what was running on it, outermost first.
+    """
+
+    stack: str = ""
+    calls: list[places.Call] = []
 
 
 class Busy(PluginError):
-    """The plugin's thread did not come to this call in time; the call was withdrawn."""
+    """The plugin's thread did not come to this call, or to its end, in time. Nothing is lost but the wait."""
 
 
 _PENDING: Final = 0
@@ -26,15 +33,15 @@ _DONE: Final = 2
 _WITHDRAWN: Final = 3
 
 
-class _Task:
-    """One call on its way to a plugin's thread and back."""
+class Task:
+    """One call on its way to a plugin's thread and back. ``done`` is set when it has returned or raised."""
 
     __slots__ = ("_claim", "began", "deadline", "done", "error", "function", "result", "state", "step")
 
     def __init__(self, function: Callable[[], Any], step: str, deadline: float) -> None:
         self.function = function
         self.step = step
-        self.deadline = deadline
+        self.deadline = min(deadline, threading.TIMEOUT_MAX)
         self.state = _PENDING
         self._claim = threading.Lock()
         self.began = 0.0
@@ -52,6 +59,7 @@ class _Task:
             return True
 
     def run(self) -> None:
+        """Make the call and keep how it went."""
         try:
             self.result = self.function()
         except BaseException as error:  # SystemExit and KeyboardInterrupt too: they are told to the caller
@@ -59,17 +67,63 @@ class _Task:
         self.state = _DONE
         self.done.set()
 
+    def overdue(self) -> bool:
+        """Whether it is running, and has been for longer than its deadline."""
+        return self.state == _RUNNING and time.monotonic() > self.began + self.deadline
+
+    def outcome(self) -> Any:
+        """Return what the function returned, or raise what it raised."""
+        if self.error is not None:
+            raise self.error
+        return self.result
+
+
+class _Lane:
+    """A thread and the calls queued for it. ``abandoned`` once it hangs: it makes no further call then."""
+
+    __slots__ = ("abandoned", "current", "tasks", "thread")
+
+    def __init__(self, name: str) -> None:
+        self.tasks: queue.SimpleQueue[Task | None] = queue.SimpleQueue()
+        self.current: Task | None = None
+        self.abandoned = False
+        self.thread = threading.Thread(target=self._serve, name=name, daemon=True)
+
+    def _serve(self) -> None:
+        while (task := self.tasks.get()) is not None:
+            if task.claim(_RUNNING):
+                self.current = task
+                task.run()
+                self.current = None
+            del task  # what it holds must not live until the next one comes
+            if self.abandoned:
+                return
+
+    def abandon(self, why: Callable[[str], PluginError]) -> None:
+        """Expect nothing more of this thread, and tell those who wait for it."""
+        self.abandoned = True
+        while not self.tasks.empty():
+            try:
+                task = self.tasks.get_nowait()
+            except queue.Empty:
+                break
+            if task is not None and task.claim(_WITHDRAWN):
+                task.error = why(task.step)
+                task.done.set()
+        self.tasks.put(None)  # it may have returned at this very moment, and would wait for ever
+
 
 class Worker:
     """The thread that one plugin lives on. It starts with the first call and is a daemon: it cannot hold up exit."""
 
     def __init__(self, plugin: str) -> None:
         self.plugin = plugin
+        #: The step that never returned, once one has not.
         self.stuck: str | None = None
-        self._tasks: queue.SimpleQueue[_Task | None] = queue.SimpleQueue()
-        self._thread: threading.Thread | None = None
-        self._current: _Task | None = None
+        self._lane: _Lane | None = None
         self._pid = os.getpid()
+        # Reentrant: a signal handler that ends the run may interrupt any of this on the same thread.
+        self._lock = threading.RLock()
 
     @property
     def usable(self) -> bool:
@@ -79,97 +133,114 @@ class Worker:
     @property
     def on_it(self) -> bool:
         """Whether the current thread is this plugin's own."""
-        return self._thread is threading.current_thread()
+        lane = self._lane
+        return lane is not None and lane.thread is threading.current_thread()
 
-    def run(self, function: Callable[[], Any], *, step: str, deadline: float) -> Any:
+    def run(self, function: Callable[[], Any], *, step: str, deadline: float, patient: bool = False) -> Any:
         """Run a function on the plugin's thread and return what it returned.
 
         Raises what the function raised; :class:`Overrun` when it was still running ``deadline`` seconds after
-        it began (it and its thread are then left behind for good), :class:`Busy` when it had not begun.
+        it began (it and its thread are then left behind for good), :class:`Busy` when it had not begun. With
+        ``patient`` nothing is left behind: only the wait ends, with :class:`Busy`.
         """
         if self.on_it:
             return function()  # a hook that asks the host for something of its own plugin
         task = self.post(function, step=step, deadline=deadline)
-        self._await(task)
-        if task.error is not None:
-            raise task.error
-        return task.result
+        self.wait(task, patient=patient)
+        return task.outcome()
 
-    def post(self, function: Callable[[], Any], *, step: str, deadline: float) -> _Task:
-        """Queue a function and do not wait for it."""
-        self._check(step)
-        if self._thread is None:
-            self._thread = threading.Thread(
-                target=self._serve, name=f"tracelet plugin {self.plugin}", daemon=True
-            )
-            self._thread.start()
-        task = _Task(function, step, deadline)
-        self._tasks.put(task)
+    def post(self, function: Callable[[], Any], *, step: str, deadline: float) -> Task:
+        """Queue a function and do not wait for it. Raises :class:`~tracelet.errors.PluginError` if that is no use."""
+        task = Task(function, step, deadline)
+        if self._pid != os.getpid():
+            raise self._refusal(step)
+        with self._lock:
+            if self.stuck is not None:
+                raise self._refusal(step)
+            if self._lane is None:
+                lane = _Lane(f"tracelet plugin {self.plugin}")
+                lane.thread.start()
+                self._lane = lane
+            self._lane.tasks.put(task)
         return task
+
+    def wait(self, task: Task, *, patient: bool = False, timeout: float | None = None) -> None:
+        """Wait until a queued call has been made, by default within its deadline.
+
+        Raises as :meth:`run` does, except what the function raised.
+        """
+        if task.done.wait(task.deadline if timeout is None else timeout):
+            return
+        if task.claim(_WITHDRAWN):
+            raise self._not_begun(task, patient)
+        if patient:
+            raise Busy(
+                f"plugin {self.plugin!r}: {task.step} has not answered within {task.deadline:g} s",
+                plugin=self.plugin,
+                step=task.step,
+            )
+        left = task.began + task.deadline - time.monotonic()
+        if not task.done.wait(max(left, 0.0)):
+            raise self.leave_behind(task)
 
     def retire(self) -> None:
         """Let the thread end once its queue is empty. A later call starts a new one."""
-        if self._thread is not None and self._pid == os.getpid():
-            self._tasks.put(None)
-            self._tasks = queue.SimpleQueue()
-            self._thread = None
+        if self._pid != os.getpid():
+            return
+        with self._lock:
+            if self._lane is not None:
+                self._lane.tasks.put(None)
+                self._lane = None
 
     def renew(self) -> None:
-        """Give up a thread that hangs, so that the plugin may be tried again on a new one."""
-        self.stuck = None
-        self._pid = os.getpid()
-        self._tasks = queue.SimpleQueue()
-        self._thread = None
-
-    def _check(self, step: str) -> None:
-        if self.stuck is not None:
-            raise PluginError(
-                f"plugin {self.plugin!r}: {step} not called, since {self.stuck} never returned",
-                plugin=self.plugin,
-                step=step,
-            )
-        if self._pid != os.getpid():
-            raise PluginError(
-                f"plugin {self.plugin!r}: {step} not called, since plugins live in the process that started them"
-                f" ({self._pid}), not in its forked child ({os.getpid()})",
-                plugin=self.plugin,
-                step=step,
-            )
-
-    def _await(self, task: _Task) -> None:
-        if task.done.wait(task.deadline):
+        """Give up a thread that hangs, or was lost in a fork, so that the plugin may be tried again on a new one."""
+        if self.usable:
             return
-        if task.claim(_WITHDRAWN):
-            self._blame_the_one_before(task)
-        left = task.began + task.deadline - time.monotonic()
-        if not task.done.wait(max(left, 0.0)):
-            raise self._leave_behind(task)
+        if self._pid != os.getpid():
+            self._lock = threading.RLock()  # whoever held it stayed in the parent process
+            self._lane = None
+        with self._lock:
+            if self._lane is not None:
+                self._lane.abandon(self._refusal)
+            self._pid = os.getpid()
+            self._lane = self.stuck = None
 
-    def _blame_the_one_before(self, task: _Task) -> NoReturn:
+    def leave_behind(self, task: Task) -> Overrun:
+        """Give up a call that overran, and its thread with it. Returns the error that says so."""
+        with self._lock:
+            self.stuck = task.step
+            lane = self._lane
+            if lane is not None:
+                lane.abandon(self._refusal)
+        place, stack, calls = places.of_thread(lane.thread.ident if lane is not None else None)
+        where = f" at {place}" if place else ""
+        overrun = Overrun(
+            f"plugin {self.plugin!r}: {task.step} was still running{where} after {task.deadline:g} s and was left"
+            f" behind; mend the plugin or raise its deadline for {task.step}",
+            plugin=self.plugin,
+            step=task.step,
+        )
+        overrun.stack, overrun.calls = stack, calls
+        return overrun
+
+    def _refusal(self, step: str) -> PluginError:
+        why = f"{self.stuck} never returned"
+        if self._pid != os.getpid():
+            why = (
+                f"plugins live in the process that started them ({self._pid}),"
+                f" not in its forked child ({os.getpid()})"
+            )
+        message = f"plugin {self.plugin!r}: {step} not called, since {why}"
+        return PluginError(message, plugin=self.plugin, step=step)
+
+    def _not_begun(self, task: Task, patient: bool) -> PluginError:
         """A call never began: either the one before it hangs for good, or the thread is merely busy."""
-        current = self._current
-        if current is not None and time.monotonic() > current.began + current.deadline:
-            raise self._leave_behind(current)
-        raise Busy(
-            f"plugin {self.plugin!r}: {task.step} did not begin within {task.deadline:g} s, its thread being busy",
+        before = self._lane.current if self._lane is not None else None
+        if before is not None and before.overdue() and not patient:
+            return self.leave_behind(before)
+        busy = f"busy with {before.step}" if before is not None else "busy"
+        return Busy(
+            f"plugin {self.plugin!r}: {task.step} did not begin within {task.deadline:g} s, its thread being {busy}",
             plugin=self.plugin,
             step=task.step,
         )
-
-    def _leave_behind(self, task: _Task) -> Overrun:
-        self.stuck = task.step
-        return Overrun(
-            f"plugin {self.plugin!r}: {task.step} was still running after {task.deadline:g} s and was left behind;"
-            f" mend the plugin or raise its deadline for {task.step}",
-            plugin=self.plugin,
-            step=task.step,
-        )
-
-    def _serve(self) -> None:
-        tasks = self._tasks
-        while (task := tasks.get()) is not None:
-            if task.claim(_RUNNING):
-                self._current = task
-                task.run()
-            if tasks is not self._tasks or self.stuck is not None:
-                return  # this thread was left behind while it hung

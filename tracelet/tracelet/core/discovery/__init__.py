@@ -1,37 +1,62 @@
 """Where plugins come from: the sources of the contract, each yielding what it has and surviving what is broken."""
 
 from tracelet.core.discovery.entrypoints import entry_point_plugins
-from tracelet.core.discovery.files import load_from_path, path_plugins, plugin_files
-from tracelet.core.discovery.found import Found, broken
-from tracelet.core.discovery.inspection import LIFECYCLE, has_lifecycle, hook_functions, metadata_of
+from tracelet.core.discovery.files import checked_import, load_described, path_plugins, plugin_files
+from tracelet.core.discovery.found import Found, broken, describe, located
+from tracelet.core.discovery.inspection import (
+    ASKED_FOR,
+    LIFECYCLE,
+    OWN_HOOKS,
+    Implementation,
+    attributes,
+    dynamic,
+    has_lifecycle,
+    hook_functions,
+    implementations,
+    is_class,
+    is_module,
+    lacking,
+    plain_options,
+)
+from tracelet.core.discovery.metadata import has_hooks, metadata_of
 from tracelet.core.discovery.modules import (
-    describe,
+    contents,
     guarded,
-    import_file,
     import_name,
     named_by,
     of_object,
-    plugins_of,
     single_plugin,
 )
 
 __all__ = [
+    "ASKED_FOR",
     "LIFECYCLE",
+    "OWN_HOOKS",
     "Found",
+    "Implementation",
+    "attributes",
     "broken",
+    "checked_import",
+    "contents",
     "describe",
+    "dynamic",
     "entry_point_plugins",
     "guarded",
+    "has_hooks",
     "has_lifecycle",
     "hook_functions",
-    "import_file",
+    "implementations",
     "import_name",
-    "load_from_path",
+    "is_class",
+    "is_module",
+    "lacking",
+    "load_described",
+    "located",
     "metadata_of",
     "named_by",
     "of_object",
     "path_plugins",
+    "plain_options",
     "plugin_files",
-    "plugins_of",
     "single_plugin",
 ]

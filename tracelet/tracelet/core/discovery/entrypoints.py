@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from importlib import metadata
 from typing import Any, Final
 
-from tracelet.core.discovery.found import Found
+from tracelet.core.discovery.found import Found, broken, describe
 from tracelet_hookspecs import PROJECT_NAME, PluginInfo, PluginMetadata
+
+log = logging.getLogger("tracelet.plugins")
 
 GROUP: Final = "tracelet.plugins"
 #: Names of the host's own plugins that are on unless switched off; only tracelet's distribution may list here.
@@ -16,10 +19,21 @@ DEFAULTS_GROUP: Final = "tracelet.defaults"
 
 def entry_point_plugins() -> Iterator[Found]:
     """Yield a plugin per entry point, described by its distribution until it is loaded."""
-    defaults = {point.name for point in metadata.entry_points(group=DEFAULTS_GROUP) if _is_own(point)}
-    for point in metadata.entry_points(group=GROUP):
+    try:
+        defaults = {point.name for point in metadata.entry_points(group=DEFAULTS_GROUP) if _is_own(point)}
+        points = list(metadata.entry_points(group=GROUP))
+    except Exception as error:  # a damaged distribution spoils the whole list: go on with the other sources
+        log.warning("the entry points of the installed distributions cannot be read: %s", describe(error))
+        return
+    for point in points:
         own = _is_own(point)
-        yield _found(point, builtin=own, default=own and point.name in defaults)
+        try:
+            yield _found(point, builtin=own, default=own and point.name in defaults)
+        except Exception as error:  # whatever is wrong with its distribution, the others are listed
+            origin = f"entry point {point.name} = {point.value}"
+            yield broken(
+                point.name, origin, f"plugin {point.name!r} ({origin}): {describe(error)}", load=point.load
+            )
 
 
 def _is_own(point: metadata.EntryPoint) -> bool:
@@ -28,7 +42,7 @@ def _is_own(point: metadata.EntryPoint) -> bool:
 
 def _found(point: metadata.EntryPoint, *, builtin: bool, default: bool) -> Found:
     about: Any = point.dist.metadata if point.dist is not None else {}
-    version = point.dist.version if point.dist is not None else ""
+    version = point.dist.version or "" if point.dist is not None else ""
     info = PluginInfo(
         PluginMetadata.from_outside(
             point.name,
@@ -37,7 +51,7 @@ def _found(point: metadata.EntryPoint, *, builtin: bool, default: bool) -> Found
             _text(about, "Author") or _text(about, "Author-Email"),
         ),
         module_path=point.module,
-        class_name=point.attr,
+        class_name=point.attr or "",
         origin=f"entry point of {_text(about, 'Name') or 'an unnamed distribution'} {version}".rstrip(),
     )
     info.metadata.entry_point = f"{point.module}.{point.attr}" if point.attr else point.module

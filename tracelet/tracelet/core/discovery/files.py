@@ -1,54 +1,91 @@
-"""Plugins from files: ``tracelet_plugins.py`` beside the code, and the folders of plugin files."""
+"""Plugins in files: the folders of plugin files, and what a description made by hand points at."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import importlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 
-from tracelet.core.discovery.found import Found, broken
-from tracelet.core.discovery.modules import describe, guarded, import_file, plugins_of
+from tracelet.core.discovery.found import Found, broken, located
+from tracelet.core.discovery.modules import contents, guarded, import_file
 from tracelet.core.discovery.static import literal_metadata
+from tracelet.core.projectfile import refusal
 from tracelet.errors import PluginError
 from tracelet_hookspecs import PluginInfo
+
+Refuse = Callable[[Path], str | None]  # why a file must not be run, or None
 
 
 def plugin_files(place: Path) -> list[Path]:
     """Return the plugin files of a place: itself, or those in the folder that do not start with ``_``."""
     if place.is_dir():
-        return sorted(file for file in place.glob("*.py") if not file.name.startswith("_"))
+        return sorted(file for file in place.glob("*.py") if not file.name.startswith("_") and file.is_file())
     return [place]
 
 
-def path_plugins(file: Path, deadline: float) -> Iterator[Found]:
+def path_plugins(file: Path, deadline: float, refuse: Refuse = refusal) -> Iterator[Found]:
     """Yield the plugins in one file of a plugin path, without importing it where its source says enough."""
-    origin = str(file)
+    file = file.resolve()
     try:
-        known = literal_metadata(file.read_text(encoding="utf-8"))
-    except (OSError, SyntaxError, ValueError) as error:
-        yield broken(file.stem, origin, f"{file}: {describe(error)}", module_path=str(file))
+        known = literal_metadata(file.read_bytes())
+    except (OSError, SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        message = f"plugin {file.stem!r} ({file}): {located(error)}"
+        yield _broken(file, PluginError(message, step="import", cause=error), refuse)
         return
     if known is None:
-        yield from _imported(file, deadline)
+        yield from _imported(file, deadline, refuse)
         return
     for class_name, metadata in known.items():
-        info = PluginInfo(metadata, module_path=str(file), class_name=class_name, origin=origin)
-        yield Found(info, load=lambda class_name=class_name: getattr(import_file(file), class_name))  # type: ignore[misc]
+        info = PluginInfo(metadata, module_path=str(file), class_name=class_name, origin=str(file))
+        yield Found(info, load=_loader(file, class_name, refuse))
 
 
-def _imported(file: Path, deadline: float) -> Iterator[Found]:
-    origin = str(file)
+def _loader(file: Path, class_name: str, refuse: Refuse) -> Callable[[], object]:
+    return lambda: getattr(checked_import(file, refuse), class_name)
+
+
+def _broken(file: Path, error: PluginError, refuse: Refuse) -> Found:
+    return broken(
+        file.stem, str(file), error, module_path=str(file), load=lambda: checked_import(file, refuse)
+    )
+
+
+def _imported(file: Path, deadline: float, refuse: Refuse) -> Iterator[Found]:
     try:
-        found = guarded(lambda: list(plugins_of(import_file(file), file.stem, origin)), str(file), deadline)
+        module = guarded(lambda: checked_import(file, refuse), file.stem, str(file), deadline)
     except PluginError as error:
-        yield broken(file.stem, origin, str(error), module_path=str(file))
+        yield _broken(file, error, refuse)
         return
-    yield from found
+    yield from contents(module, file.stem, str(file), deadline)
 
 
-def load_from_path(module_path: str, class_name: str) -> object:
-    """Load what a :class:`PluginInfo` made by hand points at: a file or an import name, and a class in it."""
-    import importlib
+def checked_import(file: Path, refuse: Refuse = refusal) -> ModuleType:
+    """Import a plugin file, unless it could hold another user's code: then :class:`PluginError`, with the remedy."""
+    why = refuse(file)
+    if why is not None:
+        raise PluginError(why, step="import")
+    return import_file(file)
 
-    is_file = module_path.endswith(".py")
-    module = import_file(Path(module_path)) if is_file else importlib.import_module(module_path)
+
+def load_described(info: PluginInfo) -> object:
+    """Load what a description made by hand points at: a file or an import name, and a class in it."""
+    path, class_name = info.module_path, info.class_name
+    if not path and info.metadata.entry_point:
+        path, class_name = _split(info.metadata.entry_point)
+    if not path:
+        raise PluginError(
+            f"plugin {info.name!r}: nothing says where to load it from; set instance, module_path and class_name,"
+            " or metadata.entry_point",
+            plugin=info.name,
+            step="import",
+        )
+    module = checked_import(Path(path)) if path.endswith(".py") else importlib.import_module(path)
     return getattr(module, class_name) if class_name else module
+
+
+def _split(entry_point: str) -> tuple[str, str]:
+    """Split ``pkg.module.Class`` or ``pkg.module:Class``."""
+    separator = ":" if ":" in entry_point else "."
+    path, _, class_name = entry_point.rpartition(separator)
+    return path or class_name, class_name if path else ""

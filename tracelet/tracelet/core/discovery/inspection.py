@@ -1,101 +1,150 @@
-"""What makes an object a plugin, and what it says of itself."""
+"""What an object has to say to the host, found out without running any of its code.
+
+Attributes are looked up statically: a property is not evaluated, ``__getattr__`` is not asked. Only for the few
+names of :data:`ASKED_FOR` may a plugin answer dynamically (a proxy, a ``partialmethod``, a mock).
+"""
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Iterator
-from types import ModuleType
-from typing import Any, Final
+from collections.abc import Callable, Iterator
+from types import FunctionType, MethodType, ModuleType
+from typing import Any, Final, NamedTuple
 
 import tracelet_hookspecs as contract
-from tracelet.errors import PluginError
-from tracelet_hookspecs import PluginMetadata, PluginType
 
 LIFECYCLE: Final = ("get_metadata", "initialize", "start", "stop", "get_status")
+#: Hooks that a plugin with a lifecycle may also provide dynamically: what the base classes ask for.
+ASKED_FOR: Final = (*LIFECYCLE[1:], "log_metric", "log_params", "log_artifact", "collect")
+OWN_HOOKS: Final = frozenset(
+    name for name, value in vars(contract.specs).items() if hasattr(value, contract.PROJECT_NAME + "_spec")
+)
 
-_TYPE_BY_HOOK: Final = {
-    "log_metric": PluginType.BACKEND,
-    "log_metrics": PluginType.BACKEND,
-    "collect": PluginType.COLLECTOR,
-    "process_metric": PluginType.PROCESSOR,
-}
+_HOOKABLE: Final = (FunctionType, MethodType, staticmethod, classmethod)
+_ABSENT: Final = object()
+# Straight from type, since a metaclass may have attributes of these names answered by code of its own.
+_MRO: Final[Callable[[Any], tuple[type, ...]]] = type.__dict__["__mro__"].__get__
+_DICT: Final[Callable[[Any], dict[str, Any]]] = type.__dict__["__dict__"].__get__
+
+
+class Implementation(NamedTuple):
+    """One hook implementation of a plugin: the attribute that it is, the hook, the function as it stands there."""
+
+    attribute: str
+    hook: str
+    function: Any
+    options: dict[str, Any]
+
+    @property
+    def wraps(self) -> bool:
+        """Whether it is a wrapper around others' implementations."""
+        return bool(self.options.get("wrapper") or self.options.get("hookwrapper"))
+
+
+def is_class(value: object) -> bool:
+    """Whether a value is a class, without asking a proxy for what it stands for."""
+    return issubclass(type(value), type)
+
+
+def is_module(value: object) -> bool:
+    """Whether a value is a module, without asking a proxy."""
+    return issubclass(type(value), ModuleType)
+
+
+def bases(cls: object) -> tuple[type, ...]:
+    """Return a class and its bases, in the order in which attributes are looked up."""
+    return _MRO(cls)
+
+
+def attributes(plugin: object) -> dict[str, Any]:
+    """Return a plugin's attributes as they stand in its module, its class and bases, and on the object itself."""
+    if is_module(plugin):
+        return dict(vars(plugin))
+    found: dict[str, Any] = {}
+    for cls in reversed(_MRO(plugin if is_class(plugin) else type(plugin))):
+        found.update(_DICT(cls))
+    if not is_class(plugin):
+        try:
+            found.update(object.__getattribute__(plugin, "__dict__"))
+        except AttributeError:
+            return found  # an object with slots alone
+    return found
+
+
+def implementations(plugin: object) -> Iterator[Implementation]:
+    """Yield all hook implementations: decorated ones, and the contract's hooks among a lifecycle's methods."""
+    known = attributes(plugin)
+    seen = set()
+    for one in _decorated(known):
+        seen.add(one.attribute)
+        yield one
+    if _has_lifecycle(plugin, known):
+        for name in sorted(OWN_HOOKS - seen):
+            if issubclass(type(known.get(name)), _HOOKABLE):
+                yield Implementation(name, name, known[name], plain_options())
+
+
+def plain_options() -> dict[str, Any]:
+    """Return the options of an implementation without a decorator."""
+    off = ("wrapper", "hookwrapper", "optionalhook", "tryfirst", "trylast")
+    return {**dict.fromkeys(off, False), "specname": None}
 
 
 def hook_functions(plugin: object) -> Iterator[tuple[str, Any]]:
-    """Yield the decorated hook implementations of a class, object or module. Runs none of its code."""
-    for name in dir(plugin):
-        static = inspect.getattr_static(plugin, name, None)
-        options = getattr(static, contract.PROJECT_NAME + "_impl", None)
-        if isinstance(options, dict):
-            yield name, static
+    """Yield the decorated hook implementations of a class, object or module."""
+    for one in _decorated(attributes(plugin)):
+        yield one.attribute, one.function
+
+
+def _decorated(known: dict[str, Any]) -> Iterator[Implementation]:
+    marker = contract.PROJECT_NAME + "_impl"
+    for name, value in known.items():
+        if issubclass(type(value), _HOOKABLE):
+            options = getattr(value, marker, None) or getattr(getattr(value, "__func__", None), marker, None)
+            if isinstance(options, dict):
+                yield Implementation(name, options.get("specname") or name, value, options)
 
 
 def has_lifecycle(plugin: object) -> bool:
     """Whether this is a plugin with the whole lifecycle, whose methods need no decorator."""
-    if isinstance(plugin, ModuleType):
+    return _has_lifecycle(plugin, attributes(plugin))
+
+
+def _has_lifecycle(plugin: object, known: dict[str, Any]) -> bool:
+    if is_module(plugin):
         return False
-    return hasattr(plugin, "get_metadata") or not any(True for _ in hook_functions(plugin))
+    if "get_metadata" in known or dynamic(plugin, "get_metadata", known) is not None:
+        return True
+    return next(_decorated(known), None) is None
 
 
-def is_plugin_class(value: object) -> bool:
-    """Whether a class is a plugin rather than a base or a bystander."""
-    if not inspect.isclass(value) or value.__name__.startswith("_"):
-        return False
-    is_one = issubclass(value, contract.PluginBase) or callable(getattr(value, "get_metadata", None))
-    return is_one or any(True for _ in hook_functions(value))
+def dynamic(plugin: object, name: str, known: dict[str, Any]) -> Callable[..., Any] | None:
+    """Return what a plugin answers for an attribute that no plain method stands for, where it can be called.
 
-
-def plugin_classes(module: ModuleType) -> list[type]:
-    """Return the plugin classes that a module defines itself, in the order in which they stand there."""
-    own = [
-        value
-        for value in vars(module).values()
-        if is_plugin_class(value) and value.__module__ == module.__name__
-    ]
-    # A class that others in the file build upon and that cannot run itself is their base, not a plugin.
-    return [
-        cls
-        for cls in dict.fromkeys(own)
-        if not (inspect.isabstract(cls) and any(other is not cls and issubclass(other, cls) for other in own))
-    ]
-
-
-def metadata_of(plugin: Any, name: str = "", version: str = "") -> PluginMetadata:
-    """Return what a plugin says of itself, or what can be said of one that says nothing.
-
-    ``get_metadata`` may be a classmethod, a staticmethod or an instance method (a class is then instantiated
-    without arguments). Raises :class:`PluginError` where the answer is no ``PluginMetadata``, and
-    whatever the plugin raises.
+    Runs the plugin's code: its ``__getattr__``, or the descriptor of this name. Raises nothing of theirs.
     """
-    if not callable(getattr(plugin, "get_metadata", None)):
-        return _described(plugin, name, version)
-    metadata = _asked(plugin)
-    if not isinstance(metadata, PluginMetadata):
-        raise PluginError(
-            f"plugin {name or plugin!r}: get_metadata() must return a PluginMetadata, found"
-            f" {type(metadata).__name__}; import it from tracelet.core.plugins",
-            plugin=name,
-            step="get_metadata",
-        )
-    return metadata
+    static = known.get(name, _ABSENT)
+    if issubclass(type(static), _HOOKABLE) or (static is _ABSENT and not _answers_for_itself(plugin, known)):
+        return None
+    try:
+        value = getattr(plugin, name)
+    except Exception:  # whatever it is, there is nothing to call
+        return None
+    return value if callable(value) else None
 
 
-def _asked(plugin: Any) -> Any:
-    static = inspect.getattr_static(plugin, "get_metadata")
-    if isinstance(plugin, type) and not isinstance(static, (classmethod, staticmethod)):
-        instance: Any = plugin()
-        return instance.get_metadata()
-    return plugin.get_metadata()
+def _answers_for_itself(plugin: object, known: dict[str, Any]) -> bool:
+    if is_class(plugin):
+        return False  # a metaclass that makes up attributes is not asked
+    return "__getattr__" in known or known.get("__getattribute__") is not object.__getattribute__
 
 
-def _described(plugin: Any, name: str, version: str) -> PluginMetadata:
-    hooks = dict(hook_functions(plugin))
-    kinds = [kind for hook, kind in _TYPE_BY_HOOK.items() if hook in hooks]
-    owner = plugin if inspect.isclass(plugin) or isinstance(plugin, ModuleType) else type(plugin)
-    document = inspect.getdoc(plugin) or ""
-    return PluginMetadata(
-        name=name or owner.__name__,
-        version=str(getattr(plugin, "__version__", "") or version or "0"),
-        type=kinds[0] if kinds else PluginType.FRAMEWORK,
-        description=document.strip().partition("\n")[0],
-    )
+def lacking(plugin: object) -> list[str]:
+    """Return the parts of the lifecycle that a plugin lacks, abstract methods included."""
+    known = attributes(plugin)
+    abstract = getattr(plugin if is_class(plugin) else type(plugin), "__abstractmethods__", ())
+    missing = [name for name in LIFECYCLE if not _has(plugin, name, known)]
+    return sorted({*abstract, *missing}, key=lambda name: ([*LIFECYCLE, name].index(name), name))
+
+
+def _has(plugin: object, name: str, known: dict[str, Any]) -> bool:
+    return issubclass(type(known.get(name)), _HOOKABLE) or dynamic(plugin, name, known) is not None

@@ -1,4 +1,4 @@
-"""Importing modules and files, and telling which plugins they hold."""
+"""Importing modules and files, and telling which plugins they hold, on a thread and within a deadline."""
 
 from __future__ import annotations
 
@@ -6,19 +6,22 @@ import hashlib
 import importlib
 import importlib.util
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
 
-from tracelet.core.discovery.found import Found, broken
-from tracelet.core.discovery.inspection import hook_functions, metadata_of, plugin_classes
-from tracelet.core.secrets import redact
+from tracelet.core.discovery.found import Found, broken, located
+from tracelet.core.discovery.inspection import attributes, is_class, is_module
+from tracelet.core.discovery.metadata import has_hooks, metadata_of, plugin_classes
 from tracelet.core.worker import Worker
 from tracelet.errors import PluginError
-from tracelet_hookspecs import PluginInfo
+from tracelet_hookspecs import PluginInfo, PluginMetadata
 
 NAMES_MORE: Final = "tracelet_plugins"
+
+_locks: dict[str, Any] = {}  # by module: another thread must not see one that is half executed
 
 
 def import_file(file: Path) -> ModuleType:
@@ -28,8 +31,11 @@ def import_file(file: Path) -> ModuleType:
     """
     file = file.resolve()
     name = f"{file.stem}_{hashlib.sha256(str(file).encode()).hexdigest()[:12]}"
-    if name in sys.modules:
-        return sys.modules[name]
+    with _locks.setdefault(name, threading.RLock()):
+        return sys.modules[name] if name in sys.modules else _executed(file, name)
+
+
+def _executed(file: Path, name: str) -> ModuleType:
     spec = importlib.util.spec_from_file_location(name, file)
     if spec is None or spec.loader is None:
         raise PluginError(f"{file}: expected a Python file (.py)", step="import")
@@ -40,7 +46,7 @@ def import_file(file: Path) -> ModuleType:
     try:
         spec.loader.exec_module(module)
     except BaseException:
-        del sys.modules[name]
+        sys.modules.pop(name, None)
         raise
     return module
 
@@ -54,61 +60,77 @@ def import_name(name: str) -> Any:
     return value
 
 
-def guarded(function: Callable[[], Any], what: str, deadline: float) -> Any:
-    """Run foreign code on a thread of its own, within a deadline.
+def guarded(
+    function: Callable[[], Any], name: str, origin: str, deadline: float, step: str = "import"
+) -> Any:
+    """Run a plugin's code on a thread of its own, within a deadline.
 
     Raises :class:`PluginError` for whatever it raises, ``SystemExit`` included. ``KeyboardInterrupt`` passes.
     """
-    worker = Worker(what)
+    worker = Worker(name)
     try:
-        return worker.run(function, step="import", deadline=deadline)
-    except PluginError:
-        raise
-    except KeyboardInterrupt:
+        return worker.run(function, step=step, deadline=deadline)
+    except (PluginError, KeyboardInterrupt):
         raise
     except BaseException as error:
-        raise PluginError(f"{what}: {describe(error)}", step="import", cause=error) from error
+        message = f"plugin {name!r} ({origin}): {step} failed: {located(error)}"
+        raise PluginError(message, plugin=name, step=step, cause=error) from error
     finally:
         worker.retire()
 
 
-def describe(error: BaseException) -> str:
-    """Say what an exception is in one line, without secrets."""
-    if isinstance(error, SyntaxError):
-        return redact(f"SyntaxError: {error.msg} (line {error.lineno})")
-    text = str(error).strip()
-    return redact(f"{type(error).__name__}: {text}" if text else type(error).__name__)
-
-
-def plugins_of(module: ModuleType, name: str, origin: str, *, activate: bool = False) -> Iterator[Found]:
+def contents(
+    module: ModuleType, name: str, origin: str, deadline: float, *, activate: bool = False
+) -> Iterator[Found]:
     """Yield the plugins that an imported module holds: itself, where it has hooks, and its plugin classes."""
-    if any(True for _ in hook_functions(module)):
-        yield of_object(module, origin, name=name, activate=activate)
+    if has_hooks(module):
+        yield of_object(module, origin, deadline, name=name, activate=activate)
     for cls in plugin_classes(module):
-        yield of_object(cls, origin, activate=activate)
+        yield of_object(cls, origin, deadline, activate=activate)
 
 
-def of_object(plugin: Any, origin: str, *, name: str = "", activate: bool = False) -> Found:
+def of_object(plugin: Any, origin: str, deadline: float, *, name: str = "", activate: bool = False) -> Found:
     """Describe a class, object or module that is at hand. A plugin that cannot describe itself is a broken one."""
-    module = plugin if isinstance(plugin, ModuleType) else sys.modules.get(plugin.__module__)
-    path = str(getattr(module, "__file__", "") or getattr(module, "__name__", ""))
-    class_name = "" if isinstance(plugin, ModuleType) else getattr(plugin, "__name__", type(plugin).__name__)
+    path, class_name = _whereabouts(plugin)
+    label = name or class_name or path
+    where: dict[str, Any] = {"module_path": path, "class_name": class_name}
+
+    def ask() -> PluginMetadata:
+        return metadata_of(plugin, name, origin=origin)
+
     try:
-        metadata = metadata_of(plugin, name)
-    except (Exception, SystemExit) as error:
-        label = name or class_name
-        return broken(
-            label, origin, f"plugin {label!r} ({origin}): get_metadata failed: {describe(error)}",
-            module_path=path, activate=activate,
-        )  # fmt: skip
-    info = PluginInfo(metadata, module_path=path, class_name=class_name, origin=origin)
-    return Found(info, load=lambda: plugin, activate=activate)
+        metadata = guarded(ask, label, origin, deadline, "get_metadata")
+    except PluginError as error:
+        return broken(label, origin, error, activate=activate, load=lambda: plugin, **where)
+    return Found(PluginInfo(metadata, origin=origin, **where), load=lambda: plugin, activate=activate)
+
+
+def _whereabouts(plugin: Any) -> tuple[str, str]:
+    """Return the file (or name) of a plugin's module, and the name of its class."""
+    if is_module(plugin):
+        return str(vars(plugin).get("__file__") or plugin.__name__), ""
+    cls = plugin if is_class(plugin) else type(plugin)
+    module_name = str(attributes(cls).get("__module__", ""))
+    module = sys.modules.get(module_name)
+    return str(getattr(module, "__file__", None) or module_name), str(cls.__name__)
 
 
 def named_by(module: ModuleType) -> list[str]:
-    """Return the further modules that a plugin module names in its ``tracelet_plugins``."""
-    names = getattr(module, NAMES_MORE, ())
-    return [names] if isinstance(names, str) else [str(name) for name in names]
+    """Return the further modules that a plugin module names in its ``tracelet_plugins``.
+
+    Raises :class:`PluginError` for anything but a name or a list of them.
+    """
+    names = vars(module).get(NAMES_MORE, ())
+    names = [names] if isinstance(names, str) else names
+    if not isinstance(names, (list, tuple, set, frozenset)) or not all(
+        isinstance(name, str) for name in names
+    ):
+        raise PluginError(
+            f"{getattr(module, '__file__', module.__name__)}: {NAMES_MORE}: expected a list of module names,"
+            f" found {names!r}",
+            step="import",
+        )
+    return list(names)
 
 
 def single_plugin(value: Any) -> Any:
@@ -116,7 +138,7 @@ def single_plugin(value: Any) -> Any:
 
     Raises :class:`PluginError` where it holds none or several.
     """
-    if not isinstance(value, ModuleType) or any(True for _ in hook_functions(value)):
+    if not is_module(value) or has_hooks(value):
         return value
     classes = plugin_classes(value)
     if len(classes) != 1:

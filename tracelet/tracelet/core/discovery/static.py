@@ -1,43 +1,74 @@
 """Reading a plugin file without running it.
 
 A plugin that is only listed costs nothing: where a file's classes give their metadata as literals, name, version
-and type are read from the source. Any other file has to be imported to be listed.
+and type are read from the source. Any other file has to be imported to be listed, and so is one that leaves any
+doubt about what it holds.
 """
 
 from __future__ import annotations
 
 import ast
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, Final
 
 from tracelet_hookspecs import PluginMetadata, PluginType
 
+#: Statements at a module's top that define no plugin class other than the ones seen.
+_PLAIN: Final = (
+    ast.Import,
+    ast.ImportFrom,
+    ast.ClassDef,
+    ast.FunctionDef,
+    ast.Expr,
+    ast.Assign,
+    ast.AnnAssign,
+)
 
-def literal_metadata(source: str) -> dict[str, PluginMetadata] | None:
+
+def literal_metadata(source: bytes | str) -> dict[str, PluginMetadata] | None:
     """Return class name -> metadata for a file that can be read this way, else ``None``.
 
-    Raises ``SyntaxError`` for what is not Python.
+    Raises ``SyntaxError`` or ``ValueError`` for what is not Python.
     """
-    tree = ast.parse(source)
-    found: dict[str, PluginMetadata] = {}
-    for node in tree.body:
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and node.decorator_list:
-            return None  # perhaps a hook implementation: the module itself would be the plugin
-        if not isinstance(node, ast.ClassDef):
-            continue
-        metadata = _class_metadata(node)
-        if metadata is None:
-            return None
-        found[node.name] = metadata
-    return found or None
+    body = ast.parse(source).body
+    classes = [node for node in body if isinstance(node, ast.ClassDef)]
+    if not classes or not all(_is_plain(node) for node in body) or _builds_on_itself(classes):
+        return None
+    found = {node.name: _class_metadata(node) for node in classes}
+    known = {name: metadata for name, metadata in found.items() if metadata is not None}
+    return known if len(known) == len(classes) else None
+
+
+def _is_plain(node: ast.stmt) -> bool:
+    if isinstance(node, ast.If):  # ``if TYPE_CHECKING:``, ``if __name__ == "__main__":``
+        return not any(isinstance(inner, (ast.ClassDef, ast.FunctionDef)) for inner in ast.walk(node))
+    if isinstance(node, ast.FunctionDef):
+        return not node.decorator_list  # perhaps a hook implementation: the module itself would be the plugin
+    if isinstance(node, ast.ImportFrom):
+        return all(alias.name != "*" for alias in node.names)
+    return isinstance(node, _PLAIN)
+
+
+def _builds_on_itself(classes: list[ast.ClassDef]) -> bool:
+    names = {node.name for node in classes}
+    used = {base.id for node in classes for base in node.bases if isinstance(base, ast.Name)}
+    return bool(names & used) or len(names) < len(classes) or any(name.startswith("_") for name in names)
 
 
 def _class_metadata(node: ast.ClassDef) -> PluginMetadata | None:
     for item in node.body:
         if isinstance(item, ast.FunctionDef) and item.name == "get_metadata":
-            returned = item.body[-1]
+            statements = list(_without_docstring(item.body))
+            returned = statements[0] if len(statements) == 1 else None
             if isinstance(returned, ast.Return) and isinstance(returned.value, ast.Call):
                 return _call_metadata(returned.value)
     return None
+
+
+def _without_docstring(body: list[ast.stmt]) -> Iterator[ast.stmt]:
+    for at, node in enumerate(body):
+        if at or not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)):
+            yield node
 
 
 def _call_metadata(call: ast.Call) -> PluginMetadata | None:
@@ -45,9 +76,10 @@ def _call_metadata(call: ast.Call) -> PluginMetadata | None:
     if name != "PluginMetadata" or call.args or any(word.arg is None for word in call.keywords):
         return None
     try:
-        return PluginMetadata(**{str(word.arg): _value(word.value) for word in call.keywords})
+        metadata = PluginMetadata(**{str(word.arg): _value(word.value) for word in call.keywords})
     except (ValueError, TypeError, KeyError):
         return None  # not literal, or wrong: importing it will tell
+    return metadata if isinstance(metadata.name, str) and metadata.name.strip() else None
 
 
 def _value(node: ast.expr) -> Any:

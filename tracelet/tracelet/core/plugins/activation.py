@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tracelet.config import PluginOptions, user_config_dir
-from tracelet.core.plugins.catalog import Sources
+from tracelet.core.plugins.searching import Sources
 from tracelet.core.validation import declared_keys
 from tracelet_hookspecs import PluginInfo
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from tracelet.core.discovery import Found
 
 
-def sources(config: Config, paths: list[Path], program: Path | None, import_deadline: float) -> Sources:
+def sources(config: Config, paths: list[Path], program: Path | None) -> Sources:
     """Return where a configuration says to look for plugins."""
     return Sources(
         names=list(config.plugins),
@@ -30,7 +30,6 @@ def sources(config: Config, paths: list[Path], program: Path | None, import_dead
             *paths,
             *(path for path in config.plugin_paths if path.exists() or path != _own_folder()),
         ],
-        import_deadline=import_deadline,
     )
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from pathlib import Path
-from typing import Any, Final
+import os
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Final, NamedTuple
 
 from tracelet.config import DEADLINES
 from tracelet.core.accounting import Cost
-from tracelet.core.discovery import describe
-from tracelet.core.plugins.registry import PluginCaller, Registry, WrapperFailed
-from tracelet.core.worker import Overrun, Worker
+from tracelet.core.discovery import located
+from tracelet.core.plugins.calling import PluginCaller, Watched, WrapperFailed
+from tracelet.core.plugins.registry import Registry
+from tracelet.core.worker import Busy, Overrun, Task, Worker
 from tracelet.errors import PluginError
 from tracelet_hookspecs import PluginInfo
 
@@ -28,42 +31,51 @@ _DEADLINE_OF: Final = {
 }
 
 
+class Watch(NamedTuple):
+    """Who hears of it when a call goes wrong beyond its own failure."""
+
+    wrapper_failed: WrapperFailed
+    overran: Callable[[Hosted, Overrun], None]
+
+
+class WrapperHung(PluginError):
+    """A call did not return because another plugin's wrapper around it hangs. ``watched`` knows how it went."""
+
+    watched: Watched
+
+
 class Hosted:
     """One plugin in the host. Its code runs on its own thread only; what it raises comes out as PluginError."""
 
     def __init__(
-        self,
-        info: PluginInfo,
-        registry: Registry,
-        deadlines: Mapping[str, float],
-        wrapper_failed: WrapperFailed,
+        self, name: str, info: PluginInfo, registry: Registry, deadlines: Mapping[str, float], watch: Watch
     ) -> None:
+        self.name = name
         self.info = info
         self.plugin: Any = None
-        self.worker = Worker(info.name)
+        self.worker = Worker(name)
         self.costs: dict[str, Cost] = {}
+        #: What it was last initialized with; ``None`` before.
         self.config: Any = None
-        self.started = False
-        self._registry = registry
+        #: Whether there is something for ``stop`` to end.
+        self.begun = False
         self.limits: dict[str, float] = dict(deadlines)
-        self._wrapper_failed = wrapper_failed
+        self._registry = registry
+        self._watch = watch
         self._callers: dict[str, PluginCaller] = {}
-
-    def adopt(self, plugin: Any) -> None:
-        """Take the object whose hooks are to be called."""
-        if plugin is not self.plugin:
-            self.plugin = plugin
-            self._callers.clear()
+        self._turn = (os.getpid(), threading.RLock())
 
     def implements(self, hook: str) -> bool:
         """Whether the plugin is registered and has an implementation of this hook that is no wrapper."""
-        return self.plugin is not None and self.plugin in self._registry.split(hook)[0]
+        return self.name in self._registry.cast(hook).implementors
 
     def bound(self, hook: str) -> PluginCaller:
         """Return the hook's caller, for loops inside :meth:`submit`."""
-        if hook not in self._callers:
-            self._callers[hook] = PluginCaller(self._registry, self.plugin, hook, self._wrapper_failed)
-        return self._callers[hook]
+        caller = self._callers.get(hook)
+        if caller is None:
+            caller = PluginCaller(self._registry, self.name, hook, self._watch.wrapper_failed)
+            self._callers[hook] = caller
+        return caller
 
     def call(self, hook: str, *, deadline: float | None = None, **kwargs: Any) -> Any:
         """Call a hook on the plugin's thread, wait for it within its deadline, and return its result.
@@ -71,7 +83,18 @@ class Hosted:
         Raises :class:`~tracelet.errors.PluginError` when it fails or overruns.
         """
         caller = self.bound(hook)
-        return self.submit(lambda: caller(**kwargs), step=hook, deadline=deadline)
+        try:
+            return self.submit(lambda: caller(**kwargs), step=hook, deadline=deadline)
+        except WrapperHung as hung:
+            if hung.watched.ended:
+                return self._kept(hung.watched, hook)
+        return self.call(hook, deadline=deadline, **kwargs)  # now without that wrapper
+
+    def _kept(self, watched: Watched, hook: str) -> Any:
+        try:
+            return watched.outcome()
+        except BaseException as error:
+            raise self._failure(hook, error) from error
 
     def submit(self, function: Callable[[], Any], *, step: str, deadline: float | None = None) -> Any:
         """Run a function on the plugin's thread, accounted under ``step``. Raises as :meth:`call` does."""
@@ -79,24 +102,36 @@ class Hosted:
         limit = self.deadline(step) if deadline is None else deadline
         try:
             return self.worker.run(lambda: cost.measure(function), step=step, deadline=limit)
-        except Overrun:
-            cost.errors += 1
-            cost.wall_s += limit
-            raise
-        except PluginError:
-            raise
-        except KeyboardInterrupt:
+        except Overrun as error:
+            self.cost(error.step).overrun()
+            raise self._judged(error) from None
+        except (PluginError, KeyboardInterrupt):
             raise  # Ctrl-C belongs to the user's program
         except BaseException as error:
             raise self._failure(step, error) from error
 
-    def post(self, hook: str, **kwargs: Any) -> None:
-        """Call a hook on the plugin's thread without waiting; what it raises is counted."""
+    def post(self, hook: str, **kwargs: Any) -> Task | None:
+        """Call a hook on the plugin's thread without waiting; what it raises is counted.
+
+        Returns the call, to wait for; ``None`` where the thread hangs or cannot be started.
+        """
         caller, cost = self.bound(hook), self.cost(hook)
-        if self.worker.usable:
-            self.worker.post(
+        try:
+            return self.worker.post(
                 lambda: cost.measure(lambda: caller(**kwargs)), step=hook, deadline=self.deadline(hook)
             )
+        except (PluginError, RuntimeError):
+            return None
+
+    def answer(self, task: Task, timeout: float) -> Any:
+        """Wait for a call that was posted, and return its result. Raises as :meth:`call` with ``patient`` does."""
+        try:
+            self.worker.wait(task, patient=True, timeout=timeout)
+            return task.outcome()
+        except (PluginError, KeyboardInterrupt):
+            raise
+        except BaseException as error:
+            raise self._failure(task.step, error) from error
 
     def cost(self, step: str) -> Cost:
         """Return the account of one step or hook."""
@@ -107,20 +142,52 @@ class Hosted:
         key = _DEADLINE_OF.get(step, step)
         return float(self.limits.get(key, DEADLINES.get(key, DEADLINES["log"])))
 
+    @contextmanager
+    def turn(self, step: str, timeout: float | None = None) -> Iterator[None]:
+        """Keep other threads from taking this plugin through a step of its life at the same time.
+
+        Waits for them, by default as long as the step itself may take. Raises
+        :class:`~tracelet.core.worker.Busy` when they take longer.
+        """
+        if self.worker.on_it:  # the plugin asks for something of its own from within a step
+            yield
+            return
+        if self._turn[0] != os.getpid():
+            self._turn = (os.getpid(), threading.RLock())  # whoever had it stayed in the parent process
+        lock = self._turn[1]
+        limit = min(self.deadline(step) if timeout is None else timeout, threading.TIMEOUT_MAX)
+        if not lock.acquire(timeout=limit):
+            raise Busy(
+                f"plugin {self.name!r}: {step} was not tried, since another step was still going on after"
+                f" {limit:g} s",
+                plugin=self.name,
+                step=step,
+            )
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def _judged(self, error: Overrun) -> PluginError:
+        """Find whose fault an overrun is: another plugin's wrapper, or this plugin's own."""
+        for hook, caller in self._callers.items():
+            culprit = caller.wrapper_at(error.calls)
+            if culprit is not None and caller.watched is not None:
+                return self._freed(hook, culprit, caller.watched, error)
+        self._watch.overran(self, error)
+        return error
+
+    def _freed(self, hook: str, culprit: str, watched: Watched, error: Overrun) -> WrapperHung:
+        watched.given_up = True
+        message = f"plugin {culprit!r}: its wrapper of {hook} around {self.name!r} never returned and was left behind"
+        hung = WrapperHung(message, plugin=culprit, step=hook)
+        hung.watched = watched
+        error.args = (message,)
+        self.worker.renew()
+        self._watch.wrapper_failed(culprit, hook, error)
+        return hung
+
     def _failure(self, step: str, error: BaseException) -> PluginError:
         return PluginError(
-            f"plugin {self.info.name!r}: {step} failed: {describe(error)}{_place(error)}",
-            plugin=self.info.name,
-            step=step,
-            cause=error,
+            f"plugin {self.name!r}: {step} failed: {located(error)}", plugin=self.name, step=step, cause=error
         )
-
-
-def _place(error: BaseException) -> str:
-    """Say where an exception was raised."""
-    trace = error.__traceback__
-    if trace is None:
-        return ""
-    while trace.tb_next is not None:
-        trace = trace.tb_next
-    return f" (at {Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno})"

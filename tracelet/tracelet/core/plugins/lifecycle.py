@@ -2,200 +2,180 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from importlib import import_module
 from typing import Any
 
 import attrs
 
 from tracelet.core import discovery
-from tracelet.core.discovery import Found
 from tracelet.core.plugins import checks
-from tracelet.core.plugins.catalog import Catalog
+from tracelet.core.plugins.hookchecks import hook_faults
 from tracelet.core.plugins.hosted import Hosted
-from tracelet.core.plugins.registry import Registry
-from tracelet.core.secrets import format_exception, redact
-from tracelet.core.states import move
+from tracelet.core.plugins.hosting import Hosting
 from tracelet.core.validation import validate
 from tracelet.errors import ConfigError, PluginError
-from tracelet_hookspecs import PluginInfo
 from tracelet_hookspecs import PluginState as S
 
 log = logging.getLogger("tracelet.plugins")
 
-HOST_VERSION = "0.1.0"
-
 
 class Lifecycle:
-    """Takes plugins through their states. What fails is told by its state and ``info.error``, never raised."""
+    """Takes plugins through their states. A step that fails raises; ``hosting`` then says so of the plugin."""
 
-    def __init__(self, registry: Registry, catalog: Catalog, deadlines: Mapping[str, float]) -> None:
-        self.registry = registry
-        self.catalog = catalog
-        self.deadlines = deadlines
-        self.instances: dict[str, Any] = {}
-        self.hosted: dict[str, Hosted] = {}
+    def __init__(self, hosting: Hosting, configured: Callable[[Hosted], Mapping[str, Any]]) -> None:
+        self.hosting = hosting
+        self._configured = configured
 
-    def host(self, info: PluginInfo) -> Hosted:
-        """Return the plugin at work; one that was put into the catalog by hand gets its thread here."""
-        hosted = self.hosted.get(info.name)
-        if hosted is None or hosted.info is not info:
-            hosted = Hosted(info, self.registry, self.deadlines, self._wrapper_failed)
-            hosted.started = info.state is S.ACTIVE
-            self.hosted[info.name] = hosted
-        return hosted
-
-    def load(self, info: PluginInfo) -> None:
+    def load(self, hosted: Hosted) -> None:
         """Import the plugin, on its own thread, and read what it says of itself."""
-        if info.instance is None:
-            found = self.catalog.found.get(info.name)
-            info.instance = self._on_thread(info, "import", lambda: self._loaded(info, found))
+        self._revive(hosted)
+        info = hosted.info
+        if self.hosting.object_of(hosted) is None:
+            info.instance = self._on_thread(hosted, "import", lambda: self._loaded(hosted))
         if info.state in (S.DISCOVERED, S.ERROR):
-            self._move(info, S.LOADED)
+            self.hosting.move_to(hosted, S.LOADED)
 
-    def _loaded(self, info: PluginInfo, found: Found | None) -> Any:
-        if found is not None and found.load is not None:
+    def _loaded(self, hosted: Hosted) -> Any:
+        info, found = hosted.info, self.hosting.catalog.found.get(hosted.name)
+        if found is not None and found.info is info and found.load is not None:
             plugin = found.load()
         else:
-            plugin = discovery.load_from_path(info.module_path, info.class_name)
+            plugin = discovery.load_described(info)
         plugin = discovery.single_plugin(plugin)
         if info.metadata.type is None:
-            metadata = discovery.metadata_of(plugin, info.name, info.metadata.version)
+            metadata = discovery.metadata_of(plugin, info.name, info.metadata.version, info.origin)
             # The name under which it was found stays: configuration and -p use it.
             info.metadata = attrs.evolve(metadata, name=info.name)
         return plugin
 
-    def validate(self, info: PluginInfo) -> None:
+    def validate(self, hosted: Hosted) -> None:
         """Check all that must hold before the plugin is initialized."""
-        if info.state < S.LOADED or info.state is S.ERROR or info.instance is None:
-            self.load(info)
-        found = self._on_thread(
-            info,
-            "validate",
-            lambda: list(
-                checks.faults(info.instance, info, self.registry, self.catalog.plugins, HOST_VERSION)
-            ),
-        )
+        info = hosted.info
+        if info.state < S.LOADED or info.state is S.ERROR or self.hosting.object_of(hosted) is None:
+            self.load(hosted)
+        plugin, known = self.hosting.object_of(hosted), self.hosting.catalog.plugins
+
+        def look() -> list[str]:
+            return list(checks.faults(plugin, info, self.hosting.registry, known, host_version()))
+
+        found = self._on_thread(hosted, "validate", look)
         if found:
-            raise PluginError(
-                f"plugin {info.name!r} ({info.origin}): " + "; ".join(found),
-                plugin=info.name,
-                step="validate",
-            )
-        self._move(info, S.VALIDATED)
+            raise self._unfit(hosted, "validate", found)
+        if info.state is S.LOADED:
+            self.hosting.move_to(hosted, S.VALIDATED)
 
-    def register(self, info: PluginInfo) -> Hosted:
-        """Make the plugin's object and hand it to pluggy. Its own hookspecs come first."""
-        hosted = self.host(info)
-        plugin = self.instances.get(info.name)
+    def register(self, hosted: Hosted) -> None:
+        """Make the plugin's object and hand it to pluggy, where it may bring hookspecs of its own."""
+        plugin = self.hosting.instances.get(hosted.name)
         if plugin is None:
-            plugin = info.instance
-            if isinstance(plugin, type):
-                plugin = self._on_thread(info, "initialize", plugin)
-            self.instances[info.name] = plugin
-        if hosted.plugin is not plugin or not self.registry.has_plugin(info.name):
-            self._on_thread(info, "register", lambda: self._enrol(info, plugin))
-            hosted.adopt(plugin)
-        return hosted
+            plugin = hosted.info.instance
+            if discovery.is_class(plugin):
+                plugin = self._on_thread(hosted, "initialize", plugin)
+            self.hosting.instances[hosted.name] = plugin
+        if hosted.plugin is plugin and self.hosting.registry.has_plugin(hosted.name):
+            return
+        self._on_thread(hosted, "register", lambda: self._enrol(hosted, plugin))
+        hosted.plugin = plugin
 
-    def _enrol(self, info: PluginInfo, plugin: Any) -> None:
+    def _enrol(self, hosted: Hosted, plugin: Any) -> None:
+        self.hosting.forget(hosted)
+        self.hosting.registry.register(plugin, hosted.name)
+        if hosted.plugin is plugin or not hosted.implements("addhooks"):
+            return  # it has brought its hookspecs before
         try:
-            hash(plugin)
-        except TypeError:
-            raise PluginError(
-                f"plugin {info.name!r}: objects of {type(plugin).__name__} cannot be hashed, which pluggy needs;"
-                " define it with eq=False",
-                plugin=info.name,
-            ) from None
-        addhooks = getattr(plugin, "addhooks", None)
-        if callable(addhooks):
-            addhooks(self.registry)
-            if found := list(checks.hook_faults(plugin, self.registry)):
-                raise PluginError(
-                    f"plugin {info.name!r} ({info.origin}): " + "; ".join(found), plugin=info.name
-                )
-        if self.registry.has_plugin(info.name):
-            self.registry.unregister(name=info.name)
-        self.registry.register(plugin, info.name)
+            hosted.bound("addhooks")(pluginmanager=self.hosting.registry)
+            if found := list(hook_faults(plugin, self.hosting.registry)):
+                raise self._unfit(hosted, "register", found)
+        except BaseException:
+            self.hosting.forget(hosted)
+            raise
 
-    def initialize(self, info: PluginInfo, config: Any = None) -> None:
-        """Validate the configuration and give it to the plugin."""
-        if info.state not in (S.VALIDATED, S.INITIALIZED, S.STOPPED):
-            self.validate(info)
-        hosted = self.register(info)
-        hosted.config = dict(config or {})
-        valid = validate(info.metadata.config_schema, hosted.config, path=f"plugins.{info.name}")
-        _give(hosted.plugin, valid)
+    def initialize(self, hosted: Hosted, config: Any = None) -> None:
+        """Validate the configuration and give it to the plugin. ``None`` stands for the last one, or the configured."""
+        self._revive(hosted)
+        info = hosted.info
+        if (
+            info.state not in (S.VALIDATED, S.INITIALIZED, S.STOPPED)
+            or self.hosting.object_of(hosted) is None
+        ):
+            self.validate(hosted)
+        self.register(hosted)
+        if config is None:
+            config = hosted.config if hosted.config is not None else self._configured(hosted)
+        hosted.config = config
+        valid = self._on_thread(hosted, "initialize", lambda: _configure(hosted, config))
+        if isinstance(valid, ConfigError):
+            raise valid
         if hosted.implements("initialize"):
             hosted.call("initialize", config=valid, plugin=info)
-        self._move(info, S.INITIALIZED)
+        self.hosting.begin(hosted)
+        self.hosting.move_to(hosted, S.INITIALIZED)
 
-    def start(self, info: PluginInfo) -> None:
+    def start(self, hosted: Hosted) -> None:
         """Start an initialized plugin; one that stopped or failed is initialized again, as it was."""
-        if info.state in (S.STOPPED, S.ERROR):
-            hosted = self.host(info)
-            hosted.worker.renew()
-            self.initialize(info, hosted.config)
-        hosted = self.register(info)
+        if hosted.info.state in (S.STOPPED, S.ERROR):
+            self.initialize(hosted)
+        self.register(hosted)
         if hosted.implements("start"):
-            hosted.call("start", plugin=info)
-        hosted.started = True
-        _set_active(hosted.plugin, True)
-        self._move(info, S.ACTIVE)
+            hosted.call("start", plugin=hosted.info)
+            hosted.worker.run(
+                lambda: _set_active(hosted.plugin, True), step="start", deadline=hosted.deadline("start")
+            )
+        if hosted.name not in self.hosting.begun:
+            self.hosting.begin(hosted)
+        self.hosting.move_to(hosted, S.ACTIVE)
 
-    def stop(self, info: PluginInfo, deadline: float | None = None) -> None:
+    def stop(self, hosted: Hosted, deadline: float | None = None) -> None:
         """Stop a plugin. One that had failed keeps its state, so that the failure stays to be seen."""
-        hosted = self.register(info)
-        _set_active(hosted.plugin, False)
-        hosted.started = False
-        if hosted.worker.usable and hosted.implements("stop"):
-            hosted.call("stop", deadline=deadline, plugin=info)
-        if info.state is not S.ERROR:
-            self._move(info, S.STOPPED)
-        hosted.worker.retire()
+        self.hosting.begun.pop(hosted.name, None)
+        hosted.begun = False
+        try:
+            if hosted.worker.usable:
+                self.register(hosted)
+                hosted.worker.post(lambda: _set_active(hosted.plugin, False), step="stop", deadline=1.0)
+                if hosted.implements("stop"):
+                    hosted.call("stop", deadline=deadline, plugin=hosted.info)
+            if hosted.info.state is not S.ERROR:
+                self.hosting.move_to(hosted, S.STOPPED)
+        finally:
+            hosted.worker.retire()
 
-    def forget(self, info: PluginInfo) -> None:
-        """Take a plugin out of pluggy's registry, so that its wrappers wrap nothing any more."""
-        if self.registry.has_plugin(info.name):
-            self.registry.unregister(name=info.name)
-
-    def fail(self, info: PluginInfo, step: str, error: BaseException) -> None:
-        """Put a plugin into ERROR with what happened: a sentence in ``info.error``, the traceback in the log."""
-        message = str(error) if isinstance(error, (PluginError, ConfigError)) else discovery.describe(error)
-        if not message.startswith("plugin"):
-            message = f"plugin {info.name!r}: {step} failed: {message}"
-        info.error = redact(message)
-        cause = error.cause if isinstance(error, PluginError) and error.cause is not None else error
-        info.traceback = format_exception(cause)
-        self._move(info, S.ERROR)
-        log.error("%s\n%s", info.error, info.traceback)
-
-    def _on_thread(self, info: PluginInfo, step: str, function: Any) -> Any:
-        hosted = self.host(info)
-        result = hosted.submit(function, step=step)
-        info.timings[step] = hosted.cost(step).wall_s
-        return result
-
-    def _move(self, info: PluginInfo, new: S) -> None:
-        old = move(info, new)
-        if old is new:
+    def _revive(self, hosted: Hosted) -> None:
+        """Give a plugin whose thread hangs (or stayed in a fork's parent) a new one, and a new object to go with it."""
+        if hosted.worker.usable:
             return
-        if new is not S.ERROR:
-            info.error = info.traceback = None
-        for listener in list(self.hosted.values()):
-            if listener.implements("plugin_state_changed"):
-                listener.post("plugin_state_changed", plugin=info, old=old, new=new)
+        hosted.worker.renew()
+        hosted.begun = False
+        if discovery.is_class(hosted.info.instance):
+            self.hosting.forget(hosted)
+            self.hosting.instances.pop(hosted.name, None)
+            hosted.plugin = None
 
-    def _wrapper_failed(self, plugin: str, hook: str, error: BaseException) -> None:
-        """A wrapper failed around another plugin's call: it is told, counted and left out, nothing else."""
-        hosted = self.hosted.get(plugin)
-        if hosted is not None:
-            cost = hosted.cost(f"{hook} (wrapper)")
-            cost.calls += 1
-            cost.errors += 1
-            hosted.info.error = f"plugin {plugin!r}: wrapper of {hook} failed: {discovery.describe(error)}"
-            hosted.info.traceback = format_exception(error)
-        log.error("plugin %r: wrapper of %s failed\n%s", plugin, hook, format_exception(error))
+    def _on_thread(self, hosted: Hosted, step: str, function: Callable[[], Any]) -> Any:
+        cost = hosted.cost(step)
+        before = cost.wall_s
+        try:
+            return hosted.submit(function, step=step)
+        finally:
+            hosted.info.timings[step] = cost.wall_s - before
+
+    def _unfit(self, hosted: Hosted, step: str, found: list[str]) -> PluginError:
+        message = f"plugin {hosted.name!r} ({hosted.info.origin}): " + "; ".join(found)
+        return PluginError(message, plugin=hosted.name, step=step)
+
+
+def _configure(hosted: Hosted, config: Any) -> Any:
+    """Validate a configuration and set it on the plugin's object. Returns it, or the fault that was found."""
+    path = f"plugins.{hosted.name}"
+    try:
+        valid = validate(hosted.info.metadata.config_schema, config, path=path)
+    except ConfigError as error:
+        return error
+    _give(hosted.plugin, valid)
+    return valid
 
 
 def _give(plugin: Any, config: Any) -> None:
@@ -205,10 +185,16 @@ def _give(plugin: Any, config: Any) -> None:
     for attribute in ("_config", "config"):
         try:
             setattr(plugin, attribute, config)
-        except AttributeError:
-            log.debug("plugin object %r takes no attribute %r", type(plugin).__name__, attribute)
+        except Exception as error:  # an object with slots, a property of its own: it gets it by initialize()
+            log.debug("plugin object %s takes no attribute %r: %r", type(plugin).__name__, attribute, error)
 
 
 def _set_active(plugin: Any, active: bool) -> None:
-    if hasattr(plugin, "_active"):
-        plugin._active = active
+    if not discovery.is_module(plugin) and "_active" in discovery.attributes(plugin):
+        with contextlib.suppress(Exception):  # a property of the plugin's own: it keeps its account itself
+            plugin._active = active
+
+
+def host_version() -> str:
+    """Return tracelet's own version. Its package is built upon this floor, so that it is not imported on top."""
+    return str(import_module("tracelet").__version__)

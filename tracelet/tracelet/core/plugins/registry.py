@@ -1,76 +1,107 @@
-"""pluggy's registry, and the call of one plugin's hook inside everybody's wrappers."""
+"""pluggy's registry, where methods of a plugin with a lifecycle need no decorator."""
 
 from __future__ import annotations
 
-import functools
-import inspect
-from collections.abc import Callable
-from typing import Any, Final
+import threading
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import pluggy
 
 import tracelet_hookspecs as contract
-from tracelet.core.discovery import has_lifecycle
+from tracelet.core.discovery import implementations
+from tracelet.core.plugins.seats import WRAPPERS_OF, Seat, options_of, plugin_of, seats
 
-OWN_HOOKS: Final = frozenset(
-    name for name, value in vars(contract.specs).items() if hasattr(value, contract.PROJECT_NAME + "_spec")
-)
 
-_PLAIN: Final[pluggy.HookimplOpts] = {
-    "wrapper": False,
-    "hookwrapper": False,
-    "optionalhook": False,
-    "tryfirst": False,
-    "trylast": False,
-    "specname": None,
-}
+class Cast(NamedTuple):
+    """Who plays a part in a hook: by plugin name, what implements it; and the wrappers around it."""
 
-WrapperFailed = Callable[[str, str, BaseException], None]  # plugin's name, hook, what it raised
+    implementors: Mapping[str, pluggy.HookImpl]
+    wrappers: tuple[pluggy.HookImpl, ...]
 
 
 class Registry(pluggy.PluginManager):
-    """The one pluggy manager. Methods of a plugin that has the lifecycle need no decorator here."""
+    """The one pluggy manager. Reading it needs no lock; changes are made one at a time."""
 
     def __init__(self) -> None:
+        self._hook_names: list[str] = []
         super().__init__(contract.PROJECT_NAME)
         self.add_hookspecs(contract.specs)
         #: Grows with every change, so that callers know when what they keep is out of date.
         self.epoch = 0
-        self._split: dict[str, tuple[frozenset[Any], tuple[pluggy.HookImpl, ...]]] = {}
+        self._casts: dict[str, Cast] = {}
+        self._muted: frozenset[str] = frozenset()
+        self._changing = threading.RLock()
+        self._parsed: tuple[object, dict[str, Any]] = (None, {})
+
+    # -- pluggy's own calls, as its documentation lets them be overridden ------------------------------
 
     def parse_hookimpl_opts(self, plugin: object, name: str) -> pluggy.HookimplOpts | None:
         """Take decorated functions, and the contract's hooks among the methods of a plugin with a lifecycle."""
-        if name.startswith("__"):
-            return None
-        options = super().parse_hookimpl_opts(plugin, name)
-        if options is None and name in OWN_HOOKS and has_lifecycle(plugin):
-            static = inspect.getattr_static(plugin, name, None)
-            if inspect.isroutine(static) or isinstance(static, (classmethod, staticmethod)):
-                return _PLAIN.copy()
+        if type(plugin) is Seat:
+            return options_of(plugin, name)  # type: ignore[return-value]
+        if self._parsed[0] is not plugin:
+            self._parsed = (plugin, {one.attribute: one.options for one in implementations(plugin)})
+        return self._parsed[1].get(name)
+
+    def parse_hookspec_opts(self, module_or_class: Any, name: str) -> pluggy.HookspecOpts | None:
+        """Take decorated functions, as pluggy does, and remember the names of hooks."""
+        options = super().parse_hookspec_opts(module_or_class, name)
+        if options is not None and name not in self._hook_names:
+            self._hook_names.append(name)
         return options
 
-    def register(self, plugin: object, name: str | None = None) -> str | None:
-        """Register a plugin, as pluggy does."""
+    def add_hookspecs(self, module_or_class: Any) -> None:
+        """Add hookspecs, as pluggy does."""
+        super().add_hookspecs(module_or_class)
         self._changed()
-        return super().register(plugin, name)
+
+    def register(self, plugin: object, name: str | None = None) -> str | None:
+        """Register a plugin, as pluggy does; one that cannot stand in the registry itself is given a seat there."""
+        registered = None
+        with self._changing:
+            try:
+                for seat_name, seat in seats(plugin, name or self.get_canonical_name(plugin)):
+                    registered = super().register(seat, seat_name)
+            finally:
+                self._parsed = (None, {})
+                self._changed()
+        return name if registered is not None else None
 
     def unregister(self, plugin: object | None = None, name: str | None = None) -> Any | None:
         """Unregister a plugin, as pluggy does."""
-        self._changed()
-        return super().unregister(plugin, name)
+        with self._changing:
+            known = name if name is not None else self.get_name(plugin)
+            seated = super().get_plugin(known) if known is not None else None
+            if known is None or seated is None:
+                return super().unregister(plugin, name)
+            for each in (known, known + WRAPPERS_OF):
+                if (seat := super().get_plugin(each)) is not None:
+                    super().unregister(seat, each)
+            self._muted -= {known}
+            self._changed()
+        return plugin_of(seated)
 
-    def _changed(self) -> None:
-        self.epoch += 1
-        self._split.clear()
+    def get_plugin(self, name: str) -> Any | None:
+        """Return the plugin of this name, also where something else stands in the registry for it."""
+        return plugin_of(super().get_plugin(name))
 
-    def split(self, hook: str) -> tuple[frozenset[Any], tuple[pluggy.HookImpl, ...]]:
-        """Return the plugins that implement a hook, and the wrappers around it."""
-        if hook not in self._split:
+    def get_name(self, plugin: object) -> str | None:
+        """Return the name that a plugin is registered under."""
+        return next((name for name, seated in self.list_name_plugin() if plugin_of(seated) is plugin), None)
+
+    # -- what the host asks ----------------------------------------------------------------------------
+
+    def cast(self, hook: str) -> Cast:
+        """Return the plugins that implement a hook, and the wrappers around it, without those that are muted."""
+        cast = self._casts.get(hook)
+        if cast is None:
             impls = self.caller(hook).get_hookimpls()
-            wrappers = tuple(impl for impl in impls if impl.wrapper or impl.hookwrapper)
-            plain = frozenset(impl.plugin for impl in impls if not (impl.wrapper or impl.hookwrapper))
-            self._split[hook] = (plain, wrappers)
-        return self._split[hook]
+            cast = self._casts[hook] = Cast(
+                {impl.plugin_name: impl for impl in impls if not _wraps(impl)},
+                tuple(impl for impl in impls if _wraps(impl) and owner(impl) not in self._muted),
+            )
+        return cast
 
     def caller(self, hook: str) -> pluggy.HookCaller:
         """Return pluggy's caller of a hook."""
@@ -79,97 +110,24 @@ class Registry(pluggy.PluginManager):
 
     def hook_names(self) -> list[str]:
         """Return the names of all hooks that have a specification."""
-        return sorted(name for name in vars(self.hook) if self.caller(name).has_spec())
+        return sorted(self._hook_names)
+
+    def mute(self, name: str, muted: bool) -> None:
+        """Leave a plugin's wrappers out of all calls, or let them in again."""
+        with self._changing:
+            if (name in self._muted) != muted:
+                self._muted = self._muted | {name} if muted else self._muted - {name}
+                self._changed()
+
+    def _changed(self) -> None:
+        self.epoch = getattr(self, "epoch", 0) + 1
+        self._casts = {}
 
 
-class PluginCaller:
-    """Calls one hook of one plugin, inside everybody's wrappers, through pluggy."""
-
-    def __init__(self, registry: Registry, plugin: object, hook: str, wrapper_failed: WrapperFailed) -> None:
-        self._registry = registry
-        self._plugin = plugin
-        self._hook = hook
-        self._wrapper_failed = wrapper_failed
-        self._epoch = -1
-        self._alone: pluggy.HookCaller | None = None
-
-    def __call__(self, **kwargs: Any) -> Any:
-        """Call, with all arguments that the hookspec has, and return the implementation's result."""
-        if self._epoch != self._registry.epoch:
-            self._refresh()
-        if self._alone is not None:
-            return _only(self._alone(**kwargs))
-        return self._wrapped(kwargs, blamed=frozenset())
-
-    def _refresh(self) -> None:
-        self._epoch = self._registry.epoch
-        implementors, wrappers = self._registry.split(self._hook)
-        others = implementors - {self._plugin}
-        self._alone = None if wrappers else self._registry.subset_hook_caller(self._hook, others)
-
-    def _wrapped(self, kwargs: dict[str, Any], blamed: frozenset[Any]) -> Any:
-        """Call inside the wrappers. One that fails is blamed itself: what it wrapped is called without it."""
-        implementors, wrappers = self._registry.split(self._hook)
-        watched = _Watched(self._implementation())
-        caller = self._registry.subset_hook_caller(self._hook, implementors | blamed)
-        try:
-            return _only(caller.call_extra([watched.function], kwargs))
-        except BaseException as error:
-            if error is watched.error:
-                raise
-            culprit = _culprit(error, wrappers)
-            if culprit is None or culprit.plugin in blamed:
-                raise
-            self._wrapper_failed(culprit.plugin_name, self._hook, error)
-            if watched.error is not None:
-                raise watched.error from None
-            if watched.returned:
-                return watched.result
-            return self._wrapped(kwargs, blamed | {culprit.plugin})
-
-    def _implementation(self) -> Callable[..., Any]:
-        for impl in self._registry.caller(self._hook).get_hookimpls():
-            if impl.plugin is self._plugin and not (impl.wrapper or impl.hookwrapper):
-                return impl.function
-        raise LookupError(f"{self._plugin!r} does not implement {self._hook}")
+def owner(impl: pluggy.HookImpl) -> str:
+    """Return the name of the plugin that an implementation belongs to."""
+    return impl.plugin_name.removesuffix(WRAPPERS_OF)
 
 
-class _Watched:
-    """An implementation that remembers how its call went, whatever the wrappers make of it."""
-
-    def __init__(self, implementation: Callable[..., Any]) -> None:
-        self.returned = False
-        self.result: Any = None
-        self.error: BaseException | None = None
-
-        @functools.wraps(implementation)  # pluggy reads the signature of what is wrapped
-        def function(*args: Any, **kwargs: Any) -> Any:
-            try:
-                self.result = implementation(*args, **kwargs)
-            except BaseException as error:
-                self.error = error
-                raise
-            self.returned = True
-            return self.result
-
-        self.function = function
-
-
-def _only(results: Any) -> Any:
-    """One plugin was asked, so pluggy's list holds one answer at most; a wrapper may have put anything there."""
-    if isinstance(results, list):
-        return results[0] if results else None
-    return results
-
-
-def _culprit(error: BaseException, wrappers: tuple[pluggy.HookImpl, ...]) -> pluggy.HookImpl | None:
-    """Find the wrapper that an exception came from: the innermost one whose code is on the traceback."""
-    by_code = {getattr(inspect.unwrap(impl.function), "__code__", None): impl for impl in wrappers}
-    found = None
-    trace = error.__traceback__
-    while trace is not None:
-        found = by_code.get(trace.tb_frame.f_code, found)
-        trace = trace.tb_next
-    if found is None:  # pluggy's own complaint ("did not yield", "has second yield") names the function only
-        found = next((impl for impl in wrappers if impl.function.__name__ in str(error)), None)
-    return found
+def _wraps(impl: pluggy.HookImpl) -> bool:
+    return bool(impl.wrapper or impl.hookwrapper)

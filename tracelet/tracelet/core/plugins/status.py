@@ -2,29 +2,39 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from typing import Any
 
+from tracelet.core.plugins.hosted import Hosted
 from tracelet.core.plugins.lifecycle import Lifecycle
 from tracelet.core.secrets import mask, redact
+from tracelet.core.worker import Task
 from tracelet.errors import PluginError
 from tracelet_hookspecs import PluginInfo
 from tracelet_hookspecs import PluginState as S
 
+HOOK = "get_status"
+
 
 def of_all(plugins: Mapping[str, PluginInfo], lifecycle: Lifecycle) -> dict[str, Any]:
     """Return counts by state and a description of each plugin."""
-    states = [info.state for info in plugins.values()]
+    infos = dict(plugins)
+    states = [info.state for info in infos.values()]
+    answers = _answers(infos, lifecycle)
     return {
         "discovered": len(states),
         "loaded": sum(state >= S.LOADED for state in states),
         "active": states.count(S.ACTIVE),
         "errors": states.count(S.ERROR),
-        "plugins": {name: of_one(info, lifecycle) for name, info in plugins.items()},
+        "plugins": {
+            name: {**_described(info, lifecycle.hosting.hosted.get(name)), **answers.get(name, {})}
+            for name, info in infos.items()
+        },
     }
 
 
-def of_one(info: PluginInfo, lifecycle: Lifecycle) -> dict[str, Any]:
+def _described(info: PluginInfo, hosted: Hosted | None) -> dict[str, Any]:
     """Describe one plugin: its state, what it says of itself, what it costs."""
     kind = info.metadata.type
     described: dict[str, Any] = {
@@ -35,20 +45,38 @@ def of_one(info: PluginInfo, lifecycle: Lifecycle) -> dict[str, Any]:
     }
     if info.error:
         described["error"] = redact(info.error)
-    hosted = lifecycle.hosted.get(info.name)
     if hosted is not None and hosted.info is info:
         described["costs"] = {step: cost.as_dict() for step, cost in sorted(hosted.costs.items())}
-    if info.state in (S.INITIALIZED, S.ACTIVE) and info.name in lifecycle.instances:
-        described.update(_own(info, lifecycle))
     return described
 
 
-def _own(info: PluginInfo, lifecycle: Lifecycle) -> dict[str, Any]:
+def _answers(infos: Mapping[str, PluginInfo], lifecycle: Lifecycle) -> dict[str, dict[str, Any]]:
+    """Ask every plugin that is at work, all of them side by side, so that a slow one holds up nobody."""
+    asked: dict[str, tuple[Hosted, Task, float]] = {}
+    answers: dict[str, dict[str, Any]] = {}
+    for name, info in infos.items():
+        if info.state in (S.INITIALIZED, S.ACTIVE) and name in lifecycle.hosting.instances:
+            try:
+                asked.update(_asked(name, lifecycle.hosting.host(name, info), lifecycle))
+            except PluginError as error:
+                answers[name] = {"status_error": redact(str(error))}
+    for name, (hosted, task, end) in asked.items():
+        answers[name] = _answered(hosted, task, end)
+    return answers
+
+
+def _asked(name: str, hosted: Hosted, lifecycle: Lifecycle) -> dict[str, tuple[Hosted, Task, float]]:
+    lifecycle.register(hosted)
+    if not hosted.implements(HOOK):
+        return {}
+    task = hosted.post(HOOK)
+    if task is None:
+        raise PluginError(f"plugin {name!r}: {HOOK} not called, since {hosted.worker.stuck} never returned")
+    return {name: (hosted, task, time.monotonic() + hosted.deadline(HOOK))}
+
+
+def _answered(hosted: Hosted, task: Task, end: float) -> dict[str, Any]:
     try:
-        hosted = lifecycle.register(info)
-        if not hosted.implements("get_status"):
-            return {}
-        answer = hosted.call("get_status")
-        return {"status": mask(answer)}
-    except PluginError as error:
-        return {"status_error": str(error)}
+        return {"status": mask(hosted.answer(task, max(0.0, end - time.monotonic())))}
+    except Exception as error:  # of the plugin, or of an answer that cannot be shown
+        return {"status_error": redact(str(error))}

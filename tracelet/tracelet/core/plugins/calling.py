@@ -1,0 +1,147 @@
+"""The call of one plugin's hook inside everybody's wrappers, through pluggy."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import pluggy
+
+from tracelet.core import places
+from tracelet.core.plugins.registry import Registry, owner
+
+WrapperFailed = Callable[[str, str, BaseException], None]  # plugin's name, hook, what it raised
+
+
+class PluginCaller:
+    """Calls one hook of one plugin, inside everybody's wrappers. Kept per plugin and hook, on the plugin's thread."""
+
+    def __init__(self, registry: Registry, name: str, hook: str, wrapper_failed: WrapperFailed) -> None:
+        self.name = name
+        self.hook = hook
+        self.watched: Watched | None = None
+        self._registry = registry
+        self._wrapper_failed = wrapper_failed
+        self._epoch = -1
+        self._alone: pluggy.HookCaller | None = None
+        self._around: pluggy.HookCaller | None = None
+        self._wrappers: dict[str, pluggy.HookImpl] = {}
+
+    def __call__(self, **kwargs: Any) -> Any:
+        """Call, with all arguments that the hookspec has, and return the implementation's result."""
+        if self._epoch != self._registry.epoch:
+            self._refresh()
+        if self._alone is not None:
+            results = self._alone(**kwargs)
+            return results[0] if results else None
+        return self._wrapped(kwargs, frozenset())
+
+    def _refresh(self) -> None:
+        epoch = self._registry.epoch
+        cast = self._registry.cast(self.hook)
+        if self.name not in cast.implementors:
+            raise LookupError(f"plugin {self.name!r} does not implement {self.hook}")
+        self._wrappers = {impl.plugin_name: impl for impl in cast.wrappers}
+        self._alone = None if self._wrappers else self._subset(but={self.name})
+        self._around = self._subset(but=self._wrappers) if self._wrappers else None
+        self.watched = None
+        self._epoch = epoch
+
+    def _subset(self, but: Iterable[str]) -> pluggy.HookCaller:
+        """Return pluggy's caller of this hook, held to the implementations of some plugins."""
+        impls = self._registry.caller(self.hook).get_hookimpls()
+        others = [impl.plugin for impl in impls if impl.plugin_name not in but]
+        return self._registry.subset_hook_caller(self.hook, others)
+
+    def _wrapped(self, kwargs: dict[str, Any], blamed: frozenset[str]) -> Any:
+        """Call inside the wrappers. One that fails is blamed itself: what it wrapped is called without it."""
+        watched = self.watched = self._fresh_watch()
+        around = self._subset(but=self._wrappers.keys() - blamed) if blamed else self._around
+        assert around is not None
+        try:
+            return _only(around.call_extra([watched.function], kwargs))
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            if error is watched.error:
+                raise
+            culprit = self._culprit(places.calls_of_error(error), str(error))
+            if culprit is None or culprit.plugin_name in blamed:
+                raise
+            self._wrapper_failed(owner(culprit), self.hook, error)
+            if watched.ended:
+                return watched.outcome()
+            return self._wrapped(kwargs, blamed | {culprit.plugin_name})
+
+    def _fresh_watch(self) -> Watched:
+        """Return a watch over the implementation: the last one, unless it was left behind with its thread."""
+        watched = self.watched
+        if watched is None or watched.given_up:
+            return Watched(self._registry.cast(self.hook).implementors[self.name].function)
+        watched.reset()
+        return watched
+
+    def wrapper_at(self, calls: Iterable[places.Call]) -> str | None:
+        """Return the plugin whose wrapper of this hook is what runs in a stack of calls, if one is."""
+        culprit = self._culprit(calls)
+        return owner(culprit) if culprit is not None else None
+
+    def _culprit(self, calls: Iterable[places.Call], said: str = "") -> pluggy.HookImpl | None:
+        """Find the wrapper that something came from: the innermost one whose code took part in it."""
+        found = None
+        for code, first in calls:
+            for impl in self._wrappers.values():
+                function = inspect.unwrap(impl.function)
+                if (
+                    getattr(function, "__code__", None) is code
+                    and getattr(function, "__self__", first) is first
+                ):
+                    found = impl
+        if found is None and said:  # pluggy's own complaint ("did not yield") names the function only
+            found = next((impl for impl in self._wrappers.values() if impl.function.__name__ in said), None)
+        return found
+
+
+class Watched:
+    """An implementation that remembers how its call went, whatever the wrappers make of it."""
+
+    def __init__(self, implementation: Callable[..., Any]) -> None:
+        self.given_up = False
+        self.ended = False
+        self.error: BaseException | None = None
+        self._result: Any = None
+
+        @functools.wraps(implementation)  # pluggy reads the signature of what is wrapped
+        def function(*args: Any, **kwargs: Any) -> Any:
+            if self.given_up:
+                raise RuntimeError("called by a wrapper that was left behind")
+            try:
+                self._result = implementation(*args, **kwargs)
+            except BaseException as error:
+                self.error = error
+                raise
+            finally:
+                self.ended = True
+            return self._result
+
+        self.function = function
+
+    def reset(self) -> None:
+        """Forget the last call."""
+        self.ended = False
+        self.error = self._result = None
+
+    def outcome(self) -> Any:
+        """Return what the implementation returned, or raise what it raised."""
+        if self.error is not None:
+            raise self.error from None
+        return self._result
+
+
+def _only(results: Any) -> Any:
+    """One plugin was asked, so pluggy's list holds one answer at most; a wrapper may have put anything there."""
+    if isinstance(results, list):
+        return results[0] if results else None
+    return results
