@@ -64,3 +64,27 @@ def test_saving_replaces_the_file_in_one_step(tmp_path):
         assert json.load(before)["writers"]["w1"]["delivered"] == 10
     assert Ledger(tmp_path, "backend").delivered == 16
     assert [file.name for file in ledger.file.parent.iterdir()] == ["backend.json"]
+
+
+def test_quick_saves_leave_the_durable_file_alone(tmp_path):
+    ledger = filled(tmp_path)
+    ledger.save()
+    ledger.page("w1").delivered = 20
+    ledger.save(durable=False)
+    assert json.loads(ledger.file.read_text())["writers"]["w1"]["delivered"] == 10
+    assert Ledger(tmp_path, "backend").delivered == 25
+    ledger.recent.write_bytes(bytes(100))  # as after a loss of power
+    assert Ledger(tmp_path, "backend").delivered == 15
+    ledger.save()
+    assert Ledger(tmp_path, "backend").delivered == 25
+    assert not ledger.recent.exists()
+
+
+def test_an_older_quick_save_does_not_count(tmp_path):
+    ledger = filled(tmp_path)
+    ledger.save(durable=False)
+    old = ledger.recent.read_bytes()
+    ledger.page("w1").delivered = 20
+    ledger.save()
+    ledger.recent.write_bytes(old)  # as if the process had been killed before it was removed
+    assert Ledger(tmp_path, "backend").delivered == 25

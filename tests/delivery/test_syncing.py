@@ -8,6 +8,7 @@ from tracelet.core.plugins import PluginManager
 from tracelet.delivery import sync, verify
 from tracelet.delivery.lease import Lease
 from tracelet.delivery.ledger import ledger_file
+from tracelet.delivery.syncing import PATIENT
 from tracelet.errors import UsageError
 
 
@@ -78,9 +79,8 @@ def test_a_batch_that_fails_for_no_reason_known_is_looked_into(stage, backend):
 
     stage.log(10)
     got = backend(before=before)
-    with PluginManager(use_default_paths=False, config=stage.manager.config) as manager:
-        manager.register_plugin(got)
-        (result,) = sync(stage.run_dir, manager, ["backend"])
+    stage.settings = stage.settings._replace(breaker_after=PATIENT.breaker_after)
+    (result,) = synced(stage, got)
     assert result.complete
     assert len(got.points) == 9
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
@@ -22,6 +23,7 @@ log = logging.getLogger("tracelet.delivery")
 FOLDER: Final = "delivery"
 VERSION: Final = 1
 SUFFIX: Final = ".json"
+_UNUSABLE: Final = (ValueError, LookupError, TypeError, AttributeError)
 
 
 @attrs.define
@@ -68,24 +70,31 @@ class Ledger:
         """Read what is stored. Raises :class:`~tracelet.errors.JournalError` for a file that cannot be used."""
         self.backend = backend
         self.file = ledger_file(run_dir, backend)
+        self.recent = self.file.with_suffix(".recent")
         self.pages: dict[str, Page] = {}
         self.retries = 0
         self.error: str | None = None
+        self._serial = 0
         try:
-            self._load(json.loads(self.file.read_text(encoding="utf-8")))
+            self._load(self.file)
         except FileNotFoundError:
-            return
-        except (ValueError, LookupError, TypeError, AttributeError) as error:
+            pass
+        except _UNUSABLE as error:
             raise JournalError(
                 f"{self.file}: expected what delivery to {backend!r} stored (version {VERSION}), found something"
                 f" else ({error}); without this file {backend!r} gets the whole run once more"
             ) from error
+        with contextlib.suppress(FileNotFoundError, *_UNUSABLE):  # a loss of power may have spoilt it
+            self._load(self.recent)
 
-    def _load(self, data: Mapping[str, Any]) -> None:
+    def _load(self, file: Path) -> None:
+        data = json.loads(file.read_text(encoding="utf-8"))
         if data["version"] > VERSION:
             raise ValueError(f"version {data['version']}, of a later tracelet")
+        if data["serial"] <= self._serial:
+            return
         self.pages = {writer: Page.from_json(page) for writer, page in data["writers"].items()}
-        self.retries, self.error = int(data["retries"]), data["error"]
+        self.retries, self.error, self._serial = int(data["retries"]), data["error"], data["serial"]
 
     @classmethod
     def opened(cls, run_dir: Path, backend: str) -> Ledger:
@@ -96,6 +105,7 @@ class Ledger:
             file = ledger_file(run_dir, backend)
             aside = file.with_suffix(f".unusable-{time.time_ns()}")
             file.rename(aside)
+            file.with_suffix(".recent").unlink(missing_ok=True)
             log.warning("%s; it was set aside as %s", error, aside.name)
             return cls(run_dir, backend)
 
@@ -123,18 +133,26 @@ class Ledger:
         """How many records are dealt with."""
         return sum(page.passed for page in list(self.pages.values()))
 
-    def save(self) -> None:
-        """Store it all: after a crash at any moment, the file holds this state or the one before."""
+    def save(self, *, durable: bool = True) -> None:
+        """Store it all, in one step: a reader finds this state or the one before.
+
+        Survives the end of the process in any case, and a loss of power when ``durable``. What is not goes to a file
+        of its own, so that the durable one stays whole.
+        """
+        self._serial += 1
         data = {
             "version": VERSION,
             "backend": self.backend,
+            "serial": self._serial,
             "saved": time.time(),
             "retries": self.retries,
             "error": self.error,
             "writers": {writer: page.as_json() for writer, page in list(self.pages.items())},
         }
         self.file.parent.mkdir(mode=0o700, exist_ok=True)
-        replace(self.file, json.dumps(data, indent=1).encode())
+        replace(self.file if durable else self.recent, json.dumps(data, indent=1).encode(), durable=durable)
+        if durable:
+            self.recent.unlink(missing_ok=True)
 
 
 def ledger_file(run_dir: Path, backend: str) -> Path:
@@ -147,13 +165,14 @@ def backends(run_dir: Path) -> list[str]:
     return sorted(unquote(file.name.removesuffix(SUFFIX)) for file in (run_dir / FOLDER).glob(f"*{SUFFIX}"))
 
 
-def replace(file: Path, data: bytes) -> None:
-    """Put new contents into a file, in one step that survives a crash."""
+def replace(file: Path, data: bytes, *, durable: bool) -> None:
+    """Put new contents into a file, in one step."""
     fresh = file.with_name(f".{file.name}.{os.getpid()}")
     handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     try:
         os.write(handle, data)
-        os.fsync(handle)
+        if durable:
+            os.fsync(handle)
     finally:
         os.close(handle)
     os.replace(fresh, file)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("tracelet.delivery")
 
 _MOST_BATCHES: Final = 16  # in one plan, while nothing goes through
-_SAVING: Final = 10  # a save may take a tenth of the time
+_SAVING: Final = 10  # durable saves may take a tenth of the time
 
 
 class Line:
@@ -61,8 +61,8 @@ class Line:
         self._planning = threading.RLock()
         self._planner = self._new_planner()
         self._saving = threading.RLock()  # a signal handler may come in between
-        self._unsaved = False
-        self._save_after = 0.0
+        self._unsaved = self._undurable = False
+        self._save_after = self._save_durably_after = 0.0
         self._said = False
 
     def _new_planner(self) -> Planner:
@@ -175,25 +175,34 @@ class Line:
 
     def save_if_due(self) -> None:
         """Store what is booked, unless that was done a moment ago."""
-        if self._unsaved and time.monotonic() >= self._save_after:
-            self.save()
+        now = time.monotonic()
+        if self._unsaved and now >= self._save_after:
+            self._save_after = now + self._settings.save_every
+            self._save(durable=now >= self._save_durably_after)
 
     def save(self) -> None:
+        """Store what is booked for good."""
+        if self._unsaved or self._undurable or self.ledger.error != self.error:
+            self._save(durable=True)
+
+    def _save(self, *, durable: bool) -> None:
         """Store what is booked. A disk that will not take it is told once; delivery goes on."""
         with self._saving:
-            if not self._unsaved and self.ledger.error == self.error:
-                return
             self.ledger.error = self.error
             began = time.monotonic()
             try:
-                self.ledger.save()
-                self._unsaved = self._said = False
+                self.ledger.save(durable=durable)
+                self._unsaved, self._undurable, self._said = False, not durable, False
             except OSError as error:
-                if not self._said:
-                    self._said = True
-                    log.warning(
-                        "backend %r: where it stands cannot be stored (%s); after a crash it gets some points twice",
-                        *(self._name, redact(str(error))),
-                    )
-            ended = time.monotonic()
-            self._save_after = ended + max(self._settings.save_every, _SAVING * (ended - began))
+                self._tell(error)
+            if durable:
+                took = time.monotonic() - began
+                self._save_durably_after = began + max(self._settings.save_durably_every, _SAVING * took)
+
+    def _tell(self, error: OSError) -> None:
+        if not self._said:
+            self._said = True
+            log.warning(
+                "backend %r: where it stands cannot be stored (%s); after a crash it gets some points twice",
+                *(self._name, redact(str(error))),
+            )

@@ -21,7 +21,8 @@ class Settings(NamedTuple):
     refusals_before_split: int = 3  # of a batch that is refused as such (ValueError, 422, ...)
     failures_before_split: int = 10  # of a batch that fails for no reason known
     aside_most: int = 8  # points refused one by one before the backend is taken to be at fault
-    save_every: float = 0.25  # between two saves of a cursor
+    save_every: float = 0.05  # between two saves of a cursor: what comes twice after a crash
+    save_durably_every: float = 1.0  # the same after a loss of power
     lease_beat: float = 5.0  # between two signs of life of whoever delivers
     lease_stale: float = 60.0  # without a sign of life from another host, the lease is free
     standby_poll: float = 2.0  # between two looks at a lease that another process has
