@@ -470,3 +470,43 @@ def test_odd_texts(records):
     assert store.run("r").name == odd
     assert store.run("r").metric(odd).values == [1.0]
     assert run.params == {odd: odd}
+
+
+@pytest.mark.parametrize("numpy", [True, False])
+def test_far_behind_is_caught_up_with_in_strides(records, numpy, monkeypatch):
+    """Many points at once take another way than few; damage and holes on the way change nothing."""
+    from tracelet.store import ahead
+    from tracelet.store.index import following
+
+    if not numpy:
+        monkeypatch.setattr(ahead, "numpy", lambda: None)
+    monkeypatch.setattr(ahead, "FAR", 50)
+    monkeypatch.setattr(ahead, "_BLOCK", 64)
+    monkeypatch.setattr(following, "_BATCH", 100)
+    random.seed(3)
+    store = records.store()
+    writer = records.start("r")
+    for step in range(3000):
+        what = random.random()
+        if what < 0.01:
+            writer.event("params", {"params": {f"p{step}": "x" * random.randrange(5000)}})
+        elif what < 0.3:
+            writer.row({f"m{column}": step * column for column in range(random.randrange(1, 40))}, step)
+        else:
+            writer.point("loss", random.random(), step)
+        if what > 0.998:
+            store.runs()
+    told = listed(store)
+    assert json.loads(told)[0][-1] == json.loads(json.dumps(store.run("r").summary()))
+    assert told == rebuilt(records.data)
+    writer.close("finished")
+    [segment] = (records.folder("r") / "journal").iterdir()
+    with open(segment, "r+b") as file:
+        for place in range(100_000, segment.stat().st_size, 50_000):
+            file.seek(place)
+            file.write(b"\xff" * 40)
+    store.rebuild()  # what was read before the damage would be kept
+    [run] = store.runs()
+    assert run.summary() == store.run("r").summary()
+    assert run.summary()["loss"]["count"] < json.loads(told)[0][-1]["loss"]["count"]
+    assert store.run("r").damage

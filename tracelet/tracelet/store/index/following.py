@@ -1,7 +1,7 @@
 """Keeping the account of a run in step with its journal, without reading anything twice.
 
-A process that is running is followed by a cursor. One that is not is read whole, once, and looked at again
-only where its files have changed (a copy that was brought up to date, a run that was compacted).
+A process that is running is followed by a cursor. One that is not is read to its end, and looked at again only
+where its files have changed (a copy that was brought up to date, a run that was compacted); then from the start.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from operator import itemgetter
 from pathlib import Path
 from typing import Any, Final
 
-from tracelet.journal import Cursor, Damage, EventRecord, Follower, PointRecord, Record
+from tracelet.journal import Cursor, EventRecord, Follower, PointRecord, Record
 from tracelet.store import reading
+from tracelet.store.ahead import is_far_ahead, stretches
 from tracelet.store.columns import FLOATS, INTEGERS, Points
 from tracelet.store.details import Details, details_of
 from tracelet.store.history import History
@@ -24,8 +25,7 @@ from tracelet.store.outcome import KILLED, RUNNING, Sign
 from tracelet.store.reading import Files
 from tracelet.store.tally import Tally
 
-_BATCH: Final = 65536  # records read at a time from a process that is running
-_BULK: Final = 1 << 30  # bytes of journal up to which a process is read in one go
+_BATCH: Final = 65536  # records read at a time
 
 
 _metric_of = itemgetter(2, 3, 4)  # name, type and source of a PointRecord
@@ -34,11 +34,11 @@ _columns_of = itemgetter(5, 6, 7)  # step, time and value
 
 @dataclass
 class Follow:
-    """How far one process has been read: a cursor while it runs, then what its files were like."""
+    """How far one process has been read: a cursor while it runs; when it does not, all of these files."""
 
     sign: Sign
     files: Files
-    cursor: dict[str, Any] | None = None
+    cursor: Mapping[str, Any] | None = None
 
 
 @dataclass
@@ -95,48 +95,37 @@ class Reader:
             return Account()
         if not account.follows.keys() <= files.keys():  # another run stands there now
             account = Account(account.folder_changed)
-        whole: list[str] = []
         for writer, segments in files.items():
-            self._update_writer(run_dir, account, writer, segments, whole)
-        if whole:
-            _read_whole(run_dir, account, whole)
+            self._update_writer(run_dir, account, writer, segments)
         return account
 
-    def _update_writer(
-        self, run_dir: Path, account: Account, writer: str, files: Files, whole: list[str]
-    ) -> None:
-        sign = reading.read_sign(run_dir, writer)
+    def _update_writer(self, run_dir: Path, account: Account, writer: str, files: Files) -> None:
+        sign = reading.read_sign(run_dir, writer)  # first: what it wrote before it ended is there by now
         known = account.follows.get(writer)
         if known is not None and known.cursor is None and known.files == files:
             known.sign = sign
             return
-        follow = account.follows[writer] = Follow(sign, files)
-        running = sign.state == RUNNING
-        if known is not None and known.cursor is not None:
-            cursor = known.cursor
-        else:
+        cursor = known.cursor if known is not None else None
+        if cursor is None:
             account.forget(writer)
-            if not running and sum(size for _, size, _, _ in files) <= _BULK:
-                whole.append(writer)
-                return
-            cursor = {}
+            cursor = Cursor().to_json()
+        account.follows[writer] = Follow(sign, files)
         reached = self._follow(run_dir, account, writer, cursor)
-        follow.cursor = reached if running else None
+        account.follows[writer].cursor = reached if sign.state == RUNNING else None
 
     def _follow(
         self, run_dir: Path, account: Account, writer: str, cursor: Mapping[str, Any]
-    ) -> dict[str, Any]:
-        follower = self._follower(run_dir, writer, cursor, account.follows[writer].files)
-        looked_at = time.time()
-        while records := follower.read(_BATCH):
-            for record in records:
-                if isinstance(record, EventRecord):
-                    account.history.hear(writer, record)
-            for (name, type_, source), points in _by_metric(records):
-                account.tally(name, writer, type_, source).add(points)
-            if records[-1].time > looked_at:  # it may write as fast as this reads
-                break
-        return follower.cursor.to_json()
+    ) -> Mapping[str, Any]:
+        began = time.time()
+        while True:
+            if is_far_ahead(run_dir, writer, Cursor.from_json(cursor)):
+                cursor = _catch_up(run_dir, account, writer, cursor)
+            follower = self._follower(run_dir, writer, cursor, account.follows[writer].files)
+            records = follower.read(_BATCH)
+            _hear(account, writer, records)
+            cursor = follower.cursor.to_json()
+            if not records or records[-1].time > began:  # it may write as fast as this reads
+                return cursor
 
     def _follower(self, run_dir: Path, writer: str, cursor: Mapping[str, Any], files: Files) -> Follower:
         """Return a follower at a cursor: the one from the last look, unless it is elsewhere or its files are gone."""
@@ -147,7 +136,7 @@ class Reader:
             or follower.cursor.to_json() != cursor
             or known_inodes != inodes[: len(known_inodes)]
         ):
-            follower = Follower(run_dir, writer, Cursor.from_json(cursor) if cursor else None)
+            follower = Follower(run_dir, writer, Cursor.from_json(cursor))
         self._followers[key] = (follower, inodes)
         return follower
 
@@ -155,6 +144,24 @@ class Reader:
         """Let go of what belongs to runs that are not running any more."""
         folders = {str(run_dir) for run_dir in running}
         self._followers = {key: kept for key, kept in self._followers.items() if key[0] in folders}
+
+
+def _hear(account: Account, writer: str, records: list[Record]) -> None:
+    for record in records:
+        if isinstance(record, EventRecord):
+            account.history.hear(writer, record)
+    for (name, type_, source), points in _by_metric(records):
+        account.tally(name, writer, type_, source).add(points)
+
+
+def _catch_up(run_dir: Path, account: Account, writer: str, cursor: Mapping[str, Any]) -> Mapping[str, Any]:
+    for stretch in stretches(run_dir, writer, Cursor.from_json(cursor)):
+        for event in stretch.events:
+            account.history.hear(writer, event)
+        for metric, points in stretch.points.items():
+            account.tally(metric.name, writer, metric.type, metric.source).add(points)
+        cursor = stretch.cursor.to_json()
+    return cursor
 
 
 def _by_metric(records: list[Record]) -> Iterator[tuple[tuple[str, str, str | None], Points]]:
@@ -165,16 +172,3 @@ def _by_metric(records: list[Record]) -> Iterator[tuple[tuple[str, str, str | No
     for metric, several in grouped.items():
         steps, times, values = zip(*map(_columns_of, several), strict=True)
         yield metric, Points(array(INTEGERS, steps), array(FLOATS, values), array(FLOATS, times))
-
-
-def _read_whole(run_dir: Path, account: Account, writers: list[str]) -> None:
-    for writer, event in reading.read_said(run_dir):
-        if writer in writers:
-            account.history.hear(writer, event)
-    for name, columns in reading.read_points(run_dir, None, Damage()).items():
-        for part in columns.parts:
-            if part.writer in writers:
-                points = Points(columns.steps, columns.values, columns.times).take(
-                    slice(part.start, part.stop)
-                )
-                account.tally(name, part.writer, part.type, part.source).add(points)
