@@ -42,7 +42,7 @@ class Journal:
     def records(self, writer: str | None = None, damage: Damage | None = None) -> list[Record]:
         """Read everything of one writer (the first, unless named), slice by slice."""
         follower, found = self.follow(writer), []
-        while records := follower.read(997):
+        while (records := follower.read(997)) or follower.is_waiting:
             found += records
         if damage is not None:
             damage.counts.update(follower.damage.counts)

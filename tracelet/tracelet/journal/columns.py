@@ -126,6 +126,9 @@ def _columns(parts: list[tuple[Part, Series]], numpy: bool | None) -> Columns:
 def _gather(source: Source, gatherer: Gatherer, damage: Damage | None) -> None:
     """Feed all of a writer's slots to a gatherer."""
     losses = Losses()
+    state = liveness(
+        source.run_dir, source.writer
+    )  # before reading: what was written before it ended is there
     end = 0
     for segment in source.segments():
         first = segment << SEGMENT_SHIFT
@@ -134,7 +137,6 @@ def _gather(source: Source, gatherer: Gatherer, damage: Damage | None) -> None:
         if source.header(segment) is None:
             losses.headers += 1
     if damage is not None:
-        state = liveness(source.run_dir, source.writer)
         losses.holes(
             gatherer.holes, recent=losses.written - _RECENT if state == "running" else losses.written
         )

@@ -32,6 +32,8 @@ class Crossing:
         self._old = -1  # what lies before it was given out long enough ago
         self._empty_at, self._look_at = -1, 0.0
         self._alive_until = self._revisit_at = 0.0
+        self._is_dead = False
+        self.is_waiting = False  # for a hole with something written behind it
 
     @property
     def holes(self) -> tuple[Hole, ...]:
@@ -42,15 +44,10 @@ class Crossing:
         """Return where to go on beyond a hole in a block that begins at ``start``, None to wait."""
         if piece.kind == EMPTY:
             return self.ahead(piece.seq)
-        stop = piece.seq + piece.slots
-        if piece.kind == PARTIAL:
-            stop = min(stop, self._end_of_file(piece.seq))
-        frontier = start + len(data.rstrip(b"\0")) // SLOT
-        return (
-            stop
-            if self._pass(piece.seq, stop, TORN if piece.kind == PARTIAL else piece.kind, frontier)
-            else None
-        )
+        stop, kind = piece.seq + piece.slots, piece.kind
+        if kind == PARTIAL:
+            stop, kind = min(stop, self._end_of_file(piece.seq)), TORN
+        return self._pass(piece.seq, stop, kind, start + len(data.rstrip(b"\0")) // SLOT)
 
     def ahead(self, seq: int) -> int | None:
         """Return where something is written after nothing is at ``seq``, None for nowhere, or to wait."""
@@ -62,8 +59,8 @@ class Crossing:
             self._empty_at, self._look_at = seq, now + _LOOK_FURTHER
             return None
         end = min(written, max(seq, self._end_of_file(seq)))
-        if not self._pass(seq, end, EMPTY, written):
-            return None
+        if self._pass(seq, end, EMPTY, written) != end:
+            return None if self.is_waiting else seq
         if end < written:
             self._missing.append((end, written))
             self._damage.add("missing", written - end)
@@ -83,19 +80,22 @@ class Crossing:
         first = seq & -SEGMENT_SLOTS
         return first + self._source.size(seq >> SEGMENT_SHIFT)
 
-    def _pass(self, start: int, stop: int, kind: int, frontier: int) -> bool:
-        """Leave a hole behind, unless it is too young."""
-        if not self._is_alive():
+    def _pass(self, start: int, stop: int, kind: int, frontier: int) -> int | None:
+        """Leave a hole behind: return where it ends, None while it is too young, its start to read it again."""
+        if self._is_dead:
             self._damage.add(KINDS[kind], stop - start)
-            return True
-        if start >= self._old and not self._is_old(start, frontier):
-            return False
+            return stop
+        if not self._is_alive():
+            return start  # it may have been filled in before its writer ended
+        self.is_waiting = start >= self._old and not self._is_old(start, frontier)
+        if self.is_waiting:
+            return None
         if stop > start:
             self._holes[start] = stop
         if len(self._holes) > _MOST_HOLES:
             oldest = min(self._holes)
             self._give_up(oldest, self._holes.pop(oldest))
-        return True
+        return stop
 
     def _is_old(self, start: int, frontier: int) -> bool:
         now = time.monotonic()
@@ -108,11 +108,10 @@ class Crossing:
 
     def _is_alive(self) -> bool:
         now = time.monotonic()
-        if now < self._alive_until:
-            return True
-        alive = liveness(self._source.run_dir, self._source.writer) == "running"
-        self._alive_until = now + _ALIVE_FOR if alive else 0.0
-        return alive
+        if not self._is_dead and now >= self._alive_until:
+            self._is_dead = liveness(self._source.run_dir, self._source.writer) != "running"
+            self._alive_until = now + _ALIVE_FOR
+        return not self._is_dead
 
     def look_again(self) -> Iterator[Piece]:
         """Give what has come into the holes passed over; where nothing can come any more, give them up."""

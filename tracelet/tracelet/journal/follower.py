@@ -47,9 +47,15 @@ class Follower:
         """What to give to a later follower, so that it goes on where this one stands."""
         return Cursor(self._next, self._crossing.holes)
 
+    @property
+    def is_waiting(self) -> bool:
+        """Whether the last read stopped before a slot that is being filled in, with more records behind it."""
+        return self._crossing.is_waiting
+
     def read(self, limit: int = 4096) -> list[Record]:
         """Return further records: about ``limit`` at most (a row is never split), none when nothing is new."""
         found: list[Record] = []
+        self._crossing.is_waiting = False
         for piece in self._crossing.look_again():
             self._take(piece, found, piece.slots)
         while len(found) < limit and self._advance(found, limit):
@@ -76,6 +82,8 @@ class Follower:
             elif not self._go_to(self._crossing.over(piece, block.data, start)):
                 self._size = _PEEK if piece.kind == EMPTY else _BLOCK
                 return False
+            elif self._next == piece.seq:
+                return True  # to be read again
         self._size = _BLOCK
         return True
 

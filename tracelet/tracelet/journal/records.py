@@ -69,7 +69,8 @@ class Damage:
     Kinds, in slots: ``damaged`` (the checksum fails), ``torn`` (of rows and events with a head that is whole and
     a payload that is not), ``unwritten`` (given out and never filled in), ``missing`` (of files that are gone
     or cut short, with later ones still there). Besides: ``header`` (segments whose header is damaged; their
-    records are kept), ``cut`` (writers that ended, of which the last record is gone) and ``unnamed`` (metrics whose name is gone; their points are kept under a made-up one).
+    records are kept), ``cut`` (writers that ended, of which the last record is gone) and ``unnamed`` (metrics
+    whose name is gone; their points are kept under a made-up one).
     """
 
     def __init__(self) -> None:

@@ -148,7 +148,7 @@ class Stream:
         entry = {"id": identity, "names": columns}
         self.write_event(encode_event("columns", entry), time.time())
         self._unlisted.append(("columns", entry))
-        plan = Plan(identity, len(names), self.tracks.last(names))
+        plan = Plan(identity, len(names))
         self.tracks.relate(plan, names)
         return self.plans.setdefault(key, plan)
 

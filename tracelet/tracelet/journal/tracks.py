@@ -51,8 +51,8 @@ class Plan(Track):
 
     __slots__ = ("count", "pack_values", "put", "rows", "size")
 
-    def __init__(self, columns: int, metrics: int, last: int) -> None:
-        super().__init__(ROW << KIND_SHIFT | columns, last)
+    def __init__(self, columns: int, metrics: int) -> None:
+        super().__init__(ROW << KIND_SHIFT | columns, -1)
         self.count = metrics
         self.size = 1 + payload_slots(8 * metrics)
         self.pack_values = struct.Struct(f"<{metrics}d").pack
@@ -82,7 +82,7 @@ class Tracks(dict[Key, Track]):
     def __missing__(self, key: Key) -> Track:
         name, type_, source = key if isinstance(key, tuple) else (key, SCALAR, None)
         tag = POINT << KIND_SHIFT | self.identify((name, type_, source))
-        track = Track(tag, self.last([name]))
+        track = Track(tag, -1)
         self.relate(track, [name])
         return self.setdefault(key, track)
 
@@ -108,6 +108,13 @@ class Tracks(dict[Key, Track]):
         seen += [track.last for name in names for track in list(self._by_name.get(name, {}).values())]
         return max(seen)
 
+    def _earlier(self, name: str) -> dict[int, Track]:
+        """Return a track for the steps that came before this journal began, if any did."""
+        if name not in self._steps:
+            return {}
+        track = Track(0, self._steps[name])
+        return {id(track): track}
+
     def steps(self) -> dict[str, int]:
         """Return the largest step seen for each metric."""
         return {name: self.last([name]) for name in [*self._steps, *self._by_name]}
@@ -116,7 +123,9 @@ class Tracks(dict[Key, Track]):
         """Tie a new track to those that it shares metrics with, so that steps count up over all of them."""
         related: dict[int, Track] = {}
         for name in names:
-            others = self._by_name.setdefault(name, {})
+            others = self._by_name.get(name)
+            if others is None:
+                others = self._by_name.setdefault(name, self._earlier(name))
             related.update(others)
             others[id(track)] = track
         track.related.extend(related.values())
