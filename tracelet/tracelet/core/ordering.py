@@ -26,11 +26,19 @@ def order(names: Iterable[str], dependencies_of: Callable[[str], Iterable[str]])
         TopologicalSorter(graph).prepare()
     except CycleError as error:
         # graphlib lists a cycle from dependency to dependent; people read "a needs b" the other way.
-        raise CircularDependencyError(list(reversed(error.args[1]))) from None
+        raise CircularDependencyError(_told_from(given, error.args[1][::-1])) from None
     placed: dict[str, None] = {}
     for name in given:
         _place(name, graph, placed)
     return list(placed)
+
+
+def _told_from(given: list[str], cycle: list[str]) -> list[str]:
+    """Turn a cycle so that it starts with the name that was given first, where one of them is in it."""
+    members = cycle[1:]
+    start = next((name for name in given if name in members), members[-1])
+    at = members.index(start)
+    return [*members[at:], *members[: at + 1]]
 
 
 def _reach(

@@ -7,9 +7,10 @@ import queue
 import threading
 import time
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
 
 from tracelet.core import places
+from tracelet.core.task import RUNNING, WITHDRAWN, Task
 from tracelet.errors import PluginError
 
 
@@ -27,77 +28,29 @@ class Busy(PluginError):
     """The plugin's thread did not come to this call, or to its end, in time. Nothing is lost but the wait."""
 
 
-_PENDING: Final = 0
-_RUNNING: Final = 1
-_DONE: Final = 2
-_WITHDRAWN: Final = 3
-
-
-class Task:
-    """One call on its way to a plugin's thread and back. ``done`` is set when it has returned or raised."""
-
-    __slots__ = ("_claim", "began", "deadline", "done", "error", "function", "result", "state", "step")
-
-    def __init__(self, function: Callable[[], Any], step: str, deadline: float) -> None:
-        self.function = function
-        self.step = step
-        self.deadline = min(deadline, threading.TIMEOUT_MAX)
-        self.state = _PENDING
-        self._claim = threading.Lock()
-        self.began = 0.0
-        self.result: Any = None
-        self.error: BaseException | None = None
-        self.done = threading.Event()
-
-    def claim(self, state: int) -> bool:
-        """Take a pending call, to run it or to withdraw it; only one of the two sides gets it."""
-        with self._claim:
-            if self.state != _PENDING:
-                return False
-            self.began = time.monotonic()
-            self.state = state
-            return True
-
-    def run(self) -> None:
-        """Make the call and keep how it went."""
-        try:
-            self.result = self.function()
-        except BaseException as error:  # SystemExit and KeyboardInterrupt too: they are told to the caller
-            self.error = error
-        self.state = _DONE
-        self.done.set()
-
-    def overdue(self) -> bool:
-        """Whether it is running, and has been for longer than its deadline."""
-        return self.state == _RUNNING and time.monotonic() > self.began + self.deadline
-
-    def outcome(self) -> Any:
-        """Return what the function returned, or raise what it raised."""
-        if self.error is not None:
-            raise self.error
-        return self.result
-
-
 class _Lane:
     """A thread and the calls queued for it. ``abandoned`` once it hangs: it makes no further call then."""
 
-    __slots__ = ("abandoned", "current", "tasks", "thread")
+    __slots__ = ("_is_over", "abandoned", "current", "tasks", "thread")
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, is_over: Callable[[_Lane], bool]) -> None:
         self.tasks: queue.SimpleQueue[Task | None] = queue.SimpleQueue()
         self.current: Task | None = None
         self.abandoned = False
+        self._is_over = is_over
         self.thread = threading.Thread(target=self._serve, name=name, daemon=True)
 
     def _serve(self) -> None:
-        while (task := self.tasks.get()) is not None:
-            if task.claim(_RUNNING):
+        while not self.abandoned:
+            task = self.tasks.get()
+            if task is None:
+                if self._is_over(self):
+                    return
+            elif task.claim(RUNNING):
                 self.current = task
                 task.run()
                 self.current = None
             del task  # what it holds must not live until the next one comes
-            if self.abandoned:
-                return
 
     def abandon(self, why: Callable[[str], PluginError]) -> None:
         """Expect nothing more of this thread, and tell those who wait for it."""
@@ -107,7 +60,7 @@ class _Lane:
                 task = self.tasks.get_nowait()
             except queue.Empty:
                 break
-            if task is not None and task.claim(_WITHDRAWN):
+            if task is not None and task.claim(WITHDRAWN):
                 task.error = why(task.step)
                 task.done.set()
         self.tasks.put(None)  # it may have returned at this very moment, and would wait for ever
@@ -158,7 +111,7 @@ class Worker:
             if self.stuck is not None:
                 raise self._refusal(step)
             if self._lane is None:
-                lane = _Lane(f"tracelet plugin {self.plugin}")
+                lane = _Lane(f"tracelet plugin {self.plugin}", self._is_over)
                 lane.thread.start()
                 self._lane = lane
             self._lane.tasks.put(task)
@@ -171,7 +124,7 @@ class Worker:
         """
         if task.done.wait(task.deadline if timeout is None else timeout):
             return
-        if task.claim(_WITHDRAWN):
+        if task.claim(WITHDRAWN):
             raise self._not_begun(task, patient)
         if patient:
             raise Busy(
@@ -184,13 +137,21 @@ class Worker:
             raise self.leave_behind(task)
 
     def retire(self) -> None:
-        """Let the thread end once its queue is empty. A later call starts a new one."""
+        """Let the thread end once there is nothing more for it to do. A later call starts a new one."""
         if self._pid != os.getpid():
             return
         with self._lock:
             if self._lane is not None:
                 self._lane.tasks.put(None)
+
+    def _is_over(self, lane: _Lane) -> bool:
+        """Say whether a retired thread may end: not while calls are queued, for which it would be two of them."""
+        with self._lock:
+            if lane is self._lane and not lane.tasks.empty():
+                return False
+            if lane is self._lane:
                 self._lane = None
+            return True
 
     def renew(self) -> None:
         """Give up a thread that hangs, or was lost in a fork, so that the plugin may be tried again on a new one."""

@@ -1,0 +1,88 @@
+"""Small real plugins and a manager that knows nothing but what a test gives it."""
+
+from __future__ import annotations
+
+import textwrap
+
+import pytest
+
+from tracelet.core.plugins import BackendPlugin, PluginManager, PluginMetadata, PluginType
+
+SHORT = {
+    **dict.fromkeys(("import", "addhooks", "initialize", "start", "stop"), 5.0),
+    **dict.fromkeys(("get_status", "log", "collect", "process", "report"), 5.0),
+}
+
+
+@pytest.fixture
+def manager():
+    """Return a manager without any source, whose plugins are stopped at the end."""
+    with PluginManager(use_default_paths=False, deadlines=SHORT) as manager:
+        yield manager
+
+
+@pytest.fixture
+def hasty():
+    """Return a manager that leaves a call behind after a moment."""
+    limits = {**dict.fromkeys(SHORT, 0.3), "plugin_state_changed": 0.3}
+    with PluginManager(use_default_paths=False, deadlines=limits) as manager:
+        yield manager
+
+
+class Backend(BackendPlugin):
+    """Only what the base class asks for, and a note of each call in ``seen``."""
+
+    seen: list
+
+    def initialize(self, config):
+        self.note("initialize", config)
+
+    def start(self):
+        self.note("start")
+
+    def stop(self):
+        self.note("stop")
+
+    def get_status(self):
+        return {"notes": len(self.seen)}
+
+    def log_metric(self, name, value, iteration):
+        self.note("log_metric", name, value, iteration)
+
+    def log_params(self, params):
+        self.note("log_params", dict(params))
+
+    def log_artifact(self, local_path, artifact_path=None):
+        self.note("log_artifact", local_path, artifact_path)
+
+    def note(self, *what):
+        self.seen.append(what)
+
+
+@pytest.fixture
+def make():
+    """Return a function that makes a backend class: its metadata, and methods of its own in place of the plain ones."""
+
+    def make(name="plain", methods=None, base=Backend, **metadata):
+        described = {"version": "1.0", "type": PluginType.BACKEND, **metadata}
+        body = {
+            "get_metadata": classmethod(lambda cls: PluginMetadata(name=name, **described)),
+            "seen": [],
+            **(methods or {}),
+        }
+        return type(name.title(), (base,), body)
+
+    return make
+
+
+@pytest.fixture
+def write(tmp_path):
+    """Return a function that writes a file, moved to the left, into a folder of this test."""
+
+    def write(name, text):
+        path = tmp_path / "plugins" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(textwrap.dedent(text).lstrip("\n"), encoding="utf-8")
+        return path
+
+    return write
