@@ -38,6 +38,7 @@ class Database:
         self._data = data
         self._memory: sqlite3.Connection | None = None
         self._memory_of = 0
+        self.used: Path | None = None  # the file that the last piece of work was done with, None for memory
 
     @property
     def path(self) -> Path | None:
@@ -56,6 +57,7 @@ class Database:
                     file = _current(folder)
                     if file is None:
                         break
+                    self.used = file
                     try:
                         with _connected(file) as connection:
                             return work(connection)
@@ -65,6 +67,7 @@ class Database:
                             break
                         log.warning("index %s is damaged (%s); it is built anew", file, error)
                         _remove(file)
+        self.used = None
         return work(self._in_memory())
 
     def _in_memory(self) -> sqlite3.Connection:

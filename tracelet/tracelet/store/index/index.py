@@ -42,6 +42,7 @@ class Index:
         self._data = data
         self._database = Database(data)
         self._reader = Reader()
+        self._in_step: Path | None = None  # the file that was brought in step last
         self._turn = threading.RLock()  # threads of one process share the followers
 
     @property
@@ -64,7 +65,7 @@ class Index:
         """Return the summaries of all metrics of some runs, as of the last look."""
         wanted = list(ids)
         with self._turn:
-            return self._database.run(lambda connection: _summaries(connection, wanted))
+            return self._database.run(lambda connection: self._summaries(connection, wanted))
 
     def column(self, sql: str) -> list[Any]:
         """Bring the index in step, and return what a query gives in its first column."""
@@ -80,6 +81,14 @@ class Index:
         self._refresh(connection)
         return [row[0] for row in connection.execute(sql)]
 
+    def _summaries(self, connection: sqlite3.Connection, ids: list[str]) -> dict[str, dict[str, Summary]]:
+        if self._database.used != self._in_step:  # another file than the one that the list came from
+            self._refresh(connection)
+        found: dict[str, dict[str, Summary]] = {id: {} for id in ids}
+        for id, metric, summary in rows.read_summaries(connection, ids):
+            found[id][metric] = summary
+        return found
+
     # --- keeping in step ---------------------------------------------------------------------------------
 
     def _refresh(self, connection: sqlite3.Connection) -> None:
@@ -90,6 +99,7 @@ class Index:
             due = self._look(connection, due)
             if not due:
                 break
+        self._in_step = self._database.used
         running = connection.execute("SELECT id FROM runs WHERE outcome = 'running'")
         ids = {row[0] for row in running}
         self._reader.keep_only(folder for folder in folders if folder.name in ids)
@@ -160,10 +170,3 @@ def _is_settled(folder: Path, known: Known) -> bool:
     if KILLED not in signs:
         return True
     return files_of(folder) == {writer: one["files"] for writer, one in seen["writers"].items()}
-
-
-def _summaries(connection: sqlite3.Connection, ids: list[str]) -> dict[str, dict[str, Summary]]:
-    found: dict[str, dict[str, Summary]] = {id: {} for id in ids}
-    for id, metric, summary in rows.read_summaries(connection, ids):
-        found[id][metric] = summary
-    return found
