@@ -35,7 +35,8 @@ def check(what: str) -> int:
     PATH_OR_NAME is a .py file or a folder of them, the name of a plugin, or an importable module
     (package.module or package.module:Class). The exit status is 0 when all is well, 1 when there are faults.
     """
-    from tracelet.cli.output import Screen, emit_json
+    from tracelet.cli.json_output import emit_json
+    from tracelet.cli.output import Screen
 
     checked = list(_check(what))
     if choices().json:

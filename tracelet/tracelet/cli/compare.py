@@ -34,7 +34,8 @@ def compare(runs: tuple[str, ...], metrics: tuple[str, ...], everything: bool) -
     The best run of each metric is marked.
     """
     from tracelet.cli.courses import courses
-    from tracelet.cli.output import Screen, emit_json
+    from tracelet.cli.json_output import emit_json
+    from tracelet.cli.output import Screen
     from tracelet.cli.records import described
 
     if len(runs) < 2:

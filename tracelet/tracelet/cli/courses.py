@@ -10,6 +10,7 @@ from rich.text import Text
 
 from tracelet.cli.best import direction
 from tracelet.cli.figures import count, number
+from tracelet.cli.output import plain
 from tracelet.cli.sparkline import sparkline
 
 if TYPE_CHECKING:
@@ -86,21 +87,29 @@ def courses(record: RunRecord) -> list[Course]:
 
 def print_courses(screen: Screen, found: Iterable[Course], *, indent: int = 0) -> None:
     """Print a table of metrics."""
-    rows = [_row(screen, course) for course in found]
+    width = SPARK if screen.console.width >= 80 else SPARK // 2
+    rows = [_row(screen, course, width) for course in found]
     heads = ("metric", "last", "best", "at step", "points", "course")
-    screen.table(heads, rows, right=("last", "best", "at step", "points"), whole=("course",), indent=indent)
+    screen.table(
+        heads,
+        rows,
+        right=("last", "best", "at step", "points"),
+        whole=("course",),
+        optional=("points", "at step", "course", "best"),
+        indent=indent,
+    )
 
 
-def _row(screen: Screen, course: Course) -> list[str | Text]:
+def _row(screen: Screen, course: Course, width: int) -> list[str | Text]:
     best, step = best_text(screen, course)
     return [
-        Text(course.name, "bold" if not course.is_measured else ""),
+        Text(plain(course.name), "bold" if not course.is_measured else ""),
         number(course.last),
         best,
         step,
         count(course.points),
         Text(
-            sparkline(course.values, SPARK, ascii_only=screen.ascii_only) if course.points > 1 else "", "cyan"
+            sparkline(course.values, width, ascii_only=screen.ascii_only) if course.points > 1 else "", "cyan"
         ),
     ]
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.text import Text
 
-from tracelet.cli.output import state
+from tracelet.cli.output import plain, state
 from tracelet.core.secrets import MASK, is_secret_key, redact
 from tracelet_hookspecs import PluginInfo, PluginState
 
@@ -92,11 +92,11 @@ def plugin_rows(screen: Screen, plugins: list[dict[str, Any]]) -> Iterator[list[
     for plugin in plugins:
         word = plugin["state"] if plugin["activated"] != "unavailable" else "unavailable"
         yield [
-            Text(plugin["name"], "bold" if plugin["activated"] in ("asked", "default") else ""),
+            Text(plain(plugin["name"]), "bold" if plugin["activated"] in ("asked", "default") else ""),
             plugin["version"] or screen.dash,
             plugin["type"] or screen.dash,
             state(word),
-            Text(near(plugin["origin"]), "dim"),
+            Text(plain(near(plugin["origin"])), "dim"),
         ]
 
 

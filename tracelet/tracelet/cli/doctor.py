@@ -44,7 +44,8 @@ def doctor() -> int:
 
     The exit status is 1 where something is.
     """
-    from tracelet.cli.output import Screen, emit_json
+    from tracelet.cli.json_output import emit_json
+    from tracelet.cli.output import Screen
 
     findings = list(_examine(choices()))
     bad = any(finding.level == ERROR for finding in findings)

@@ -75,14 +75,14 @@ def _write_csv(stream: TextIO, record: RunRecord, names: list[str]) -> None:
 
 
 def _write_jsonl(stream: TextIO, record: RunRecord, names: list[str]) -> None:
-    from tracelet.cli.output import jsonable
+    from tracelet.cli.json_output import jsonable
 
     for row in _rows(record, names):
         stream.write(json.dumps(jsonable(dict(zip(COLUMNS, row, strict=True)))) + "\n")
 
 
 def _write_json(stream: TextIO, record: RunRecord, names: list[str]) -> None:
-    from tracelet.cli.output import emit_json
+    from tracelet.cli.json_output import emit_json
     from tracelet.cli.records import fully_described
 
     points = {name: record.metric(name).to_dict() for name in names}

@@ -26,7 +26,8 @@ def print_header(screen: Screen, run: Run, config: Config, *, trace: bool = Fals
     screen.rule(("tracelet run", "bold"))
     about = ("tracelet " + tracelet.__version__, f"Python {platform.python_version()}", sys.platform)
     screen.line(dot.join(about))
-    screen.field("root", joined(near(config.root), (f"{dot}{_config_file(config)}", "dim")))
+    screen.field("root", near(config.root))
+    screen.field("config", _config_file(config))
     if config.mode == "disabled":
         screen.field("run", ("disabled: nothing is recorded", "yellow"))
     else:
@@ -41,8 +42,8 @@ def print_header(screen: Screen, run: Run, config: Config, *, trace: bool = Fals
 
 def _config_file(config: Config) -> str:
     if config.file is None:
-        return "no configuration file"
-    return f"config {near(config.file) if config.file.parent != config.root else config.file.name}"
+        return "no file, defaults only" if not config.sources else ", ".join(config.sources)
+    return near(config.file) if config.file.parent != config.root else config.file.name
 
 
 def _print_plugins(screen: Screen, run: Run, config: Config, *, trace: bool) -> None:
@@ -77,8 +78,12 @@ def _plugins_at_work(screen: Screen, manager: PluginManager) -> Text:
     working = [info for info in manager.plugins.values() if info.state is PluginState.ACTIVE]
     if not working:
         return Text("none", "dim")
-    names = [joined((info.name, ""), f" {info.metadata.version}", (_origin(info), "dim")) for info in working]
+    names = [joined(info.name, _version(info), (_origin(info), "dim")) for info in working]
     return Text(", ").join(names)
+
+
+def _version(info: PluginInfo) -> str:
+    return "" if info.metadata.version in ("", "0") else f" {info.metadata.version}"
 
 
 def _origin(info: PluginInfo) -> str:

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 @json_option
 def hooks(name: str | None) -> None:
     """List the hooks that plugins can implement, or tell all about hook NAME."""
-    from tracelet.cli.output import Screen, emit_json
+    from tracelet.cli.json_output import emit_json
+    from tracelet.cli.output import Screen
 
     known = {each: _described(each, function) for each, function in _hookspecs().items()}
     if name is not None and name not in known:

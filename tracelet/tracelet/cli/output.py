@@ -1,14 +1,12 @@
-"""Where everything that the command line says goes through: width, colour, encoding, JSON."""
+"""Where everything that the command line says to people goes through: width, colour, encoding."""
 
 from __future__ import annotations
 
 import io
-import json
-import math
 import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final, TextIO, cast
+from collections.abc import Iterable, Sequence
+from typing import Final, TextIO, cast
 
 from rich.box import Box
 from rich.console import Console, RenderableType
@@ -26,13 +24,14 @@ STATE_STYLES: Final = {
     **dict.fromkeys(("discovered", "off", "unknown"), "dim"),
 }
 _UNCUT: Final = 100_000  # columns
+_GAP: Final = 3  # columns between two cells
 _HEADED: Final = "    \n    \n -- \n    \n    \n    \n    \n    \n"
 #: Column heads with a line under them, nothing else.
 HEADED: Final = Box(_HEADED.replace("-", "─"))
 HEADED_ASCII: Final = Box(_HEADED, ascii=True)
 
 
-class _Encodable(io.TextIOBase):
+class Encodable(io.TextIOBase):
     """Writes to a text stream, escaping what its encoding lacks: a name in Greek must not end a program."""
 
     def __init__(self, stream: TextIO) -> None:
@@ -41,19 +40,24 @@ class _Encodable(io.TextIOBase):
 
     @property
     def encoding(self) -> str:  # type: ignore[override]
+        """That of the stream below."""
         return self._encoding
 
     def write(self, text: str) -> int:
+        """Write what can be written of a text as it is."""
         self._stream.write(text.encode(self._encoding, "backslashreplace").decode(self._encoding))
         return len(text)
 
     def flush(self) -> None:
+        """Hand everything to the operating system."""
         self._stream.flush()
 
     def isatty(self) -> bool:
+        """Whether the stream below is a terminal."""
         return self._stream.isatty()
 
     def fileno(self) -> int:
+        """Return the stream's descriptor."""
         return self._stream.fileno()
 
 
@@ -70,11 +74,11 @@ class Screen:
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = sys.stdout if stream is None else stream
         self.console = _Console(
-            file=cast("TextIO", _Encodable(self._stream)),
+            file=cast("TextIO", Encodable(self._stream)),
             highlight=False,
             markup=False,
             emoji=False,
-            soft_wrap=False,
+            color_system=None if os.environ.get("NO_COLOR") else "auto",
         )
         self._piped = not self._stream.isatty()
         self._uncut = self._piped and not os.environ.get("COLUMNS")
@@ -110,11 +114,11 @@ class Screen:
             self.console.print(Text(mark * self.console.width, style), no_wrap=True)
             return
         rest = self.console.width - text.cell_len - 4
-        self.console.print(
-            Text(f"{mark * 2} ", style) + text + Text(f" {mark * max(rest, 2)}", style),
-            no_wrap=True,
-            crop=False,
-        )
+        title = Text(f"{mark * 2} ", style) + text
+        if rest > 0:
+            self.console.print(title + Text(f" {mark * rest}", style), no_wrap=True, crop=False)
+        else:
+            self.console.print(title)
 
     def field(
         self, label: str, *parts: str | Text | tuple[str, str], width: int = 10, style: str = "dim"
@@ -133,9 +137,14 @@ class Screen:
         *,
         right: Iterable[str] = (),
         whole: Iterable[str] = (),
+        optional: Iterable[str] = (),
         indent: int = 0,
     ) -> None:
-        """Print a table. ``right`` names the columns set to the right, ``whole`` those never cut or wrapped."""
+        """Print a table.
+
+        ``right`` names the columns set to the right, ``whole`` those never wrapped, ``optional`` those left out,
+        in this order, where the screen is too narrow for all.
+        """
         table = Table(
             box=HEADED_ASCII if self.ascii_only else HEADED,
             header_style="bold",
@@ -144,15 +153,32 @@ class Screen:
             pad_edge=False,
             show_edge=False,
         )
+        cells = [[cell if isinstance(cell, Text) else Text(plain(cell)) for cell in row] for row in rows]
+        shown = self._fitting(heads, cells, optional, self.console.width - indent)
         right, whole = set(right), set(whole)
-        for head in heads:
+        for head in (heads[at] for at in shown):
             keep = head in whole or head in right
             table.add_column(
                 Text(head), justify="right" if head in right else "left", no_wrap=keep, overflow="fold"
             )
-        for row in rows:
-            table.add_row(*[cell if isinstance(cell, Text) else Text(plain(cell)) for cell in row])
+        for row in cells:
+            table.add_row(*[row[at] for at in shown])
         self._print(Padding(table, (0, 0, 0, indent), expand=False))
+
+    def _fitting(
+        self, heads: Sequence[str], rows: list[list[Text]], optional: Iterable[str], width: int
+    ) -> list[int]:
+        """Return the places of the columns that there is room for."""
+        widths = [
+            max([len(head), *(row[at].cell_len for row in rows)]) + _GAP for at, head in enumerate(heads)
+        ]
+        shown = list(range(len(heads)))
+        for head in () if self._uncut else optional:
+            if sum(widths[at] for at in shown) <= width + _GAP:
+                break
+            if head in heads:
+                shown.remove(list(heads).index(head))
+        return shown
 
     def problem(self, text: str, *, label: str = "warning", style: str = "yellow") -> None:
         """Print something that somebody should look at."""
@@ -207,32 +233,3 @@ def plain(text: str) -> str:
 def state(word: str) -> Text:
     """Return a state or an outcome in its colour."""
     return Text(plain(word), STATE_STYLES.get(word, ""))
-
-
-def emit_json(data: Any, stream: TextIO | None = None) -> None:
-    """Print data as JSON. NaN and infinities, which JSON lacks, become ``"NaN"``, ``"Infinity"``, ``"-Infinity"``."""
-    stream = sys.stdout if stream is None else stream
-    out = _Encodable(stream)
-    readable = out.encoding.lower().replace("-", "") == "utf8"
-    out.write(json.dumps(jsonable(data), indent=2, ensure_ascii=not readable) + "\n")
-    out.flush()
-
-
-def jsonable(data: Any) -> Any:
-    """Return a copy that JSON can hold; what it has no word for becomes text."""
-    if isinstance(data, Mapping):
-        return {str(key): jsonable(value) for key, value in data.items()}
-    if isinstance(data, (list, tuple, set, frozenset)):
-        return [jsonable(value) for value in data]
-    if isinstance(data, float):
-        return json_float(data)
-    if data is None or isinstance(data, (str, int)):
-        return data
-    return str(data)
-
-
-def json_float(value: float) -> float | str:
-    """Return a float as JSON can hold it."""
-    if math.isfinite(value):
-        return value
-    return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"

@@ -44,7 +44,8 @@ def list_all() -> None:
     metadata of their distributions, and nothing of theirs is imported.
     """
     from tracelet.cli import described
-    from tracelet.cli.output import Screen, emit_json
+    from tracelet.cli.json_output import emit_json
+    from tracelet.cli.output import Screen
 
     mine = choices()
     manager = mine.manager()
@@ -81,8 +82,9 @@ def _print_list(screen: Screen, listed: dict[str, Any]) -> None:
 def info(name: str) -> None:
     """Tell all that is known of plugin NAME, loading it."""
     from tracelet.cli import described
+    from tracelet.cli.json_output import emit_json
     from tracelet.cli.mistakes import closest
-    from tracelet.cli.output import Screen, emit_json
+    from tracelet.cli.output import Screen
     from tracelet.errors import UsageError
 
     mine = choices()
@@ -146,7 +148,8 @@ def _default(key: dict[str, Any]) -> Text:
 
     from rich.text import Text
 
-    from tracelet.cli.output import jsonable, plain
+    from tracelet.cli.json_output import jsonable
+    from tracelet.cli.output import plain
 
     if key["required"]:
         return Text("required", "yellow")

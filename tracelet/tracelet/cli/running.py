@@ -111,7 +111,7 @@ def run_inside(
     from tracelet.run.run import outcome_of
 
     take_path(program)
-    listener = telling.listen(verbose=verbose)
+    listener = telling.listen(verbose=verbose, summary=not quiet)
     screen = Screen()
     config = mine.config(program.path, run_id=run_id, resume=resume or None)
     opened = _open(program, config, name)

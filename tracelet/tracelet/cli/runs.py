@@ -53,7 +53,8 @@ def runs(
     **given: str | None,
 ) -> None:
     """List the runs, newest first."""
-    from tracelet.cli.output import Screen, emit_json
+    from tracelet.cli.json_output import emit_json
+    from tracelet.cli.output import Screen
     from tracelet.cli.records import described
 
     mine = choices()
@@ -115,7 +116,13 @@ def _print(
     projects = len({record.project for record in shown}) > 1
     heads = ["run", "name", *(["project"] if projects else []), "outcome", "started", "took", *metrics]
     rows = [_row(screen, record, last, projects=projects) for record, last in zip(shown, lasts, strict=True)]
-    screen.table(heads, rows, right=("took", *metrics), whole=("run", "outcome", "started"))
+    screen.table(
+        heads,
+        rows,
+        right=("took", *metrics),
+        whole=("run", "outcome", "started"),
+        optional=("project", "took", "started"),
+    )
     if total > len(shown):
         screen.line((f"{total - len(shown)} older ones: -n 0 shows all", "dim"))
 

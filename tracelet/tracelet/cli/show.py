@@ -27,7 +27,8 @@ def show(run: str, metrics: tuple[str, ...], everything: bool) -> None:
     With METRIC (a name or a pattern such as 'train/*'), only these metrics, each drawn as wide as the screen.
     """
     from tracelet.cli.courses import course_of, courses
-    from tracelet.cli.output import Screen, emit_json
+    from tracelet.cli.json_output import emit_json
+    from tracelet.cli.output import Screen
     from tracelet.cli.records import fully_described, matching
 
     record = choices().store().run(run)

@@ -50,8 +50,7 @@ def print_summary(screen: Screen, run: Run, *, verbose: bool = False) -> None:
     print_delivery(screen, status["delivery"], run.due, run.id)
     for line in run.host.summary:
         screen.line(line)
-    for problem in dict.fromkeys(_problems(status)):
-        screen.problem(problem)
+    print_problems(screen, status)
     _print_end(screen, record)
 
 
@@ -108,7 +107,13 @@ def print_costs(screen: Screen, plugins: Mapping[str, Mapping[str, Any]]) -> Non
     if rows:
         screen.blank()
         heads = ("plugin", "type", "calls", "errors", "wall", "cpu", "state")
-        screen.table(heads, rows, right=("calls", "errors", "wall", "cpu"), whole=("plugin", "type", "state"))
+        screen.table(
+            heads,
+            rows,
+            right=("calls", "errors", "wall", "cpu"),
+            whole=("plugin", "type", "state"),
+            optional=("type", "cpu", "wall"),
+        )
         screen.blank()
 
 
@@ -146,18 +151,22 @@ def print_delivery(
             )
         else:
             what = due.get(backend) or plural(pending, "record")
-            why = f" ({known['error']})" if known.get("error") else ""
+            error = known.get("error")
+            what += f" ({error})" if error and error not in what else ""
             hint = f"kept in the journal; tracelet sync {run_id} delivers it"
-            text = joined(f"{backend} ", (f"still due: {what}{why}; {hint}", "yellow"))
+            text = joined(f"{backend} ", (f"still due: {what}; {hint}", "yellow"))
         screen.field(label, text)
         label = ""
 
 
-def _problems(status: Mapping[str, Any]) -> Iterator[str]:
-    yield from status["problems"]
-    for plugin in status["plugins"].values():
-        if plugin.get("error"):
-            yield plugin["error"]
+def print_problems(screen: Screen, status: Mapping[str, Any]) -> None:
+    """Print a sentence for each plugin that failed, and for whatever else went wrong."""
+    failed = [plugin["error"] for plugin in status["plugins"].values() if plugin.get("error")]
+    for problem in dict.fromkeys([*failed, *status["problems"]]):
+        if problem in failed:
+            screen.problem(problem, label="error", style="red")
+        else:
+            screen.problem(problem)
 
 
 def _print_end(screen: Screen, record: RunRecord) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+from typing import Final
 
 from tracelet.cli.mistakes import tell
 
-LOGGER = "tracelet"
+LOGGER: Final = "tracelet"
+TOLD_IN_SUMMARY: Final = "tracelet.run"  # what is due, what failed as the run ended
 
 
 class Listener(logging.Handler):
@@ -15,9 +17,10 @@ class Listener(logging.Handler):
     Where the program has set up logging of its own, the records show up there and are not told twice.
     """
 
-    def __init__(self, *, verbose: bool) -> None:
+    def __init__(self, *, verbose: bool, summary: bool) -> None:
         super().__init__(logging.WARNING)
         self._verbose = verbose
+        self._summary = summary
         self._told = False
 
     def speak(self) -> None:
@@ -26,15 +29,16 @@ class Listener(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Tell a record: its first line, or all of it where tracebacks are wanted."""
-        if not self._told or logging.getLogger().handlers:
+        told_later = self._summary and record.name == TOLD_IN_SUMMARY
+        if not self._told or told_later or logging.getLogger().handlers:
             return
         message = record.getMessage()
         for line in message.splitlines() if self._verbose else message.splitlines()[:1]:
             tell(line)
 
 
-def listen(*, verbose: bool = False) -> Listener:
-    """Take over what the library logs."""
-    listener = Listener(verbose=verbose)
+def listen(*, verbose: bool, summary: bool) -> Listener:
+    """Take over what the library logs; ``summary`` says that one will be printed."""
+    listener = Listener(verbose=verbose, summary=summary)
     logging.getLogger(LOGGER).addHandler(listener)
     return listener
