@@ -7,15 +7,16 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tracelet.journal.format import SEGMENT_SHIFT, SEGMENT_SLOTS
+from tracelet.journal.format import MAX_ROW, SEGMENT_SHIFT, SEGMENT_SLOTS, SLOT, payload_slots
 from tracelet.journal.gather import Gatherer, Series
 from tracelet.journal.lifetime import liveness, writer_facts
 from tracelet.journal.losses import Losses
 from tracelet.journal.records import Damage, EventRecord
-from tracelet.journal.scan import TORN, Piece
-from tracelet.journal.source import Source, writers
+from tracelet.journal.scan import EMPTY, TORN, Piece
+from tracelet.journal.source import Block, Source, writers
 
 _BLOCK = 16384  # slots read at a time
+_WIDEST = payload_slots(8 * MAX_ROW)  # slots that may be all zero and yet belong to a record
 _RECENT = 4096  # slots of a running writer that may still be in the making
 
 
@@ -126,9 +127,8 @@ def _columns(parts: list[tuple[Part, Series]], numpy: bool | None) -> Columns:
 def _gather(source: Source, gatherer: Gatherer, damage: Damage | None) -> None:
     """Feed all of a writer's slots to a gatherer."""
     losses = Losses()
-    state = liveness(
-        source.run_dir, source.writer
-    )  # before reading: what was written before it ended is there
+    # Asked before reading: what was written before the writer ended is there then.
+    state = liveness(source.run_dir, source.writer)
     end = 0
     for segment in source.segments():
         first = segment << SEGMENT_SHIFT
@@ -149,15 +149,15 @@ def _gather_segment(source: Source, gatherer: Gatherer, seq: int, losses: Losses
     """Feed one segment; return where its file ends."""
     stop = seq + SEGMENT_SLOTS
     size = _BLOCK
-    while seq < stop:
-        block = source.block(seq, min(size, stop - seq))
-        if not block.data:
-            break
-        used = gatherer.take(block, seq)
-        if not used and block.slots < min(size, stop - seq):  # a record that the end of the file cuts off
+    while seq < stop and (block := source.block(seq, min(size, stop - seq))).data:
+        likely = min(block.slots, losses.saw(block.data, seq) + _WIDEST)  # beyond it, nothing was written
+        used = gatherer.take(Block(block.data[: likely * SLOT], block.trusted), seq)
+        if used == likely:
+            gatherer.take_piece(Piece(EMPTY, seq + used, block.slots - used))
+            used = block.slots
+        elif not used and block.slots < min(size, stop - seq):  # the end of the file cuts a record off
             used = block.slots
             gatherer.take_piece(Piece(TORN, seq, used))
         size = _BLOCK if used else 2 * size
-        losses.saw(block.data, seq, used)
         seq += used
     return seq

@@ -132,17 +132,8 @@ class Crossing:
 
     def _pieces(self, start: int, stop: int) -> Iterator[Piece]:
         block = self._source.block(start, stop - start)
-        empty: Piece | None = None
         for piece in pieces(block.data, start, trusted=block.trusted):
-            if piece.kind == EMPTY:  # put together, so that the holes stay few
-                empty = piece if empty is None else empty._replace(slots=empty.slots + 1)
-                continue
-            if empty is not None:
-                yield empty
-                empty = None
             yield piece._replace(kind=TORN, slots=stop - piece.seq) if piece.kind == PARTIAL else piece
-        if empty is not None:
-            yield empty
 
     def _give_up(self, start: int, stop: int) -> None:
         for piece in self._pieces(start, stop):

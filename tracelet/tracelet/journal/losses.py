@@ -20,13 +20,13 @@ class Losses:
         self._damage = Damage()
         self._gaps: list[tuple[int, int]] = []
 
-    def saw(self, data: bytes, first: int, slots: int) -> None:
-        """Take note of which slots were written to."""
-        end = slots * SLOT
-        if data[end - SLOT : end].strip(b"\0"):
-            self.written = first + slots
-        elif used := len(data[:end].rstrip(b"\0")):
-            self.written = first + -(-used // SLOT)
+    def saw(self, data: bytes, first: int) -> int:
+        """Take note of which slots were written to; return how many, up to the last one of them."""
+        used = len(data) if data[-SLOT:].strip(b"\0") else len(data.rstrip(b"\0"))
+        used = -(-used // SLOT)
+        if used:
+            self.written = first + used
+        return used
 
     def missing(self, start: int, stop: int) -> None:
         """Take note of slots without a file, though a later one is there."""

@@ -72,8 +72,22 @@ def pieces(data: bytes, first: int, *, trusted: bool = False) -> Iterator[Piece]
                 continue
             singly, pause = at + pause, min(pause * 2, _LARGEST_STRETCH)
         piece = piece_at(view, at, first + at, trusted=trusted)
+        if piece.kind == EMPTY:
+            piece = piece._replace(slots=_empty_slots(data, at))
         yield piece
         at += piece.slots
+
+
+def _empty_slots(data: bytes, at: int) -> int:
+    """Return how many slots from this empty one on are empty."""
+    start, size = at * SLOT, 4 * SLOT
+    while True:
+        part = data[start : start + size]
+        if filled := len(part.lstrip(b"\0")):
+            return (start + len(part) - filled) // SLOT - at
+        if len(part) < size:
+            return len(data) // SLOT - at
+        start, size = start + size, 4 * size
 
 
 def _are_points(data: memoryview, first: int, trusted: bool) -> bool:

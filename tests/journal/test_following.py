@@ -1,0 +1,294 @@
+"""Following a journal: in order, each record once, cheaply, over holes and from segment to segment."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import pytest
+
+from tracelet.journal import Cursor, PointRecord, liveness, read_columns, writers
+from tracelet.journal.format import POINT, POINT_HEAD, SEGMENT_SLOTS
+
+
+def steps(records):
+    return [record.step for record in records if isinstance(record, PointRecord)]
+
+
+def test_a_live_writer_is_followed_record_by_record(journal):
+    writer = journal.writer()
+    follower = journal.follow()
+    follower.read()
+    for step in range(300):
+        writer.point("a", 0, step)
+        assert steps(follower.read()) == [step]
+        assert follower.read() == []
+    assert not follower.damage
+
+
+@pytest.mark.parametrize("mapped", [True, False], ids=["mapped", "plain"])
+def test_a_reader_beside_a_busy_writer_misses_and_repeats_nothing(journal, mapped):
+    writer = journal.writer(mapped=mapped)
+
+    def train():
+        for step in range(40_000):
+            writer.point("a", step, step)
+            if step % 100 == 0:
+                writer.row({"b": step, "c": step, "d": step}, step)
+                writer.event("note", {"step": step})
+
+    thread = threading.Thread(target=train)
+    thread.start()
+    follower, found = journal.follow(), []
+    while thread.is_alive() or (records := follower.read(777)):
+        found += follower.read(1000) if thread.is_alive() else records
+    thread.join()
+    assert steps(record for record in found if record.type == "scalar" and record.name == "a") == list(
+        range(40_000)
+    )
+    assert len(found) == len({(record.seq, getattr(record, "index", 0)) for record in found})
+    assert [record.seq for record in found] == sorted(record.seq for record in found)
+
+
+def test_a_limit_is_kept_but_rows_stay_whole(journal):
+    writer = journal.writer()
+    for step in range(20):
+        writer.point("a", 0, step)
+        writer.row({"b": 0, "c": 0, "d": 0}, step)
+    follower = journal.follow()
+    sizes = []
+    while records := follower.read(5):
+        sizes.append(len(records))
+        rows = [record.seq for record in records if getattr(record, "name", "") in ("b", "c", "d")]
+        assert all(rows.count(seq) == 3 for seq in rows)
+    assert max(sizes) <= 7
+
+
+def test_a_cursor_goes_on_exactly_where_it_stands(journal):
+    writer = journal.writer()
+    for step in range(100):
+        writer.point("a", 0, step)
+        writer.row({"a": 1, "b": 2}, step)
+        writer.event("note", {"step": step})
+    whole = journal.records()
+    for limit in (1, 2, 3, 10, 1000):
+        found = []
+        follower = journal.follow()
+        while records := follower.read(limit):
+            found += records
+            cursor = Cursor.from_json(json.loads(json.dumps(follower.cursor.to_json())))
+            follower = journal.follow(cursor=cursor)
+        assert found == whole
+
+
+def test_a_cursor_survives_the_end_of_the_writer(journal):
+    writer = journal.writer()
+    writer.point("a", 0, 1)
+    follower = journal.follow()
+    follower.read()
+    cursor = follower.cursor
+    writer.point("a", 0, 2)
+    writer.close("finished")
+    point, outcome = journal.follow(cursor=cursor).read()
+    assert (point.name, point.step, outcome.type) == ("a", 2, "outcome")
+
+
+# --- holes -------------------------------------------------------------------------------------------------
+
+
+def leave_hole(writer, slots=1):
+    """Do what a thread does that was interrupted between drawing a slot and filling it in."""
+    return writer._stream.slots.reserve(slots)
+
+
+def fill(writer, seq, step):
+    tag = writer._stream.tracks["a"].tag
+    assert tag >> 24 == POINT
+    writer._stream.slots.put(seq, POINT_HEAD.pack(0.0, step, time.time(), tag))
+
+
+def test_a_hole_is_waited_for_and_its_record_comes_in_order(journal):
+    writer = journal.writer()
+    writer.point("a", 0, 0)
+    hole = leave_hole(writer)
+    writer.point("a", 0, 2)
+    follower = journal.follow()
+    assert steps(follower.read()) == [0]
+    assert follower.is_waiting
+    assert follower.read() == []
+    fill(writer, hole, 1)
+    assert steps(follower.read()) == [1, 2]
+    assert not follower.is_waiting
+
+
+def test_an_old_hole_is_passed_over_and_its_record_comes_late(journal):
+    writer = journal.writer()
+    writer.point("a", 0, 0)
+    hole = leave_hole(writer)
+    for step in range(2, 1000):
+        writer.point("a", 0, step)
+    second = leave_hole(writer)
+    writer.point("a", 0, 1001)
+    follower, found = journal.follow(), []
+    began = time.monotonic()
+    while (records := follower.read(100)) or follower.is_waiting:
+        found += records
+    assert 0.9 < time.monotonic() - began < 10
+    assert steps(found) == [0, *range(2, 1000), 1001]
+    cursor = Cursor.from_json(json.loads(json.dumps(follower.cursor.to_json())))
+    assert cursor.holes == ((hole, hole + 1), (second, second + 1))
+    fill(writer, hole, 1)
+    time.sleep(0.15)
+    later = journal.follow(cursor=cursor)
+    assert steps(later.read()) == [1]
+    assert later.cursor.holes == ((second, second + 1),)
+    writer.close()
+    time.sleep(1.1)  # for so long it is taken to be alive
+    records = later.read()
+    assert steps(records) == []
+    assert later.cursor.holes == ()
+    assert later.damage.counts == {"unwritten": 1}
+
+
+def test_many_holes_stay_few_ranges(journal):
+    writer = journal.writer()
+    leave_hole(writer, 5000)
+    writer.point("a", 0, 1)
+    follower, found = journal.follow(), []
+    while (records := follower.read(100)) or follower.is_waiting:
+        found += records
+    assert steps(found) == [1]
+    assert [stop - start for start, stop in follower.cursor.holes] == [5000]
+
+
+def test_nothing_is_waited_for_once_the_writer_is_dead(journal, project):
+    project.write(
+        "train.py",
+        f"""
+        import os
+        from pathlib import Path
+        from tracelet.journal import Writer
+        writer = Writer(Path({str(journal.run_dir)!r}), {{}})
+        writer.point("a", 0, 0)
+        writer._stream.slots.reserve(1)
+        writer.point("a", 0, 2)
+        os._exit(9)
+        """,
+    )
+    project.python("train.py", status=9)
+    follower = journal.follow()
+    began = time.monotonic()
+    assert steps(follower.read()) == [0, 2]
+    assert time.monotonic() - began < 0.9
+    assert follower.damage.counts == {"unwritten": 1}
+    assert follower.cursor.holes == ()
+    assert liveness(journal.run_dir, follower.writer) == "killed"
+
+
+# --- segments ----------------------------------------------------------------------------------------------
+
+
+def fill_segments(writer, segments):
+    """Record rows and events until a segment is full, and one point at the beginning of each."""
+    wide = {f"m{place}": float(place) for place in range(4096)}
+    for segment in range(segments):
+        while writer._stream.slots.drawn < segment * SEGMENT_SLOTS:
+            writer.event("text", {"text": "x" * 9_000_000})
+            writer.row(wide)
+        writer.point("segment", segment)
+
+
+@pytest.mark.parametrize("mapped", [True, False], ids=["mapped", "plain"])
+def test_segments_roll_over(journal, mapped):
+    writer = journal.writer(mapped=mapped)
+    fill_segments(writer, 3)
+    writer.close()
+    assert [file.name[-10:] for file in journal.files()] == ["000000.trj", "000001.trj", "000002.trj"]
+    assert journal.values("segment") == [0, 1, 2]
+    assert journal.values("segment", numpy=False) == [0, 1, 2]
+    follower, found = journal.follow(), []
+    while records := follower.read():
+        found += [record for record in records if getattr(record, "name", "") == "segment"]
+    assert [record.value for record in found] == [0, 1, 2]
+    assert not follower.damage
+
+
+def test_a_later_segment_can_be_read_without_the_earlier_ones(journal):
+    writer = journal.writer()
+    fill_segments(writer, 2)
+    time.sleep(0.7)  # the keeper lists the names once more
+    writer.close()
+    journal.files()[0].unlink()
+    assert journal.values("segment") == [1]
+    assert journal.values("segment", numpy=False) == [1]
+    follower, found = journal.follow(), []
+    while records := follower.read():
+        found += [record.value for record in records if getattr(record, "name", "") == "segment"]
+    assert found == [1]
+    assert follower.damage.counts["missing"] == SEGMENT_SLOTS
+
+
+# --- liveness ----------------------------------------------------------------------------------------------
+
+SLEEPER = """
+import sys, time
+from pathlib import Path
+from tracelet.journal import Writer
+writer = Writer(Path(sys.argv[1]), {})
+writer.point("a", 1)
+print("ready", flush=True)
+time.sleep(60)
+"""
+
+
+def test_liveness_follows_the_process(journal):
+    sleeper = subprocess.Popen([sys.executable, "-c", SLEEPER, journal.run_dir], stdout=subprocess.PIPE)
+    try:
+        sleeper.stdout.readline()
+        (writer,) = writers(journal.run_dir)
+        assert liveness(journal.run_dir, writer) == "running"
+        os.kill(sleeper.pid, signal.SIGSTOP)
+        assert liveness(journal.run_dir, writer) == "running"
+        sleeper.kill()
+        deadline = time.monotonic() + 10
+        while liveness(journal.run_dir, writer) == "running":  # a zombie does not count as alive
+            assert time.monotonic() < deadline
+    finally:
+        sleeper.kill()
+        sleeper.communicate()
+    assert liveness(journal.run_dir, writer) == "killed"
+    assert [len(columns) for columns in read_columns(journal.run_dir).values()] == [1]
+
+
+def test_a_writer_that_closed_has_ended(journal):
+    writer = journal.writer()
+    assert liveness(journal.run_dir, writer.id) == "running"
+    writer.close()
+    assert liveness(journal.run_dir, writer.id) == "ended"
+
+
+def test_a_writer_of_another_host_is_alive_while_its_heart_beats(journal, monkeypatch):
+    from tracelet.journal import identity
+    from tracelet.journal.segments import SegmentFiles
+
+    writer = journal.writer()
+    monkeypatch.setattr(identity, "host_name", lambda: "elsewhere")
+    assert liveness(journal.run_dir, writer.id) == "running"
+    files = writer._stream.slots.files
+    assert isinstance(files, SegmentFiles)
+    files.beat(time.time() - 61)
+    assert liveness(journal.run_dir, writer.id) == "killed"
+
+
+def test_writers_come_in_the_order_of_their_beginning(journal):
+    opened = []
+    for _ in range(5):
+        opened.append(journal.writer().id)
+        time.sleep(0.002)
+    assert writers(journal.run_dir) == opened
+    assert writers(journal.run_dir.parent / "nowhere") == []
