@@ -69,7 +69,7 @@ def test_the_type_is_taken_in_every_documented_form(given):
 
 
 def test_an_unknown_type_is_told_with_the_known_ones():
-    with pytest.raises(ValueError, match="expected one of 'backend', 'collector', .*, found 'backed'"):
+    with pytest.raises(ValueError, match=r"expected one of 'backend', 'collector', .*, found 'backed'"):
         PluginMetadata(name="a", version="1", type="backed")
     with pytest.raises(TypeError, match="expected type="):
         PluginMetadata(name="a", version="1")

@@ -80,7 +80,9 @@ def test_a_renewed_worker_goes_on_with_another_thread(worker, gate):
 def test_a_call_that_comes_late_to_a_busy_thread_is_withdrawn(worker, gate):
     ran = []
     worker.post(gate.wait, step="log_metrics", deadline=60)
-    with pytest.raises(Busy, match=r"stop did not begin within 0.1 s, its thread being busy with log_metrics"):
+    with pytest.raises(
+        Busy, match=r"stop did not begin within 0.1 s, its thread being busy with log_metrics"
+    ):
         worker.run(lambda: ran.append(1), step="stop", deadline=0.1)
     gate.set()
     worker.run(lambda: None, step="start", deadline=5)
@@ -102,7 +104,7 @@ def test_the_deadline_counts_from_when_a_call_begins(worker):
 
 
 def test_a_patient_caller_leaves_nothing_behind(worker, gate):
-    with pytest.raises(Busy, match="get_status has not answered within 0.1 s"):
+    with pytest.raises(Busy, match=r"get_status has not answered within 0.1 s"):
         worker.run(gate.wait, step="get_status", deadline=0.1, patient=True)
     assert worker.usable
     with pytest.raises(Busy):
@@ -180,7 +182,9 @@ class TestAnySequence:
     @settings(max_examples=25, deadline=None)
     @given(
         st.lists(
-            st.lists(st.sampled_from(["run", "fail", "post", "retire", "slow"]), max_size=8), min_size=1, max_size=4
+            st.lists(st.sampled_from(["run", "fail", "post", "retire", "slow"]), max_size=8),
+            min_size=1,
+            max_size=4,
         )
     )
     def test_no_call_is_lost_and_no_two_run_at_once(self, plans):
@@ -208,7 +212,9 @@ class TestAnySequence:
                         continue
                     expected[number].append(at)
                     if action == "post":
-                        tasks.append(worker.post(lambda at=at: call(number, at, "post"), step="s", deadline=20))
+                        tasks.append(
+                            worker.post(lambda at=at: call(number, at, "post"), step="s", deadline=20)
+                        )
                     else:
                         got = worker.run(lambda at=at, a=action: call(number, at, a), step="s", deadline=20)
                         if got != at:

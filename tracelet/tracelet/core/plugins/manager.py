@@ -217,7 +217,7 @@ class PluginManager:
         return self._steps.hosted(name)
 
     def active(self, *hooks: str) -> list[str]:
-        """Return the active plugins that implement one of the hooks, in the order in which they started."""
+        """Return the active plugins, or those that implement one of the hooks, in the order of starting."""
         return self._sequence.active(*hooks)
 
     def fail(self, name: str, step: str, error: BaseException) -> None:

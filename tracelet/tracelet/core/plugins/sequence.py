@@ -144,6 +144,8 @@ class Sequence:
         return max(LEAST, min(end - time.monotonic(), self._steps.hosted(name).deadline("stop")))
 
     def active(self, *hooks: str) -> list[str]:
-        """Return the active plugins that implement one of the hooks, in the order in which they started."""
+        """Return the active plugins, or those that implement one of the hooks, in the order of starting."""
         names = [name for name in self.order() if self._is_active(name)]
-        return [name for name in names if any(self._steps.hosted(name).implements(hook) for hook in hooks)]
+        if not hooks:
+            return names
+        return [name for name in names if any(map(self._steps.hosted(name).implements, hooks))]
