@@ -11,6 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
+
+# For the short passes on the oldest and newest Python: --hypothesis-profile=short
+settings.register_profile("short", settings.get_profile("ci"), max_examples=20)
 
 # What belongs to the machine rather than to tracelet, and would make a test depend on it.
 FOREIGN = ("TRACELET_", "PYTEST_", "SLURM_", "OMPI_", "XDG_", "FORCE_COLOR", "NO_COLOR", "CLICOLOR")
