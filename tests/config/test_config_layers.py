@@ -249,7 +249,7 @@ class TestFaults:
             f"{file}: mode: expected one of 'online', 'offline', 'disabled', found 'ofline' (string)"
             " (did you mean 'offline'?)",
             f"{file}: strict: expected boolean, found 1 (integer)",
-            f"{file}: budget: expected a share from 0 to 1, found 'much' (string)",
+            f"{file}: budget: expected a share, such as \"0.5%\" or 0.005, found 'much' (string)",
             f"{file}: start_timeout: expected a number above 0, found -1 (integer)",
             f"{file}: plugin_paths[0]: expected a string that is not empty, found 3 (integer)",
             f"{file}: ranks: expected 'all', a rank or an array of ranks, found ['first'] (array)",
@@ -271,7 +271,7 @@ class TestFaults:
             ("[plugins.a]\nenabled = 'mabe'", "plugins.a.enabled: expected boolean, found 'mabe' (string)"),
             ("deadlines = 3", "deadlines: expected a table of seconds, found 3 (integer)"),
             ("[deadlines]\nstart = nan", "deadlines.start: expected a number above 0, found nan (number)"),
-            ("budget = 2", "budget: expected a share from 0 to 1, found 2 (integer)"),
+            ("budget = 2", 'budget: expected a share, such as "0.5%" or 0.005, found 2 (integer)'),
             ("project = '${NOPE}'", "project: environment variable NOPE is not set"),
             ("run_id = 'x'", "unknown key 'run_id'"),
             ("project = ''", "project: expected a string that is not empty, found '' (string)"),

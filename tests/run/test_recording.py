@@ -106,9 +106,15 @@ def test_a_running_run_can_be_read(run):
 
 
 def test_an_exception_ends_the_run_as_failed_and_goes_on(tmp_path):
-    with pytest.raises(ZeroDivisionError), tracelet.start_run(dir=tmp_path) as run:
-        run.log_metric("x", 1)
-        raise ZeroDivisionError("by hand")
+    run = tracelet.start_run(dir=tmp_path)
+
+    def train():
+        with run:
+            run.log_metric("x", 1)
+            raise ZeroDivisionError("by hand")
+
+    with pytest.raises(ZeroDivisionError):
+        train()
     record = read(run)
     assert record.outcome == "failed"
     assert record.error == "ZeroDivisionError: by hand"

@@ -70,12 +70,21 @@ def seconds(path: str, value: Any, faults: list[str]) -> float:
     return 0.0
 
 
+def _percentage(text: str) -> float | None:
+    try:
+        return float(text.strip().removesuffix("%")) / 100
+    except ValueError:
+        return None
+
+
 def share(path: str, value: Any, faults: list[str]) -> float:
-    """Check for a part of a whole, from 0 to 1."""
-    number = from_environment(value, "number")
-    if isinstance(number, (int, float)) and not isinstance(number, bool) and 0 <= number <= 1:
-        return float(number)
-    faults.append(misfit(path, "a share from 0 to 1", value))
+    """Check for a part of a whole: from 0 to 1, or from "0%" to "100%"."""
+    part = (
+        _percentage(value) if isinstance(value, str) and "%" in value else from_environment(value, "number")
+    )
+    if isinstance(part, (int, float)) and not isinstance(part, bool) and 0 <= part <= 1:
+        return float(part)
+    faults.append(misfit(path, 'a share, such as "0.5%" or 0.005', value))
     return 0.0
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
@@ -19,36 +20,39 @@ log = logging.getLogger("tracelet.run")
 
 PERIOD: Final = 0.25  # seconds between two calls that are timed
 LOOK_EVERY: Final = 8  # periods between two looks at the whole
+BURST: Final = 8  # calls that are timed in a row: the first finds cold caches
+SAMPLES: Final = 200  # of the latest calls, whose median counts
 THREAD_PREFIX: Final = "tracelet"
 
 
 class Sampler:
-    """Times a recording call now and then: it stands in for the call once, and steps aside again.
+    """Times a few recording calls now and then: it stands in for the call, and steps aside again.
 
-    So the quick path carries no clock, and the mean of the samples stands for all calls.
+    So the quick path carries no clock, and the median of the samples stands for all calls (a mean would count
+    the times at which another thread had the interpreter).
     """
 
     def __init__(self, run: Run) -> None:
         self._run = run
-        self.calls = 0
-        self.points = 0
-        self.seconds = 0.0
+        self._left = 0
+        self._samples: deque[float] = deque(maxlen=SAMPLES)  # seconds per point
 
     def arm(self) -> None:
-        """Have the next recording call timed."""
+        """Have the next recording calls timed."""
+        self._left = BURST
         self._run._point = self._timed(self._run._recorder.point, lambda arguments: 1)
         self._run._row = self._timed(self._run._recorder.row, lambda arguments: len(arguments[0]))
 
     def _timed(self, call: Callable[..., None], points: Callable[[Any], int]) -> Callable[..., None]:
         def timed(*arguments: Any) -> None:
-            self._disarm()
+            self._left -= 1
+            if self._left <= 0:
+                self._disarm()
             began = time.perf_counter()
             try:
                 call(*arguments)
             finally:
-                self.seconds += time.perf_counter() - began
-                self.calls += 1
-                self.points += points(arguments)
+                self._samples.append((time.perf_counter() - began) / max(points(arguments), 1))
 
         return timed
 
@@ -57,8 +61,9 @@ class Sampler:
 
     @property
     def seconds_per_point(self) -> float:
-        """The mean over all samples so far."""
-        return self.seconds / self.points if self.points else 0.0
+        """The median over the latest samples."""
+        samples = sorted(self._samples)
+        return samples[len(samples) // 2] if samples else 0.0
 
 
 class Budget:

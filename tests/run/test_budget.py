@@ -1,0 +1,52 @@
+"""What tracelet takes of the caller's time is measured, shown, and kept below a budget."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+import tracelet
+
+
+def test_the_share_is_measured_and_shown(tmp_path):
+    with tracelet.start_run(dir=tmp_path, plugins=["no:system", "no:environment", "no:gpu"]) as run:
+        end = time.monotonic() + 1.2
+        step = 0
+        while time.monotonic() < end:
+            run.log_metric("x", step, step)
+            step += 1
+            sum(range(10_000))  # the training
+        overhead = run.status()["overhead"]
+    assert 0 < overhead["us_per_point"] < 1000
+    assert 0 < overhead["share"] < 1
+    assert overhead["call_s"] > 0
+
+
+def test_over_budget_collectors_slow_down_first_and_it_is_told(tmp_path, caplog):
+    class Hungry:
+        _collection_interval = 0.02
+
+        @tracelet.hookimpl
+        def collect(self):
+            end = time.perf_counter() + 0.01
+            while time.perf_counter() < end:
+                pass
+            return {"hungry": 1.0}
+
+    plugins = [Hungry(), "no:system", "no:environment", "no:gpu"]
+    with tracelet.start_run(dir=tmp_path, plugins=plugins, config={"budget": "0.5%"}) as run:
+        deadline = time.monotonic() + 20
+        while not run.status()["overhead"]["shed"] and time.monotonic() < deadline:
+            run.log_metric("x", 1)
+            time.sleep(0.01)
+        status = run.status()
+    assert status["overhead"]["shed"][0].startswith("collectors measure")
+    assert status["collecting"]["Hungry"]["interval"] > 0.02
+    assert "above the budget of 0.50%" in caplog.text
+
+
+@pytest.mark.parametrize("budget", ["a lot", "-1%", "150%", 2])
+def test_a_budget_is_a_share(tmp_path, budget):
+    with pytest.raises(tracelet.ConfigError, match="budget"):
+        tracelet.start_run(dir=tmp_path, config={"budget": budget})

@@ -1,0 +1,97 @@
+"""Ranks of torchrun, Slurm, MPI and Ray know each other by what their launchers put into the environment."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tracelet.run.job import current_job
+
+
+def test_no_job_without_a_launcher():
+    assert current_job({}) is None
+    assert current_job({"RANK": "0", "WORLD_SIZE": "1"}) is None
+    assert current_job({"RANK": "zero", "WORLD_SIZE": "two"}) is None
+
+
+def test_torchrun_on_one_host_is_named_by_its_agent():
+    environ = {
+        "RANK": "1",
+        "WORLD_SIZE": "2",
+        "LOCAL_RANK": "1",
+        "LOCAL_WORLD_SIZE": "2",
+        "TORCHELASTIC_RUN_ID": "none",
+    }
+    job = current_job(environ)
+    assert (job.launcher, job.rank, job.world_size, job.local_rank) == ("torchrun", 1, 2, 1)
+    assert job.run_id == current_job({**environ, "RANK": "0", "LOCAL_RANK": "0"}).run_id
+    assert job.run_id.startswith("job-")
+
+
+def test_torchrun_on_several_hosts_is_named_by_its_rendezvous():
+    environ = {
+        "RANK": "5",
+        "WORLD_SIZE": "8",
+        "LOCAL_RANK": "1",
+        "LOCAL_WORLD_SIZE": "4",
+        "TORCHELASTIC_RUN_ID": "vision-7",
+        "MASTER_ADDR": "node0",
+        "MASTER_PORT": "29500",
+    }
+    job = current_job(environ)
+    assert job.run_id == current_job({**environ, "RANK": "0", "LOCAL_RANK": "0"}).run_id
+    assert job.run_id != current_job({**environ, "TORCHELASTIC_RUN_ID": "vision-8"}).run_id
+    assert current_job({**environ, "TORCHELASTIC_RUN_ID": "none"}).run_id is None
+
+
+def test_slurm_is_named_by_job_and_step():
+    environ = {
+        "SLURM_PROCID": "3",
+        "SLURM_NTASKS": "4",
+        "SLURM_LOCALID": "1",
+        "SLURM_JOB_ID": "77",
+        "SLURM_STEP_ID": "0",
+    }
+    job = current_job(environ)
+    assert (job.launcher, job.rank, job.local_rank, job.run_id) == ("slurm", 3, 1, "slurm-77-0")
+
+
+def test_torchrun_under_slurm_is_torchruns():
+    environ = {"SLURM_PROCID": "0", "SLURM_NTASKS": "2", "SLURM_JOB_ID": "7", "RANK": "9", "WORLD_SIZE": "16"}
+    assert (current_job(environ).launcher, current_job(environ).rank) == ("torchrun", 9)
+
+
+def test_mpi_is_named_by_its_namespace():
+    environ = {"OMPI_COMM_WORLD_RANK": "2", "OMPI_COMM_WORLD_SIZE": "4", "OMPI_COMM_WORLD_LOCAL_RANK": "0"}
+    job = current_job({**environ, "PMIX_NAMESPACE": "prterun-node-123@1"})
+    assert (job.rank, job.world_size, job.local_rank) == (2, 4, 0)
+    assert (
+        job.run_id
+        == current_job(
+            {**environ, "OMPI_COMM_WORLD_RANK": "0", "PMIX_NAMESPACE": "prterun-node-123@1"}
+        ).run_id
+    )
+
+
+@pytest.mark.parametrize("parent", ["same", "other"])
+def test_children_of_one_launcher_share_an_id_and_those_of_another_do_not(parent):
+    """Real launchers: a process starts its ranks, as torchrun and mpirun do."""
+    rank = "from tracelet.run.job import current_job; print(current_job().run_id)"
+    launcher = (
+        "import os, subprocess, sys\n"
+        "for r in range(2):\n"
+        "    env = {**os.environ, 'RANK': str(r), 'WORLD_SIZE': '2', 'LOCAL_WORLD_SIZE': '2', 'LOCAL_RANK': str(r)}\n"
+        f"    subprocess.run([sys.executable, '-c', {rank!r}], env=env, check=True)\n"
+    )
+    environ = {key: value for key, value in os.environ.items() if not key.startswith(("SLURM_", "OMPI_"))}
+    ids = [
+        subprocess.run(
+            [sys.executable, "-c", launcher], env=environ, capture_output=True, text=True, check=True
+        ).stdout.split()
+        for _ in range(1 if parent == "same" else 2)
+    ]
+    assert all(one == other for one, other in ids)
+    assert len({each[0] for each in ids}) == len(ids)
