@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tracelet.delivery.counting import count
 from tracelet.delivery.feed import STANDBY, Feed
+from tracelet.delivery.isolation import RemoteFeed, StandIn, stand_in
 from tracelet.delivery.reading import Writers, ends
 from tracelet.delivery.settings import Settings
 from tracelet.journal import writers as all_writers
@@ -53,24 +54,32 @@ class Delivery:
         self._manager = manager
         self._run = run
         self._run_dir = run_dir
+        self._given_writers = writers
         self._writers = writers or (lambda: all_writers(run_dir))
         self._settings = settings or Settings()
-        self._feeds: dict[str, Feed] = {}
+        self._feeds: dict[str, Feed | RemoteFeed] = {}
         self._lock = threading.RLock()  # a signal handler may come in between
         self._pid = os.getpid()
+        manager.stand_in = lambda info: stand_in(info, manager, run)
 
     def add(self, name: str) -> None:
         """Begin to deliver to an active plugin: from where it stands, or from the run's first record."""
         with self._lock:
             if self._is_elsewhere() or name in self._feeds:
                 return
-            feed = Feed(
-                *(self._manager, self._run, self._run_dir, name),
-                writers=self._writers,
-                settings=self._settings,
-            )
-            self._feeds[name] = feed
+            feed = self._feeds[name] = self._feed(name)
             feed.start()
+
+    def _feed(self, name: str) -> Feed | RemoteFeed:
+        """Make the feed of a plugin, wherever that is."""
+        plugin = self._manager.hosted(name).plugin
+        if isinstance(plugin, StandIn):
+            return RemoteFeed(
+                *(self._manager, plugin, self._run_dir), writers=self._given_writers, settings=self._settings
+            )
+        return Feed(
+            *(self._manager, self._run, self._run_dir, name), writers=self._writers, settings=self._settings
+        )
 
     def remove(self, name: str, timeout: float = _REMOVING) -> None:
         """Deliver no more to a plugin, once it has the batch under way or ``timeout`` seconds are over."""
@@ -124,10 +133,10 @@ class Delivery:
 
     def slow_down(self) -> str | None:
         """Rest longer between batches, to take less of the program's time. Returns what was done, if anything."""
-        slower = [feed.pace.slow_down() for _, feed in self._all()]
+        slower = [feed.slow_down() for _, feed in self._all()]
         return "delivery waits longer between batches" if any(slower) else None
 
-    def _pending(self, feed: Feed, targets: Mapping[str, int]) -> int:
+    def _pending(self, feed: Feed | RemoteFeed, targets: Mapping[str, int]) -> int:
         return sum(
             count(self._run_dir, writer, feed.position(writer), target) for writer, target in targets.items()
         )
@@ -148,7 +157,7 @@ class Delivery:
     def _targets(self) -> dict[str, int]:
         return ends(self._run_dir, self._writers())
 
-    def _all(self) -> list[tuple[str, Feed]]:
+    def _all(self) -> list[tuple[str, Feed | RemoteFeed]]:
         with self._lock:
             return list(self._feeds.items())
 

@@ -82,6 +82,10 @@ class Feed:
         """Begin."""
         self._thread.start()
 
+    def slow_down(self) -> bool:
+        """Rest twice as long between batches from now on. ``False`` where it is slow enough already."""
+        return self.pace.slow_down()
+
     def reconfigure(self) -> None:
         """Take up changed routes, or a plugin that was mended or started anew."""
         if (line := self.line) is not None:
@@ -115,12 +119,13 @@ class Feed:
         with self._progress:
             while not self.reached(targets):
                 left = end - time.monotonic()
-                if left <= 0 or self._is_hopeless():
+                if left <= 0 or self.is_hopeless():
                     return False
                 self._progress.wait(min(left, 0.1))
         return True
 
-    def _is_hopeless(self) -> bool:
+    def is_hopeless(self) -> bool:
+        """Say whether it is no use to wait."""
         if self.state in (RESTING, STANDBY, STOPPED):
             return True
         return self.breaker.state != CLOSED and self.breaker.failures > self._failures_then

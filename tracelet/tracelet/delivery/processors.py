@@ -28,16 +28,12 @@ class Processors:
 
     def present(self) -> bool:
         """Whether there are any."""
-        return bool(self._names())
+        return bool(self.names())
 
-    def _names(self) -> list[str]:
+    def names(self) -> list[str]:
         """Return the active ones in the order in which pluggy calls them: the last implementation first."""
         plugins = self._manager.plugins
-        names = [
-            impl.plugin_name
-            for impl in reversed(self._manager.pluggy.caller(HOOK).get_hookimpls())
-            if not (impl.wrapper or impl.hookwrapper)
-        ]
+        names = reversed(list(self._manager.pluggy.cast(HOOK).implementors))
         return [name for name in names if name in plugins and plugins[name].state is PluginState.ACTIVE]
 
     def run(self, metrics: list[MetricData]) -> list[list[MetricData]]:
@@ -46,7 +42,7 @@ class Processors:
         What a processor fails at goes on unchanged, and is counted as an error of that processor.
         """
         groups = [[metric] for metric in metrics]
-        for name in self._names():
+        for name in self.names():
             groups = self._apply(name, groups)
         return groups
 

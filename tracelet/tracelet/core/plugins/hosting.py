@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from tracelet.config import DEADLINES
@@ -30,6 +30,8 @@ class Hosting:
         self.catalog = catalog
         self.deadlines = deadlines
         self.instances: dict[str, Any] = {}
+        #: Makes the object that speaks for a plugin which is in another process; ``None`` for one that is here.
+        self.stand_in: Callable[[PluginInfo], Any] = lambda info: None
         self.hosted: dict[str, Hosted] = {}
         #: The plugins that are initialized or more, in the order in which they came to be so.
         self.begun: dict[str, None] = {}

@@ -71,7 +71,9 @@ class Lifecycle:
         """Make the plugin's object and hand it to pluggy, where it may bring hookspecs of its own."""
         plugin = self.hosting.instances.get(hosted.name)
         if plugin is None:
-            plugin = hosted.info.instance
+            plugin = self.hosting.stand_in(hosted.info)
+            if plugin is None:
+                plugin = hosted.info.instance
             if discovery.is_class(plugin):
                 plugin = self._on_thread(hosted, "initialize", plugin)
             self.hosting.instances[hosted.name] = plugin
@@ -81,17 +83,13 @@ class Lifecycle:
         hosted.plugin = plugin
 
     def _enrol(self, hosted: Hosted, plugin: Any) -> None:
-        self.hosting.forget(hosted)
-        self.hosting.registry.register(plugin, hosted.name)
-        if hosted.plugin is plugin or not hosted.implements("addhooks"):
-            return  # it has brought its hookspecs before
-        try:
-            hosted.bound("addhooks")(pluginmanager=self.hosting.registry)
-            if found := list(hook_faults(plugin, self.hosting.registry)):
+        registry = self.hosting.registry
+        if hosted.plugin is not plugin and checks.brings_hooks(plugin):  # once, however often it is registered
+            registry.let_bring_hooks(plugin)
+            if found := list(hook_faults(plugin, registry)):
                 raise self._unfit(hosted, "register", found)
-        except BaseException:
-            self.hosting.forget(hosted)
-            raise
+        self.hosting.forget(hosted)
+        registry.register(plugin, hosted.name)
 
     def initialize(self, hosted: Hosted, config: Any = None) -> None:
         """Validate the configuration and give it to the plugin. ``None`` stands for the last one, or the configured."""

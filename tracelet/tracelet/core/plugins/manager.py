@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from collections.abc import Sequence as Several
 from pathlib import Path
 from types import TracebackType
@@ -86,6 +86,15 @@ class PluginManager:
     @_plugin_instances.setter
     def _plugin_instances(self, instances: dict[str, Any]) -> None:
         self._hosting.instances = instances
+
+    @property
+    def stand_in(self) -> Callable[[PluginInfo], Any]:
+        """Returns the object that speaks for a plugin in a process of its own, ``None`` for any other."""
+        return self._hosting.stand_in
+
+    @stand_in.setter
+    def stand_in(self, make: Callable[[PluginInfo], Any]) -> None:
+        self._hosting.stand_in = make
 
     @property
     def problems(self) -> list[str]:
