@@ -91,6 +91,9 @@ class PluginCaller:
     def _culprit(self, calls: Iterable[places.Call], said: str = "") -> pluggy.HookImpl | None:
         """Find the wrapper that something came from: the innermost one whose code took part in it."""
         found = None
+        for impl in self._wrappers.values():  # pluggy's own complaint ("did not yield") says where it stands
+            if said and _stands_at(impl.function) in said:
+                return impl
         for code, first in calls:
             for impl in self._wrappers.values():
                 function = inspect.unwrap(impl.function)
@@ -99,8 +102,6 @@ class PluginCaller:
                     and getattr(function, "__self__", first) is first
                 ):
                     found = impl
-        if found is None and said:  # pluggy's own complaint ("did not yield") names the function only
-            found = next((impl for impl in self._wrappers.values() if impl.function.__name__ in said), None)
         return found
 
 
@@ -138,6 +139,11 @@ class Watched:
         if self.error is not None:
             raise self.error from None
         return self._result
+
+
+def _stands_at(function: Callable[..., Any]) -> str:
+    code = inspect.unwrap(function).__code__
+    return f"{code.co_filename}:{code.co_firstlineno} "
 
 
 def _only(results: Any) -> Any:

@@ -84,7 +84,9 @@ class Lifecycle:
 
     def _enrol(self, hosted: Hosted, plugin: Any) -> None:
         registry = self.hosting.registry
-        if hosted.plugin is not plugin and checks.brings_hooks(plugin):  # once, however often it is registered
+        if hosted.plugin is not plugin and checks.brings_hooks(
+            plugin
+        ):  # once, however often it is registered
             registry.let_bring_hooks(plugin)
             if found := list(hook_faults(plugin, registry)):
                 raise self._unfit(hosted, "register", found)

@@ -10,7 +10,7 @@ import pluggy
 
 import tracelet_hookspecs as contract
 from tracelet.core.discovery import implementations
-from tracelet.core.plugins.seats import WRAPPERS_OF, Seat, options_of, plugin_of, seats
+from tracelet.core.plugins.seats import WRAPPERS_OF, Seat, bind, options_of, plugin_of, seats
 
 
 class Cast(NamedTuple):
@@ -111,6 +111,13 @@ class Registry(pluggy.PluginManager):
     def hook_names(self) -> list[str]:
         """Return the names of all hooks that have a specification."""
         return sorted(self._hook_names)
+
+    def let_bring_hooks(self, plugin: object) -> None:
+        """Call a plugin's ``addhooks``, before it is registered itself."""
+        caller = self.caller("addhooks")
+        nobody = self.subset_hook_caller("addhooks", [impl.plugin for impl in caller.get_hookimpls()])
+        bound = [bind(plugin, one) for one in implementations(plugin) if one.hook == "addhooks"]
+        nobody.call_extra(bound, {"pluginmanager": self})
 
     def mute(self, name: str, muted: bool) -> None:
         """Leave a plugin's wrappers out of all calls, or let them in again."""

@@ -68,7 +68,7 @@ def seats(plugin: object, name: str) -> Iterator[tuple[str, object]]:
     if not extra and not both and _can_stand_itself(plugin):
         yield name, plugin
         return
-    bound = [(one, _bound(plugin, one)) for one in found]
+    bound = [(one, bind(plugin, one)) for one in found]
     plain = [(one.attribute, function, one.options) for one, function in bound if not (both and one.wraps)]
     yield name, Seat(plugin, [*plain, *extra])
     if both:
@@ -85,7 +85,7 @@ def _can_stand_itself(plugin: object) -> bool:
     return all(known.get(name) is getattr(object, name) for name in ("__eq__", "__hash__", "__dir__"))
 
 
-def _bound(plugin: object, one: Implementation) -> Callable[..., Any]:
+def bind(plugin: object, one: Implementation) -> Callable[..., Any]:
     """Bind a function as looking it up on the plugin would."""
     if is_module(plugin) or not hasattr(one.function, "__get__"):
         return one.function  # type: ignore[no-any-return]
