@@ -80,6 +80,9 @@ def _check_path(path: Path, others: PluginManager) -> Iterator[Checked]:
         )
     for name in list(alone.plugins):
         yield _check_one(alone, name, others)
+    told = {info.error for info in alone.plugins.values()}
+    if problems := [problem for problem in alone.problems if problem not in told]:
+        yield Checked(path.name, None, None, str(path), problems)
 
 
 def _meant_by(what: str, manager: PluginManager) -> list[str]:
@@ -133,11 +136,11 @@ def _faults(manager: PluginManager, name: str, known: dict[str, Any]) -> Iterato
         yield from manager.hosted(name).submit(examine, step="import")
     except PluginError as error:
         yield str(error)
-    yield from _schema_faults(manager, name)
+    yield from configuration_faults(manager, name)
 
 
-def _schema_faults(manager: PluginManager, name: str) -> Iterator[str]:
-    """Yield faults of the schema; and of the project's table for this plugin, where there is one."""
+def configuration_faults(manager: PluginManager, name: str) -> Iterator[str]:
+    """Yield faults of a plugin's schema; and of the project's table for it, where there is one."""
     from tracelet.core.validation import check_schema, declared_keys, validate
     from tracelet.errors import ConfigError
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from rich.text import Text
 
+from tracelet.cli.mistakes import closest
 from tracelet.cli.output import plain, state
 from tracelet.core.secrets import MASK, is_secret_key, redact
 from tracelet_hookspecs import PluginInfo, PluginState
+
+UNAVAILABLE: Final = "unavailable"
 
 if TYPE_CHECKING:
     from tracelet.cli.output import Screen
@@ -22,16 +25,17 @@ def all_plugins(manager: PluginManager) -> dict[str, Any]:
     use = _load_those_in_use(manager)
     listed = [_short(info, use.get(name)) for name, info in manager.plugins.items()]
     errors = {plugin["error"] for plugin in listed}
+    problems = [*map(redact, manager.problems), *_unknown(manager, use)]
     return {
         "plugins": sorted(listed, key=_order),
-        "problems": [redact(problem) for problem in manager.problems if redact(problem) not in errors],
+        "problems": [problem for problem in dict.fromkeys(problems) if problem not in errors],
     }
 
 
 def one_plugin(manager: PluginManager, name: str) -> dict[str, Any]:
     """Describe one plugin, loaded and validated."""
     info = manager.plugins[name]
-    use = _load_those_in_use(manager, name)
+    use = _load_those_in_use(manager)
     if info.state is not PluginState.ERROR:
         manager.validate_plugin(name)
     metadata = info.metadata
@@ -47,23 +51,23 @@ def one_plugin(manager: PluginManager, name: str) -> dict[str, Any]:
     }
 
 
-def _load_those_in_use(manager: PluginManager, only: str | None = None) -> dict[str, str]:
+def _load_those_in_use(manager: PluginManager) -> dict[str, str]:
     """Return how each plugin in use comes to be so: ``asked``, ``default``; or ``unavailable``."""
-    assert manager.config is not None
-    from tracelet.core.plugins.activation import chosen
-
-    found = {name: one for name, one in manager._catalog.found.items() if only in (None, name)}
-    wanted = chosen(manager.config, found)
-    available = manager.chosen() if only is None else dict.fromkeys(wanted)
-    use: dict[str, str] = {}
-    for name, asked in wanted.items():
-        if asked or name in available:
-            use[name] = "asked" if asked else "default"
-            if name in manager.plugins and manager.plugins[name].state < PluginState.VALIDATED:
-                manager.validate_plugin(name)
-        else:
-            use[name] = "unavailable"
+    chosen = manager.chosen()
+    use = {name: "asked" if asked else "default" for name, asked in chosen.items()}
+    for name, info in manager.plugins.items():
+        if name in use and info.state < PluginState.VALIDATED:
+            manager.validate_plugin(name)
+        elif name not in use and info.state is PluginState.LOADED:
+            use[name] = UNAVAILABLE  # on by default, and loaded to be asked; it said no
     return use
+
+
+def _unknown(manager: PluginManager, use: Mapping[str, str]) -> Iterator[str]:
+    """Yield a sentence for each plugin that was asked for and that nobody has."""
+    for name in use:
+        if name not in manager.plugins:
+            yield f"no plugin is named {name!r}{closest(name, manager.plugins)}"
 
 
 def _short(info: PluginInfo, use: str | None) -> dict[str, Any]:
@@ -90,7 +94,7 @@ def _order(plugin: Mapping[str, Any]) -> tuple[bool, str]:
 def plugin_rows(screen: Screen, plugins: list[dict[str, Any]]) -> Iterator[list[str | Text]]:
     """Yield a row of the table for each plugin."""
     for plugin in plugins:
-        word = plugin["state"] if plugin["activated"] != "unavailable" else "unavailable"
+        word = plugin["state"] if plugin["activated"] != UNAVAILABLE else UNAVAILABLE
         yield [
             Text(plain(plugin["name"]), "bold" if plugin["activated"] in ("asked", "default") else ""),
             plugin["version"] or screen.dash,

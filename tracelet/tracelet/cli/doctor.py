@@ -165,12 +165,17 @@ def _runs(data: Path) -> Iterator[Finding]:
 
 
 def _plugins(mine: Choices, config: Config) -> Iterator[Finding]:
+    from tracelet.cli.checking import configuration_faults
     from tracelet.cli.described import all_plugins
 
-    listed: dict[str, Any] = all_plugins(mine.manager(config))
+    manager = mine.manager(config)
+    listed: dict[str, Any] = all_plugins(manager)
     names = [plugin["name"] for plugin in listed["plugins"] if plugin["activated"] in ("asked", "default")]
     idle = len(listed["plugins"]) - len(names)
     yield Finding("plugins", OK, f"in use: {', '.join(names) or 'none'}; {idle} more can be found")
+    for name in names:
+        for fault in configuration_faults(manager, name):
+            yield Finding("plugins", ERROR, fault, f"tracelet plugins info {name} shows what it takes")
     for plugin in listed["plugins"]:
         if plugin["error"]:
             yield Finding("plugins", ERROR, plugin["error"], f"tracelet plugins info {plugin['name']}")

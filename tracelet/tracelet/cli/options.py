@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -46,9 +48,16 @@ class Choices:
         return config
 
     def manager(self, config: Config | None = None) -> PluginManager:
-        """Return a manager that has looked into every source of plugins."""
+        """Return a manager that has looked into every source of plugins.
+
+        Modules beside the user can be named, as for a program that stands there; they hide no installed ones.
+        """
+        from tracelet.cli.telling import hush
         from tracelet.core.plugins import PluginManager
 
+        hush()
+        if os.getcwd() not in sys.path:
+            sys.path.append(os.getcwd())
         manager = PluginManager(config=config or self.config())
         manager.discover_plugins()
         return manager

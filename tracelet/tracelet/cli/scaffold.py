@@ -109,7 +109,7 @@ from {module} import {cls}
 
 def test_it_goes_through_a_run(tmp_path):
     config = {{"strict": True, "plugins": {{"{name}": {{"greeting": "hi"}}}}}}
-    with tracelet.start_run("test", dir=tmp_path, plugins=[{cls}], config=config) as run:
+    with tracelet.start_run("test", dir=tmp_path, plugins=[{cls}{beside}], config=config) as run:
         run.log({{"loss": 0.5}}, step=0)
         run.flush()
         plugin = run.manager.get_plugin_instance("{name}")
@@ -173,6 +173,7 @@ def _files(name: str, kind: str) -> dict[str, str]:
         "cls": "".join(part.capitalize() for part in name.split("-")),
         "module": f"tracelet_{name.replace('-', '_')}",
         "version": tracelet.__version__,
+        "beside": ', "jsonl"' if kind == "processor" else "",  # it is asked only where there is a backend
     }
     methods = METHODS[kind].format(**words)
     return {

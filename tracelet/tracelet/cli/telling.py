@@ -42,3 +42,8 @@ def listen(*, verbose: bool, summary: bool) -> Listener:
     listener = Listener(verbose=verbose, summary=summary)
     logging.getLogger(LOGGER).addHandler(listener)
     return listener
+
+
+def hush() -> None:
+    """Keep what the library logs off the terminal: the command says it in its own way."""
+    logging.getLogger(LOGGER).addHandler(logging.NullHandler())

@@ -1,0 +1,306 @@
+"""``tracelet plugins``: list, info, check, new; and ``tracelet hooks``."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+
+import pytest
+
+import tracelet_hookspecs
+
+SOUND = '''
+    """Two sound plugins, and a marker that tells when they are imported."""
+
+    import pathlib
+
+    import tracelet
+    from tracelet.core.plugins import BackendPlugin, CollectorPlugin, PluginMetadata
+
+    pathlib.Path("imported").touch()
+
+    class Lines(BackendPlugin):
+        """Writes lines."""
+
+        @classmethod
+        def get_metadata(cls):
+            return PluginMetadata(
+                name="lines", version="1.2", type="backend", author="A. Stranger", capabilities={"files"},
+                description="Writes lines", dependencies=["click>=8"], requires_tracelet=">=0.1",
+                config_schema={
+                    "path": {"type": "string", "required": True, "description": "where to"},
+                    "api_key": {"type": "string", "default": "hunter2"},
+                    "depth": {"type": "integer", "default": 3},
+                })
+        def initialize(self, config): pass
+        def start(self): pass
+        def stop(self): pass
+        def get_status(self): return {}
+        def log_metric(self, name, value, iteration): pass
+        def log_params(self, params): pass
+        def log_artifact(self, local_path, artifact_path=None): pass
+
+    class Meter(CollectorPlugin):
+        def get_metadata(self):
+            return PluginMetadata(name="meter", version="0.1", plugin_type="collector")
+        def initialize(self, config): pass
+        def start(self): pass
+        def stop(self): pass
+        def get_status(self): return {}
+        def collect(self): return {}
+'''
+FAULTY = """
+    import tracelet
+    from tracelet.core.plugins import PluginMetadata
+
+    class Faulty:
+        @classmethod
+        def get_metadata(cls):
+            return PluginMetadata(name="faulty", version="one", type="backend", requires_tracelet=">=99",
+                                  dependencies=["nobody>=1"], config_schema={"x": {"type": "strnig"}})
+        def initialize(self, config): pass
+        def start(self): pass
+        def get_status(self): return {}
+        def log_metric(self, name, valeu): pass
+
+    @tracelet.hookimpl
+    def colect(): return {}
+"""
+
+
+def listed(project, *words, **options):
+    done = project.tracelet("plugins", "list", "--json", *words, **options)
+    return {plugin["name"]: plugin for plugin in json.loads(done.stdout)["plugins"]}
+
+
+@pytest.fixture
+def sound(project):
+    project.write("sound.py", SOUND)
+    return project
+
+
+def test_the_list_says_what_is_in_use(project):
+    plugins = listed(project)
+    assert list(plugins) == ["environment", "gpu", "system", "jsonl"]  # in use first
+    for name in ("environment", "system"):
+        assert (plugins[name]["state"], plugins[name]["activated"]) == ("validated", "default")
+        assert plugins[name]["type"] == "collector"
+    assert (plugins["jsonl"]["state"], plugins["jsonl"]["activated"]) == ("discovered", None)
+    assert plugins["jsonl"]["origin"].startswith("entry point of tracelet")
+
+
+def test_what_is_asked_for_is_in_use(project):
+    for words, environ, toml in (
+        (["-p", "jsonl"], {}, ""),
+        ([], {"TRACELET_PLUGINS": "jsonl"}, ""),
+        ([], {}, "[plugins.jsonl]\n"),
+        ([], {}, 'plugins = ["jsonl"]\n'),
+    ):
+        project.write("tracelet.toml", toml)
+        plugins = listed(project, *words, environ=environ)
+        assert (plugins["jsonl"]["state"], plugins["jsonl"]["activated"]) == ("validated", "asked")
+
+
+def test_options_may_stand_anywhere(project):
+    for words in (
+        ["-p", "jsonl", "plugins", "list", "--json"],
+        ["plugins", "-p", "jsonl", "list", "--json"],
+        ["plugins", "--json", "-p", "jsonl"],
+        ["plugins", "--json", "list", "-pjsonl"],
+    ):
+        plugins = json.loads(project.tracelet(*words).stdout)["plugins"]
+        assert [plugin["activated"] for plugin in plugins if plugin["name"] == "jsonl"] == ["asked"]
+
+
+def test_a_blocked_plugin_is_not_there(project):
+    assert "system" not in listed(project, "-p", "no:system")
+
+
+def test_listing_imports_nothing_that_is_not_in_use(sound):
+    (sound.path / "places").mkdir()
+    (sound.path / "sound.py").rename(sound.path / "places" / "sound.py")
+    sound.write("tracelet.toml", 'plugin_paths = ["places"]\n')
+    # An instance method for metadata has to be run to be read, so that class goes.
+    text = (sound.path / "places" / "sound.py").read_text()
+    (sound.path / "places" / "sound.py").write_text(text.partition("class Meter")[0])
+    plugins = listed(sound)
+    assert (plugins["lines"]["state"], plugins["lines"]["version"]) == ("discovered", "1.2")
+    assert not (sound.path / "imported").exists()
+
+
+def test_a_plugin_that_fails_is_told_below_the_list(project):
+    project.write("tracelet_plugins.py", FAULTY)
+    done = project.tracelet("plugins")
+    assert re.search(r"^faulty .* error ", done.stdout, re.M)
+    assert "error: plugin 'faulty'" in done.stdout
+    assert "did you mean 'collect'?" in re.sub(r"\s+", " ", done.stdout)
+    assert re.search(r"^system .* validated ", done.stdout, re.M)
+
+
+def test_info_tells_all(sound):
+    sound.write("tracelet.toml", '[plugins.lines]\npath = "x"\n')
+    done = sound.tracelet("plugins", "info", "lines", "-p", "sound")
+    shown = re.sub(r" +", " ", done.stdout)
+    for line in (
+        "lines 1.2 validated",
+        "Writes lines",
+        "type backend",
+        "author A. Stranger",
+        "origin module sound",
+        "requires >=0.1",
+        "dependencies click>=8",
+        "capabilities files",
+        "in use yes; -p no:lines leaves it out",
+        " path string required where to",
+        ' api_key string "***"',
+        " depth integer 3",
+    ):
+        assert line in shown
+    assert "hunter2" not in shown
+
+
+def test_info_as_json(sound):
+    told = json.loads(sound.tracelet("plugins", "info", "lines", "-p", "sound", "--json").stdout)
+    assert told["hooks"] == [
+        *("get_status", "initialize", "log_artifact", "log_metric", "log_params", "start", "stop"),
+    ]
+    assert told["config"][0] == {
+        "key": "path",
+        "type": "string",
+        "required": True,
+        "secret": False,
+        "default": None,
+        "description": "where to",
+    }
+    assert "hunter2" not in json.dumps(told)
+
+
+def test_info_of_one_that_fails_says_why(project):
+    project.write("tracelet_plugins.py", "raise ImportError('no such thing')\n")
+    done = project.tracelet("plugins", "info", "tracelet_plugins")
+    assert "error: " in done.stdout
+    assert "no such thing" in done.stdout
+
+
+@pytest.mark.parametrize("what", ["sound.py", "./sound.py", "sound", "sound:Lines"])
+def test_sound_plugins_pass_the_check(sound, what):
+    done = sound.tracelet("plugins", "check", what)
+    assert re.search(r"^ok lines 1.2 backend  ", done.stdout, re.M)
+    assert ("meter" in done.stdout) == (what != "sound:Lines")
+
+
+def test_the_check_of_a_name(project):
+    assert project.tracelet("plugins", "check", "jsonl").stdout.startswith("ok jsonl ")
+
+
+def test_the_check_tells_every_fault(project):
+    project.write("odd.py", FAULTY)
+    done = project.tracelet("plugins", "check", "odd.py", "--json", status=1)
+    told = json.loads(done.stdout)
+    assert told["ok"] is False
+    faults = {plugin["name"]: plugin["faults"] for plugin in told["plugins"]}
+    whole = "\n".join(faults["faulty"])
+    for word in ("stop()", "'one'", ">=99", "nobody", "valeu", "strnig"):
+        assert word in whole, whole
+    assert len(faults["faulty"]) >= 6
+    assert any("colect" in fault and "'collect'" in fault for several in faults.values() for fault in several)
+    text = project.tracelet("plugins", "check", "odd.py", status=1).stdout
+    assert all(re.sub(r"\s+", " ", fault) in re.sub(r"\s+", " ", text) for fault in faults["faulty"])
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("def broken(:\n", "SyntaxError"),
+        ("import no_such_module_here\n", "no_such_module_here"),
+        ("raise SystemExit(3)\n", "SystemExit"),
+        ("x = 1\n", "neither hook implementations nor plugin classes"),
+        ("", "neither hook implementations nor plugin classes"),
+    ],
+)
+def test_files_that_are_no_plugins(project, text, told):
+    project.write("odd.py", text)
+    done = project.tracelet("plugins", "check", "odd.py", status=1)
+    assert told in re.sub(r"\s+", " ", done.stdout)
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_the_check_looks_at_the_projects_table_too(sound):
+    sound.write("tracelet.toml", "[plugins.lines]\ndepht = 4\n")
+    done = sound.tracelet("plugins", "check", "sound.py", status=1)
+    assert "plugins.lines.path" in done.stdout
+    assert "'depth'" in done.stdout
+
+
+def test_a_file_that_others_may_write_is_refused(sound):
+    (sound.path / "sound.py").chmod(0o666)
+    done = sound.tracelet("plugins", "check", "sound.py", status=1)
+    assert "chmod o-w" in done.stdout
+    assert not (sound.path / "imported").exists()
+
+
+@pytest.mark.parametrize("kind", ["backend", "collector", "processor", "framework"])
+def test_a_new_plugin_works_as_it_is(project, kind):
+    done = project.tracelet("plugins", "new", "my-own", "--type", kind)
+    assert "tracelet-my-own" in done.stdout
+    package = project.path / "tracelet-my-own"
+    source = package / "src" / "tracelet_my_own" / "__init__.py"
+    checked = project.tracelet("plugins", "check", source)
+    assert checked.stdout.startswith(f"ok my-own 0.1.0 {kind}")
+    project.run(
+        *(
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            "-p",
+            "no:cacheprovider",
+            "--rootdir",
+            package,
+            package / "tests",
+        ),
+        environ={"PYTHONPATH": f"{source.parents[1]}:{project.environ.get('PYTHONPATH', '')}"},
+    )
+    again = project.tracelet("plugins", "new", "my-own", status=2)
+    assert "is there already" in again.stderr
+
+
+def test_what_is_made_new_is_formatted_python(project):
+    ruff = (
+        pytest.importorskip("ruff").find_ruff_bin() if _has_ruff() else pytest.skip("ruff is not installed")
+    )
+    for kind in ("backend", "collector", "processor", "framework"):
+        project.tracelet("plugins", "new", kind, "--type", kind)
+    done = subprocess.run([ruff, "format", "--check", project.path], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+
+
+def _has_ruff():
+    try:
+        import ruff
+    except ImportError:
+        return False
+    return hasattr(ruff, "find_ruff_bin")
+
+
+def test_hooks_are_all_there(project):
+    told = json.loads(project.tracelet("hooks", "--json").stdout)["hooks"]
+    assert {hook["name"] for hook in told} == {
+        name for name, value in vars(tracelet_hookspecs.specs).items() if hasattr(value, "tracelet_spec")
+    }
+    shown = project.tracelet("hooks").stdout
+    for hook in told:
+        assert f"{hook['name']}({', '.join(hook['arguments'])})" in shown
+        assert hook["summary"].replace("``", "`") in shown.replace("``", "`")
+
+
+def test_one_hook_in_full(project):
+    told = json.loads(project.tracelet("hooks", "log_metric", "--json").stdout)
+    assert told["signature"].startswith(
+        "log_metric(name: str, value: Any, iteration: int | None, timestamp: float"
+    )
+    shown = project.tracelet("hooks", "log_metric").stdout
+    assert "@tracelet.hookimpl" in shown
+    assert "Deadline" in shown
