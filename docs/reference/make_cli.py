@@ -26,7 +26,7 @@ $ tracelet --help
 ```
 
 Habits are pytest's. A mistake in use is one line on stderr and exit status 2. `tracelet run` exits with the program's
-own status. Commands that print data print JSON with `--json`; without a terminal there are no colours.
+own status. Commands that print data print [JSON](json.md) with `--json`; without a terminal there are no colours.
 
 These options are taken by several commands, before or after the command's name:
 
