@@ -77,10 +77,10 @@ class Proxy:
     def _serve(self, client: socket.socket) -> None:
         with client, contextlib.suppress(OSError):
             if self.mode == "refuse":
-                return reset(client)
-            with socket.create_connection(self._target) as server:
-                self._pump(client, server)
-        return None
+                reset(client)
+            else:
+                with socket.create_connection(self._target) as server:
+                    self._pump(client, server)
 
     def _pump(self, client: socket.socket, server: socket.socket) -> None:
         chosen = selectors.DefaultSelector()
@@ -95,7 +95,8 @@ class Proxy:
                     while self.mode == "stall" and not self._closed:
                         time.sleep(0.01)
                 if self.mode == "reset" or (self.mode == "drop" and key.fileobj is server):
-                    return reset(client)
+                    reset(client)
+                    return
                 key.data.sendall(data)
 
     def close(self) -> None:

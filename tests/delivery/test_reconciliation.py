@@ -107,7 +107,9 @@ def test_counting_ahead_is_exact(stage, seed):
     writer = stage.writer.id
     (end,) = ends(stage.run_dir, [writer]).values()
     follower = Follower(stage.run_dir, writer)
-    left = sum(isinstance(r, PointRecord) or r.type == "params" for r in Follower(stage.run_dir, writer).read(10**6))
+    left = sum(
+        isinstance(r, PointRecord) or r.type == "params" for r in Follower(stage.run_dir, writer).read(10**6)
+    )
     while records := follower.read(random.randrange(1, 2000)):
         left -= sum(isinstance(record, PointRecord) or record.type == "params" for record in records)
         assert count(stage.run_dir, writer, follower.cursor.next, end) == left

@@ -18,9 +18,12 @@ class StatusError(Exception):
 
 def refuse_negatives(error):
     def before(hook, given):
-        values = [given[1]] if hook == "log_metric" else [p.value for p in given] if hook == "log_metrics" else []
+        values = (
+            [given[1]] if hook == "log_metric" else [p.value for p in given] if hook == "log_metrics" else []
+        )
         if any(value < 0 for value in values):
             raise error
+
     return before
 
 

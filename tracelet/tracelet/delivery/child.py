@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("tracelet.delivery")
 
-_BEAT: Final = 1.0  # seconds between two reports
+_BEAT: Final = 0.5  # seconds between two reports
 _HURRIED: Final = 0.05  # the same while somebody waits
 _LEAVING: Final = 2.0  # seconds for the batch under way when the run's process is gone
 

@@ -31,7 +31,6 @@ sys.path[:] = json.loads(read(int.from_bytes(read(4), "little")))
 from tracelet.delivery.child import main
 main()
 """
-BEAT: Final = 1.0  # seconds between two signs of life
 _PATIENCE: Final = 15.0  # seconds of silence, beyond the longest call, after which it is taken to hang
 _ENDING: Final = 3.0  # seconds to end in once the pipe is closed
 

@@ -56,9 +56,10 @@ class RemoteFeed:
         self._settings = settings or Settings()
         self._known: dict[str, Any] = dict(_FIRST)
         self._positions: dict[str, int] | None = None
-        self._hurries = 0
+        self._hurries = self._waiting = 0
         self._progress = threading.Condition(threading.RLock())  # a signal handler may come in between
         stand_in.listener = self._hear
+        stand_in.restarted = self._hurry_again
 
     def start(self) -> None:
         """Begin. The process may take a moment for it, which nobody waits for."""
@@ -106,11 +107,19 @@ class RemoteFeed:
         """Somebody is about to wait for everything to be delivered."""
         with self._progress:
             self._hurries += 1
+            self._waiting += 1
             self._stand_in.tell("hurry", number=self._hurries)
 
     def calm(self) -> None:
         """Nobody waits any more."""
-        self._stand_in.tell("calm")
+        with self._progress:
+            self._waiting -= 1
+            self._stand_in.tell("calm")
+
+    def _hurry_again(self) -> None:
+        with self._progress:
+            for _ in range(self._waiting):
+                self._stand_in.tell("hurry", number=self._hurries)
 
     def wait(self, targets: Mapping[str, int], end: float) -> bool:
         """Wait until each writer is delivered up to a sequence number; see :meth:`Feed.wait`."""

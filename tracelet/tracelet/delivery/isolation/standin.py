@@ -35,8 +35,9 @@ class StandIn:
         self.recipe = recipe
         self.process: Process | None = None
         self.restarts = 0
-        #: What the plugin's process last said of its feed, and who wants to hear of it.
+        #: Who wants to hear what the plugin's process says of its feed, and of another that took its place.
         self.listener: Callable[[Mapping[str, Any]], None] = lambda state: None
+        self.restarted: Callable[[], None] = lambda: None
         self._manager = manager
         self._run = run
         self._crashes: deque[float] = deque(maxlen=CRASHES)
@@ -189,6 +190,7 @@ class StandIn:
             self.call("start")
             if self._feeding is not None:
                 self.call("feed", **self._feeding)
+                self.restarted()
         except (PluginError, OSError) as error:
             if self.process is None or not self.process.ended:  # else its own end is told as a crash
                 self._fail(error)
