@@ -152,7 +152,7 @@ def test_it_can_be_deleted_at_any_time(records):
     assert listed(store) == listed(records.store()) == before
 
 
-@pytest.mark.parametrize("damage", ["garbage", "cut", "empty", "flipped", "foreign", "older"])
+@pytest.mark.parametrize("damage", ["garbage", "cut", "empty", "flipped", "foreign", "older", "rows"])
 def test_a_damaged_one_is_rebuilt(records, damage, caplog):
     for number in range(20):
         records.run(f"r{number:02}", {f"metric/{name}": [1.0, 2.0] for name in range(20)}, params={"lr": 0.1})
@@ -172,7 +172,13 @@ def test_a_damaged_one_is_rebuilt(records, damage, caplog):
         file.write_bytes(data)
     else:
         with sqlite3.connect(file) as connection:
-            connection.execute("DROP TABLE metrics" if damage == "foreign" else "PRAGMA user_version = 99")
+            connection.execute(
+                {
+                    "foreign": "DROP TABLE metrics",
+                    "older": "PRAGMA user_version = 99",
+                    "rows": "UPDATE runs SET params = '{', settled = 0",
+                }[damage]
+            )
         connection.close()
     assert listed(store) == before
     assert listed(records.store()) == before

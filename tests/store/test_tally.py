@@ -7,9 +7,11 @@ import math
 from fractions import Fraction
 from itertools import pairwise
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tracelet.store import sums
 from tracelet.store.columns import Points
 from tracelet.store.tally import Tally, combine
 
@@ -67,3 +69,12 @@ def test_of_several_processes_the_last_is_at_the_largest_step():
     assert (combine([first, second])["last"], combine([first, second])["last_step"]) == (1.0, 5)
     third = tally([[(5, 4.0, 10.0)]])
     assert combine([first, third])["last"] == 4.0  # a tie in everything goes to the later process
+
+
+@given(st.lists(st.floats(allow_nan=False, allow_infinity=False), max_size=100))
+def test_sums_are_exact_both_ways(values):
+    numpy = pytest.importorskip("numpy")
+    exactly = sum(map(Fraction, values), Fraction())
+    for total in (sums.exact_sum(values), sums.exact_sum(numpy.array(values, dtype="float64"))):
+        assert Fraction(total, 1 << sums.UNIT_BITS) == exactly
+        assert sums.unpacked(sums.packed(total)) == total

@@ -48,14 +48,22 @@ def _configured(project: Path) -> Path | None:
     return load_config(root=project).dir if project_file(project) is not None else None
 
 
-def run_folders(data: Path) -> list[Path]:
-    """Return the folders of all runs, oldest id first; none where the data folder is not there."""
+def run_ids(data: Path) -> list[str]:
+    """Return the ids of all runs, sorted; none where the data folder is not there. Each is a folder's name."""
     try:
         with os.scandir(data / RUNS_FOLDER) as entries:
-            names = sorted(entry.name for entry in entries if _is_run(entry))
+            return sorted(entry.name for entry in entries if _is_run(entry))
     except (FileNotFoundError, NotADirectoryError):
         return []
-    return [data / RUNS_FOLDER / name for name in names]
+
+
+def has_runs(data: Path) -> bool:
+    """Say whether there is any run."""
+    try:
+        with os.scandir(data / RUNS_FOLDER) as entries:
+            return any(map(_is_run, entries))
+    except (FileNotFoundError, NotADirectoryError):
+        return False
 
 
 def _is_run(entry: os.DirEntry[str]) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from tracelet.journal import Columns, Damage, EventRecord, liveness, read_columns, read_events
-from tracelet.journal.format import journal_folder, parse_file_name
+from tracelet.journal.format import FOLDER, journal_folder, parse_file_name
 from tracelet.journal.source import Source
 from tracelet.store.history import History
 from tracelet.store.outcome import Sign
@@ -19,9 +19,9 @@ Files = list[list[int]]  # of each segment of a process: number, bytes, time of 
 _TICK: Final = 2.0  # seconds: a folder changed so recently may change again without showing it
 
 
-def folder_changed(run_dir: Path) -> int:
+def folder_changed(run_dir: str | os.PathLike[str]) -> int:
     """Return when the journal's folder changed last (ns), 0 where that is too recent to tell."""
-    changed = journal_folder(run_dir).stat().st_mtime_ns
+    changed = os.stat(os.path.join(run_dir, FOLDER)).st_mtime_ns
     return changed if time.time() - changed / 1e9 > _TICK else 0
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from functools import cached_property
 from typing import Any, NamedTuple, overload
@@ -97,7 +98,7 @@ class Series:
     @property
     def last(self) -> float:
         """The value of the last point, NaN where there is none."""
-        return self.summary["last"]
+        return float(self.points.values[-1]) if len(self) else math.nan
 
     @property
     def min(self) -> float:

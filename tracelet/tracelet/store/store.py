@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tracelet.core.wording import did_you_mean
 from tracelet.errors import StoreError
-from tracelet.store.location import RUNS_FOLDER, data_folder, run_folders
+from tracelet.store.location import RUNS_FOLDER, data_folder, has_runs
 from tracelet.store.record import RunRecord, Summaries
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ class Store:
             sort=sort,
             limit=limit,
         )
-        if not run_folders(self.dir):
+        if not has_runs(self.dir):
             return []
         return self._records(self._index.ask(*selection))
 
@@ -142,7 +142,7 @@ class Store:
 
     def projects(self) -> list[str]:
         """Return the names of the projects that have runs, sorted."""
-        if not run_folders(self.dir):
+        if not has_runs(self.dir):
             return []
         return self._index.column("SELECT DISTINCT project FROM runs WHERE project != '' ORDER BY project")
 
@@ -159,9 +159,8 @@ class Store:
     def _records(self, found: list[Details]) -> list[RunRecord]:
         index = self._index
         summaries = Summaries(index.summaries, [details.id for details in found])
-        return [
-            RunRecord(self.dir / RUNS_FOLDER / details.id, details, summaries=summaries) for details in found
-        ]
+        folder = self.dir / RUNS_FOLDER
+        return [RunRecord(folder / details.id, details, summaries=summaries) for details in found]
 
     def _find(self, key: str, records: list[RunRecord]) -> RunRecord:
         if not records:

@@ -1,9 +1,7 @@
 """What there is to say of a metric without its points: last, min, max, mean, count.
 
 A tally grows as points come in, and several (one per process) combine into one summary. Batches of any size
-in any number give the same result to the last bit, so an index kept up by many readers cannot drift: sums are
-exact. They are held as floats that add up to the sum, the first being the sum as a float, the second what that
-rounds off, and so on (an expansion as of Shewchuk 1997, found by ``math.fsum``); two or three of them usually do.
+in any number give the same result to the last bit, so an index kept up by many readers cannot drift.
 """
 
 from __future__ import annotations
@@ -11,16 +9,15 @@ from __future__ import annotations
 import math
 from array import array
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, fields
 from fractions import Fraction
-from itertools import chain
 from typing import Any, Final, TypedDict
 
 from tracelet.store.columns import Points, numpy
+from tracelet.store.sums import UNIT_BITS, exact_sum, packed, unpacked
 
 NAN: Final = math.nan
 STATISTICS: Final = ("last", "min", "max", "mean", "count", "nans", "last_step", "first_time", "last_time")
-_UNIT_BITS: Final = 1074  # every float is a multiple of 2**-1074
 
 
 class Summary(TypedDict):
@@ -47,8 +44,7 @@ class Tally:
     source: str | None = None
     count: int = 0
     nans: int = 0
-    sum: list[float] = field(default_factory=list)  # the floats that add up to it
-    beyond: int = 0  # what is to be added, where a float could not hold it: in units of 2**-1074
+    sum: int = 0  # of what is finite, exactly, in units of 2**-1074
     min: float = NAN
     max: float = NAN
     first_time: float = NAN
@@ -72,7 +68,7 @@ class Tally:
         self.min, self.max = _least(self.min, low), _greatest(self.max, high)
         self.first_time = _least(self.first_time, float(min_of(points.times)))
         self.last_time = _greatest(self.last_time, float(max_of(points.times)))
-        self._add_sum(finite)
+        self.sum += exact_sum(finite)
 
     def _add_top(self, points: Points, *, first: bool) -> None:
         place = _top_place(points)
@@ -80,34 +76,19 @@ class Tally:
         if first or (step, time) >= (self.top_step, self.top_time):
             self.top_step, self.top_time, self.top = step, time, float(points.values[place])
 
-    def _add_sum(self, finite: list[float]) -> None:
-        parts: list[float] = []
-        try:
-            while part := math.fsum(chain(self.sum, finite, (-known for known in parts))):
-                parts.append(part)
-        except OverflowError:
-            self.beyond += sum(map(_units, finite))
-        else:
-            self.sum = parts
-
-    @property
-    def total(self) -> Fraction:
-        """The sum of all finite values, exactly."""
-        return sum(map(Fraction, self.sum), Fraction(self.beyond, 1 << _UNIT_BITS))
-
     def to_json(self) -> list[Any]:
         """Return the tally as what ``json`` can write."""
-        return list(asdict(self).values())
+        return list({**asdict(self), "sum": packed(self.sum)}.values())
 
     @classmethod
     def from_json(cls, values: list[Any]) -> Tally:
         """Return the tally that :meth:`to_json` described."""
-        return cls(*values)
+        tally = cls(*values)
+        tally.sum = unpacked(values[_SUM_PLACE])
+        return tally
 
 
-def _units(value: float) -> int:
-    numerator, denominator = value.as_integer_ratio()
-    return numerator * ((1 << _UNIT_BITS) // denominator)
+_SUM_PLACE: Final = [field.name for field in fields(Tally)].index("sum")
 
 
 def min_of(column: Any) -> Any:
@@ -120,7 +101,7 @@ def max_of(column: Any) -> Any:
     return max(column) if isinstance(column, (array, list)) else column.max()
 
 
-def _extremes(values: Any) -> tuple[float, float, list[float], int]:
+def _extremes(values: Any) -> tuple[float, float, Any, int]:
     """Return min and max of what is not NaN, the finite values, and how many are NaN."""
     module = numpy() if len(values) > 64 else None  # for few values NumPy's calls cost more than they save
     if module is None:
@@ -132,7 +113,7 @@ def _extremes(values: Any) -> tuple[float, float, list[float], int]:
     nans = int(module.isnan(items).sum())
     if nans == len(items):
         return NAN, NAN, [], nans
-    finite = items[module.isfinite(items)].tolist()
+    finite = items[module.isfinite(items)]
     return float(module.fmin.reduce(items)), float(module.fmax.reduce(items)), finite, nans
 
 
@@ -192,4 +173,4 @@ def _mean(several: list[Tally], low: float, high: float) -> float:
         return NAN
     if low == -math.inf or high == math.inf:
         return low + high if math.isinf(low) and math.isinf(high) else (low if math.isinf(low) else high)
-    return float(sum((one.total for one in several), Fraction()) / numbers)
+    return float(Fraction(sum(one.sum for one in several), numbers << UNIT_BITS))

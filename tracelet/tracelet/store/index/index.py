@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import logging
+import os
 import sqlite3
 import threading
 import time
@@ -11,13 +11,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from tracelet.store.details import UNREADABLE, Details, unreadable, without_journal
+from tracelet.store.details import Details, unreadable, without_journal
 from tracelet.store.index import rows
 from tracelet.store.index.database import Database, writing
 from tracelet.store.index.following import Account, Reader
 from tracelet.store.index.rows import Known
-from tracelet.store.location import RUNS_FOLDER, run_folders
-from tracelet.store.outcome import KILLED
+from tracelet.store.location import RUNS_FOLDER, run_ids
 from tracelet.store.reading import files_of, folder_changed
 from tracelet.store.tally import Summary
 
@@ -40,6 +39,7 @@ class Index:
 
     def __init__(self, data: Path) -> None:
         self._data = data
+        self._folder = data / RUNS_FOLDER
         self._database = Database(data)
         self._reader = Reader()
         self._in_step: Path | None = None  # the file that was brought in step last
@@ -92,32 +92,33 @@ class Index:
     # --- keeping in step ---------------------------------------------------------------------------------
 
     def _refresh(self, connection: sqlite3.Connection) -> None:
-        folders = run_folders(self._data)
-        self._drop_missing(connection, {folder.name for folder in folders})
-        due = folders
+        ids = run_ids(self._data)
+        known = rows.known_runs(connection)
+        self._drop_missing(connection, known, set(ids))
+        due = self._look(connection, ids, known)
         for _ in range(_ATTEMPTS):
-            due = self._look(connection, due)
             if not due:
                 break
+            due = self._look(connection, due, rows.known_runs(connection))
         self._in_step = self._database.used
         running = connection.execute("SELECT id FROM runs WHERE outcome = 'running'")
-        ids = {row[0] for row in running}
-        self._reader.keep_only(folder for folder in folders if folder.name in ids)
+        self._reader.keep_only(self._folder / row[0] for row in running)
 
-    def _drop_missing(self, connection: sqlite3.Connection, present: set[str]) -> None:
-        gone = [(known.number, id) for id, known in rows.known_runs(connection).items() if id not in present]
+    def _drop_missing(
+        self, connection: sqlite3.Connection, known: dict[str, Known], present: set[str]
+    ) -> None:
+        gone = [(one.number, id) for id, one in known.items() if id not in present]
         if gone:
             with writing(connection):
                 connection.executemany("DELETE FROM runs WHERE number = ? AND id = ?", gone)
 
-    def _look(self, connection: sqlite3.Connection, folders: list[Path]) -> list[Path]:
+    def _look(self, connection: sqlite3.Connection, ids: list[str], known: dict[str, Known]) -> list[str]:
         """Look at runs and write what is new. Returns those that somebody else wrote at the same time."""
-        known = rows.known_runs(connection)
         fresh: list[Fresh] = []
-        missed: list[Path] = []
+        missed: list[str] = []
         began = time.monotonic()
-        for folder in folders:
-            read = self._read(connection, folder, known.get(folder.name))
+        for id in ids:
+            read = self._read(connection, id, known.get(id))
             if read is not None:
                 fresh.append(read)
             if fresh and time.monotonic() - began > _HELD:
@@ -125,48 +126,42 @@ class Index:
                 fresh, began = [], time.monotonic()
         return missed + self._write(connection, fresh)
 
-    def _read(self, connection: sqlite3.Connection, folder: Path, known: Known | None) -> Fresh | None:
+    def _read(self, connection: sqlite3.Connection, id: str, known: Known | None) -> Fresh | None:
         """Return what has become of a run, ``None`` where nothing has."""
-        account = Account()
         try:
-            if known is not None:
-                if _is_settled(folder, known):
-                    return None
-                account = rows.read_account(connection, known)
-            before = _state(folder, account)
+            if known is not None and self._is_settled(connection, id, known):
+                return None
+        except OSError:
+            log.debug("run %s has changed its ways", id, exc_info=True)
+        return self._read_anew(connection, self._folder / id, known)
+
+    def _is_settled(self, connection: sqlite3.Connection, id: str, known: Known) -> bool:
+        """Say whether nothing can have happened to a run since it was looked at."""
+        if not known.settled or known.settled != folder_changed(f"{self._folder}{os.sep}{id}"):
+            return False
+        return not known.doubtful or files_of(self._folder / id) == rows.known_files(connection, known)
+
+    def _read_anew(self, connection: sqlite3.Connection, folder: Path, known: Known | None) -> Fresh | None:
+        account = Account() if known is None else rows.read_account(connection, known)
+        before = _state(folder, account)
+        try:
             account = self._reader.update(folder, account)
             details = account.details(folder) if account.follows else without_journal(folder)
-        except sqlite3.Error:
-            raise
         except Exception as error:  # one run that cannot be read must not hide the others
             log.debug("run %s cannot be read", folder, exc_info=True)
-            before, account, details = None, Account(), unreadable(folder, error)
+            account, details = Account(), unreadable(folder, error)
         is_new = known is None or known.problem != details.problem or account.touched
         return Fresh(details, account, known) if is_new or _state(folder, account) != before else None
 
-    def _write(self, connection: sqlite3.Connection, fresh: list[Fresh]) -> list[Path]:
+    def _write(self, connection: sqlite3.Connection, fresh: list[Fresh]) -> list[str]:
         if not fresh:
             return []
         with writing(connection):
             written = [rows.write_run(connection, *one) for one in fresh]
-        lost = [one.details.id for one, done in zip(fresh, written, strict=True) if not done]
-        return [self._data / RUNS_FOLDER / id for id in lost]
+        return [one.details.id for one, done in zip(fresh, written, strict=True) if not done]
 
 
 def _state(folder: Path, account: Account) -> tuple[Any, ...]:
     """Return all that matters of an account beside its points. Heartbeats of who is running do not."""
     follows = [(id, one.sign.state, one.cursor or one.files) for id, one in account.follows.items()]
     return 0 if account.is_running else account.folder_changed, follows, account.details(folder)
-
-
-def _is_settled(folder: Path, known: Known) -> bool:
-    """Say whether nothing can have happened to a run since it was looked at."""
-    seen = json.loads(known.seen)
-    signs = [one["sign"][0] for one in seen["writers"].values()]
-    if "running" in signs or known.outcome in ("running", UNREADABLE):
-        return False
-    if not seen["changed"] or seen["changed"] != folder_changed(folder):
-        return False
-    if KILLED not in signs:
-        return True
-    return files_of(folder) == {writer: one["files"] for writer, one in seen["writers"].items()}

@@ -6,13 +6,15 @@ import json
 import math
 import sqlite3
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any, Final, NamedTuple, cast
 
 from tracelet.store.details import Details
 from tracelet.store.history import History
 from tracelet.store.index.following import Account, Follow
-from tracelet.store.outcome import Sign
+from tracelet.store.outcome import KILLED, RUNNING, Sign
+from tracelet.store.reading import Files
 from tracelet.store.tally import STATISTICS, Summary, Tally, combine
 
 DETAILS: Final = "id, name, project, started, ended, outcome, error, host, params, tags, problem"
@@ -25,17 +27,26 @@ class Known(NamedTuple):
 
     number: int
     looks: int
-    outcome: str
     problem: str | None
-    seen: str
+    settled: int
+    doubtful: int
 
 
 def known_runs(connection: sqlite3.Connection) -> dict[str, Known]:
     """Return what the index has, by run id."""
-    rows = connection.execute("SELECT id, number, looks, outcome, problem, seen FROM runs")
+    rows = connection.execute("SELECT id, number, looks, problem, settled, doubtful FROM runs")
     return {row[0]: Known(*row[1:]) for row in rows}
 
 
+@contextmanager
+def _expecting_sound_rows() -> Iterator[None]:
+    try:
+        yield
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
+        raise sqlite3.DatabaseError(f"a row makes no sense: {error!r}") from error
+
+
+@_expecting_sound_rows()
 def read_account(connection: sqlite3.Connection, known: Known) -> Account:
     """Return the account of a run as it was kept."""
     row = connection.execute("SELECT seen, history FROM runs WHERE number = ?", (known.number,)).fetchone()
@@ -50,6 +61,12 @@ def read_account(connection: sqlite3.Connection, known: Known) -> Account:
     ):
         account.tallies[name] = {id: Tally.from_json(values) for id, values in json.loads(tallies).items()}
     return account
+
+
+def known_files(connection: sqlite3.Connection, known: Known) -> dict[str, Files]:
+    """Return what the files of a run's processes were like at the last look."""
+    row = connection.execute("SELECT seen FROM runs WHERE number = ?", (known.number,)).fetchone()
+    return {writer: one["files"] for writer, one in json.loads(row[0])["writers"].items()}
 
 
 def seen_of(account: Account) -> str:
@@ -67,7 +84,10 @@ def write_run(
         return False
     params, tags = json.dumps(details.params), json.dumps(details.tags)
     said = [_clean(value) for value in details[:8]]
-    values = (*said, params, tags, details.problem, seen_of(account), json.dumps(account.history.to_json()))
+    states = {follow.sign.state for follow in account.follows.values()}
+    settled = account.folder_changed if states and RUNNING not in states else 0
+    kept = (settled, KILLED in states, seen_of(account), json.dumps(account.history.to_json()))
+    values = (*said, params, tags, _clean(details.problem), *kept)
     if known is None:
         number = _insert(connection, values)
     else:
@@ -79,7 +99,7 @@ def write_run(
     return True
 
 
-_COLUMNS: Final = (*DETAILS.split(", "), "seen", "history")
+_COLUMNS: Final = (*DETAILS.split(", "), "settled", "doubtful", "seen", "history")
 
 
 def _insert(connection: sqlite3.Connection, values: tuple[Any, ...]) -> int:
@@ -130,6 +150,7 @@ def _tallies(by_writer: Mapping[str, Tally]) -> str:
     return json.dumps({id: by_writer[id].to_json() for id in sorted(by_writer)})
 
 
+@_expecting_sound_rows()
 def details_of_row(row: tuple[Any, ...]) -> Details:
     """Return details from the columns named in ``DETAILS``."""
     return Details._make((*row[:8], json.loads(row[8]), json.loads(row[9]), row[10]))

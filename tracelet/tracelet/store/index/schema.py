@@ -21,6 +21,8 @@ CREATE TABLE runs (
     problem TEXT,
     params TEXT NOT NULL,        -- JSON, as recorded
     tags TEXT NOT NULL,
+    settled INTEGER NOT NULL,    -- when the journal's folder changed last (ns), where nothing else can have; else 0
+    doubtful INTEGER NOT NULL,   -- whether a process only seems to have been killed, and may write on
     seen TEXT NOT NULL,          -- JSON: the state of the journal's files at the last look, and the cursors
     history TEXT NOT NULL        -- JSON: what later events are added to
 );
