@@ -7,6 +7,7 @@ import os
 import sqlite3
 import threading
 import time
+import weakref
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -41,8 +42,12 @@ class Index:
         self._data = data
         self._folder = data / RUNS_FOLDER
         self._database = Database(data)
-        self._reader = Reader()
         self._in_step: Path | None = None  # the file that was brought in step last
+        self._renew()
+        _living.add(self)
+
+    def _renew(self) -> None:
+        self._reader = Reader()
         self._turn = threading.RLock()  # threads of one process share the followers
 
     @property
@@ -165,3 +170,15 @@ def _state(folder: Path, account: Account) -> tuple[Any, ...]:
     """Return all that matters of an account beside its points. Heartbeats of who is running do not."""
     follows = [(id, one.sign.state, one.cursor or one.files) for id, one in account.follows.items()]
     return 0 if account.is_running else account.folder_changed, follows, account.details(folder)
+
+
+_living: weakref.WeakSet[Index] = weakref.WeakSet()
+
+
+def _after_fork_in_child() -> None:
+    for index in list(_living):  # a thread that did not come along may have had its turn
+        index._renew()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any, Final, NamedTuple, cast
@@ -19,6 +19,7 @@ from tracelet.store.tally import STATISTICS, Summary, Tally, combine
 
 DETAILS: Final = "id, name, project, started, ended, outcome, error, host, params, tags, problem"
 _FLOATS: Final = frozenset({"last", "min", "max", "mean", "first_time", "last_time"})
+_AT_ONCE: Final = 500  # runs in one query: older SQLite takes at most 999 values
 _SUMMARY: Final = (*STATISTICS, "type", "source")
 
 
@@ -156,17 +157,18 @@ def details_of_row(row: tuple[Any, ...]) -> Details:
     return Details._make((*row[:8], json.loads(row[8]), json.loads(row[9]), row[10]))
 
 
-def read_summaries(connection: sqlite3.Connection, ids: Iterable[str]) -> Iterator[tuple[str, str, Summary]]:
+def read_summaries(connection: sqlite3.Connection, ids: Sequence[str]) -> Iterator[tuple[str, str, Summary]]:
     """Yield run id, metric and summary of all metrics of some runs."""
     columns = ", ".join(f"metrics.{column}" for column in _SUMMARY)
-    wanted = json.dumps(list(ids))
-    rows = connection.execute(
-        f"SELECT runs.id, metrics.name, {columns} FROM metrics JOIN runs ON runs.number = metrics.run"
-        " WHERE runs.id IN (SELECT value FROM json_each(?)) ORDER BY metrics.run, metrics.name",
-        (wanted,),
-    )
-    for row in rows:
-        yield row[0], row[1], _summary(row[2:])
+    for start in range(0, len(ids), _AT_ONCE):
+        some = ids[start : start + _AT_ONCE]
+        rows = connection.execute(
+            f"SELECT runs.id, metrics.name, {columns} FROM metrics JOIN runs ON runs.number = metrics.run"
+            f" WHERE runs.id IN ({', '.join('?' * len(some))}) ORDER BY metrics.run, metrics.name",
+            some,
+        )
+        for row in rows:
+            yield row[0], row[1], _summary(row[2:])
 
 
 def _summary(row: tuple[Any, ...]) -> Summary:
