@@ -229,7 +229,7 @@ def test_finish_says_what_is_still_due_and_a_later_process_delivers_it(stage, ba
 
     stage.add(backend(before=down))
     values = stage.log(1234)
-    assert stage.delivery.finish(5) == {"backend": "1,234 records"}
+    assert stage.delivery.finish(5) == {"backend": "1 234 records"}
     (row,) = stage.verified().backends
     assert row.pending == 1234
     got = backend()

@@ -22,6 +22,8 @@ COMMANDS: Final = {
     "show": "tracelet.cli.show:show",
     "compare": "tracelet.cli.compare:compare",
     "export": "tracelet.cli.export:export",
+    "sync": "tracelet.cli.sync:sync",
+    "verify": "tracelet.cli.verify:verify",
     "plugins": "tracelet.cli.plugins:plugins",
     "hooks": "tracelet.cli.hooks:hooks",
     "doctor": "tracelet.cli.doctor:doctor",

@@ -2,7 +2,7 @@
 
 from tracelet.delivery.deliverer import Delivery
 from tracelet.delivery.settings import Settings
-from tracelet.delivery.syncing import Synced, sync
+from tracelet.delivery.syncing import Synced, is_due, sync
 from tracelet.delivery.verifying import Reconciliation, Verification, verify
 
-__all__ = ["Delivery", "Reconciliation", "Settings", "Synced", "Verification", "sync", "verify"]
+__all__ = ["Delivery", "Reconciliation", "Settings", "Synced", "Verification", "is_due", "sync", "verify"]

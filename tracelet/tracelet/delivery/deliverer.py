@@ -127,9 +127,7 @@ class Delivery:
         for _, feed in feeds:
             feed.stop(min(end - time.monotonic(), _STOPPING))
         left = {name: self._pending(feed, targets) for name, feed in feeds if feed.state != STANDBY}
-        return {
-            name: f"{pending:,} record{'s' * (pending != 1)}" for name, pending in left.items() if pending
-        }
+        return {name: _records(pending) for name, pending in left.items() if pending}
 
     def slow_down(self) -> str | None:
         """Rest longer between batches, to take less of the program's time. Returns what was done, if anything."""
@@ -163,3 +161,7 @@ class Delivery:
 
     def _is_elsewhere(self) -> bool:
         return os.getpid() != self._pid
+
+
+def _records(count: int) -> str:
+    return f"{count:,} record{'s' * (count != 1)}".replace(",", " ")

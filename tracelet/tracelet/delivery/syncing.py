@@ -8,11 +8,14 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from tracelet.delivery.counting import count
 from tracelet.delivery.deliverer import Delivery
-from tracelet.delivery.ledger import Ledger
+from tracelet.delivery.ledger import Ledger, ledger_file
+from tracelet.delivery.reading import ends
 from tracelet.delivery.recorded import RecordedRun
 from tracelet.delivery.settings import Settings
 from tracelet.errors import JournalError, PluginError
+from tracelet.journal import writers
 from tracelet_hookspecs import RunView
 
 if TYPE_CHECKING:
@@ -47,10 +50,13 @@ def sync(
     manager: PluginManager,
     names: Iterable[str],
     *,
+    beside: Iterable[str] = (),
     timeout: float = float("inf"),
     settings: Settings | None = None,
 ) -> list[Synced]:
     """Deliver to each of these plugins what it has not had of a run: all of it, where it never had any.
+
+    ``beside`` are plugins that have to be at work for it, without being delivered to: processors.
 
     The plugins are started for it (``run_started``, the data hooks, ``run_ended``) and stopped. Returns when all is
     delivered, when it is no use to go on, or when ``timeout`` seconds are over. A backend that a live run delivers to
@@ -65,13 +71,14 @@ def sync(
     delivery = Delivery(manager, run, run_dir, settings=settings or PATIENT)
     end = time.monotonic() + timeout
     try:
-        active = _start(manager, delivery, run, names)
+        active = _start(manager, delivery, run, [*beside, *names])
         delivery.flush(timeout)
         status = delivery.status()
         _call(manager, active, "run_ended", run=run, outcome=run.outcome)
         due = delivery.finish(min(max(0.0, end - time.monotonic()), _FINISHING))
         errors = {name: _trouble(manager, name, status) for name in names}
     finally:
+        delivery.finish(0.0)  # where an exception came in between
         manager.stop_all_plugins()
     return [
         Synced(name, _delivered(run_dir, name) - before[name], due.get(name, ""), errors[name])
@@ -108,6 +115,20 @@ def _call(manager: PluginManager, names: Iterable[str], hook: str, **kwargs: Any
                 hosted.call(hook, **kwargs)
             except PluginError as error:
                 log.warning("%s", error)
+
+
+def is_due(run_dir: Path, name: str) -> bool:
+    """Say whether a backend that had some of a run is still to get the rest."""
+    if not ledger_file(run_dir, name).exists():
+        return False
+    try:
+        pages = Ledger(run_dir, name).pages
+    except JournalError:
+        return True
+    return any(
+        count(run_dir, writer, pages[writer].cursor.next if writer in pages else 0, end)
+        for writer, end in ends(run_dir, writers(run_dir)).items()
+    )
 
 
 def _delivered(run_dir: Path, name: str) -> int:

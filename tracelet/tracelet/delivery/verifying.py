@@ -28,9 +28,14 @@ class Reconciliation(NamedTuple):
     error: str | None
 
     @property
+    def accounted(self) -> int:
+        """How many records there is an account of: delivered + excluded + dropped + pending."""
+        return self.delivered + self.excluded + sum(self.dropped.values()) + self.pending
+
+    @property
     def agrees(self) -> bool:
-        """Whether recorded = delivered + excluded + dropped + pending."""
-        return self.recorded == self.delivered + self.excluded + sum(self.dropped.values()) + self.pending
+        """Whether that is how many were recorded."""
+        return self.recorded == self.accounted
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as JSON can hold it."""
@@ -49,6 +54,11 @@ class Verification(NamedTuple):
     def agrees(self) -> bool:
         """Whether all backends' accounts agree with the journal."""
         return all(each.agrees for each in self.backends)
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as JSON can hold it."""
+        rows = [each.as_dict() for each in self.backends]
+        return {**self._asdict(), "backends": rows, "agrees": self.agrees}
 
 
 def verify(run_dir: Path) -> Verification:
