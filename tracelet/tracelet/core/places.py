@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import sys
 import traceback
-from collections.abc import Iterable
 from pathlib import Path
-from types import CodeType, FrameType, TracebackType
+from types import CodeType, FrameType
 from typing import Final
 
 _HOST: Final = frozenset(
@@ -19,7 +18,7 @@ Call = tuple[CodeType, object]  # a function's code and its first argument, whic
 
 def of_error(error: BaseException) -> str:
     """Say where an exception was raised: the deepest line in the file of the plugin that was called."""
-    return _deepest(_spots_of_traceback(error.__traceback__))
+    return _deepest([_spot(frame, line) for frame, line in traceback.walk_tb(error.__traceback__)])
 
 
 def of_thread(ident: int | None) -> tuple[str, str, list[Call]]:
@@ -27,9 +26,18 @@ def of_thread(ident: int | None) -> tuple[str, str, list[Call]]:
     frame = sys._current_frames().get(ident or 0)
     if frame is None:
         return "", "", []
-    frames = list(reversed(list(_outward(frame))))
-    spots = [(each.f_globals.get("__name__", ""), each.f_code.co_filename, each.f_lineno) for each in frames]
-    return _deepest(spots), "".join(traceback.format_stack(frame)), [_call(each) for each in frames]
+    frames = [each for each, _ in traceback.walk_stack(frame)][::-1]
+    spots = [_spot(each, each.f_lineno) for each in frames]
+    stack = traceback.format_stack(frame)
+    return _deepest(spots), "".join(stack[_leading(spots) :] or stack), [_call(each) for each in frames]
+
+
+def told(error: BaseException) -> str:
+    """Return an exception's traceback as text, from the plugin's own code on. Empty where none of that is in it."""
+    trace = error.__traceback__
+    while trace is not None and _is_host(_spot(trace.tb_frame, trace.tb_lineno)):
+        trace = trace.tb_next
+    return "".join(traceback.format_exception(type(error), error, trace)) if trace is not None else ""
 
 
 def calls_of_error(error: BaseException) -> list[Call]:
@@ -42,19 +50,22 @@ def _call(frame: FrameType) -> Call:
     return frame.f_code, frame.f_locals.get(names[0]) if names else None
 
 
-def _outward(frame: FrameType | None) -> Iterable[FrameType]:
-    while frame is not None:
-        yield frame
-        frame = frame.f_back
+def _spot(frame: FrameType, line: int) -> Spot:
+    return str(frame.f_globals.get("__name__", "")), frame.f_code.co_filename, line
 
 
-def _spots_of_traceback(trace: TracebackType | None) -> Iterable[Spot]:
-    for frame, line in traceback.walk_tb(trace):
-        yield frame.f_globals.get("__name__", ""), frame.f_code.co_filename, line
+def _is_host(spot: Spot) -> bool:
+    return spot[0].partition(".")[0] in _HOST
 
 
-def _deepest(spots: Iterable[Spot]) -> str:
+def _leading(spots: list[Spot]) -> int:
+    """Count the host's own spots, outside the plugin's."""
+    return next((at for at, spot in enumerate(spots) if not _is_host(spot)), len(spots))
+
+
+def _deepest(spots: list[Spot]) -> str:
     """Pick the deepest spot in the first file that is not the host's; below it are libraries, which tell less."""
-    foreign = [spot for spot in spots if str(spot[0]).partition(".")[0] not in _HOST]
-    inside = [spot for spot in foreign if spot[1] == foreign[0][1]]
+    foreign = [spot for spot in spots if not _is_host(spot)]
+    in_files = [spot for spot in foreign if not spot[1].startswith("<")] or foreign  # not in generated code
+    inside = [spot for spot in in_files if spot[1] == in_files[0][1]]
     return f"{Path(inside[-1][1]).name}:{inside[-1][2]}" if inside else ""

@@ -8,7 +8,7 @@ from typing import Any
 import attrs
 
 from tracelet.core import places
-from tracelet.core.secrets import format_exception, redact
+from tracelet.core.secrets import redact
 from tracelet.errors import PluginError
 from tracelet_hookspecs import PluginInfo, PluginMetadata, PluginState
 
@@ -47,7 +47,7 @@ def broken(
     info.state = PluginState.ERROR
     if isinstance(error, BaseException):
         cause = error.cause if isinstance(error, PluginError) and error.cause is not None else error
-        info.traceback = format_exception(cause) if cause.__traceback__ is not None else None
+        info.traceback = redact(places.told(cause)) or None
     info.error = redact(str(error) if isinstance(error, (str, PluginError)) else describe(error))
     return Found(info, load=load, activate=activate, broken=True)
 

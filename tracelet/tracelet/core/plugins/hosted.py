@@ -13,7 +13,8 @@ from tracelet.core.accounting import Cost
 from tracelet.core.discovery import located
 from tracelet.core.plugins.calling import PluginCaller, Watched, WrapperFailed
 from tracelet.core.plugins.registry import Registry
-from tracelet.core.worker import Busy, Overrun, Task, Worker
+from tracelet.core.task import Task
+from tracelet.core.worker import Busy, Overrun, Worker
 from tracelet.errors import PluginError
 from tracelet_hookspecs import PluginInfo
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from tracelet.config import DEADLINES
-from tracelet.core import discovery
+from tracelet.core import discovery, places
 from tracelet.core.plugins.catalog import Catalog
 from tracelet.core.plugins.hosted import Hosted, Watch
 from tracelet.core.plugins.registry import Registry
@@ -100,7 +100,7 @@ class Hosting:
         if not hosted.begun:
             hosted.worker.retire()
         if not known:
-            log.error("%s\n%s", info.error, info.traceback)
+            log.error("%s%s", info.error, f"\n{info.traceback}" if info.traceback else "")
 
     def _overran(self, hosted: Hosted, error: Overrun) -> None:
         self.fail(hosted, error.step, error)
@@ -121,13 +121,14 @@ class Hosting:
             self.fail(hosted, hook, error)
             return
         hosted.info.error = f"plugin {plugin!r}: wrapper of {hook} failed: {discovery.located(error)}"
-        hosted.info.traceback = format_exception(error)
+        hosted.info.traceback = _traceback_of(error)
         if cost.errors == 1:
             log.error("%s; further failures are only counted\n%s", hosted.info.error, hosted.info.traceback)
 
 
-def _traceback_of(error: BaseException) -> str:
+def _traceback_of(error: BaseException) -> str | None:
+    """Return where in the plugin's code it went wrong. ``None`` for what the host itself has found, which says all."""
     if isinstance(error, Overrun) and error.stack:
         return redact(f"Its thread was here:\n{error.stack}")
     cause = error.cause if isinstance(error, PluginError) and error.cause is not None else error
-    return format_exception(cause)
+    return redact(places.told(cause)) or None

@@ -9,7 +9,7 @@ from typing import Any
 from tracelet.core.plugins.hosted import Hosted
 from tracelet.core.plugins.lifecycle import Lifecycle
 from tracelet.core.secrets import mask, redact
-from tracelet.core.worker import Task
+from tracelet.core.task import Task
 from tracelet.errors import PluginError
 from tracelet_hookspecs import PluginInfo
 from tracelet_hookspecs import PluginState as S
