@@ -122,6 +122,8 @@ class Worker:
 
         Raises as :meth:`run` does, except what the function raised.
         """
+        if self.on_it and task.claim(RUNNING):  # it is this thread that would have to come to it
+            task.run()
         if task.done.wait(task.deadline if timeout is None else timeout):
             return
         if task.claim(WITHDRAWN):

@@ -58,8 +58,7 @@ class Sequence:
             if times_stopped != self._times_stopped:
                 break  # another thread has stopped everything meanwhile
             if name in registered and self._dependencies_active(name):
-                started = self._steps.initialize(name, configs.get(name)) and self._steps.start(name)
-                if started and times_stopped != self._times_stopped:
+                if self._steps.bring_up(name, configs.get(name)) and times_stopped != self._times_stopped:
                     self._steps.stop(name)
         return {name: self._is_active(name) for name in configs}
 

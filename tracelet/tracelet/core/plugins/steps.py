@@ -66,6 +66,16 @@ class Steps:
             return False
         return self._take(name, "start", self._lifecycle.start, _is_active)
 
+    def bring_up(self, name: str, config: Mapping[str, Any] | None) -> bool:
+        """Initialize and start a plugin, as one step that no other thread comes between."""
+        hosted = self.hosted(name)
+        try:
+            with hosted.turn("start", hosted.deadline("initialize") + hosted.deadline("start")):
+                return self.initialize(name, config) and self.start(name)
+        except Busy as busy:
+            log.warning("%s", busy)
+            return False
+
     def stop(self, name: str, deadline: float | None = None, *, mute: bool = True) -> bool:
         """Stop a plugin. With ``mute``, its wrappers wrap nothing any more."""
 
