@@ -202,3 +202,22 @@ run.finish()
     subprocess.run([sys.executable, script, tmp_path / "data"], check=True, timeout=60, env=environ)
     [record] = tracelet.open_store(tmp_path / "data").runs()
     assert sorted(record.metric("forked").iterations) == list(range(500))
+
+
+def test_a_pool_of_forked_workers_can_be_terminated(project):
+    """Its workers block in a semaphore, where a SIGTERM handler in Python would never run."""
+    project.write(
+        "train.py",
+        """
+        import multiprocessing, os, signal, tracelet
+        def square(x):
+            assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+            return x * x
+        with tracelet.start_run("pool"):
+            for _ in range(10):
+                with multiprocessing.get_context("fork").Pool(2) as pool:
+                    assert pool.map(square, range(4)) == [0, 1, 4, 9]
+        """,
+    )
+    project.python("train.py")
+    assert only_run(project).outcome == "finished"

@@ -30,6 +30,8 @@ def watch(run: Run) -> None:
         _watching = True
         atexit.register(_at_exit)
         _chain_excepthook()
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=_release_sigterm)
     _catch_sigterm()
 
 
@@ -63,6 +65,16 @@ def _catch_sigterm() -> None:
         return
     if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
         signal.signal(signal.SIGTERM, _on_sigterm)
+
+
+def _release_sigterm() -> None:
+    """Give SIGTERM back in a forked child, which has no run to end.
+
+    A handler in Python runs only between two bytecodes: a pool's worker that blocks in a semaphore would
+    neither run it nor die, and whoever terminates the pool would wait for ever.
+    """
+    if signal.getsignal(signal.SIGTERM) is _on_sigterm:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _on_sigterm(number: int, frame: FrameType | None) -> None:
