@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import multiprocessing
 import os
 import random
 import shutil
@@ -385,6 +386,7 @@ def test_a_network_file_system_does_not_get_it(records, tmp_path, monkeypatch):
     assert not (records.data / "index").exists()
 
 
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_without_any_place_it_is_kept_in_memory(records, monkeypatch):
     records.run("a", {"loss": [1.0]})
     monkeypatch.setattr(place, "file_system", lambda _: "nfs4")
@@ -393,10 +395,29 @@ def test_without_any_place_it_is_kept_in_memory(records, monkeypatch):
     assert store.index_file is None
     records.run("b", {"loss": [1.0]})
     assert len(store.runs()) == 2
-    child = os.fork()
-    if not child:  # a forked process has a memory of its own
-        os._exit(0 if len(store.runs()) == 2 else 1)
-    assert os.waitpid(child, 0)[1] == 0
+    child = multiprocessing.get_context("fork").Process(target=_look_in_child, args=(store,))
+    child.start()  # a forked process has a memory of its own
+    child.join()
+    assert child.exitcode == 0
+
+
+def _look_in_child(store) -> None:
+    os._exit(0 if len(store.runs()) == 2 else 1)
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_child_is_not_kept_waiting_by_a_thread_that_did_not_come_along(records):
+    records.run("a", {"loss": [1.0]})
+    store = records.store()
+    store.runs()
+    with store._index._turn:
+        child = os.fork()
+        if not child:
+            look = threading.Thread(target=lambda: os._exit(len(store.runs())))
+            look.start()
+            look.join(20)
+            os._exit(99)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 1
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounts a read-only file system")

@@ -43,11 +43,11 @@ CREATE TABLE tags (
 CREATE TABLE metrics (
     run INTEGER NOT NULL REFERENCES runs ON DELETE CASCADE,
     name TEXT NOT NULL,
-    last REAL, min REAL, max REAL, mean REAL,    -- NULL stands for NaN
+    last, min, max, mean,        -- NULL stands for NaN; without a type, since REAL would take the sign of -0.0
     count INTEGER NOT NULL,
     nans INTEGER NOT NULL,
     last_step INTEGER NOT NULL,
-    first_time REAL, last_time REAL,
+    first_time, last_time,
     type TEXT NOT NULL,
     source TEXT,
     tallies TEXT NOT NULL,       -- JSON: by process, what later points are added to
