@@ -97,38 +97,38 @@ class Appender:
             if state[1].process is not self._process:
                 return None  # this is the forked copy of a call that the parent finishes
             try:
-                write(self._ready())
+                fault = self._get_ready()
+                if fault is None:
+                    write(self._stream)
+                return fault
             except AbandonedError:
                 return None
             except UnavailableError as error:
-                fault = error
+                fault = error.bare()
                 if not self._overcome(fault):
                     return fault
-            else:
-                return None
         return fault
 
-    def _ready(self) -> Stream:
-        """Return the stream to write to: the child's own after a fork, the same or a new one after an outage."""
+    def _get_ready(self) -> UnavailableError | None:
+        """See to it that there is a stream to write to; return what is in the way until the next attempt is due."""
         if self._closed:
             raise self._closed_error()
         if self._forked:
             self._begin()
             _close_at_exit(self)
-        stream, fault = self._stream, self._outage.fault
+        fault = self._outage.fault
         if fault is not None:
             if not self._outage.is_due():
-                raise fault
-            self._resume(stream)
-        return stream
+                return fault
+            self._resume(self._stream)
+        return None
 
     def _overcome(self, fault: UnavailableError) -> bool:
         """Say whether another attempt may succeed at once; if not, there is an outage."""
         if isinstance(fault, ReplacedError) or self._stream.skip_segment(fault):
             return True
-        if fault is not self._outage.fault:
-            self._outage.begin(fault, str(self.run_dir))
-            self._state = self._no_state()
+        self._outage.begin(fault, str(self.run_dir))
+        self._state = self._no_state()
         return False
 
     def _closed_error(self) -> NoActiveRunError:
@@ -267,7 +267,7 @@ class Appender:
     def _end(self, stream: Stream, outcome: bytes) -> None:
         try:
             if self._outage.fault is not None:
-                raise self._outage.fault
+                raise UnavailableError(self._outage.fault.reason)
             stream.list_names()
             self._record_drops(stream)
             stream.write_event(outcome, time.time())

@@ -38,6 +38,11 @@ class UnavailableError(Exception):
         self.segment = segment
         super().__init__(reason)
 
+    def bare(self) -> UnavailableError:
+        """Forget how it came about: it is kept, and would keep what the calls on the way held."""
+        self.__traceback__ = self.__cause__ = self.__context__ = None
+        return self
+
     @classmethod
     def because(cls, error: OSError, segment: int | None = None) -> UnavailableError:
         """Return the fault that an error of the operating system stands for."""

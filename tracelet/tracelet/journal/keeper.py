@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import _thread
+import threading  # noqa: F401  (its first import takes the importing thread for the main one: not the keeper's)
 import weakref
 from collections.abc import Callable
 from typing import Any

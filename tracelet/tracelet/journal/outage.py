@@ -48,7 +48,10 @@ class Outage:
 
     def drop(self, reason: str, points: int) -> None:
         """Count points that were not recorded."""
-        self._drops.setdefault(reason, Tally()).add(points)
+        tally = self._drops.get(reason)
+        if tally is None:
+            tally = self._drops.setdefault(reason, Tally())
+        tally.add(points)
 
     @property
     def drops(self) -> dict[str, int]:

@@ -79,9 +79,9 @@ class SegmentFiles:
             os.posix_fallocate(handle.fd, done, ample - done)
         self._reserved[segment] = max(ample, self._reserved.get(segment, 0))
 
-    def reserved(self, segment: int) -> int:
-        """Return how many bytes of a segment have been reserved so far."""
-        return self._reserved.get(segment, 0)
+    def size(self, segment: int) -> int:
+        """Return how many slots a segment's file has room for."""
+        return (os.fstat(self.handle(segment).fd).st_size - HEADER) // SLOT
 
     def is_deleted(self) -> bool:
         """Say whether somebody deleted the newest segment's file."""

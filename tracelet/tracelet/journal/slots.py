@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import mmap
 import os
 import sys
@@ -38,17 +39,17 @@ _MAP_OPTIONS = {"trackfd": False} if sys.version_info >= (3, 13) else {}
 class Windows(dict[int, memoryview]):
     """The mapped windows by number. A missing one is opened, or ``refusal`` says what is raised instead."""
 
-    def __init__(self, process: object, opener: Callable[[int], memoryview] | None = None) -> None:
+    def __init__(self, process: object, slots: Slots | None = None) -> None:
         super().__init__()
         self.process = process  # a forked child tells by it what belongs to its parent
+        self.slots = slots
         self.refusal: Callable[[], BaseException] | None = None
-        self._opener = opener
 
     def __missing__(self, window: int) -> memoryview:
         self.check()
-        if self._opener is None:
+        if self.slots is None:
             raise UnavailableError("not open")
-        return self._opener(window)
+        return self.slots.open_for_quick_path(window)
 
     def check(self) -> None:
         """Raise the refusal, if there is one."""
@@ -70,7 +71,7 @@ class Slots:
         self.files = files
         self.mapped = mapped
         self.counter = faults.new_counter()
-        self.windows = Windows(process, self._open_for_quick_path)
+        self.windows = Windows(process, self)
         self.overhead = Tally()  # slots that hold no single point: events, rows, pads, losses
         self._on_window = on_window
 
@@ -109,10 +110,12 @@ class Slots:
             self.give_up(drawn)
 
     def give_up(self, drawn: list[int]) -> None:
-        """Mark slots that will not be used."""
+        """Mark slots that will not be used, as far as that is possible."""
         self.overhead.add(len(drawn))
-        for seq in drawn:
-            self._put(seq, seal(_PAD_HEAD, seq))
+        if self.windows.refusal is None:
+            with contextlib.suppress(UnavailableError):
+                for seq in drawn:
+                    self._put(seq, seal(_PAD_HEAD, seq))
 
     def _put(self, first: int, data: bytes) -> None:
         """Write whole slots."""
@@ -144,7 +147,8 @@ class Slots:
         except OSError as error:
             raise UnavailableError.because(error, segment) from error
 
-    def _open_for_quick_path(self, window: int) -> memoryview:
+    def open_for_quick_path(self, window: int) -> memoryview:
+        """Open a window for a caller who has drawn a slot in it."""
         try:
             view = self._open(window)
             self._on_window()

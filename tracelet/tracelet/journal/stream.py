@@ -213,7 +213,8 @@ class Stream:
         if drawn >> SEGMENT_SHIFT == fault.segment and drawn & (SEGMENT_SLOTS - 1) < _WORTH_SKIPPING:
             return False
         self.slots.skip_segment(fault.segment)
-        skipped = {"from": drawn, "to": fault.segment + 1 << SEGMENT_SHIFT}
+        end = (fault.segment << SEGMENT_SHIFT) + self.slots.files.size(fault.segment)
+        skipped = {"from": end, "to": fault.segment + 1 << SEGMENT_SHIFT}
         with contextlib.suppress(UnavailableError):  # then the next record meets the same trouble
             self.write_event(encode_event("skip", skipped), time.time())
         return True

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Mapping
-from typing import Any, SupportsFloat
+from typing import Any
 
 from tracelet.journal.format import MAX_STEP, MIN_STEP
 
 _NOT_NUMBERS = (str, bytes, bytearray, memoryview, complex)
+_PLAIN = frozenset({float, int, bool})
 
 
 def as_number(value: Any, name: str = "value") -> float:
@@ -20,14 +21,13 @@ def as_number(value: Any, name: str = "value") -> float:
     Raises:
         TypeError: anything else. Names the metric, what was expected and what was found.
     """
-    if isinstance(value, _NOT_NUMBERS) or value is None:
-        raise TypeError(_not_a_number(value, name))
     try:
-        item = getattr(value, "item", None)
-        if callable(item):
-            value = item()
-        if isinstance(value, SupportsFloat) and not isinstance(value, _NOT_NUMBERS):
+        if value.__class__ in _PLAIN:
             return float(value)
+        item = getattr(value, "item", None)
+        number = item() if callable(item) else value
+        if not isinstance(number, _NOT_NUMBERS):
+            return float(number)  # type: ignore[arg-type]
     except (TypeError, ValueError, OverflowError, RuntimeError) as cause:
         raise TypeError(_not_a_number(value, name)) from cause
     raise TypeError(_not_a_number(value, name))
@@ -83,7 +83,7 @@ def flatten(metrics: Mapping[str, Any]) -> dict[str, Any]:
 
 def is_nested(value: Any) -> bool:
     """Say whether a value holds further values for :func:`flatten` to name."""
-    return isinstance(value, (dict, list, tuple, Mapping))
+    return value.__class__ not in _PLAIN and isinstance(value, (dict, list, tuple, Mapping))
 
 
 def _flatten_into(flat: dict[str, Any], prefix: str, nested: Any, inside: tuple[int, ...]) -> None:

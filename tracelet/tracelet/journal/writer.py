@@ -216,8 +216,9 @@ class Writer(Appender):
     ) -> None:
         if isinstance(obstacle, AbandonedError):
             return
-        if drawn:
-            self._attempt(lambda stream: stream.slots.give_up(drawn), state)
+        slots = state[1].slots
+        if drawn and slots is not None:
+            slots.give_up(drawn)
         numbers = {name: as_number(value, name) for name, value in flatten(metrics).items()}
         at = None if at is None else as_step(at, next(iter(numbers), "step"))
         if not numbers:
