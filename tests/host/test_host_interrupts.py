@@ -158,3 +158,41 @@ def test_after_a_fork_the_child_may_start_plugins_of_its_own(project):
         "child True ACTIVE",
         "parent True STOPPED",
     ]
+
+
+def test_in_a_run_it_reaches_the_training_and_the_other_plugins_start(project):
+    project.write(
+        "train.py",
+        """
+        import time
+        import tracelet
+        from tracelet.core.plugins import CollectorPlugin, PluginMetadata
+
+        class One(CollectorPlugin):
+            @classmethod
+            def get_metadata(cls): return PluginMetadata("one", "1", "collector")
+            def initialize(self, config): ...
+            def start(self): raise KeyboardInterrupt
+            def stop(self): ...
+            def get_status(self): ...
+            def collect(self): return {}
+
+        class Two(One):
+            @classmethod
+            def get_metadata(cls): return PluginMetadata("two", "1", "collector")
+            def start(self): ...
+
+        run = None
+        try:
+            run = tracelet.start_run("x", plugins=[One, Two])
+            time.sleep(20)
+        except KeyboardInterrupt:
+            print("heard")
+        run = run or tracelet.active_run()
+        run.wait_started(20)
+        print({name: run.manager.plugins[name].state.name for name in ("one", "two")})
+        """,
+    )
+    done = project.python("train.py")
+    assert done.stdout.splitlines()[0] == "heard"
+    assert done.stdout.splitlines()[-1] == "{'one': 'ERROR', 'two': 'ACTIVE'}"

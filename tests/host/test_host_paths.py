@@ -185,6 +185,22 @@ def test_a_name_taken_twice_is_reported_with_both_origins(write, found, tmp_path
     assert f"{shown} from {folder}/{second} is left out" in problem
 
 
+def test_two_that_cannot_tell_their_names_are_both_told_of(write, found):
+    for name in ("one", "two"):
+        write(
+            f"{name}.py", f"class Ill:\n    def get_metadata(self):\n        raise RuntimeError({name!r})\n"
+        )
+    manager = found()
+    first, second = manager.plugins.values()
+    assert first.name == "Ill"
+    assert second.name.startswith("Ill (/")
+    assert "RuntimeError: one" in first.error
+    assert "RuntimeError: two" in second.error
+    assert manager.problems == [first.error, second.error]
+    manager.discover_plugins()
+    assert len(manager.plugins) == 2
+
+
 def test_a_mended_file_can_be_loaded_after_all(write, found):
     path = write("one.py", "import no_such_module_anywhere")
     manager = found()

@@ -28,6 +28,18 @@ class Busy(PluginError):
     """The plugin's thread did not come to this call, or to its end, in time. Nothing is lost but the wait."""
 
 
+class NotCalled(PluginError):
+    """A call was not even tried: the thread hangs in another, or stayed in the parent of a fork."""
+
+
+def is_for_here(error: BaseException) -> bool:
+    """Whether an exception that a plugin raised is one for whoever waits to hear, and not the plugin's failure.
+
+    Only Ctrl-C is, and only on the main thread: elsewhere nobody would expect it.
+    """
+    return isinstance(error, KeyboardInterrupt) and threading.current_thread() is threading.main_thread()
+
+
 class _Lane:
     """A thread and the calls queued for it. ``abandoned`` once it hangs: it makes no further call then."""
 
@@ -186,7 +198,7 @@ class Worker:
         overrun.stack, overrun.calls = stack, calls
         return overrun
 
-    def _refusal(self, step: str) -> PluginError:
+    def _refusal(self, step: str) -> NotCalled:
         why = f"{self.stuck} never returned"
         if self._pid != os.getpid():
             why = (
@@ -194,7 +206,7 @@ class Worker:
                 f" not in its forked child ({os.getpid()})"
             )
         message = f"plugin {self.plugin!r}: {step} not called, since {why}"
-        return PluginError(message, plugin=self.plugin, step=step)
+        return NotCalled(message, plugin=self.plugin, step=step)
 
     def _not_begun(self, task: Task, patient: bool) -> PluginError:
         """A call never began: either the one before it hangs for good, or the thread is merely busy."""

@@ -15,7 +15,7 @@ from typing import Any, Final
 from tracelet.core.discovery.found import Found, broken, located
 from tracelet.core.discovery.inspection import attributes, is_class, is_module
 from tracelet.core.discovery.metadata import has_hooks, metadata_of, plugin_classes
-from tracelet.core.worker import Worker
+from tracelet.core.worker import Worker, is_for_here
 from tracelet.errors import PluginError
 from tracelet_hookspecs import PluginInfo, PluginMetadata
 
@@ -65,14 +65,16 @@ def guarded(
 ) -> Any:
     """Run a plugin's code on a thread of its own, within a deadline.
 
-    Raises :class:`PluginError` for whatever it raises, ``SystemExit`` included. ``KeyboardInterrupt`` passes.
+    Raises :class:`PluginError` for whatever it raises, ``SystemExit`` included. Ctrl-C on the main thread passes.
     """
     worker = Worker(name)
     try:
         return worker.run(function, step=step, deadline=deadline)
-    except (PluginError, KeyboardInterrupt):
+    except PluginError:
         raise
     except BaseException as error:
+        if is_for_here(error):
+            raise
         message = f"plugin {name!r} ({origin}): {step} failed: {located(error)}"
         raise PluginError(message, plugin=name, step=step, cause=error) from error
     finally:

@@ -36,6 +36,9 @@ class Catalog:
             if info.error:
                 self.report(info.error, info.traceback)
             return True
+        if _whence(info) != _whence(holder) and found.broken:
+            info.metadata.name = f"{info.name} ({info.origin})"  # the name is only a guess: nothing is hidden for it
+            return self.add(found)
         if _whence(info) != _whence(holder):
             self.report(
                 f"plugin name {info.name!r} is taken: {_shown(holder)} keeps it, {_shown(info)} is left out;"

@@ -14,7 +14,7 @@ from tracelet.core.discovery import located
 from tracelet.core.plugins.calling import PluginCaller, Watched, WrapperFailed
 from tracelet.core.plugins.registry import Registry
 from tracelet.core.task import Task
-from tracelet.core.worker import Busy, Overrun, Worker
+from tracelet.core.worker import Busy, Overrun, Worker, is_for_here
 from tracelet.errors import PluginError
 from tracelet_hookspecs import PluginInfo
 
@@ -106,9 +106,11 @@ class Hosted:
         except Overrun as error:
             self.cost(error.step).overrun()
             raise self._judged(error) from None
-        except (PluginError, KeyboardInterrupt):
-            raise  # Ctrl-C belongs to the user's program
+        except PluginError:
+            raise
         except BaseException as error:
+            if is_for_here(error):
+                raise
             raise self._failure(step, error) from error
 
     def post(self, hook: str, **kwargs: Any) -> Task | None:
@@ -129,9 +131,11 @@ class Hosted:
         try:
             self.worker.wait(task, patient=True, timeout=timeout)
             return task.outcome()
-        except (PluginError, KeyboardInterrupt):
+        except PluginError:
             raise
         except BaseException as error:
+            if is_for_here(error):
+                raise
             raise self._failure(task.step, error) from error
 
     def cost(self, step: str) -> Cost:

@@ -14,7 +14,7 @@ from tracelet.core.plugins.hosted import Hosted, Watch
 from tracelet.core.plugins.registry import Registry
 from tracelet.core.secrets import format_exception, redact
 from tracelet.core.states import move
-from tracelet.core.worker import Overrun
+from tracelet.core.worker import NotCalled, Overrun
 from tracelet.errors import ConfigError, PluginError
 from tracelet_hookspecs import PluginInfo
 from tracelet_hookspecs import PluginState as S
@@ -89,6 +89,8 @@ class Hosting:
     def fail(self, hosted: Hosted, step: str, error: BaseException) -> None:
         """Put a plugin into ERROR with what happened: a sentence in ``info.error``, the traceback in the log."""
         info = hosted.info
+        if isinstance(error, NotCalled) and info.state is S.ERROR:
+            return  # it only follows from the failure that is told already
         message = str(error) if isinstance(error, (PluginError, ConfigError)) else discovery.located(error)
         if not message.startswith("plugin "):
             message = f"plugin {hosted.name!r}: {step} failed: {message}"

@@ -57,9 +57,10 @@ class Sequence:
         for name in order:
             if times_stopped != self._times_stopped:
                 break  # another thread has stopped everything meanwhile
-            if name in registered and self._dependencies_active(name):
-                if self._steps.bring_up(name, configs.get(name)) and times_stopped != self._times_stopped:
-                    self._steps.stop(name)
+            startable = name in registered and self._dependencies_active(name)
+            started = startable and self._steps.bring_up(name, configs.get(name))
+            if started and times_stopped != self._times_stopped:
+                self._steps.stop(name)
         return {name: self._is_active(name) for name in configs}
 
     def _is_known(self, name: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import logging
 from collections.abc import Callable, Mapping
 from typing import Any, Final
@@ -10,6 +11,7 @@ from tracelet.core.plugins.catalog import Catalog
 from tracelet.core.plugins.hosted import Hosted
 from tracelet.core.plugins.lifecycle import Lifecycle
 from tracelet.core.worker import Busy
+from tracelet.errors import PluginError
 from tracelet_hookspecs import PluginInfo
 from tracelet_hookspecs import PluginState as S
 
@@ -128,8 +130,10 @@ class Steps:
             action(hosted)
         except Exception as error:
             self._lifecycle.hosting.fail(hosted, step, error)
+            if isinstance(error, PluginError) and isinstance(error.cause, KeyboardInterrupt):
+                _thread.interrupt_main()  # the user's program is to hear it, and it is not on this thread
             return False
-        except KeyboardInterrupt as error:  # Ctrl-C, which is the user's program's to hear
+        except KeyboardInterrupt as error:
             self._lifecycle.hosting.fail(hosted, step, error)
             raise
         return True
