@@ -135,6 +135,44 @@ def test_a_program_that_fails(train):
     assert re.search(r"^── fail-\w+ failed in ", summary, re.M)
 
 
+def test_a_program_that_fails_after_its_run(train):
+    train.write(
+        "late.py", "import tracelet\nwith tracelet.start_run('early'): pass\nraise ValueError('late')\n"
+    )
+    summary = parts(train.tracelet("run", "late.py", status=1).stdout)[2]
+    assert "warning: the program failed after the run had ended (exit status 1)" in summary
+
+
+def test_a_program_with_several_runs(train):
+    train.write(
+        "sweep.py",
+        """
+        import tracelet
+
+        for rate in (1, 2, 3):
+            with tracelet.start_run(f"rate {rate}", params={"rate": rate}) as run:
+                run.log({"loss": rate})
+        """,
+    )
+    summary = parts(train.tracelet("run", "-p", "no:system", "sweep.py").stdout)[2]
+    assert re.search(r"^also ran +rate 2 \d\S+ finished\n +rate 3 \d\S+ finished$", summary, re.M)
+    assert re.search(r"^── rate 1 finished in", summary, re.M)
+    assert len(json.loads(train.tracelet("runs", "--json").stdout)["runs"]) == 3
+
+
+def test_a_program_that_removes_the_folder_it_stands_in(train):
+    train.write("gone.py", "import os\nos.mkdir('x')\nos.chdir('x')\nos.rmdir('../x')\n")
+    summary = parts(train.tracelet("run", "gone.py").stdout)[2]
+    assert re.search(r"^── gone-\w+ finished in", summary, re.M)
+
+
+def test_verbose_shows_collectors_and_tracebacks(train):
+    train.write("tracelet_plugins.py", PLUGINS.replace("config['tables']['flaky']['token']", "1"))
+    summary = parts(train.tracelet("run", "-v", "train.py").stdout)[2]
+    assert re.search(r"^system/\S+ ", summary, re.M)
+    assert 'raise RuntimeError("no such luck")' in summary
+
+
 def test_plugins_say_their_lines_and_their_failures(train):
     train.write("tracelet.toml", 'project = "tests"\nfinish_timeout = 3\n[plugins.flaky]\ntoken = "s3cr3t"\n')
     train.write("tracelet_plugins.py", PLUGINS)

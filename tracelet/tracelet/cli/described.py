@@ -106,7 +106,11 @@ def plugin_rows(screen: Screen, plugins: list[dict[str, Any]]) -> Iterator[list[
 
 def near(path: str | Path) -> str:
     """Return a path as people would write it: below the current folder or the home folder, relative."""
-    for base, prefix in ((Path.cwd(), ""), (Path.home(), "~/")):
+    for find, prefix in ((Path.cwd, ""), (Path.home, "~/")):
+        try:
+            base = find()
+        except (OSError, RuntimeError):
+            continue  # the folder has been removed, or there is no home
         if base in Path(path).parents:
             return prefix + str(Path(path).relative_to(base))
     return str(path)

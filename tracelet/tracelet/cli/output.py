@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 import sys
 from collections.abc import Iterable, Sequence
@@ -31,7 +30,7 @@ HEADED: Final = Box(_HEADED.replace("-", "─"))
 HEADED_ASCII: Final = Box(_HEADED, ascii=True)
 
 
-class Encodable(io.TextIOBase):
+class Encodable:
     """Writes to a text stream, escaping what its encoding lacks: a name in Greek must not end a program."""
 
     def __init__(self, stream: TextIO) -> None:
@@ -39,7 +38,7 @@ class Encodable(io.TextIOBase):
         self._encoding = getattr(stream, "encoding", None) or "utf-8"
 
     @property
-    def encoding(self) -> str:  # type: ignore[override]
+    def encoding(self) -> str:
         """That of the stream below."""
         return self._encoding
 

@@ -127,7 +127,7 @@ def run_inside(
     if os.getpid() == pid:  # else this is a child that the program has forked, which has an end of its own
         outcome, error = outcome_of(ending.error)
         opened.finish(outcome, error=error)
-        _tell(lambda: summary.print_end(screen, opened, quiet=quiet, verbose=verbose))
+        _tell(lambda: summary.print_end(screen, opened, ending.status, quiet=quiet, verbose=verbose))
     return _leave(ending)
 
 

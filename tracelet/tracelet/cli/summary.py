@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
@@ -18,20 +19,21 @@ if TYPE_CHECKING:
     from tracelet.store import RunRecord
 
 FINISHED: Final = "finished"
+MOST_RUNS: Final = 10
 MOST_METRICS: Final = 30  # in the summary; `tracelet show` has all of them
 
 
-def print_end(screen: Screen, run: Run, *, quiet: bool, verbose: bool) -> None:
+def print_end(screen: Screen, run: Run, status: int, *, quiet: bool, verbose: bool) -> None:
     """Print the summary of a run that has ended; where nobody wants one, a line on stderr."""
     if not quiet:
-        print_summary(screen, run, verbose=verbose)
+        print_summary(screen, run, status, verbose=verbose)
     elif run.config.mode != "disabled":
         told = f"run {run.name} {run.outcome}; tracelet show {run.id}"
         Screen(sys.stderr).line((f"tracelet: {told}", "dim"))
 
 
-def print_summary(screen: Screen, run: Run, *, verbose: bool = False) -> None:
-    """Print the summary of a run that has ended."""
+def print_summary(screen: Screen, run: Run, exit_status: int, *, verbose: bool = False) -> None:
+    """Print the summary of a run that has ended; the program exits with ``exit_status``."""
     status = run.status()
     screen.flush()
     screen.rule(("summary", "bold"))
@@ -51,6 +53,11 @@ def print_summary(screen: Screen, run: Run, *, verbose: bool = False) -> None:
     for line in run.host.summary:
         screen.line(line)
     print_problems(screen, status)
+    if verbose:
+        print_tracebacks(screen, run)
+    print_further_runs(screen, run)
+    if exit_status and record.outcome == FINISHED:
+        screen.problem(f"the program failed after the run had ended (exit status {exit_status})")
     _print_end(screen, record)
 
 
@@ -167,6 +174,32 @@ def print_problems(screen: Screen, status: Mapping[str, Any]) -> None:
             screen.problem(problem, label="error", style="red")
         else:
             screen.problem(problem)
+
+
+def print_tracebacks(screen: Screen, run: Run) -> None:
+    """Print where each plugin that failed did so."""
+    manager = run.host.manager
+    for info in manager.plugins.values() if manager is not None else ():
+        if info.traceback:
+            screen.blank()
+            screen.line((f"traceback of plugin {info.name}", "bold"))
+            for line in info.traceback.splitlines():
+                screen.line((line, "dim"), indent=2)
+
+
+def print_further_runs(screen: Screen, run: Run) -> None:
+    """Print the runs that the program has started beside the one that it was run in."""
+    since = open_store(run.config.dir).runs(since=run.started_at, sort="started")
+    others = [
+        record
+        for record in since
+        if record.id != run.id and any(one.pid == os.getpid() for one in record.writers)
+    ]
+    for at, record in enumerate(others[:MOST_RUNS]):
+        label = "" if at else "also ran"
+        screen.field(label, (record.name, "bold"), (f" {record.id} ", "cyan"), state(record.outcome))
+    if len(others) > MOST_RUNS:
+        screen.field("", (f"and {len(others) - MOST_RUNS} more: tracelet runs", "dim"))
 
 
 def _print_end(screen: Screen, record: RunRecord) -> None:
