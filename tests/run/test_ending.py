@@ -221,3 +221,23 @@ def test_a_pool_of_forked_workers_can_be_terminated(project):
     )
     project.python("train.py")
     assert only_run(project).outcome == "finished"
+
+
+def test_sigterm_in_the_middle_of_finish_does_not_hang(project):
+    project.write(
+        "train.py",
+        """
+        import signal, threading, time, tracelet
+        class Slow:
+            @tracelet.hookimpl
+            def log_metric(self, value): time.sleep(0.5)
+        run = tracelet.start_run("slow", plugins=[Slow()])
+        for step in range(100): run.log_metric("x", step, step)
+        threading.Timer(1.0, lambda: signal.raise_signal(signal.SIGTERM)).start()
+        run.finish(timeout=50)
+        """,
+    )
+    began = time.monotonic()
+    project.python("train.py", status=-signal.SIGTERM)
+    assert time.monotonic() - began < 15
+    assert len(only_run(project).metric("x").values) == 100

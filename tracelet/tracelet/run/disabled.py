@@ -25,7 +25,7 @@ class DisabledRun(Run):
             writer=NoWriter(),
             started_at=started_at,
         )
-        self._recorder = NoWriter()  # another one than the writer: media and artifacts are left alone too
+        self._records = False  # media and artifacts are left alone too
         self.host = _NoHost(self, config)
 
     def add_plugin(self, plugin: Any, config: Mapping[str, Any] | None = None) -> bool:

@@ -34,6 +34,7 @@ class Host:
         self.asked = threading.Event()
         self.ready = threading.Event()
         self.cancelled = threading.Event()
+        self.ended = threading.Event()
         #: Whether somebody asked for a plugin, so that it is worth waiting for.
         self.awaited = False
         self.summary: list[str] = []
@@ -62,6 +63,8 @@ class Host:
         finally:
             self.asked.set()
             self.ready.set()
+            if self.ended.is_set() and self.manager is not None:
+                self.manager.stop_all_plugins()  # those that came up only after the run had ended
 
     def _report(self, what: str, error: Exception) -> None:
         from tracelet.core.secrets import format_exception, redact
@@ -83,6 +86,8 @@ class Host:
         self.manager = manager
         names = self._register(manager)
         manager.discover_plugins()
+        if self.cancelled.is_set():
+            return
         self._activate([*names, *(name for name, asked in manager.chosen(defaults=False).items() if asked)])
         self.asked.set()
         if not self.cancelled.is_set():
@@ -165,6 +170,7 @@ class Host:
         manager, collecting = self.manager, self.collecting
         if manager is None or collecting is None:
             close()
+            self.ended.set()
             return {}
         collecting.stop(_share(end, 0.3))
         self.call_all(
@@ -177,6 +183,7 @@ class Host:
         )
         self.summary = lines_of(answers)
         manager.stop_all_plugins(_share(end, 1.0))
+        self.ended.set()
         return due
 
 

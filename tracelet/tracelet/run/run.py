@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import logging
 import os
-import threading
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
 
-from tracelet.errors import PluginError, UsageError
-from tracelet.run import artifacts, media
+from tracelet.errors import PluginError
 from tracelet.run.budget import Budget
 from tracelet.run.host import Host
 from tracelet.run.job import Job
 from tracelet.run.nowhere import NoWriter
+from tracelet.run.recording import Recording
 
 if TYPE_CHECKING:
     from tracelet.config import Config
@@ -30,7 +29,7 @@ FINISH_TIMEOUT: Final = 30.0  # seconds that finish may take, delivery included
 FLUSH_TIMEOUT: Final = 10.0
 
 
-class Run:
+class Run(Recording):
     """One recorded execution of a program. Made by :func:`tracelet.start_run`; ends the run as a context manager.
 
     The recording methods append to the journal, in memory that the operating system owns, and return: what they
@@ -50,10 +49,13 @@ class Run:
         program: Path | None = None,
         job: Job | None = None,
     ) -> None:
+        # What the program logs on ranks that do not record goes nowhere, at once.
+        super().__init__(
+            run_dir, writer if _records(job, config) else NoWriter(), records=_records(job, config)
+        )
         self.id = run_id
         self.name = name
         self.project = config.project
-        self.dir = run_dir
         self.started_at = started_at
         self.outcome: str | None = None
         self.due: dict[str, Any] = {}
@@ -65,49 +67,9 @@ class Run:
         #: The largest step recorded before a resumed run went on, ``None`` in a new one.
         self.last_step: int | None = None
         self._pid = os.getpid()
-        self._ending = threading.Lock()
-        # What the program logs on ranks that do not record goes nowhere, at once.
-        self._recorder = writer if _records(job, config) else NoWriter()
-        self._point = self._recorder.point
-        self._row = self._recorder.row
+        self._open = [True]  # whoever pops it ends the run: no lock, since SIGTERM may come in the middle
         self.host = Host(self, config, plugins, program)
         self.budget = Budget(self, config.settings.get("budget"))
-
-    # -- recording -------------------------------------------------------------------------------------
-
-    def log_metric(
-        self, name: str, value: Any, iteration: int | None = None, *, step: int | None = None
-    ) -> None:
-        """Record one number: of Python, NumPy or PyTorch; NaN and infinities are kept exactly.
-
-        ``step`` is the same as ``iteration``. Without either, the metric's steps count up by themselves, above
-        the largest given so far. Raises ``TypeError`` or ``ValueError`` for what is no number or no whole step.
-        """
-        self._point(name, value, iteration if step is None else step)
-
-    def log(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
-        """Record many numbers at one step, as one record. Nested mappings are flattened with ``/``."""
-        self._row(metrics, step)
-
-    def log_params(self, params: Mapping[str, Any]) -> None:
-        """Record parameters; nested mappings are flattened with ``/``. A later value replaces an earlier one."""
-        self._recorder.event("params", {"params": _plain(params)})
-
-    def set_tags(self, tags: Mapping[str, Any] | Sequence[str]) -> None:
-        """Record tags: a mapping, or names alone."""
-        given = tags if isinstance(tags, Mapping) else dict.fromkeys(tags, "")
-        self._recorder.event("tags", {"tags": _plain(given)})
-
-    def log_artifact(self, local_path: str | os.PathLike[str], artifact_path: str | None = None) -> None:
-        """Copy a file or folder into the run. ``artifact_path`` is the folder among its artifacts to put it in."""
-        if self._recorder is not self.writer:
-            return
-        try:
-            record = artifacts.copy_artifact(Path(local_path).expanduser(), self.dir, artifact_path)
-        except OSError as error:
-            self._lost(f"artifact {local_path}", error)
-            return
-        self._recorder.event("artifact", {**record, "media": None, "step": None})
 
     def rename(self, name: str | None = None, project: str | None = None) -> None:
         """Give the run another name, or put it into another project."""
@@ -115,59 +77,6 @@ class Run:
         if changed:
             self.name, self.project = name or self.name, project or self.project
             self._recorder.event("run", changed)
-
-    def log_text(self, name: str, text: str, step: int | None = None) -> None:
-        """Record a text."""
-        self._medium("text", name, step, str(text).encode(), ".txt")
-
-    def log_table(
-        self, name: str, rows: Any, columns: Sequence[str] | None = None, step: int | None = None
-    ) -> None:
-        """Record a table: rows, mappings, a mapping of columns, or a DataFrame."""
-        data = media.table_json(rows, columns)
-        self._medium("custom", name, step, data, ".table.json")
-
-    def log_histogram(
-        self, name: str, values: Any, step: int | None = None, *, bins: int | Sequence[float] = 64
-    ) -> None:
-        """Record how numbers are distributed: ``bins`` is the number of bins, or their edges."""
-        self._medium("histogram", name, step, media.histogram_json(values, bins), ".histogram.json")
-
-    def log_image(self, name: str, image: Any, step: int | None = None) -> None:
-        """Record an image: a path, encoded bytes, a Pillow image, or an array (height, width[, 1 | 3 | 4])."""
-        data, suffix = media.image_bytes(image)
-        self._medium("image", name, step, data, suffix)
-
-    def log_figure(self, name: str, figure: Any, step: int | None = None) -> None:
-        """Record a figure of Matplotlib (as PNG) or Plotly (as JSON)."""
-        data, suffix = media.figure_bytes(figure)
-        self._medium("figure", name, step, data, suffix)
-
-    def _medium(self, kind: str, name: str, step: int | None, data: bytes, suffix: str) -> None:
-        if self._recorder is not self.writer:
-            return
-        file = media.media_file(self.dir, name, step, suffix)
-        try:
-            media.write(file, data)
-        except OSError as error:
-            self._lost(f"{kind} {name!r}", error)
-            return
-        described = artifacts.describe_file(file, self.dir)
-        self._recorder.event(
-            "artifact",
-            {
-                "path": described["path"],
-                "artifact_path": str(Path(described["path"]).parent),
-                "name": name,
-                "media": kind,
-                "step": step,
-                "files": [described],
-            },
-        )
-
-    def _lost(self, what: str, error: OSError) -> None:
-        """Tell of something that the disk did not take. The training goes on."""
-        log.error("run %s: %s is not recorded: %s", self.id, what, error)
 
     # -- asking ----------------------------------------------------------------------------------------
 
@@ -253,10 +162,11 @@ class Run:
         if os.getpid() != self._pid:
             self.writer.close()  # a forked child ends its own part; the run is its parent's to end
             return {}
-        with self._ending:
-            if self.outcome is not None:
-                return self.due
-            self.outcome = outcome
+        try:
+            self._open.pop()
+        except IndexError:
+            return self.due
+        self.outcome = outcome
         if timeout is None:
             timeout = float(self.config.settings.get("finish_timeout", FINISH_TIMEOUT))
         started = time.monotonic()
@@ -300,24 +210,3 @@ def outcome_of(error: BaseException | None) -> tuple[str, str | None]:
 
     text = str(error).strip()
     return "failed", redact(f"{type(error).__name__}: {text}" if text else type(error).__name__)
-
-
-def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return parameters as JSON can hold them, flat, secrets masked."""
-    from tracelet.core.secrets import mask
-    from tracelet.journal import flatten
-
-    if not isinstance(values, Mapping):
-        raise UsageError(f"expected a mapping of names to values, found {type(values).__name__}")
-    flat = {str(name): _json_value(value) for name, value in flatten(values).items()}
-    masked: dict[str, Any] = mask(flat)
-    return masked
-
-
-def _json_value(value: Any) -> Any:
-    if value is None or isinstance(value, (bool, int, float, str)):
-        return value
-    item = getattr(value, "item", None)
-    if callable(item) and getattr(value, "size", 1) == 1:
-        return _json_value(item())
-    return str(value)
