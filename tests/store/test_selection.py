@@ -100,6 +100,10 @@ def test_keywords(store):
         ("not params.lr == 0.1", "bcde"),
         ("params.lr in (0.1, 'auto')", "ac"),
         ("params.lr not in [0.1, 0.01]", "cde"),
+        ("params.lr in (0.1, none)", "ade"),
+        ("params.amp in (true)", "a"),
+        ("started in ('2020-01-01')", ""),
+        ("params.lr in ()", ""),
         ("params.layers", "a"),
         ("not params.lr", "de"),
         ("params.decay == none", "abcde"),
@@ -155,6 +159,15 @@ def test_expressions(store, where, expected):
 def test_mistakes_are_pointed_at(store, where, told):
     with pytest.raises(UsageError, match=told):
         store.runs(where=where)
+
+
+def test_long_expressions_and_lists(store):
+    assert ids(store.runs(name=[f"other-{number}" for number in range(900)] + ["other"])) == "c"
+    for deep in ("(" * 10_000 + "name", "not " * 10_000 + "name", " or ".join(["name == 'x'"] * 5000)):
+        with pytest.raises(UsageError):
+            store.runs(where=deep)
+    assert found(store, " or ".join(["name == 'other'"] * 120)) == "c"
+    assert found(store, "(" * 150 + "name == 'other'" + ")" * 150) == "c"
 
 
 def test_sorting(store):

@@ -9,13 +9,13 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 from tracelet.errors import UsageError
+from tracelet.store.tokens import Literal
 from tracelet.store.where import (
     Comparison,
     Every,
     Expression,
     Field,
     Has,
-    Literal,
     Not,
     Some,
     parse,
@@ -128,8 +128,7 @@ class _Writer:
     def _comparison(self, one: Comparison) -> str:
         left, operator, right = one.left, one.operator, one.right
         if isinstance(right, tuple):
-            each = [self._comparison(Comparison(left, "==", value)) for value in right]
-            return "(" + " OR ".join(f"COALESCE({sql}, 0)" for sql in each) + ")" if each else "0"
+            return self._any_of(left, right)
         if isinstance(left, Field) and right is None:
             return self._nothing(left, operator)
         if isinstance(right, Field) and left is None:
@@ -139,6 +138,21 @@ class _Writer:
         sort = _sort(left, right)
         left, right = _converted(left, right), _converted(right, left)
         return f"{self._side(left, sort)} {operator} {self._side(right, sort)}"
+
+    def _any_of(self, side: Field | Literal, wanted: tuple[Literal, ...]) -> str:
+        """Compare with several values: texts and numbers each in one go."""
+        by_sort: dict[str, list[Literal]] = {}
+        for value in wanted:
+            if value is not None:
+                by_sort.setdefault(_sort(side, value), []).append(value)
+        either = []
+        for sort, several in by_sort.items():
+            column = self._side(side, sort)
+            self.values += [_value(_in_unit_of(side, value), sort) for value in several]
+            either.append(f"COALESCE({column} IN ({', '.join('?' * len(several))}), 0)")
+        if None in wanted and isinstance(side, Field):
+            either.append(self._nothing(side, "=="))
+        return f"({' OR '.join(either)})" if either else "0"
 
     def _nothing(self, field: Field, operator: str) -> str:
         if operator not in ("==", "!="):
@@ -201,14 +215,16 @@ def _sort(left: Field | Literal, right: Field | Literal) -> str:
 
 
 def _converted(side: Field | Literal, other: Field | Literal) -> Field | Literal:
+    return side if isinstance(side, Field) else _in_unit_of(other, side)
+
+
+def _in_unit_of(other: Field | Literal, value: Literal) -> Literal:
     """Return a literal in the unit of what it is compared with."""
-    if isinstance(side, Field) or not isinstance(other, Field):
-        return side
+    if not isinstance(other, Field) or value is None or isinstance(value, bool):
+        return value
     if other.kind in _TIMES or other.statistic in ("first_time", "last_time"):
-        return moment(side) if side is not None and not isinstance(side, bool) else side
-    if other.kind == "duration":
-        return _seconds(side)
-    return side
+        return moment(value)
+    return _seconds(value) if other.kind == "duration" else value
 
 
 def _value(literal: Literal, sort: str) -> Any:

@@ -14,13 +14,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final
 
 from tracelet.core.wording import did_you_mean
 from tracelet.errors import UsageError
 from tracelet.store.tally import STATISTICS
-
-Literal = float | int | str | bool | None
+from tracelet.store.tokens import Literal, Token, number, parts_of, tokens
 
 OPERATORS: Final = ("==", "!=", "<=", ">=", "=", "<", ">", "~")
 BUILT_IN: Final = ("id", "name", "project", "outcome", "error", "host", "started", "ended", "duration")
@@ -34,19 +33,6 @@ _ALIASES: Final = {
     "metric": "metrics",
 }
 _WORDS: Final = {"true": True, "false": False, "none": None, "null": None}
-
-_TOKEN: Final = re.compile(
-    r"""\s*(?:
-      (?P<number>[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?(?![\w.]) | [+-]?inf(?:inity)?\b)
-    | (?P<text>"(?:[^"\\]|\\.)*" | '(?:[^'\\]|\\.)*')
-    | (?P<path>[A-Za-z_]\w*(?:\.(?:"[^"]*"|'[^']*'|`[^`]*`|[^\s.,()\[\]<>=!~"'`]+)|\["[^"]*"\]|\['[^']*'\])*)
-    | (?P<sign>==|!=|<=|>=|[=<>~(),\[\]])
-    )""",
-    re.VERBOSE,
-)
-_PART: Final = re.compile(
-    r"""\.(?:"([^"]*)"|'([^']*)'|`([^`]*)`|([^\s.\["'`]+))|\["([^"]*)"\]|\['([^']*)'\]"""
-)
 
 
 @dataclass(frozen=True)
@@ -98,14 +84,6 @@ class Some:
 Expression = Comparison | Has | Not | Every | Some
 
 
-class Token(NamedTuple):
-    """A piece of the text and where it stands."""
-
-    kind: str
-    text: str
-    at: int
-
-
 def parse(text: str) -> Expression:
     """Return what an expression means. Raises :class:`UsageError` that points at what is wrong."""
     parser = _Parser(text)
@@ -128,7 +106,7 @@ def parse_field(text: str) -> Field:
 class _Parser:
     def __init__(self, text: str) -> None:
         self._text = text
-        self._tokens = [*_tokens(text), Token("end", "", len(text))]
+        self._tokens = [*tokens(text), Token("end", "", len(text))]
         self._place = 0
 
     # --- grammar -----------------------------------------------------------------------------------------
@@ -192,7 +170,7 @@ class _Parser:
     def _operand(self) -> Field | Literal:
         token = self.take()
         if token.kind == "number":
-            return _number(token.text)
+            return number(token.text)
         if token.kind == "text":
             return re.sub(r"\\(.)", r"\1", token.text[1:-1])
         if token.kind == "path":
@@ -206,7 +184,7 @@ class _Parser:
         kind = re.match(r"\w+", token.text)
         name = kind[0] if kind else ""
         name = _ALIASES.get(name, name)
-        parts = [next(part for part in groups if part is not None) for groups in _parts(token.text)]
+        parts = parts_of(token.text)
         if name in BUILT_IN and not parts:
             return Field(name)
         if name not in GROUPS or not parts:
@@ -266,29 +244,3 @@ class _Parser:
 
     def _placed(self, token: Token) -> str:
         return f"where {self._text!r}, column {token.at + 1}"
-
-
-def _tokens(text: str) -> list[Token]:
-    tokens: list[Token] = []
-    at = 0
-    while text[at:].strip():
-        match = _TOKEN.match(text, at)
-        if match is None or match.lastgroup is None:
-            start = at + len(text[at:]) - len(text[at:].lstrip())
-            raise UsageError(
-                f"where {text!r}, column {start + 1}: cannot be understood from {text[start:]!r} on"
-            )
-        tokens.append(Token(match.lastgroup, match[match.lastgroup], match.start(match.lastgroup)))
-        at = match.end()
-    return tokens
-
-
-def _parts(path: str) -> list[tuple[str | None, ...]]:
-    return [match.groups() for match in _PART.finditer(path)]
-
-
-def _number(text: str) -> float | int:
-    try:
-        return int(text)
-    except ValueError:
-        return float(text)
