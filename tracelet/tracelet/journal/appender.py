@@ -189,10 +189,13 @@ class Appender:
         """What the keeper's thread does, again and again."""
         if self._closed or self._forked:
             return
-        if self._outage.fault is None:
-            self._care_for(self._stream)
-        else:
-            self._attempt(get_ready, self._state)
+        try:
+            if self._outage.fault is None:
+                self._care_for(self._stream)
+            else:
+                self._attempt(get_ready, self._state)
+        except NoActiveRunError:
+            return  # closed meanwhile
         self._outage.tell()
 
     def _care_for(self, stream: Stream) -> None:

@@ -91,7 +91,7 @@ class Slots:
         try:
             self.put(first, head, payload)
         except BaseException:
-            self.overhead.add(size)
+            self.give_up(list(range(first, first + size)))
             raise
 
     def put(self, first: int, head: bytes, payload: bytes = b"") -> None:

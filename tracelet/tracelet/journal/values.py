@@ -22,12 +22,12 @@ def as_number(value: Any, name: str = "value") -> float:
         TypeError: anything else. Names the metric, what was expected and what was found.
     """
     try:
-        if value.__class__ in _PLAIN:
+        if isinstance(value, (float, int)):
             return float(value)
         item = getattr(value, "item", None)
         number = item() if callable(item) else value
         if not isinstance(number, _NOT_NUMBERS):
-            return float(number)  # type: ignore[arg-type]
+            return float(number)
     except (TypeError, ValueError, OverflowError, RuntimeError) as cause:
         raise TypeError(_not_a_number(value, name)) from cause
     raise TypeError(_not_a_number(value, name))
