@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from tracelet.delivery.counting import count
-from tracelet.delivery.feed import STANDBY, Feed
+from tracelet.delivery.feed import Feed
 from tracelet.delivery.isolation import RemoteFeed, StandIn, stand_in
 from tracelet.delivery.reading import Writers, ends
 from tracelet.delivery.settings import Settings
+from tracelet.delivery.waiting import STANDBY
 from tracelet.journal import writers as all_writers
 from tracelet_hookspecs import RunView
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -20,6 +19,16 @@ from tracelet.delivery.line import Line
 from tracelet.delivery.pace import Pace
 from tracelet.delivery.reading import Writers
 from tracelet.delivery.settings import Settings
+from tracelet.delivery.waiting import (
+    DELIVERING,
+    IDLE,
+    RESTING,
+    RETRYING,
+    STANDBY,
+    STARTING,
+    STOPPED,
+    Awaited,
+)
 from tracelet.errors import PluginError, TraceletError
 from tracelet_hookspecs import PluginState, RunView
 
@@ -28,18 +37,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("tracelet.delivery")
 
-STARTING: Final = "starting"
-DELIVERING: Final = "delivering"
-IDLE: Final = "idle"  # the backend has everything
-RETRYING: Final = "retrying"
-STANDBY: Final = "standby"  # another process delivers
-RESTING: Final = "resting"  # no use in trying: it hangs, its credentials are wrong, it is not active
-STOPPED: Final = "stopped"
-
 _STUMBLED: Final = 5.0  # seconds, when the journal itself cannot be read
 
 
-class Feed:
+class Feed(Awaited):
     """Delivers one run to one backend, at least once and in order, until it is stopped.
 
     Its thread is a daemon and cannot hold up the end of the program. What it had not booked by then is still in the
@@ -56,7 +57,7 @@ class Feed:
         writers: Writers | None = None,
         settings: Settings | None = None,
     ) -> None:
-        self.name = name
+        super().__init__(name)
         self.state = STARTING
         self.settings = settings or Settings()
         self.breaker = Breaker(self.settings)
@@ -70,10 +71,8 @@ class Feed:
         self._lease = Lease(run_dir, name, self.settings, manager.hosted(name).deadline("log_metrics"))
         self.pace = Pace(self.settings)
         self._stopping = self._abandoned = self._reconfigured = False
-        self._waiting = 0  # threads that wait for everything to be delivered
         self._failures_then = 0
         self._bell = Bell()
-        self._progress = threading.Condition(threading.RLock())  # a signal handler may come in between
         self._thread = threading.Thread(target=self._run, name=f"tracelet feed {name}", daemon=True)
 
     # -- for other threads -----------------------------------------------------------------------------
@@ -93,46 +92,23 @@ class Feed:
         self._reconfigured = True
         self._bell.ring()
 
-    def hurry(self) -> None:
-        """Somebody is about to wait for everything to be delivered: try now, and do not rest for long."""
-        with self._progress:
-            self._waiting += 1
-            self._failures_then = self.breaker.failures
-            if self.state == STANDBY:
-                self.state = STARTING  # the other process may be done by now
+    def _on_hurry(self) -> None:
+        self._failures_then = self.breaker.failures
+        if self.state == STANDBY:
+            self.state = STARTING  # the other process may be done by now
         if (line := self.line) is not None:
             line.look_again()
         self.breaker.hurry()
         self._bell.ring()
 
-    def calm(self) -> None:
-        """Nobody waits any more."""
-        with self._progress:
-            self._waiting -= 1
-
-    def wait(self, targets: Mapping[str, int], end: float) -> bool:
-        """Wait until each writer is delivered up to a sequence number, no longer than the monotonic time ``end``.
-
-        To be called between :meth:`hurry` and :meth:`calm`. Gives up early where it is no use to wait: a backend that
-        rests, is another process's, or has its breaker open and has failed once more by now.
-        """
-        with self._progress:
-            while not self.reached(targets):
-                left = end - time.monotonic()
-                if left <= 0 or self.is_hopeless():
-                    return False
-                self._progress.wait(min(left, 0.1))
-        return True
+    def _on_calm(self) -> None:
+        """Go on as before."""
 
     def is_hopeless(self) -> bool:
         """Say whether it is no use to wait."""
         if self.state in (RESTING, STANDBY, STOPPED):
             return True
         return self.breaker.state != CLOSED and self.breaker.failures > self._failures_then
-
-    def reached(self, targets: Mapping[str, int]) -> bool:
-        """Say whether each writer is delivered up to a sequence number."""
-        return all(self.position(writer) >= target for writer, target in targets.items())
 
     def position(self, writer: str) -> int:
         """Return how far a writer is delivered, as a sequence number."""

@@ -12,7 +12,8 @@ from tracelet.core.secrets import redact
 from tracelet.delivery.breaker import Breaker
 from tracelet.delivery.courier import Courier
 from tracelet.delivery.ledger import Ledger
-from tracelet.delivery.plan import Entry, Plan, Planner
+from tracelet.delivery.plan import Entry, Plan
+from tracelet.delivery.planning import Planner
 from tracelet.delivery.processors import Processors
 from tracelet.delivery.reading import Batch, Reader, Writers
 from tracelet.delivery.routes import Routes

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from tracelet.delivery.ledger import Ledger
-from tracelet.journal import Cursor, Follower, Record, writers
+from tracelet.journal import Cursor, EventRecord, Follower, Record, writers
 from tracelet.journal.format import SEGMENT_SHIFT, WINDOW_SLOTS, payload_slots
 from tracelet.journal.lifetime import writer_facts
 from tracelet.journal.source import Source
@@ -26,6 +26,10 @@ class Batch(NamedTuple):
     records: list[Record]
     before: Cursor
     after: Cursor
+
+    def events(self) -> list[tuple[int, EventRecord]]:
+        """Return the records that are no points, with their places."""
+        return [(at, record) for at, record in enumerate(self.records) if isinstance(record, EventRecord)]
 
     def until(self, left: Container[tuple[str, int, int]]) -> Batch | None:
         """Return the records before the first of those that are ``left``, as a batch.

@@ -132,5 +132,7 @@ def _traceback_of(error: BaseException) -> str | None:
     """Return where in the plugin's code it went wrong. ``None`` for what the host itself has found, which says all."""
     if isinstance(error, Overrun) and error.stack:
         return redact(f"Its thread was here:\n{error.stack}")
+    if isinstance(text := getattr(error, "traceback", None), str):  # it went wrong in another process
+        return redact(text) or None
     cause = error.cause if isinstance(error, PluginError) and error.cause is not None else error
     return redact(places.told(cause)) or None

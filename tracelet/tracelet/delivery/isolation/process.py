@@ -35,6 +35,14 @@ _PATIENCE: Final = 15.0  # seconds of silence, beyond the longest call, after wh
 _ENDING: Final = 3.0  # seconds to end in once the pipe is closed
 
 
+class DistantError(PluginError):
+    """What went wrong in the plugin's process; ``traceback`` says where, as text."""
+
+    def __init__(self, message: str, plugin: str, step: str, traceback: str) -> None:
+        super().__init__(message, plugin=plugin, step=step)
+        self.traceback = traceback
+
+
 class ProcessGoneError(PluginError):
     """The plugin's process has ended, or does not answer."""
 
@@ -176,12 +184,5 @@ class Process:
 
 def _value_of(answer: Mapping[str, Any]) -> Any:
     if "error" in answer:
-        error = answer["error"]
-        raised = PluginError(error["message"], plugin=error["plugin"], step=error["step"])
-        raised.__cause__ = RemoteTraceback(error["traceback"]) if error["traceback"] else None
-        raise raised
+        raise DistantError(**answer["error"])
     return answer.get("value")
-
-
-class RemoteTraceback(Exception):
-    """Where something was raised in the other process."""

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from tracelet.delivery.feed import RESTING, STARTING, STOPPED
 from tracelet.delivery.isolation.recipes import Recipe, recipe_of
 from tracelet.delivery.isolation.standin import StandIn
 from tracelet.delivery.ledger import Ledger
 from tracelet.delivery.processors import Processors
 from tracelet.delivery.reading import Writers
 from tracelet.delivery.settings import Settings
+from tracelet.delivery.waiting import RESTING, STARTING, STOPPED, Awaited
 from tracelet.errors import PluginError
 
 if TYPE_CHECKING:
@@ -33,7 +32,7 @@ _FIRST: Final[Mapping[str, Any]] = {
 }
 
 
-class RemoteFeed:
+class RemoteFeed(Awaited):
     """Does what a :class:`~tracelet.delivery.feed.Feed` does, by telling one in the plugin's process.
 
     What it knows is what that process last said.
@@ -48,7 +47,7 @@ class RemoteFeed:
         writers: Writers | None = None,
         settings: Settings | None = None,
     ) -> None:
-        self.name = stand_in.info.name
+        super().__init__(stand_in.info.name)
         self._manager = manager
         self._stand_in = stand_in
         self._run_dir = run_dir
@@ -56,8 +55,7 @@ class RemoteFeed:
         self._settings = settings or Settings()
         self._known: dict[str, Any] = dict(_FIRST)
         self._positions: dict[str, int] | None = None
-        self._hurries = self._waiting = 0
-        self._progress = threading.Condition(threading.RLock())  # a signal handler may come in between
+        self._hurries = 0
         stand_in.listener = self._hear
         stand_in.restarted = self._hurry_again
 
@@ -103,42 +101,23 @@ class RemoteFeed:
         """Have it rest longer between batches."""
         return False  # what it takes is no time of the training's
 
-    def hurry(self) -> None:
-        """Somebody is about to wait for everything to be delivered."""
-        with self._progress:
-            self._hurries += 1
-            self._waiting += 1
-            self._stand_in.tell("hurry", number=self._hurries)
+    def _on_hurry(self) -> None:
+        self._hurries += 1
+        self._stand_in.tell("hurry", number=self._hurries)
 
-    def calm(self) -> None:
-        """Nobody waits any more."""
-        with self._progress:
-            self._waiting -= 1
-            self._stand_in.tell("calm")
+    def _on_calm(self) -> None:
+        self._stand_in.tell("calm")
 
     def _hurry_again(self) -> None:
         with self._progress:
             for _ in range(self._waiting):
                 self._stand_in.tell("hurry", number=self._hurries)
 
-    def wait(self, targets: Mapping[str, int], end: float) -> bool:
-        """Wait until each writer is delivered up to a sequence number; see :meth:`Feed.wait`."""
-        with self._progress:
-            while not self.reached(targets):
-                left = end - time.monotonic()
-                if left <= 0 or self._is_hopeless():
-                    return False
-                self._progress.wait(min(left, 0.5))
-        return True
-
-    def _is_hopeless(self) -> bool:
+    def is_hopeless(self) -> bool:
+        """Say whether it is no use to wait, as far as is known."""
         if self.state in (RESTING, STOPPED):
             return True
         return self._known.get("hurries", 0) >= self._hurries and bool(self._known.get("hopeless"))
-
-    def reached(self, targets: Mapping[str, int]) -> bool:
-        """Say whether each writer is delivered up to a sequence number."""
-        return all(self.position(writer) >= target for writer, target in targets.items())
 
     def position(self, writer: str) -> int:
         """Return how far a writer is delivered, as a sequence number."""
