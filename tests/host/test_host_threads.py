@@ -45,12 +45,12 @@ def test_a_plugin_that_is_only_listed_has_no_thread(write, tmp_path):
         """
         class One:
             def get_metadata(self):
-                return PluginMetadata(name="one", version="1", type="backend")
+                return PluginMetadata(name="only_listed", version="1", type="backend")
         """,
     )
     manager = PluginManager([tmp_path / "plugins"], use_default_paths=False)
     manager.discover_plugins()
-    assert not [thread for thread in threading.enumerate() if thread.name == "tracelet plugin one"]
+    assert not [thread for thread in threading.enumerate() if thread.name == "tracelet plugin only_listed"]
 
 
 def test_no_thread_stays_after_stopping(make):

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import pluggy
 
 from tracelet.core import places
+from tracelet.core.discovery import LIFECYCLE
 from tracelet.core.plugins.registry import Registry, owner
 
 WrapperFailed = Callable[[str, str, BaseException], None]  # plugin's name, hook, what it raised
@@ -27,7 +28,7 @@ class PluginCaller:
         self._epoch = -1
         self._alone: pluggy.HookCaller | None = None
         self._around: pluggy.HookCaller | None = None
-        self._wrappers: dict[str, pluggy.HookImpl] = {}
+        self._wrappers: Mapping[str, pluggy.HookImpl] = {}
 
     def __call__(self, **kwargs: Any) -> Any:
         """Call, with all arguments that the hookspec has, and return the implementation's result."""
@@ -43,23 +44,20 @@ class PluginCaller:
         cast = self._registry.cast(self.hook)
         if self.name not in cast.implementors:
             raise LookupError(f"plugin {self.name!r} does not implement {self.hook}")
-        self._wrappers = {impl.plugin_name: impl for impl in cast.wrappers}
-        self._alone = None if self._wrappers else self._subset(but={self.name})
-        self._around = self._subset(but=self._wrappers) if self._wrappers else None
+        self._wrappers, self._around = cast.wrappers, cast.around
+        # A caller of its own costs pluggy as much as there are plugins: it is worth that for more than one call.
+        own = not cast.wrappers and self.hook not in LIFECYCLE
+        self._alone = self._registry.subset(self.hook, [cast.implementors[self.name]]) if own else None
         self.watched = None
         self._epoch = epoch
-
-    def _subset(self, but: Iterable[str]) -> pluggy.HookCaller:
-        """Return pluggy's caller of this hook, held to the implementations of some plugins."""
-        impls = self._registry.caller(self.hook).get_hookimpls()
-        others = [impl.plugin for impl in impls if impl.plugin_name not in but]
-        return self._registry.subset_hook_caller(self.hook, others)
 
     def _wrapped(self, kwargs: dict[str, Any], blamed: frozenset[str]) -> Any:
         """Call inside the wrappers. One that fails is blamed itself: what it wrapped is called without it."""
         watched = self.watched = self._fresh_watch()
-        around = self._subset(but=self._wrappers.keys() - blamed) if blamed else self._around
-        assert around is not None
+        around = self._around
+        if blamed or around is None:
+            innocent = [impl for name, impl in self._wrappers.items() if name not in blamed]
+            around = self._registry.subset(self.hook, innocent)
         try:
             return _only(around.call_extra([watched.function], kwargs))
         except KeyboardInterrupt:

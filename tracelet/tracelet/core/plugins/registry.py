@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 import pluggy
@@ -17,7 +17,9 @@ class Cast(NamedTuple):
     """Who plays a part in a hook: by plugin name, what implements it; and the wrappers around it."""
 
     implementors: Mapping[str, pluggy.HookImpl]
-    wrappers: tuple[pluggy.HookImpl, ...]
+    wrappers: Mapping[str, pluggy.HookImpl]
+    everybody: frozenset[object]  # all that stands in the registry for them, muted wrappers included
+    around: pluggy.HookCaller  # calls the wrappers, and no implementation
 
 
 class Registry(pluggy.PluginManager):
@@ -97,11 +99,20 @@ class Registry(pluggy.PluginManager):
         cast = self._casts.get(hook)
         if cast is None:
             impls = self.caller(hook).get_hookimpls()
+            wrappers = [impl for impl in impls if _wraps(impl) and owner(impl) not in self._muted]
+            everybody = frozenset(impl.plugin for impl in impls)
             cast = self._casts[hook] = Cast(
                 {impl.plugin_name: impl for impl in impls if not _wraps(impl)},
-                tuple(impl for impl in impls if _wraps(impl) and owner(impl) not in self._muted),
+                {impl.plugin_name: impl for impl in wrappers},
+                everybody,
+                self.subset_hook_caller(hook, everybody - {impl.plugin for impl in wrappers}),
             )
         return cast
+
+    def subset(self, hook: str, members: Iterable[pluggy.HookImpl]) -> pluggy.HookCaller:
+        """Return pluggy's caller of a hook, held to some of its implementations and wrappers."""
+        kept = {impl.plugin for impl in members}
+        return self.subset_hook_caller(hook, self.cast(hook).everybody - kept)
 
     def caller(self, hook: str) -> pluggy.HookCaller:
         """Return pluggy's caller of a hook."""
@@ -114,10 +125,8 @@ class Registry(pluggy.PluginManager):
 
     def let_bring_hooks(self, plugin: object) -> None:
         """Call a plugin's ``addhooks``, before it is registered itself."""
-        caller = self.caller("addhooks")
-        nobody = self.subset_hook_caller("addhooks", [impl.plugin for impl in caller.get_hookimpls()])
         bound = [bind(plugin, one) for one in implementations(plugin) if one.hook == "addhooks"]
-        nobody.call_extra(bound, {"pluginmanager": self})
+        self.cast("addhooks").around.call_extra(bound, {"pluginmanager": self})
 
     def mute(self, name: str, muted: bool) -> None:
         """Leave a plugin's wrappers out of all calls, or let them in again."""
