@@ -201,6 +201,33 @@ def test_a_wrapper_of_a_plugin_stopped_alone_wraps_no_more(manager, make):
     assert around.seen[before:] == [("log_metric", "loss")]
 
 
+def test_after_stopping_all_no_wrapper_wraps_any_more(manager, make):
+    around = Around()
+    manager.register_plugin(around, "around")
+    manager.register_plugin(make("a"))
+    manager.start_plugins(["around", "a"])
+    manager.stop_all_plugins()
+    before = len(around.seen)
+    manager.start_plugins(["a"])
+    assert len(around.seen) == before
+    manager.start_plugins(["around"])
+    manager.hosted("a").call("log_metric", **POINT)
+    assert around.seen[before:] == [("log_metric", "loss")]
+
+
+def test_calls_can_be_watched_as_pluggy_has_it(manager, make):
+    seen = []
+    undo = manager.pluggy.add_hookcall_monitoring(
+        lambda hook, impls, kwargs: seen.append(hook), lambda outcome, hook, impls, kwargs: None
+    )
+    manager.register_plugin(make("a"))
+    manager.start_plugins(["a"])
+    manager.hosted("a").call("log_metric", **POINT)
+    undo()
+    manager.stop_all_plugins()
+    assert seen == ["initialize", "start", "log_metric"]
+
+
 def test_a_wrapper_may_change_the_result_and_take_an_error(manager):
     class Wrapper:
         @hookimpl(wrapper=True)
@@ -245,9 +272,9 @@ def test_a_plugin_with_a_lifecycle_may_wrap_the_same_hooks_of_the_others(manager
     plugin = manager.get_plugin_instance("wrapping")
     assert manager.pluggy.get_plugin("wrapping") is plugin
     assert manager.pluggy.get_name(plugin) == "wrapping"
-    manager.stop_all_plugins()
+    manager.pluggy.unregister(plugin)
     assert manager.pluggy.get_plugin("wrapping") is None
-    assert manager.pluggy.get_plugins() == set()
+    assert manager.pluggy.list_name_plugin() == [("a", manager.get_plugin_instance("a"))]
 
 
 def failing_wrapper(where):

@@ -37,7 +37,9 @@ class Catalog:
                 self.report(info.error, info.traceback)
             return True
         if _whence(info) != _whence(holder) and found.broken:
-            info.metadata.name = f"{info.name} ({info.origin})"  # the name is only a guess: nothing is hidden for it
+            info.metadata.name = (
+                f"{info.name} ({info.origin})"  # the name is only a guess: nothing is hidden for it
+            )
             return self.add(found)
         if _whence(info) != _whence(holder):
             self.report(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import pluggy
@@ -19,7 +19,7 @@ class Cast(NamedTuple):
     implementors: Mapping[str, pluggy.HookImpl]
     wrappers: Mapping[str, pluggy.HookImpl]
     everybody: frozenset[object]  # all that stands in the registry for them, muted wrappers included
-    around: pluggy.HookCaller  # calls the wrappers, and no implementation
+    around: pluggy.HookCaller  # calls the wrappers, but no implementation
 
 
 class Registry(pluggy.PluginManager):
@@ -27,11 +27,14 @@ class Registry(pluggy.PluginManager):
 
     def __init__(self) -> None:
         self._hook_names: list[str] = []
+        #: The same hookspecs without any plugin: what a call that concerns one plugin alone is made on.
+        self._empty = pluggy.PluginManager(contract.PROJECT_NAME)
         super().__init__(contract.PROJECT_NAME)
         self.add_hookspecs(contract.specs)
         #: Grows with every change, so that callers know when what they keep is out of date.
         self.epoch = 0
         self._casts: dict[str, Cast] = {}
+        self._wrapping: set[str] = set()
         self._muted: frozenset[str] = frozenset()
         self._changing = threading.RLock()
         self._parsed: tuple[object, dict[str, Any]] = (None, {})
@@ -56,15 +59,32 @@ class Registry(pluggy.PluginManager):
     def add_hookspecs(self, module_or_class: Any) -> None:
         """Add hookspecs, as pluggy does."""
         super().add_hookspecs(module_or_class)
+        self._empty.add_hookspecs(module_or_class)
         self._changed()
+
+    def add_hookcall_monitoring(self, before: Any, after: Any) -> Callable[[], None]:
+        """Have all hook calls watched, as pluggy does."""
+        undo_here = super().add_hookcall_monitoring(before, after)
+        undo_there = self._empty.add_hookcall_monitoring(before, after)
+
+        def undo() -> None:
+            undo_here()
+            undo_there()
+
+        return undo
 
     def register(self, plugin: object, name: str | None = None) -> str | None:
         """Register a plugin, as pluggy does; one that cannot stand in the registry itself is given a seat there."""
         registered = None
+        name = name or self.get_canonical_name(plugin)
         with self._changing:
+            found = list(implementations(plugin))
+            self._parsed = (plugin, {one.attribute: one.options for one in found})
             try:
-                for seat_name, seat in seats(plugin, name or self.get_canonical_name(plugin)):
+                for seat_name, seat in seats(plugin, name, found):
                     registered = super().register(seat, seat_name)
+                if any(one.wraps for one in found):
+                    self._wrapping.add(name)
             finally:
                 self._parsed = (None, {})
                 self._changed()
@@ -80,6 +100,7 @@ class Registry(pluggy.PluginManager):
             for each in (known, known + WRAPPERS_OF):
                 if (seat := super().get_plugin(each)) is not None:
                     super().unregister(seat, each)
+            self._wrapping.discard(known)
             self._muted -= {known}
             self._changed()
         return plugin_of(seated)
@@ -105,9 +126,17 @@ class Registry(pluggy.PluginManager):
                 {impl.plugin_name: impl for impl in impls if not _wraps(impl)},
                 {impl.plugin_name: impl for impl in wrappers},
                 everybody,
-                self.subset_hook_caller(hook, everybody - {impl.plugin for impl in wrappers}),
+                self._around(hook, wrappers, everybody),
             )
         return cast
+
+    def _around(
+        self, hook: str, wrappers: list[pluggy.HookImpl], everybody: frozenset[object]
+    ) -> pluggy.HookCaller:
+        if wrappers:
+            return self.subset_hook_caller(hook, everybody - {impl.plugin for impl in wrappers})
+        empty: pluggy.HookCaller = getattr(self._empty.hook, hook, self.caller(hook))
+        return empty
 
     def subset(self, hook: str, members: Iterable[pluggy.HookImpl]) -> pluggy.HookCaller:
         """Return pluggy's caller of a hook, held to some of its implementations and wrappers."""
@@ -131,7 +160,7 @@ class Registry(pluggy.PluginManager):
     def mute(self, name: str, muted: bool) -> None:
         """Leave a plugin's wrappers out of all calls, or let them in again."""
         with self._changing:
-            if (name in self._muted) != muted:
+            if name in self._wrapping and (name in self._muted) != muted:
                 self._muted = self._muted | {name} if muted else self._muted - {name}
                 self._changed()
 

@@ -19,13 +19,11 @@ from tracelet.core.discovery import (
     attributes,
     dynamic,
     has_lifecycle,
-    implementations,
     is_class,
     is_module,
     plain_options,
 )
 
-_MISSING: Final = object()
 WRAPPERS_OF: Final = " (wrappers)"  # marks the second seat of a plugin, for its wrappers
 
 
@@ -60,9 +58,8 @@ def options_of(seat: Seat, attribute: str) -> dict[str, Any] | None:
     return seat._options.get(attribute)
 
 
-def seats(plugin: object, name: str) -> Iterator[tuple[str, object]]:
-    """Yield what to register for a plugin, and under which names."""
-    found = list(implementations(plugin))
+def seats(plugin: object, name: str, found: list[Implementation]) -> Iterator[tuple[str, object]]:
+    """Yield what to register for a plugin with these implementations, and under which names."""
     extra = list(_dynamic(plugin, {one.hook for one in found}))
     both = {one.hook for one in found if one.wraps} & {one.hook for one in found if not one.wraps}
     if not extra and not both and _can_stand_itself(plugin):

@@ -121,22 +121,20 @@ class Sequence:
         results = [
             self._steps.stop(name, self._left(name, end), mute=False) for name in reversed(self.order())
         ]
-        for name in list(self._catalog.plugins):
-            hosted = self._hosting.hosted.get(name)
-            if hosted is not None:
-                self._hosting.forget(hosted)
+        for name in list(self._hosting.hosted):
+            self._hosting.registry.mute(name, True)
         return all(results)
 
     def order(self) -> list[str]:
         """Return all plugins in the order in which they began; before them those that were begun by hand."""
-        known = list(self._catalog.plugins)
-        begun = [name for name in self._hosting.begun if name in self._catalog.plugins]
-        at_work = [name for name in known if name not in begun and name in self._hosting.instances]
+        plugins, begun = dict(self._catalog.plugins), dict(self._hosting.begun)
+        at_work = [name for name in plugins if name not in begun and name in self._hosting.instances]
         with contextlib.suppress(
             ordering.CircularDependencyError
         ):  # in the order in which they are known, then
-            at_work = [name for name in self.resolve(at_work) if name in at_work]
-        return [*at_work, *begun]
+            given = set(at_work)
+            at_work = [name for name in self.resolve(at_work) if name in given]
+        return [*at_work, *(name for name in begun if name in plugins)]
 
     def _left(self, name: str, end: float | None) -> float | None:
         if end is None:
