@@ -144,11 +144,16 @@ def _open(program: Program, config: Config, name: str | None) -> Run:
 
 
 def _tell(tell: Callable[[], None]) -> None:
+    """Say something, or say that it could not be said: what counts is the program and its exit status."""
+    from tracelet.cli import mistakes
+
     try:
         tell()
-    except (OSError, ValueError):
-        # The program closed its output, or its reader has gone away; what counts is the program and its exit status.
-        _let_go_of_output()
+    except Exception as error:
+        if isinstance(error, OSError) or sys.stdout is None or sys.stdout.closed:
+            _let_go_of_output()  # the program closed it, or its reader has gone away
+        else:
+            mistakes.tell(f"this could not be shown: {type(error).__name__}: {error}")
 
 
 def _let_go_of_output() -> None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tracelet.store import RunRecord
 
 FINISHED: Final = "finished"
+CLOCK_STEP: Final = 0.1  # seconds by which a file system's clock may be behind
 MOST_RUNS: Final = 10
 MOST_METRICS: Final = 30  # in the summary; `tracelet show` has all of them
 
@@ -189,17 +190,21 @@ def print_tracebacks(screen: Screen, run: Run) -> None:
 
 def print_further_runs(screen: Screen, run: Run) -> None:
     """Print the runs that the program has started beside the one that it was run in."""
-    since = open_store(run.config.dir).runs(since=run.started_at, sort="started")
-    others = [
-        record
-        for record in since
-        if record.id != run.id and any(one.pid == os.getpid() for one in record.writers)
-    ]
+    store = open_store(run.config.dir)
+    records = [store.run(run_id) for run_id in _begun_since(run)]
+    others = [record for record in records if any(one.pid == os.getpid() for one in record.writers)]
     for at, record in enumerate(others[:MOST_RUNS]):
         label = "" if at else "also ran"
         screen.field(label, (record.name, "bold"), (f" {record.id} ", "cyan"), state(record.outcome))
     if len(others) > MOST_RUNS:
         screen.field("", (f"and {len(others) - MOST_RUNS} more: tracelet runs", "dim"))
+
+
+def _begun_since(run: Run) -> list[str]:
+    """Return the ids of the runs that were begun after this one, by their folders: nothing is read or indexed."""
+    folders = [each for each in run.dir.parent.iterdir() if each.is_dir() and each != run.dir]
+    since = run.started_at - CLOCK_STEP
+    return sorted(each.name for each in folders if each.stat().st_ctime >= since)
 
 
 def _print_end(screen: Screen, record: RunRecord) -> None:
