@@ -1,4 +1,4 @@
-"""What importing tracelet adds to starting Python, and what an empty run takes: ``python tests/benchmarks/bench_import.py``.
+"""What importing tracelet adds to starting Python, and what an empty run takes: ``python bench_import.py [ROUNDS]``.
 
 Whole processes, in turn, against a bare ``python -c pass`` of the same session; medians.
 """

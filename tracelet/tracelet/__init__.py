@@ -1,8 +1,11 @@
 """Experiment tracking as a plugin host. The public names resolve on first use: importing costs nothing."""
 
-from typing import TYPE_CHECKING, Any
+from __future__ import annotations
 
+TYPE_CHECKING = False  # as type checkers know it; importing typing would cost more than all the rest
 if TYPE_CHECKING:
+    from typing import Any
+
     from tracelet.errors import (
         ConfigError,
         NoActiveRunError,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -166,9 +167,8 @@ class Trackio:
         import trackio
 
         self.trackio = trackio
-        sys.stdout, out = open(os.devnull, "w"), sys.stdout
-        trackio.init(project="bench", name="bench", embed=False)
-        sys.stdout = out
+        with contextlib.redirect_stdout(io.StringIO()):
+            trackio.init(project="bench", name="bench", embed=False)
 
     def one(self, name: str, value: float, step: int) -> None:
         self.trackio.log({name: value}, step=step)
