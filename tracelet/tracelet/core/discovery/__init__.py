@@ -16,6 +16,7 @@ from tracelet.core.discovery.inspection import (
     is_class,
     is_module,
     lacking,
+    own_attributes,
     plain_options,
 )
 from tracelet.core.discovery.metadata import has_hooks, metadata_of
@@ -55,6 +56,7 @@ __all__ = [
     "metadata_of",
     "named_by",
     "of_object",
+    "own_attributes",
     "path_plugins",
     "plain_options",
     "plugin_files",

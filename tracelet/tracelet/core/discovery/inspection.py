@@ -62,12 +62,16 @@ def attributes(plugin: object) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for cls in reversed(_MRO(plugin if is_class(plugin) else type(plugin))):
         found.update(_DICT(cls))
-    if not is_class(plugin):
-        try:
-            found.update(object.__getattribute__(plugin, "__dict__"))
-        except AttributeError:
-            return found  # an object with slots alone
-    return found
+    return found if is_class(plugin) else {**found, **own_attributes(plugin)}
+
+
+def own_attributes(plugin: object) -> dict[str, Any]:
+    """Return what stands on an object itself, rather than on its class."""
+    try:
+        own = object.__getattribute__(plugin, "__dict__")
+    except AttributeError:
+        return {}  # an object with slots alone
+    return own if isinstance(own, dict) else {}
 
 
 def implementations(plugin: object) -> Iterator[Implementation]:

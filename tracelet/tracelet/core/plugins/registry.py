@@ -77,11 +77,12 @@ class Registry(pluggy.PluginManager):
         """Register a plugin, as pluggy does; one that cannot stand in the registry itself is given a seat there."""
         registered = None
         name = name or self.get_canonical_name(plugin)
+        found = list(implementations(plugin))
+        placed = list(seats(plugin, name, found))  # may run the plugin's code, so that no lock is held meanwhile
         with self._changing:
-            found = list(implementations(plugin))
             self._parsed = (plugin, {one.attribute: one.options for one in found})
             try:
-                for seat_name, seat in seats(plugin, name, found):
+                for seat_name, seat in placed:
                     registered = super().register(seat, seat_name)
                 if any(one.wraps for one in found):
                     self._wrapping.add(name)

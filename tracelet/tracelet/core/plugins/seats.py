@@ -21,6 +21,7 @@ from tracelet.core.discovery import (
     has_lifecycle,
     is_class,
     is_module,
+    own_attributes,
     plain_options,
 )
 
@@ -86,7 +87,7 @@ def bind(plugin: object, one: Implementation) -> Callable[..., Any]:
     """Bind a function as looking it up on the plugin would."""
     if is_module(plugin) or not hasattr(one.function, "__get__"):
         return one.function  # type: ignore[no-any-return]
-    own = {} if is_class(plugin) else getattr(plugin, "__dict__", {})
+    own = {} if is_class(plugin) else own_attributes(plugin)
     if one.attribute in own:
         return own[one.attribute]  # type: ignore[no-any-return]
     to = (None, plugin) if is_class(plugin) else (plugin, type(plugin))
