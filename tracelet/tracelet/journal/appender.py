@@ -81,7 +81,7 @@ class Appender:
         self._lasting: deque[Event] = deque(maxlen=_WAITING)
         self._earlier = 0  # points recorded in files before the present one
         self._seen = 0  # points in the present file when it was last seen in its place
-        self._sync_at = self._beat_at = 0.0
+        self._sync_at = self._beat_at = time.monotonic() + INTERVAL
         self._forked = False
         self._state = self._no_state()
 
@@ -94,8 +94,8 @@ class Appender:
         """Write, overcoming what can be overcome; return what could not."""
         fault: UnavailableError | None = None
         for _ in range(_ATTEMPTS):
-            if state[1].process is not self._process:
-                return None  # this is the forked copy of a call that the parent finishes
+            if self._is_forked_copy(state):
+                return None
             try:
                 fault = self._get_ready()
                 if fault is None:
@@ -108,6 +108,10 @@ class Appender:
                 if not self._overcome(fault):
                     return fault
         return fault
+
+    def _is_forked_copy(self, state: State) -> bool:
+        """Say whether the call that began in this state is a child's copy of one that the parent finishes."""
+        return state[1].process is not self._process
 
     def _get_ready(self) -> UnavailableError | None:
         """See to it that there is a stream to write to; return what is in the way until the next attempt is due."""

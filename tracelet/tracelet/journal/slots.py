@@ -46,7 +46,6 @@ class Windows(dict[int, memoryview]):
         self.refusal: Callable[[], BaseException] | None = None
 
     def __missing__(self, window: int) -> memoryview:
-        self.check()
         if self.slots is None:
             raise UnavailableError("not open")
         return self.slots.open_for_quick_path(window)
@@ -150,11 +149,12 @@ class Slots:
     def open_for_quick_path(self, window: int) -> memoryview:
         """Open a window for a caller who has drawn a slot in it."""
         try:
+            self.windows.check()
             view = self._open(window)
             self._on_window()
             return view
-        except UnavailableError:
-            self.overhead.add(1)  # the caller has drawn a slot, which stays empty
+        except BaseException:
+            self.overhead.add(1)  # the slot stays empty
             raise
 
     def _open(self, window: int) -> memoryview:

@@ -62,7 +62,6 @@ class Stream:
         self._column_ids = count(1)
         self._unlisted: deque[tuple[str, dict[str, Any]]] = deque()
         self._listed_segment = 0
-        self._final: int | None = None
         self._synced = -1
         self._end_tokens = [True]
         # Slots 0.. are drawn before anybody else can draw: the writer's introduction always comes first.
@@ -91,8 +90,6 @@ class Stream:
     @property
     def recorded(self) -> int:
         """How many points have been recorded here."""
-        if self._final is not None:
-            return self._final
         rows = sum(plan.gained for plan in list(self.plans.values()))
         return self.slots.drawn - self.slots.overhead.value + rows
 
@@ -236,9 +233,7 @@ class Stream:
     def retire(self, refusal: Callable[[], BaseException]) -> int:
         """Take no more records; return how many points were recorded."""
         self.slots.windows.refuse(refusal)
-        if self._final is None:
-            self._final = self.recorded
-        return self._final
+        return self.recorded
 
     def end(self, refusal: Callable[[], BaseException]) -> None:
         """Finish the file."""

@@ -184,7 +184,7 @@ class Writer(Appender):
         step: Any,
         at: Any,
     ) -> None:
-        if isinstance(obstacle, AbandonedError):
+        if isinstance(obstacle, AbandonedError) or self._is_forked_copy(state):
             return
         name = metric[0]
         check_name(name)
@@ -214,7 +214,7 @@ class Writer(Appender):
         type: str,
         source: str | None,
     ) -> None:
-        if isinstance(obstacle, AbandonedError):
+        if isinstance(obstacle, AbandonedError) or self._is_forked_copy(state):
             return
         slots = state[1].slots
         if drawn and slots is not None:
