@@ -8,7 +8,7 @@ from tracelet.core.plugins import PluginManager
 from tracelet.delivery import sync, verify
 from tracelet.delivery.lease import Lease
 from tracelet.delivery.ledger import ledger_file
-from tracelet.delivery.syncing import PATIENT
+from tracelet.delivery.syncing import LATER
 from tracelet.errors import UsageError
 
 
@@ -79,7 +79,7 @@ def test_a_batch_that_fails_for_no_reason_known_is_looked_into(stage, backend):
 
     stage.log(10)
     got = backend(before=before)
-    stage.settings = stage.settings._replace(breaker_after=PATIENT.breaker_after)
+    stage.settings = stage.settings._replace(failures_before_split=LATER.failures_before_split)
     (result,) = synced(stage, got)
     assert result.complete
     assert len(got.points) == 9

@@ -27,8 +27,8 @@ log = logging.getLogger("tracelet.delivery")
 BACKEND_HOOKS: Final = ("log_metric", "log_metrics", "log_params", "log_artifact", "set_tags")
 
 _FINISHING: Final = 5.0  # seconds
-#: More patient than a run's own: nobody's training waits, and a batch that fails for no reason known is looked into.
-PATIENT: Final = Settings(breaker_after=Settings().failures_before_split + 2)
+#: A batch that fails for no reason known is looked into before the breaker opens, which would end the waiting.
+LATER: Final = Settings(failures_before_split=Settings().breaker_after - 1)
 
 
 class Synced(NamedTuple):
@@ -68,7 +68,7 @@ def sync(
     names = list(dict.fromkeys(names))
     run = RecordedRun(run_dir)
     before = {name: _delivered(run_dir, name) for name in names}
-    delivery = Delivery(manager, run, run_dir, settings=settings or PATIENT)
+    delivery = Delivery(manager, run, run_dir, settings=settings or LATER)
     end = time.monotonic() + timeout
     try:
         active = _start(manager, delivery, run, [*beside, *names])
