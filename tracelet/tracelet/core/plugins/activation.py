@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,12 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 from tracelet.config import PluginOptions, user_config_dir
 from tracelet.core.plugins.searching import Sources
+from tracelet.core.plugins.steps import Steps
 from tracelet.core.validation import declared_keys
+from tracelet.errors import PluginError
 from tracelet_hookspecs import PluginInfo
 
 if TYPE_CHECKING:
     from tracelet.config import Config
     from tracelet.core.discovery import Found
+
+
+log = logging.getLogger("tracelet.plugins")
 
 
 def sources(config: Config, paths: list[Path], program: Path | None) -> Sources:
@@ -59,3 +65,26 @@ def chosen(config: Config, found: Mapping[str, Found]) -> dict[str, bool]:
         for name, asked in names.items()
         if name not in config.blocked and name not in config.disabled
     }
+
+
+def is_available(name: str, steps: Steps) -> bool:
+    """Ask a plugin that is on by default whether there is anything here for it to do.
+
+    It says so by ``is_available()``, which returns true or the reason why not.
+    """
+    if not steps.load(name):
+        return False
+    hosted = steps.hosted(name)
+
+    def ask() -> object:
+        function = getattr(hosted.info.instance, "is_available", None)
+        return function() if callable(function) else True
+
+    try:
+        answer = hosted.submit(ask, step="is_available")
+    except PluginError as error:
+        steps.fail(name, "is_available", error)
+        return False
+    if answer is not True:
+        log.debug("plugin %r is not available here: %s", name, answer)
+    return answer is True

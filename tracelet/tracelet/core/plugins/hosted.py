@@ -28,6 +28,7 @@ _DEADLINE_OF: Final = {
     "report_header": "report",
     "report_summary": "report",
     "validate": "import",
+    "is_available": "start",
     "register": "addhooks",
 }
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Callable, Iterable, Mapping
 from collections.abc import Sequence as Several
@@ -21,13 +20,11 @@ from tracelet.core.plugins.registry import Registry
 from tracelet.core.plugins.searching import Sources, search
 from tracelet.core.plugins.sequence import Sequence
 from tracelet.core.plugins.steps import Steps
-from tracelet.errors import PluginError, UsageError
+from tracelet.errors import UsageError
 from tracelet_hookspecs import PluginInfo, PluginType
 
 if TYPE_CHECKING:
     from tracelet.config import Config, PluginOptions
-
-log = logging.getLogger("tracelet.plugins")
 
 
 class PluginManager:
@@ -142,21 +139,11 @@ class PluginManager:
         One that is on by default is left out where it says that it is not available here.
         """
         names = activation.chosen(self._configuration(), self._catalog.found)
-        return {name: asked for name, asked in names.items() if asked or (defaults and self._available(name))}
-
-    def _available(self, name: str) -> bool:
-        """Ask a plugin that is on by default whether there is anything here for it to do."""
-        if not self.load_plugin(name):
-            return False
-        ask = getattr(self.plugins[name].instance, "is_available", None)
-        try:
-            answer = self.hosted(name).submit(ask, step="start") if callable(ask) else True
-        except PluginError as error:
-            self.fail(name, "is_available", error)
-            return False
-        if answer is not True:
-            log.debug("plugin %r is not available here: %s", name, answer)
-        return answer is True
+        return {
+            name: asked
+            for name, asked in names.items()
+            if asked or (defaults and activation.is_available(name, self._steps))
+        }
 
     # -- one step of one plugin ------------------------------------------------------------------------
 
