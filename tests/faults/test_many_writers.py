@@ -7,6 +7,8 @@ import subprocess
 import sys
 import threading
 
+import pytest
+
 import tracelet
 
 PROCESS = """
@@ -100,6 +102,7 @@ def test_64_threads_record_into_one_run(tmp_path):
     assert all(len(record.metric(name).values) == 64_000 for name in ("a", "b", "auto"))
 
 
+@pytest.mark.slow
 def test_1000_forks_under_load(tmp_path):
     subprocess.run([sys.executable, "-c", FORKS, tmp_path, "1000"], check=True, timeout=300, env=environ())
     [record] = tracelet.open_store(tmp_path).runs()

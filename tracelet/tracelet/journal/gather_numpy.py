@@ -41,6 +41,7 @@ class Layout:
         self.blobs: list[int] = []
         self.pads: list[int] = []
         self.empty: list[int] = []
+        self.rest = len(words)  # from here on all slots are empty: most of a file that has just been begun
         self.is_sound = True
         self.points: Array = None  # None for all
         kinds = words[:, _TAG] >> KIND_SHIFT
@@ -57,11 +58,16 @@ class Layout:
         following = np.full(total + 1, total)  # the next slot from here on that is no point
         following[others] = others
         following = np.minimum.accumulate(following[::-1])[::-1]
-        tags, counts, following = words[:, _TAG].tolist(), words[:, 1].tolist(), following.tolist()
+        written = len(words) - int(np.argmax(words[::-1].any(axis=1))) if words.any() else 0
+        tags, counts = words[:written, _TAG].tolist(), words[:written, 1].tolist()
+        following = following.tolist()
         ends: list[int] = []
         starts: list[int] = []
         at = following[0]
         while at < total:
+            if at >= written:
+                self.rest = at
+                break
             end, found = self._file(tags[at], counts[at], at)
             if end > total:
                 self.used = at
@@ -122,6 +128,8 @@ class NumpyGatherer(Gatherer):
                 self._matrices.setdefault((identity, count), []).append(matrix.series(first))
         self._take_columns(words, layout.points, first)
         self.holes += _holes(layout.empty, first)
+        if layout.rest < layout.used:
+            self.holes.append(Piece(EMPTY, first + layout.rest, layout.used - layout.rest))
         return layout.used
 
     def _take_columns(self, words: Array, places: Array, first: int) -> None:
