@@ -70,15 +70,6 @@ def test_a_file_that_is_not_toml_is_placed(project):
     assert "tracelet.toml:1:" in done.stderr
 
 
-def test_an_unwritable_place_is_told_in_a_line(project):
-    project.write("train.py", "print('never')")
-    (project.path / "file").touch()
-    done = project.tracelet("run", "--dir", "file", "train.py", status=None)
-    assert done.returncode in (1, 2)
-    assert "Traceback" not in done.stderr
-    assert done.stderr.startswith("tracelet: ")
-
-
 def test_a_reader_that_goes_away_is_no_error(project):
     project.write("train.py", "import tracelet\nfor i in range(20_000): tracelet.log({'x': i})\n")
     project.tracelet("run", "-q", "train.py")

@@ -143,6 +143,17 @@ def test_a_program_that_fails_after_its_run(train):
     assert "warning: the program failed after the run had ended (exit status 1)" in summary
 
 
+def test_a_place_that_cannot_be_written_stops_nothing(train):
+    (train.path / "file").touch()
+    done = train.tracelet("run", "--dir", "file", "train.py")
+    _, said, summary = parts(done.stdout)
+    assert said == "the program says this\n"
+    assert "points could not be recorded: not a folder" in summary
+    assert re.search(r"^── decay finished in .* · nothing was recorded ─+$", summary, re.M)
+    assert "tracelet: " in done.stderr
+    assert "Traceback" not in done.stderr
+
+
 def test_a_program_with_several_runs(train):
     train.write(
         "sweep.py",

@@ -47,6 +47,7 @@ def one_plugin(manager: PluginManager, name: str) -> dict[str, Any]:
         "isolation": metadata.isolation,
         "hooks": _hooks(manager, info),
         "config": list(_config_keys(metadata.config_schema)),
+        "import_seconds": info.timings.get("import"),
         "traceback": info.traceback,
     }
 

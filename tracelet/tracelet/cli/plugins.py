@@ -103,6 +103,7 @@ def info(name: str) -> None:
 
 
 def _print_info(screen: Screen, told: dict[str, Any]) -> None:
+    from tracelet.cli.figures import duration
     from tracelet.cli.output import joined, state
 
     screen.line((told["name"], "bold"), f" {told['version']}", "  ", state(told["state"]))
@@ -116,6 +117,8 @@ def _print_info(screen: Screen, told: dict[str, Any]) -> None:
     for field in ("dependencies", "capabilities", "hooks"):
         if told[field]:
             screen.field(field, ", ".join(told[field]), width=12)
+    if told["import_seconds"] is not None:
+        screen.field("import", duration(told["import_seconds"]), width=12)
     screen.field("in use", joined(_use(told)), width=12)
     if told["error"]:
         screen.blank()

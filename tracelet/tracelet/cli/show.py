@@ -58,7 +58,8 @@ def _print_run(screen: Screen, record: RunRecord, found: list[Course], *, everyt
     if record.host:
         screen.field("host", record.host)
     screen.field("folder", near(record.dir))
-    summary.print_outcome(screen, record, dropped=record.dropped)
+    summary.print_outcome(screen, record)
+    summary.print_drops(screen, record.dropped)
     screen.blank()
     summary.print_metrics(screen, found, record.id, everything=everything)
     summary.print_values(screen, "params", record.params)

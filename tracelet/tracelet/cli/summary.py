@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
@@ -12,6 +13,7 @@ from rich.text import Text
 from tracelet.cli.courses import Course, courses, print_courses
 from tracelet.cli.figures import count, duration, number, plural, size
 from tracelet.cli.output import STATE_STYLES, Screen, joined, plain, state
+from tracelet.errors import StoreError
 from tracelet.store import open_store
 
 if TYPE_CHECKING:
@@ -41,14 +43,10 @@ def print_summary(screen: Screen, run: Run, exit_status: int, *, verbose: bool =
     if run.config.mode == "disabled":
         screen.line("nothing was recorded: the mode is disabled")
         return
-    record = open_store(run.config.dir).run(run.id)
-    if record.outcome != FINISHED or status["dropped"]:
-        print_outcome(screen, record, dropped=status["dropped"])
-        screen.blank()
-    print_metrics(screen, courses(record), run.id, everything=verbose)
-    print_values(screen, "params", record.params)
-    print_values(screen, "tags", record.tags)
-    print_artifacts(screen, record)
+    print_drops(screen, status["dropped"])
+    record = _record(run)
+    if record is not None:
+        _print_recorded(screen, record, everything=verbose)
     print_costs(screen, status["plugins"])
     print_delivery(screen, status["delivery"], run.due, run.id)
     for line in run.host.summary:
@@ -57,15 +55,37 @@ def print_summary(screen: Screen, run: Run, exit_status: int, *, verbose: bool =
     if verbose:
         print_tracebacks(screen, run)
     print_further_runs(screen, run)
-    if exit_status and record.outcome == FINISHED:
+    if exit_status and run.outcome == FINISHED:
         screen.problem(f"the program failed after the run had ended (exit status {exit_status})")
-    _print_end(screen, record)
+    _print_end(screen, run, record)
 
 
-def print_outcome(screen: Screen, record: RunRecord, *, dropped: Mapping[str, int]) -> None:
+def _record(run: Run) -> RunRecord | None:
+    """Read the run back; ``None`` where its folder could not even be made (which has been told)."""
+    try:
+        return open_store(run.config.dir).run(run.id)
+    except (StoreError, OSError):
+        return None
+
+
+def _print_recorded(screen: Screen, record: RunRecord, *, everything: bool) -> None:
+    if record.outcome != FINISHED:
+        print_outcome(screen, record)
+        screen.blank()
+    print_metrics(screen, courses(record), record.id, everything=everything)
+    print_values(screen, "params", record.params)
+    print_values(screen, "tags", record.tags)
+    print_artifacts(screen, record)
+
+
+def print_outcome(screen: Screen, record: RunRecord) -> None:
     """Print how a run ended."""
     error = (f": {record.error}", "red") if record.error else ""
     screen.field("outcome", state(record.outcome), error)
+
+
+def print_drops(screen: Screen, dropped: Mapping[str, int]) -> None:
+    """Print how many points were lost, and why."""
     for reason, points in dropped.items():
         screen.problem(f"{plural(points, 'point')} could not be recorded: {reason}", style="red")
 
@@ -190,9 +210,10 @@ def print_tracebacks(screen: Screen, run: Run) -> None:
 
 def print_further_runs(screen: Screen, run: Run) -> None:
     """Print the runs that the program has started beside the one that it was run in."""
-    store = open_store(run.config.dir)
-    records = [store.run(run_id) for run_id in _begun_since(run)]
+    begun = _begun_since(run)
+    records = [open_store(run.config.dir).run(run_id) for run_id in begun]
     others = [record for record in records if any(one.pid == os.getpid() for one in record.writers)]
+    others.sort(key=lambda record: record.started_at)
     for at, record in enumerate(others[:MOST_RUNS]):
         label = "" if at else "also ran"
         screen.field(label, (record.name, "bold"), (f" {record.id} ", "cyan"), state(record.outcome))
@@ -202,18 +223,25 @@ def print_further_runs(screen: Screen, run: Run) -> None:
 
 def _begun_since(run: Run) -> list[str]:
     """Return the ids of the runs that were begun after this one, by their folders: nothing is read or indexed."""
+    if not run.dir.parent.is_dir():
+        return []
     folders = [each for each in run.dir.parent.iterdir() if each.is_dir() and each != run.dir]
     since = run.started_at - CLOCK_STEP
-    return sorted(each.name for each in folders if each.stat().st_ctime >= since)
+    return [each.name for each in folders if each.stat().st_ctime >= since]
 
 
-def _print_end(screen: Screen, record: RunRecord) -> None:
-    style = STATE_STYLES.get(record.outcome, "yellow")
+def _print_end(screen: Screen, run: Run, record: RunRecord | None) -> None:
+    outcome = str(run.outcome)
+    style = STATE_STYLES.get(outcome, "yellow")
+    taken = time.time() - run.started_at if record is None else record.duration
+    hint = (
+        ("nothing was recorded", "bold red") if record is None else (f"tracelet show {run.id}", "bold cyan")
+    )
     screen.rule(
-        (record.name, "bold"),
-        (f" {record.outcome}", style),
-        f" in {duration(record.duration)} {screen.dot} ",
-        (f"tracelet show {record.id}", "bold cyan"),
+        (run.name, "bold"),
+        (f" {outcome}", style),
+        f" in {duration(taken)} {screen.dot} ",
+        hint,
         style=style.replace("bold ", ""),
     )
     screen.flush()
