@@ -19,6 +19,7 @@ TERM_TIMEOUT: Final = 1.5  # seconds; preemption leaves few, and the promise is 
 _open: list[weakref.ref[Run]] = []
 _crash: list[BaseException] = []
 _watching = False
+_held = threading.local()  # the signal mask of a thread that is forking
 
 
 def watch(run: Run) -> None:
@@ -31,7 +32,9 @@ def watch(run: Run) -> None:
         atexit.register(_at_exit)
         _chain_excepthook()
         if hasattr(os, "register_at_fork"):
-            os.register_at_fork(after_in_child=_release_sigterm)
+            os.register_at_fork(
+                before=_hold_sigterm, after_in_parent=_resume_sigterm, after_in_child=_release_sigterm
+            )
     _catch_sigterm()
 
 
@@ -67,6 +70,19 @@ def _catch_sigterm() -> None:
         signal.signal(signal.SIGTERM, _on_sigterm)
 
 
+def _hold_sigterm() -> None:
+    """Have a SIGTERM wait while a child is being forked.
+
+    One that reached the child between the fork and :func:`_release_sigterm` would go to the inherited handler, and
+    the interpreter forgets what is pending there in a new child: the signal would be lost, and the child never die.
+    """
+    _held.mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+
+
+def _resume_sigterm() -> None:
+    signal.pthread_sigmask(signal.SIG_SETMASK, _held.mask)
+
+
 def _release_sigterm() -> None:
     """Give SIGTERM back in a forked child, which has no run to end.
 
@@ -75,6 +91,7 @@ def _release_sigterm() -> None:
     """
     if signal.getsignal(signal.SIGTERM) is _on_sigterm:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    _resume_sigterm()
 
 
 def _on_sigterm(number: int, frame: FrameType | None) -> None:
