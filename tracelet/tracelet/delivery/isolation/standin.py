@@ -74,7 +74,7 @@ class StandIn:
         return {
             "name": self.info.name,
             "recipe": self.recipe,
-            "own": dict(hosted.config or {}),
+            "own": hosted.config,
             "config": self._manager.config,
             "program": self._manager.program,
             "deadlines": {step: _sooner(limit) for step, limit in hosted.limits.items()},
