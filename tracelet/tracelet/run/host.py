@@ -107,9 +107,10 @@ class Host:
         assert self.manager is not None
         started = self.manager.start_plugins(dict.fromkeys(name for name in names if self._has_work(name)))
         active = [name for name, is_active in started.items() if is_active]
+        # Whoever gets points has heard of the run before.
+        self.call_all("run_started", active, run=self._run)
         for name in active:
             self.attach(name)
-        self.call_all("run_started", active, run=self._run)
 
     def _has_work(self, name: str) -> bool:
         """Whether a plugin has anything to do in this process. A backend that is given nothing is not started."""

@@ -122,8 +122,8 @@ class Run(Recording):
         name = plugin if isinstance(plugin, str) else manager.register_plugin(plugin).name
         active = manager.start_plugins({name: config})[name]
         if active:
-            self.host.attach(name)
             self.host.call_all("run_started", [name], run=self)
+            self.host.attach(name)
         return active
 
     def remove_plugin(self, name: str) -> bool:
@@ -175,8 +175,13 @@ class Run(Recording):
         left = max(0.0, timeout - (time.monotonic() - started))
         self.budget.stop()
         self.due = self.host.finish(outcome, left, lambda: self.writer.close(outcome, error))
+        delivery = self.host.delivery.status() if self.due and self.host.delivery is not None else {}
         for backend, what in self.due.items():
-            log.warning("run %s: still due to %s: %s; run: tracelet sync %s", self.id, backend, what, self.id)
+            error = delivery.get(backend, {}).get("error")
+            why = f" ({error})" if error else ""
+            log.warning(
+                "run %s: still due to %s: %s%s; run: tracelet sync %s", self.id, backend, what, why, self.id
+            )
         return self.due
 
     def _has_content(self) -> bool:
