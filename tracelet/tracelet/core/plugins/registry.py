@@ -78,9 +78,8 @@ class Registry(pluggy.PluginManager):
         registered = None
         name = name or self.get_canonical_name(plugin)
         found = list(implementations(plugin))
-        placed = list(
-            seats(plugin, name, found)
-        )  # may run the plugin's code, so that no lock is held meanwhile
+        # This may run the plugin's code, so that no lock is held meanwhile.
+        placed = list(seats(plugin, name, found))
         with self._changing:
             self._parsed = (plugin, {one.attribute: one.options for one in found})
             try:
