@@ -141,11 +141,9 @@ class Collecting:
 
     def _give_up_late(self, collector: _Collector) -> None:
         hosted = self._manager.hosted(collector.name)
-        deadline = hosted.deadline("collect")
-        if collector.busy_since is not None and time.monotonic() - collector.busy_since > deadline:
-            hosted.worker.stuck = "collect"
-            message = f"plugin {collector.name!r}: collect was still running after {deadline:g} s and was left behind"
-            self._manager.fail(collector.name, "collect", PluginError(message, plugin=collector.name))
+        late = collector.busy_since is not None and time.monotonic() - collector.busy_since
+        if late and late > hosted.deadline("collect"):
+            self._manager.fail(collector.name, "collect", hosted.worker.leave_behind(collector.task))
 
     def _collect(self, collector: _Collector) -> None:
         hosted = self._manager.hosted(collector.name)

@@ -56,7 +56,7 @@ class Outage:
     @property
     def drops(self) -> dict[str, int]:
         """How many points were dropped, by reason."""
-        return {reason: tally.value for reason, tally in list(self._drops.items())}
+        return {reason: tally.value for reason, tally in self._drops.copy().items()}
 
     def unrecorded_drops(self) -> dict[str, int] | None:
         """Return the drops where the journal does not have them yet, else None."""

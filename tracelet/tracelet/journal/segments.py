@@ -89,7 +89,7 @@ class SegmentFiles:
         return newest is not None and os.fstat(newest.fd).st_nlink == 0
 
     def _newest(self) -> Handle | None:
-        handles = dict(self._handles)
+        handles = self._handles.copy()
         return handles[max(handles)] if handles else None
 
     def sync(self) -> None:

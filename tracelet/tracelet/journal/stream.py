@@ -184,20 +184,24 @@ class Stream:
         if segment != self._listed_segment:
             self._listed_segment = segment
             self._unlist_all()
-        while self._unlisted:
-            listed: dict[str, list[Any]] = {"names": [], "columns": []}
-            for _ in range(min(_LISTED, len(self._unlisted))):
-                kind, entry = self._unlisted.popleft()
-                listed[kind].append(entry)
+        while listed := self._take_unlisted():
             self.write_event(encode_event("dictionary", listed), time.time())
 
+    def _take_unlisted(self) -> dict[str, list[Any]] | None:
+        listed: dict[str, list[Any]] = {"names": [], "columns": []}
+        with contextlib.suppress(IndexError):  # all taken, by another thread maybe
+            for _ in range(_LISTED):
+                kind, entry = self._unlisted.popleft()
+                listed[kind].append(entry)
+        return listed if listed["names"] or listed["columns"] else None
+
     def _unlist_all(self) -> None:
-        ids = dict(self.tracks.ids)
+        ids = self.tracks.ids.copy()
         for (name, type_, source), identity in ids.items():
             self._unlisted.append(
                 ("names", {"id": identity, "name": name, "metric": type_, "source": source})
             )
-        for key, plan in list(self.plans.items()):
+        for key, plan in self.plans.copy().items():
             names, type_, source = key if isinstance(key[0], tuple) else (key, SCALAR, None)
             columns = [ids.get((name, type_, source)) for name in names]
             self._unlisted.append(("columns", {"id": plan.tag & ID_MASK, "names": columns}))

@@ -197,8 +197,6 @@ def lines_of(answers: Iterable[Any]) -> list[str]:
     """Return the lines that report hooks answered with: a line, several, or None."""
     lines: list[str] = []
     for answer in answers:
-        if isinstance(answer, str):
-            lines.extend(answer.splitlines())
-        elif answer is not None:
-            lines.extend(str(line) for line in answer)
+        several = answer if isinstance(answer, (list, tuple)) else [answer]
+        lines.extend(line for each in several if each is not None for line in str(each).splitlines())
     return lines

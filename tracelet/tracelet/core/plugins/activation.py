@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from tracelet.config import PluginOptions, user_config_dir
 from tracelet.core.plugins.searching import Sources
 from tracelet.core.plugins.steps import Steps
-from tracelet.core.validation import declared_keys
+from tracelet.core.validation import declared_keys, validate
 from tracelet.errors import PluginError
 from tracelet_hookspecs import PluginInfo
 
@@ -49,7 +49,12 @@ def plugin_config(config: Config | None, info: PluginInfo) -> tuple[PluginOption
     """Split a plugin's table into the host's keys and its own. Raises ``ConfigError`` for a table with faults."""
     if config is None:
         return PluginOptions(), {}
-    return config.plugin_config(info.name, declared_keys(info.metadata.config_schema))
+    schema = info.metadata.config_schema
+    return config.plugin_config(
+        info.name,
+        declared_keys(schema),
+        check=lambda own: validate(schema, own, path=f"plugins.{info.name}"),
+    )
 
 
 def chosen(config: Config, found: Mapping[str, Found]) -> dict[str, bool]:
