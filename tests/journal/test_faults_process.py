@@ -37,7 +37,9 @@ def execute(program, journal, status=0, timeout=100, flags=()):
 def steps_by_writer(journal, name):
     """The steps of a metric by writer, in the order of recording."""
     column = read_columns(journal.run_dir, [name])[name]
-    return {part.writer: [int(step) for step in column.steps[part.start : part.stop]] for part in column.parts}
+    return {
+        part.writer: [int(step) for step in column.steps[part.start : part.stop]] for part in column.parts
+    }
 
 
 # --- sudden ends -------------------------------------------------------------------------------------------
@@ -414,7 +416,9 @@ def test_garbage_may_record_on_its_way_out(journal):
     writer.close("finished")
     print(next(numbers) - 1)
     """
-    freed = int(execute(program, journal).stdout)
+    done = execute(program, journal)
+    assert done.stderr == ""
+    freed = int(done.stdout)
     columns = read_columns(journal.run_dir)
     assert list(columns["a"].values) == list(range(5000))
     assert sorted(columns["freed"].values) == list(range(1, freed + 1))

@@ -166,6 +166,9 @@ class Slots:
             mapping = mmap.mmap(handle.fd, _MAPPED_BYTES, offset=within * WINDOW_BYTES, **_MAP_OPTIONS)
         except OSError as error:
             raise UnavailableError.because(error, segment) from error
+        except ValueError as error:  # shorter than what was just reserved: it is being trimmed at the end, or by others
+            self.windows.check()
+            raise UnavailableError("file shortened", segment=segment) from error
         view = self.windows.setdefault(window, memoryview(mapping)[HEADER:])
         for old in [known for known in list(self.windows) if known < window - 1]:
             self.windows.pop(old, None)
