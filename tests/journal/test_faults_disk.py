@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import textwrap
 import time
 from pathlib import Path
@@ -196,7 +197,15 @@ def test_too_many_open_files(tmp_path):
     assert warned.count("too many open files") == 1
 
 
-def test_a_read_only_folder(tmp_path):
+@pytest.fixture
+def open_folder():
+    """A folder that another user gets to, which pytest's own is not."""
+    with tempfile.TemporaryDirectory() as name:
+        os.chmod(name, 0o755)
+        yield Path(name)
+
+
+def test_a_read_only_folder(open_folder):
     """Nothing can be recorded from the beginning; when the folder becomes writable, it starts."""
     program = """
     os.setuid(65534) if os.getuid() == 0 else None
@@ -215,8 +224,9 @@ def test_a_read_only_folder(tmp_path):
     """
     folder = tmp_path / "data"
     folder.mkdir(mode=0o555)
-    for above in (tmp_path, *tmp_path.parents[:2]):  # another user is to get here
-        above.chmod(0o755)
+    for above in (tmp_path, *tmp_path.parents):  # another user is to get here
+        if above.name.startswith(("test_", "popen-", "pytest-")):
+            above.chmod(0o755)
     words = [sys.executable, "-c", PRELUDE + textwrap.dedent(program), str(folder / "run")]
     environ = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
     with subprocess.Popen(

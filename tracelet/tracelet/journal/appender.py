@@ -218,7 +218,8 @@ class Appender:
         self._look_for_deletion(stream)
         if now >= self._beat_at and not self._closed:
             self._beat_at = now + _BEAT
-            stream.slots.files.beat(time.time())
+            with contextlib.suppress(OSError):  # the next beat may get through; the thread must live to try
+                stream.slots.files.beat(time.time())
 
     def _sync(self, stream: Stream) -> None:
         try:
@@ -229,7 +230,11 @@ class Appender:
 
     def _look_for_deletion(self, stream: Stream) -> None:
         """Begin a new file where somebody deleted the present one."""
-        if not stream.slots.files.is_deleted():
+        try:
+            deleted = stream.slots.files.is_deleted()
+        except OSError:  # the file server does not answer for it: nobody knows, so nothing is given up
+            return
+        if not deleted:
             self._seen = stream.recorded
         elif stream.claim_end():
             self._steps = stream.tracks.steps
