@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tests.journal.conftest import SAID_BY_ITSELF, Journal, same
 
 from tracelet.journal import Damage, EventRecord, PointRecord, read_columns, read_events
-from tracelet.journal.format import HEADER, SLOT, pack_header, unpack_header
+from tracelet.journal.format import HEADER, SLOT, SegmentInfo, pack_header, unpack_header
 from tracelet.journal.scan import piece_at
 
 LONG = int(os.environ.get("TRACELET_TEST_EFFORT", "1"))  # times as many examples
@@ -245,9 +245,9 @@ def test_points_survive_the_loss_of_their_name(victim):
 
 
 def test_a_header_reads_back_and_knows_its_version():
-    header = pack_header("ab" * 16, 7, 1234.5)
-    info = unpack_header(header)
-    assert (info.writer, info.segment, info.first, info.created) == ("ab" * 16, 7, 7 << 20, 1234.5)
+    info = SegmentInfo("ab" * 16, 7, 7 << 20, 1234.5, -1235.5, 99)
+    header = pack_header(info)
+    assert unpack_header(header) == info
     assert unpack_header(header[:8] + b"\2" + header[9:]) is None
     assert unpack_header(header[:-1]) is None
 

@@ -12,7 +12,8 @@ from tracelet.journal.values import as_number, as_step, flatten
 from tracelet.journal.writer import Writer
 
 if TYPE_CHECKING:
-    from tracelet.journal.columns import Columns, Part, read_columns, read_events
+    from tracelet.journal.columns import Columns, Part, last_steps, read_columns, read_events
+    from tracelet.journal.compaction import Compaction, compact
     from tracelet.journal.follower import Follower
     from tracelet.journal.lifetime import liveness
     from tracelet.journal.records import Cursor, Damage, EventRecord, PointRecord, Record
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
 _LATER = {
     "Columns": "columns",
+    "Compaction": "compaction",
     "Cursor": "records",
     "Damage": "records",
     "EventRecord": "records",
@@ -27,6 +29,8 @@ _LATER = {
     "Part": "columns",
     "PointRecord": "records",
     "Record": "records",
+    "compact": "compaction",
+    "last_steps": "columns",
     "liveness": "lifetime",
     "read_columns": "columns",
     "read_events": "columns",
@@ -35,6 +39,7 @@ _LATER = {
 
 __all__ = [
     "Columns",
+    "Compaction",
     "Cursor",
     "Damage",
     "EventRecord",
@@ -45,7 +50,9 @@ __all__ = [
     "Writer",
     "as_number",
     "as_step",
+    "compact",
     "flatten",
+    "last_steps",
     "liveness",
     "read_columns",
     "read_events",

@@ -12,8 +12,8 @@ from tracelet.journal.gather import Gatherer, Series
 from tracelet.journal.lifetime import liveness, writer_facts
 from tracelet.journal.losses import Losses
 from tracelet.journal.records import Damage, EventRecord
-from tracelet.journal.scan import EMPTY, TORN, Piece
-from tracelet.journal.source import Block, Source, writers
+from tracelet.journal.scan import EMPTY, TORN, Block, Piece
+from tracelet.journal.source import Source, writers
 
 _BLOCK = 16384  # slots read at a time
 _WIDEST = payload_slots(8 * MAX_ROW)  # slots that may be all zero and yet belong to a record

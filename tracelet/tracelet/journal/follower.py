@@ -65,10 +65,10 @@ class Follower:
     def _advance(self, found: list[Record], limit: int) -> bool:
         """Take the records of the next block; say whether it makes sense to go on."""
         start, size = self._next, self._size
+        self._check_header()
         block = self._source.block(start, size)
         if not block.data:
             return self._go_to(self._crossing.ahead(start))
-        self._check_header()
         for piece in pieces(block.data, start, trusted=block.trusted):
             if piece.seq < self._next:
                 continue
@@ -94,7 +94,7 @@ class Follower:
 
     def _check_header(self) -> None:
         segment = self._next >> SEGMENT_SHIFT
-        if segment != self._checked:
+        if segment != self._checked and self._source.has(segment):
             self._checked = segment
             self.damage.add("header", self._source.header(segment) is None)
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 MAGIC = b"TRACELET"
+COMPACTED_MAGIC = b"TRACELTZ"
 VERSION = 1
 
 SLOT = 32
@@ -36,13 +37,14 @@ MULTI_HEAD = struct.Struct("<IIqdI")  # payload checksum, count (ROW) or bytes (
 SLOT_STRUCT = struct.Struct("<dqdII")  # a point with its checksum
 MULTI_STRUCT = struct.Struct("<IIqdII")  # a row or blob header with its checksum
 SEALED = struct.Struct("<28sI")  # a head and its checksum: what is written
-SEGMENT_HEADER = struct.Struct("<8sHHIQd16sI")  # magic .. flags; then checksum u32 and heartbeat f64
+SEGMENT_HEADER = struct.Struct("<8sHHIQd16sI")  # see SegmentInfo; then checksum u32 and heartbeat f64
 HEARTBEAT_OFFSET = 56
 
 EMPTY_SLOT = bytes(SLOT)
 SUFFIX = ".trj"
+COMPACTED = ".trz"
 FOLDER = "journal"
-_FILE_NAME = re.compile(r"([0-9a-f]{32})-([0-9]{6})\.trj")
+_FILE_NAME = re.compile(r"([0-9a-f]{32})-([0-9]{6})\.tr[jz]")
 
 
 class SegmentInfo(NamedTuple):
@@ -52,7 +54,8 @@ class SegmentInfo(NamedTuple):
     segment: int
     first: int
     created: float
-    heartbeat: float
+    heartbeat: float  # seconds since the epoch; negative once the writer has ended
+    slots: int  # of a compacted segment, else 0
 
 
 def payload_slots(size: int) -> int:
@@ -70,9 +73,9 @@ def seal(head: bytes, seq: int) -> bytes:
     return SEALED.pack(head, zlib.crc32(head, seq & 0xFFFFFFFF))
 
 
-def file_name(writer: str, segment: int) -> str:
-    """Return the name of a segment file."""
-    return f"{writer}-{segment:06d}{SUFFIX}"
+def file_name(writer: str, segment: int, suffix: str = SUFFIX) -> str:
+    """Return the name of a segment's file."""
+    return f"{writer}-{segment:06d}{suffix}"
 
 
 def parse_file_name(name: str) -> tuple[str, int] | None:
@@ -81,26 +84,25 @@ def parse_file_name(name: str) -> tuple[str, int] | None:
     return (match[1], int(match[2])) if match else None
 
 
-def pack_header(writer: str, segment: int, created: float) -> bytes:
-    """Return the 64 bytes that start a segment file."""
-    fixed = SEGMENT_HEADER.pack(
-        MAGIC, VERSION, SLOT, segment, segment << SEGMENT_SHIFT, created, bytes.fromhex(writer), 0
-    )
-    return fixed + struct.pack("<Id", zlib.crc32(fixed), created)
+def pack_header(info: SegmentInfo, magic: bytes = MAGIC) -> bytes:
+    """Return the 64 bytes that start a segment's file."""
+    writer, segment, first, created, heartbeat, slots = info
+    fixed = SEGMENT_HEADER.pack(magic, VERSION, SLOT, segment, first, created, bytes.fromhex(writer), slots)
+    return fixed + struct.pack("<Id", zlib.crc32(fixed), heartbeat)
 
 
-def unpack_header(data: bytes) -> SegmentInfo | None:
-    """Return what a segment header says, or None where it is damaged or of another format."""
-    if len(data) < HEADER or data[:8] != MAGIC:
+def unpack_header(data: bytes, magic: bytes = MAGIC) -> SegmentInfo | None:
+    """Return what a segment's header says, or None where it is damaged or of another format."""
+    if len(data) < HEADER or data[:8] != magic:
         return None
     fixed = data[: SEGMENT_HEADER.size]
     checksum, heartbeat = struct.unpack_from("<Id", data, SEGMENT_HEADER.size)
     if checksum != zlib.crc32(fixed):
         return None
-    _, version, slot, segment, first, created, writer, _ = SEGMENT_HEADER.unpack(fixed)
+    _, version, slot, segment, first, created, writer, slots = SEGMENT_HEADER.unpack(fixed)
     if (version, slot) != (VERSION, SLOT):
         return None
-    return SegmentInfo(writer.hex(), segment, first, created, heartbeat)
+    return SegmentInfo(writer.hex(), segment, first, created, heartbeat, slots)
 
 
 def journal_folder(run_dir: Path) -> Path:

@@ -12,8 +12,7 @@ from tracelet.journal.events import decode_event
 from tracelet.journal.format import BLOB, ID_MASK, POINT, ROW
 from tracelet.journal.names import Metric, Names
 from tracelet.journal.records import EventRecord
-from tracelet.journal.scan import PARTIAL, POINTS, Piece, pieces, point_columns
-from tracelet.journal.source import Block
+from tracelet.journal.scan import PARTIAL, POINTS, Block, Piece, pieces, places_of, point_columns
 
 
 class Series(NamedTuple):
@@ -148,20 +147,14 @@ class Gatherer:
 
     def _take_points(self, piece: Piece) -> None:
         points = point_columns(piece)
-        tags = points.tags
         whole = Series(range(piece.seq, piece.seq + piece.slots), points.steps, points.times, points.values)
-        distinct = set(tags)
-        period = len(distinct)
-        if len(set(tags[:period])) == period and tags[period:] == tags[:-period]:
-            for start in range(period):
-                self._take_part(tags[start], Series(*(column[start::period] for column in whole)))
-            return
-        places: dict[int, list[int]] = {tag: [] for tag in distinct}
-        for place, tag in enumerate(tags):
-            places[tag].append(place)
-        for tag, chosen in places.items():
-            pick = itemgetter(*chosen, chosen[0])  # one more, so that it is a tuple also for one place
-            self._take_part(tag, Series(*(pick(column)[:-1] for column in whole)))
+        for tag, places in places_of(points.tags).items():
+            if isinstance(places, range):
+                part = Series(*(column[places.start :: places.step] for column in whole))
+            else:
+                pick = itemgetter(*places, places[0])  # one more, so that it is a tuple also for one place
+                part = Series(*(pick(column)[:-1] for column in whole))
+            self._take_part(tag, part)
 
     def _take_part(self, tag: int, series: Series) -> None:
         if self._is_wanted(tag & ID_MASK):

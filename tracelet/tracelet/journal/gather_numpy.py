@@ -23,8 +23,7 @@ from tracelet.journal.format import (
 )
 from tracelet.journal.gather import Gatherer, Series
 from tracelet.journal.names import Metric
-from tracelet.journal.scan import EMPTY, PARTIAL, Piece, piece_at
-from tracelet.journal.source import Block
+from tracelet.journal.scan import EMPTY, PARTIAL, Block, Piece, piece_at
 
 _WORDS = SLOT // 4
 _STEP, _TIME, _TAG = 1, 2, 6  # where they stand in a slot: in 8 bytes each, the tag in 4

@@ -34,6 +34,12 @@ def liveness(run_dir: Path, writer: str) -> str:
     return "ended" if numbers and _has_outcome(source, numbers[-1]) else "killed"
 
 
+def runs_here(source: Source) -> bool:
+    """Say whether a writer belongs to this host (and container), since it was last booted."""
+    facts = writer_facts(source)
+    return facts is not None and _is_here(facts)
+
+
 def writer_facts(source: Source) -> dict[str, Any] | None:
     """Return what a writer said of itself, None where that is damaged or gone."""
     piece = _piece(source, 0)

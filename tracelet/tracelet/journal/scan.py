@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 import sys
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 from zlib import crc32
 
@@ -49,6 +49,18 @@ class Piece(NamedTuple):
     time: float = 0.0
     value: float = 0.0
     payload: bytes | memoryview = b""
+
+
+class Block(NamedTuple):
+    """Some slots. ``trusted``: they were checked as a whole already and have no checksums of their own."""
+
+    data: bytes
+    trusted: bool
+
+    @property
+    def slots(self) -> int:
+        """How many slots it has."""
+        return len(self.data) // SLOT
 
 
 def pieces(data: bytes, first: int, *, trusted: bool = False) -> Iterator[Piece]:
@@ -154,3 +166,15 @@ def _items(code: str, data: bytes | memoryview) -> Any:
     items: array[Any] = array(code)
     items.frombytes(data)
     return items
+
+
+def places_of(tags: Sequence[int]) -> dict[int, Sequence[int]]:
+    """Return the places of each distinct tag; as ranges where they come in turn, as in a loop."""
+    distinct = set(tags)
+    period = len(distinct)
+    if len(set(tags[:period])) == period and tags[period:] == tags[:-period]:
+        return {tags[start]: range(start, len(tags), period) for start in range(period)}
+    places: dict[int, list[int]] = {tag: [] for tag in distinct}
+    for place, tag in enumerate(tags):
+        places[tag].append(place)
+    return dict(places)

@@ -7,7 +7,16 @@ import struct
 import time
 from pathlib import Path
 
-from tracelet.journal.format import HEADER, HEARTBEAT_OFFSET, SEGMENT_SLOTS, SLOT, file_name, pack_header
+from tracelet.journal.format import (
+    HEADER,
+    HEARTBEAT_OFFSET,
+    SEGMENT_SHIFT,
+    SEGMENT_SLOTS,
+    SLOT,
+    SegmentInfo,
+    file_name,
+    pack_header,
+)
 
 _CHUNK = 1 << 20  # bytes reserved on the disk at a time
 _sync_data = getattr(os, "fdatasync", os.fsync)
@@ -51,7 +60,9 @@ class SegmentFiles:
         if self._preallocate:
             os.posix_fallocate(handle.fd, 0, HEADER)
         # Each thread that comes here at the same time writes the very same bytes.
-        os.pwrite(handle.fd, pack_header(self.writer, segment, self.created), 0)
+        first = segment << SEGMENT_SHIFT
+        info = SegmentInfo(self.writer, segment, first, self.created, heartbeat=self.created, slots=0)
+        os.pwrite(handle.fd, pack_header(info), 0)
         self._new_entries = True
         return self._handles.setdefault(segment, handle)
 

@@ -166,7 +166,8 @@ class Slots:
             mapping = mmap.mmap(handle.fd, _MAPPED_BYTES, offset=within * WINDOW_BYTES, **_MAP_OPTIONS)
         except OSError as error:
             raise UnavailableError.because(error, segment) from error
-        except ValueError as error:  # shorter than what was just reserved: it is being trimmed at the end, or by others
+        except ValueError as error:
+            # Shorter than what was just reserved: it is being trimmed at the end, or by others.
             self.windows.check()
             raise UnavailableError("file shortened", segment=segment) from error
         view = self.windows.setdefault(window, memoryview(mapping)[HEADER:])

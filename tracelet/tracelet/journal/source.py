@@ -2,34 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from pathlib import Path
-from typing import NamedTuple
 
+from tracelet.journal.compacted import CompactedSegment
 from tracelet.journal.format import (
+    COMPACTED,
     HEADER,
     SEGMENT_SHIFT,
     SEGMENT_SLOTS,
     SLOT,
+    SUFFIX,
     SegmentInfo,
     file_name,
     journal_folder,
-    offset_of,
     parse_file_name,
     unpack_header,
 )
-
-
-class Block(NamedTuple):
-    """Some slots. ``trusted``: they come out of a compacted file, checked already, without checksums."""
-
-    data: bytes
-    trusted: bool
-
-    @property
-    def slots(self) -> int:
-        """How many slots it has."""
-        return len(self.data) // SLOT
+from tracelet.journal.scan import Block
+from tracelet.journal.segments import Handle
 
 
 def segments(run_dir: Path) -> dict[str, list[int]]:
@@ -49,58 +41,88 @@ def writers(run_dir: Path) -> list[str]:
     return list(segments(run_dir))
 
 
+class PlainSegment:
+    """A segment as it was written. Read plainly: a file may shrink under a mapping."""
+
+    def __init__(self, handle: Handle) -> None:
+        self._handle = handle
+
+    def block(self, at: int, slots: int) -> Block:
+        """Return up to so many slots from place ``at`` on; one that is cut short is filled up with zeros."""
+        data = os.pread(self._handle.fd, slots * SLOT, HEADER + at * SLOT)
+        return Block(data + bytes(-len(data) % SLOT), False)
+
+    def size(self) -> int:
+        """Return how many slots there are."""
+        return -(-max(0, os.fstat(self._handle.fd).st_size - HEADER) // SLOT)
+
+    def header(self) -> SegmentInfo | None:
+        """Return what the header says, None where it is damaged."""
+        return unpack_header(os.pread(self._handle.fd, HEADER, 0))
+
+
 class Source:
-    """Reads slots of one writer by sequence number. Uses plain reads: a file may shrink under a mapping."""
+    """Reads slots of one writer by sequence number, whether its segments have been compacted or not."""
 
     def __init__(self, run_dir: Path, writer: str) -> None:
         self.run_dir = Path(run_dir)
         self.folder = journal_folder(self.run_dir)
         self.writer = writer
         self._segment = -1
-        self._handle = -1
+        self._file: PlainSegment | CompactedSegment | None = None
 
     def read(self, seq: int, slots: int) -> bytes:
-        """Return up to so many whole slots from ``seq`` on, none beyond the end of its segment."""
+        """Return up to so many slots from ``seq`` on, none beyond the end of its segment."""
         return self.block(seq, slots).data
 
     def block(self, seq: int, slots: int) -> Block:
-        """Return up to so many slots from ``seq`` on; one that is cut short is filled up with zeros."""
-        handle = self._open(seq >> SEGMENT_SHIFT)
-        if handle < 0:
+        """Return up to so many slots from ``seq`` on, none beyond the end of its segment.
+
+        Where it ends before the file does and has fewer slots, it ends between two records.
+        """
+        file = self._open(seq >> SEGMENT_SHIFT)
+        if file is None:
             return Block(b"", False)
-        slots = min(slots, SEGMENT_SLOTS - (seq & (SEGMENT_SLOTS - 1)))
-        data = os.pread(handle, slots * SLOT, offset_of(seq))
-        return Block(data + bytes(-len(data) % SLOT), False)
+        at = seq & (SEGMENT_SLOTS - 1)
+        return file.block(at, min(slots, SEGMENT_SLOTS - at))
 
     def size(self, segment: int) -> int:
         """Return how many slots a segment's file has, one that is cut short included."""
-        handle = self._open(segment)
-        return -(-max(0, os.fstat(handle).st_size - HEADER) // SLOT) if handle >= 0 else 0
+        file = self._open(segment)
+        return file.size() if file is not None else 0
+
+    def has(self, segment: int) -> bool:
+        """Say whether a segment's file is there."""
+        return self._open(segment) is not None
 
     def header(self, segment: int) -> SegmentInfo | None:
         """Return what a segment's header says, None where it is damaged or gone."""
-        handle = self._open(segment)
-        return unpack_header(os.pread(handle, HEADER, 0)) if handle >= 0 else None
+        file = self._open(segment)
+        return file.header() if file is not None else None
 
     def segments(self) -> list[int]:
         """Return the numbers of the segments that exist."""
         return segments(self.run_dir).get(self.writer, [])
 
-    def _open(self, segment: int) -> int:
+    def _open(self, segment: int) -> PlainSegment | CompactedSegment | None:
         if segment != self._segment:
-            try:
-                handle = os.open(self.folder / file_name(self.writer, segment), os.O_RDONLY | os.O_CLOEXEC)
-            except FileNotFoundError:
-                return -1
-            self.close()
-            self._segment, self._handle = segment, handle
-        return self._handle
+            file = self._find(segment)
+            if file is None:
+                return None
+            self._segment, self._file = segment, file
+        return self._file
+
+    def _find(self, segment: int) -> PlainSegment | CompactedSegment | None:
+        # Compacting puts the new file there before it takes the old one away: looking twice finds one.
+        for kind, suffix in ((PlainSegment, SUFFIX), (CompactedSegment, COMPACTED), (PlainSegment, SUFFIX)):
+            with contextlib.suppress(FileNotFoundError):
+                name = file_name(self.writer, segment, suffix)
+                return kind(Handle(os.open(self.folder / name, os.O_RDONLY | os.O_CLOEXEC)))
+        return None
 
     def close(self) -> None:
         """Let go of the file."""
-        if self._handle >= 0:
-            os.close(self._handle)
-        self._segment = self._handle = -1
+        self._segment, self._file = -1, None
 
-    def __del__(self) -> None:
-        self.close()
+
+__all__ = ["Block", "CompactedSegment", "PlainSegment", "Source", "segments", "writers"]

@@ -145,9 +145,11 @@ class Stream:
         entry = {"id": identity, "names": columns}
         self.write_event(encode_event("columns", entry), time.time())
         self._unlisted.append(("columns", entry))
-        plan = Plan(identity, len(names))
-        self.tracks.relate(plan, names)
-        return self.plans.setdefault(key, plan)
+        fresh = Plan(identity, len(names))
+        plan = self.plans.setdefault(key, fresh)
+        if plan is fresh:
+            self.tracks.relate(plan, names)
+        return plan
 
     def _write_name(self, identity: int, metric: Identity) -> None:
         name, type_, source = metric

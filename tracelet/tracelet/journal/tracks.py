@@ -82,9 +82,11 @@ class Tracks(dict[Key, Track]):
     def __missing__(self, key: Key) -> Track:
         name, type_, source = key if isinstance(key, tuple) else (key, SCALAR, None)
         tag = POINT << KIND_SHIFT | self.identify((name, type_, source))
-        track = Track(tag, -1)
-        self.relate(track, [name])
-        return self.setdefault(key, track)
+        fresh = Track(tag, -1)
+        track = self.setdefault(key, fresh)
+        if track is fresh:
+            self.relate(track, [name])
+        return track
 
     def identify(self, metric: Identity) -> int:
         """Return a metric's id, recording its name at first.

@@ -1,0 +1,327 @@
+"""Compacting: the same records in less room, and never a moment in which they are not all there."""
+
+from __future__ import annotations
+
+import math
+import os
+import random
+import shutil
+import signal
+import struct
+import subprocess
+import sys
+import time
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from tests.journal.test_bulk import by_columns, by_follower, record_at_random
+from tests.journal.test_following import fill_segments
+
+from tracelet.journal import Cursor, Damage, compact, liveness, read_columns, read_events, writers
+from tracelet.journal.chunks import Table, UnsuitableError
+from tracelet.journal.format import HEADER, SLOT
+from tracelet.journal.packing import pack, pack_bytes, unpack, unpack_bytes
+from tracelet.journal.unpacking import unpack_slots
+
+EFFORT = int(os.environ.get("TRACELET_TEST_EFFORT", "1"))
+BOTH = pytest.mark.parametrize("numpy", [True, False], ids=["numpy", "plain"])
+
+
+def everything(journal, writer=None):
+    damage = Damage()
+    return journal.records(writer, damage), damage.counts
+
+
+# --- packing -----------------------------------------------------------------------------------------------
+
+FLOATS = st.lists(st.lists(st.floats(width=64), max_size=30), max_size=4)
+INTEGERS = st.lists(st.lists(st.integers(-(2**63), 2**63 - 1), max_size=30), max_size=4)
+
+
+@settings(max_examples=60 * EFFORT, deadline=None)
+@given(floats=FLOATS, integers=INTEGERS, ways=st.tuples(st.booleans(), st.booleans()))
+def test_series_come_back_to_the_bit(floats, integers, ways):
+    for series, code in ((floats, "d"), (integers, "q")):
+        packed = pack(series, code, ways[0])
+        again = unpack(packed, [len(numbers) for numbers in series], code, ways[1])
+        assert [bits(numbers, code) for numbers in again] == [bits(numbers, code) for numbers in series]
+
+
+def bits(numbers, code):
+    return struct.pack(f"<{len(numbers)}{code}", *numbers)
+
+
+def test_every_bit_of_a_nan_comes_back():
+    patterns = ["010000000000f07f", "efbeaddedeadff7f", "000000000000f8ff", "0000000000000000"]
+    numbers = struct.unpack("<4d", bytes.fromhex("".join(patterns)))
+    for numpy in (True, False):
+        assert bits(unpack(pack([numbers], "d", numpy), [4], "d", numpy)[0], "d") == bits(numbers, "d")
+
+
+@given(data=st.binary(max_size=200), rest=st.binary(max_size=5))
+def test_bytes_come_back(data, rest):
+    assert unpack_bytes(pack_bytes(data) + rest, len(data)) == (data, rest)
+
+
+SERIES = {
+    "a decaying loss": lambda step: 2 * math.exp(-step / 1000) + 0.1,
+    "a wave": lambda step: math.sin(step / 50),
+    "a schedule": lambda step: 1e-3 * (1 - step / 20_000),
+    "an epoch": lambda step: step // 100,
+    "float32 noise": lambda step: struct.unpack("<f", struct.pack("<f", random.Random(step).gauss(1, 0.1)))[
+        0
+    ],
+    "noise in all bits": lambda step: random.Random(step).gauss(1, 0.1),
+}
+
+
+@pytest.mark.parametrize("series", SERIES)
+def test_ten_bytes_a_point_and_less(journal, series):
+    writer = journal.writer()
+    for step in range(20_000):
+        writer.point("a", SERIES[series](step), step)
+    writer.close()
+    before = everything(journal)
+    done = compact(journal.run_dir)
+    assert done.after < 20_000 * 10
+    assert done.after == sum(file.stat().st_size for file in journal.files())
+    assert everything(journal) == before
+
+
+# --- whole runs --------------------------------------------------------------------------------------------
+
+
+@BOTH
+@pytest.mark.parametrize("seed", range(2))
+def test_everything_reads_as_before(journal, seed, numpy):
+    writer = journal.writer({"rank": 1})
+    record_at_random(writer, random.Random(seed), 40_000)
+    writer.close("finished")
+    records, events = everything(journal), read_events(journal.run_dir)
+    done = compact(journal.run_dir, numpy=numpy)
+    assert (done.segments, done.left) == (1, [])
+    assert [file.suffix for file in journal.files()] == [".trz"]
+    assert everything(journal) == records
+    assert read_events(journal.run_dir) == events
+    assert writers(journal.run_dir) == [writer.id]
+    assert liveness(journal.run_dir, writer.id) == "ended"
+    expected = by_follower(journal)
+    for way in (True, False):
+        damage = Damage()
+        assert by_columns(journal, way, damage) == expected
+        assert not damage
+    assert compact(journal.run_dir).segments == 0  # there is nothing left to do
+
+
+def test_many_segments_wide_rows_and_a_reader_amid_them(journal):
+    writer = journal.writer()
+    fill_segments(writer, 2)
+    writer.row({f"{width}": 0.0 for width in range(9)})
+    writer.close()
+    before = everything(journal)
+    follower = journal.follow()
+    found = follower.read(10)
+    assert compact(journal.run_dir).segments == 2
+    while records := follower.read():
+        found += records
+    assert found == before[0]
+    assert everything(journal) == before
+    assert journal.values("segment") == [0, 1]
+
+
+def test_a_cursor_stays_valid(journal):
+    writer = journal.writer()
+    record_at_random(writer, random.Random(7), 8000)
+    writer.close()
+    whole = journal.records()
+    follower = journal.follow()
+    parts = [(follower.cursor, len(whole))]
+    while records := follower.read(501):
+        parts.append((follower.cursor, parts[-1][1] - len(records)))
+    compact(journal.run_dir)
+    for cursor, left in parts[::3]:
+        rest = []
+        follower = journal.follow(cursor=Cursor.from_json(cursor.to_json()))
+        while records := follower.read(5000):
+            rest += records
+        assert rest == whole[len(whole) - left :]
+
+
+@BOTH
+def test_what_was_damaged_before_stays_so_and_no_more(journal, numpy):
+    writer = journal.writer()
+    for step in range(200_000):
+        writer.point("a", step / 8, step)
+    writer._stream.slots.reserve(500)
+    writer.point("a", -1, -1)
+    writer.close()
+    (file,) = journal.files()
+    data = bytearray(file.read_bytes())
+    data[HEADER + 40_000 * SLOT + 5] ^= 1
+    data[HEADER + 90_000 * SLOT : HEADER + 90_100 * SLOT] = bytes(range(100)) * SLOT
+    file.write_bytes(data)
+    before = everything(journal)
+    assert before[1] == {"damaged": 101, "unwritten": 500}
+    compact(journal.run_dir, numpy=numpy)
+    assert everything(journal) == before
+
+
+def test_a_killed_run_is_compacted_without_its_empty_tail(journal):
+    program = """
+import os, sys
+from pathlib import Path
+from tracelet.journal import Writer
+writer = Writer(Path(sys.argv[1]), {})
+for step in range(1000):
+    writer.point("a", step, step)
+os._exit(1)
+"""
+    subprocess.run([sys.executable, "-c", program, journal.run_dir])
+    before = everything(journal)
+    done = compact(journal.run_dir)
+    assert done.before > 1_000_000
+    assert done.after < 10_000
+    assert everything(journal) == before
+    assert liveness(journal.run_dir, writers(journal.run_dir)[0]) == "killed"
+
+
+def test_a_running_writer_is_left_alone(journal):
+    running, ended = journal.writer(), journal.writer()
+    for writer in (running, ended):
+        writer.point("a", 1)
+    ended.close()
+    done = compact(journal.run_dir)
+    assert (done.segments, done.left) == (1, [running.id])
+    running.point("a", 2)
+    assert sorted(journal.values("a")) == [1, 1, 2]
+
+
+def test_a_writer_of_another_host_is_left_alone_for_a_day(journal, monkeypatch):
+    from tracelet.journal import identity
+
+    writer = journal.writer()
+    writer.point("a", 1)
+    writer.sync()
+    monkeypatch.setattr(identity, "host_name", lambda: "elsewhere")
+    writer._stream.slots.files.beat(time.time() - 3600)
+    assert compact(journal.run_dir).left == [writer.id]
+    writer._stream.slots.files.beat(time.time() - 2 * 86400)
+    assert compact(journal.run_dir).left == []
+
+
+# --- faults ------------------------------------------------------------------------------------------------
+
+
+def test_a_crash_at_any_moment_loses_nothing(journal):
+    for _ in range(3):
+        writer = journal.writer()
+        for step in range(10_000):
+            writer.point("a", math.sin(step), step)
+        writer.close()
+    ids = writers(journal.run_dir)
+    whole = [everything(journal, writer) for writer in ids]
+    program = f"""
+from pathlib import Path
+from tracelet.journal import compact
+print("begins", flush=True)
+compact(Path({str(journal.run_dir)!r}))
+print("done", flush=True)
+"""
+    chance, delay, done = random.Random(), 0.0, False
+    while not done:
+        victim = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
+        victim.stdout.readline()
+        time.sleep(delay * chance.random())
+        victim.send_signal(signal.SIGKILL)
+        done = "done" in victim.communicate()[0]
+        assert [everything(journal, writer) for writer in ids] == whole
+        delay += 0.15
+    assert {file.suffix for file in journal.files() if not file.name.startswith(".")} == {".trz"}
+
+
+def test_what_a_crash_left_behind_is_swept_away(journal):
+    writer = journal.writer()
+    writer.point("a", 1)
+    writer.close()
+    old, new = (journal.run_dir / "journal" / f".{name}.trz.1.part" for name in ("old", "new"))
+    old.touch()
+    new.touch()
+    os.utime(old, (0, 0))
+    compact(journal.run_dir)
+    assert (old.exists(), new.exists()) == (False, True)
+
+
+def test_a_full_disk_leaves_everything_as_it_was(journal, monkeypatch):
+    writer = journal.writer()
+    writer.point("a", 1)
+    writer.close()
+    before = everything(journal)
+    write = os.write
+
+    def full(handle, data):
+        if len(data) > HEADER:
+            raise OSError(28, "No space left on device")
+        return write(handle, data)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "write", full)
+        with pytest.raises(OSError, match="No space left"):
+            compact(journal.run_dir)
+    assert [file.suffix for file in journal.files()] == [".trj"]
+    assert everything(journal) == before
+
+
+def test_damage_of_a_compacted_file_costs_a_chunk_at_most(journal):
+    writer = journal.writer()
+    for step in range(70_000):
+        writer.point("a", step, step)
+    writer.close()
+    compact(journal.run_dir)
+    (file,) = journal.files()
+    data = file.read_bytes()
+    chance = random.Random(3)
+    for place in [
+        *range(0, HEADER + 40, 3),
+        *(chance.randrange(len(data)) for _ in range(20)),
+        len(data) - 1,
+    ]:
+        damaged = bytearray(data)
+        damaged[place] ^= 0xFF
+        file.write_bytes(damaged)
+        damage = Damage()
+        values = {int(point.value) for point in journal.records(damage=damage) if hasattr(point, "value")}
+        for numpy in (True, False):
+            assert {int(value) for value in read_columns(journal.run_dir, numpy=numpy)["a"].values} == values
+        if place < HEADER:
+            assert len(values) == 70_000
+            assert damage.counts == ({"header": 1} if place < 56 else {})
+        else:
+            assert len(values) >= 70_000 - 33_000
+            assert 0 < damage.counts["damaged"] <= 33_000
+
+
+def test_truncation_of_a_compacted_file_keeps_whole_chunks(journal):
+    writer = journal.writer()
+    for step in range(100_000):
+        writer.point("a", step, step)
+    writer.close()
+    compact(journal.run_dir)
+    (file,) = journal.files()
+    data = file.read_bytes()
+    for size in [0, 1, 63, 64, 65, 96, len(data) // 2, len(data) - 1]:
+        file.write_bytes(data[:size])
+        records, damage = everything(journal)
+        assert len({record.seq for record in records}) == len(records)
+        assert damage
+
+
+def test_slots_that_are_no_records_are_refused():
+    with pytest.raises(UnsuitableError):
+        Table.of(b"\1" * SLOT * 3, 0)
+    assert unpack_slots(Table.of(bytes(SLOT * 3), 0).pack(False)) == bytes(SLOT * 3)
+
+
+def test_compacting_a_run_that_is_not_there(tmp_path):
+    assert compact(tmp_path / "none").segments == 0
+    shutil.rmtree(tmp_path / "none", ignore_errors=True)

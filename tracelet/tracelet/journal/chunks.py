@@ -1,0 +1,138 @@
+"""Chunks of a compacted segment: many slots as columns, packed.
+
+What :mod:`tracelet.journal.unpacking` makes of them are the same slots again, but for the checksums: a chunk
+has one of its own.
+"""
+
+from __future__ import annotations
+
+import struct
+from array import array
+
+from tracelet.journal import packing
+from tracelet.journal.format import BLOB, KIND_SHIFT, NO_STEP, PAD, POINT, ROW
+from tracelet.journal.scan import EMPTY, POINTS, Piece, pieces, point_columns
+
+PARTS = struct.Struct("<7I")  # how many bytes each of the parts has
+LENGTHS = struct.Struct("<3I")  # of tags, sizes and times
+
+Key = tuple[int, int]  # tag, and how many metrics a row has (0 for points)
+
+
+class UnsuitableError(Exception):
+    """The slots do not all hold whole records: they are kept as they are."""
+
+
+class Group:
+    """Records of one kind: their steps, and their values by column."""
+
+    def __init__(self, columns: int) -> None:
+        self.steps = array("q")
+        self.columns = [array("d") for _ in range(columns)]
+
+
+class Table:
+    """What a chunk holds, as columns."""
+
+    def __init__(self) -> None:
+        self.tags = array("I")  # of each record in turn, 0 for empty slots
+        self.sizes = array("I")  # of each row (metrics), event (bytes) and stretch of empty slots in turn
+        self.times = array("d")  # of each point, row and event in turn
+        self.groups: dict[Key, Group] = {}
+        self.payloads = bytearray()  # of all events
+
+    @classmethod
+    def of(cls, data: bytes, first: int, *, trusted: bool = False) -> Table:
+        """Return the table of some slots.
+
+        Raises:
+            UnsuitableError: there is something among them that is no whole record.
+        """
+        table = cls()
+        for piece in pieces(data, first, trusted=trusted):
+            table.take(piece)
+        return table
+
+    def content(self) -> list[object]:
+        """Return what makes it the same as another one, to the bit."""
+        groups = [
+            (key, group.steps, *map(array.tobytes, group.columns)) for key, group in self.groups.items()
+        ]
+        return [self.tags, self.sizes, self.times.tobytes(), groups, self.payloads]
+
+    def take(self, piece: Piece) -> None:
+        """Take in one piece.
+
+        Raises:
+            UnsuitableError: it is not a whole record.
+        """
+        if piece.kind == POINTS:
+            self._take_points(piece)
+        elif piece.kind == POINT:
+            self.tags.append(POINT << KIND_SHIFT | piece.identity)
+            self.times.append(piece.time)
+            group = self._group(self.tags[-1], 0)
+            group.steps.append(piece.step)
+            group.columns[0].append(piece.value)
+        elif piece.kind == ROW:
+            self._take_row(piece)
+        elif piece.kind == BLOB and piece.step == NO_STEP:
+            self.tags.append(BLOB << KIND_SHIFT | piece.identity)
+            self.sizes.append(len(piece.payload))
+            self.times.append(piece.time)
+            self.payloads += piece.payload
+        elif piece.kind == EMPTY:
+            self.tags.append(0)
+            self.sizes.append(piece.slots)
+        elif piece.kind == PAD:
+            self.tags.append(PAD << KIND_SHIFT)
+        else:
+            raise UnsuitableError
+
+    def _group(self, tag: int, count: int) -> Group:
+        group = self.groups.get((tag, count))
+        if group is None:
+            group = self.groups[tag, count] = Group(count or 1)
+        return group
+
+    def _take_points(self, piece: Piece) -> None:
+        points = point_columns(piece)
+        self.tags.extend(points.tags)
+        self.times.extend(points.times)
+        if points.tags.count(points.tags[0]) == len(points.tags):
+            group = self._group(points.tags[0], 0)
+            group.steps.extend(points.steps)
+            group.columns[0].extend(points.values)
+            return
+        for tag, step, value in zip(points.tags, points.steps, points.values, strict=True):
+            group = self._group(tag, 0)
+            group.steps.append(step)
+            group.columns[0].append(value)
+
+    def _take_row(self, piece: Piece) -> None:
+        count = len(piece.payload) // 8
+        self.tags.append(ROW << KIND_SHIFT | piece.identity)
+        self.sizes.append(count)
+        self.times.append(piece.time)
+        group = self._group(self.tags[-1], count)
+        group.steps.append(piece.step)
+        for column, value in zip(group.columns, struct.unpack(f"<{count}d", piece.payload), strict=True):
+            column.append(value)
+
+    def pack(self, numpy: bool | None) -> bytes:
+        """Return the packed columns."""
+        groups = self.groups.values()
+        parts = [
+            LENGTHS.pack(len(self.tags), len(self.sizes), len(self.times)),
+            packing.pack_planes(_little(self.tags), 4),
+            packing.pack_planes(_little(self.sizes), 4),
+            packing.pack([self.times], "d", numpy),
+            packing.pack([group.steps for group in groups], "q", numpy),
+            packing.pack([column for group in groups for column in group.columns], "d", numpy),
+            packing.pack_bytes(bytes(self.payloads)),
+        ]
+        return PARTS.pack(*map(len, parts)) + b"".join(parts)
+
+
+def _little(items: array[int]) -> bytes:
+    return struct.pack(f"<{len(items)}I", *items)
