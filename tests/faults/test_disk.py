@@ -15,7 +15,7 @@ import tracelet
 FULL = """
 import json, os, sys, time, tracelet
 mount = sys.argv[1]
-run = tracelet.start_run("full", dir=mount + "/data")
+run = tracelet.start_run("full", dir=mount + "/data", plugins=["no:system", "no:environment", "no:gpu"])
 ballast = mount + "/ballast"
 logged = 0
 def log(count):
@@ -46,7 +46,7 @@ print(json.dumps({"logged": logged, "dropped": status["dropped"]}))
 
 GONE = """
 import json, shutil, sys, tracelet
-run = tracelet.start_run("gone", dir=sys.argv[1])
+run = tracelet.start_run("gone", dir=sys.argv[1], plugins=["no:system", "no:environment", "no:gpu"])
 for step in range(100): run.log_metric("x", step, step)
 shutil.rmtree(run.dir)
 for step in range(200_000): run.log_metric("x", step, step)
@@ -56,7 +56,7 @@ print("trained to the end")
 
 LIMITED = """
 import resource, sys, tracelet
-run = tracelet.start_run("limited", dir=sys.argv[1])
+run = tracelet.start_run("limited", dir=sys.argv[1], plugins=["no:system", "no:environment", "no:gpu"])
 which, limit = sys.argv[2], int(sys.argv[3])
 kind = getattr(resource, which)
 resource.setrlimit(kind, (limit, resource.getrlimit(kind)[1]))
@@ -129,7 +129,7 @@ def test_a_folder_that_cannot_be_written_does_not_end_the_training(tmp_path):
         target = str(tmp_path / "data")
     text = """
 import sys, tracelet
-run = tracelet.start_run("nowhere", dir=sys.argv[1])
+run = tracelet.start_run("nowhere", dir=sys.argv[1], plugins=["no:system", "no:environment", "no:gpu"])
 for step in range(1000): run.log_metric("x", step, step)
 print(sum(run.status()["dropped"].values()))
 run.finish()

@@ -518,7 +518,9 @@ def test_closing_while_threads_record(journal):
         columns = read_columns(journal.run_dir.with_name(f"run{number}"))
         for name, last in returned.items():
             assert list(columns[name].values)[: last + 1] == list(range(last + 1))
-        assert sum(map(len, columns.values())) == recorded
+        # A call that is refused while the journal closes may have been counted already: two points of a row a thread.
+        found = sum(map(len, columns.values()))
+        assert found <= recorded <= found + 4 * 2
 
 
 def test_writers_of_one_process_are_told_apart(journal):
