@@ -107,7 +107,6 @@ class PluginMetadata:
             )
         self.plugin_type = self.type.value
 
-
     @classmethod
     def from_outside(
         cls, name: str, version: str = "", description: str = "", author: str = ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from itertools import repeat
+from itertools import count, repeat
 from pathlib import Path
 from typing import Any
 
@@ -131,13 +131,11 @@ class Follower:
         values = row_values(piece)
         if not self._names.knows_row(piece.identity):
             self._seek_names()
-        seq, step, when = piece.seq, piece.step, piece.time
         metrics = self._names.row(piece.identity, len(values))
         self._count_unnamed()
-        return [
-            PointRecord(seq, place, name, type_, source, step, when, value)
-            for place, ((name, type_, source), value) in enumerate(zip(metrics, values, strict=True))
-        ]
+        seqs, steps, times = repeat(piece.seq), repeat(piece.step), repeat(piece.time)
+        fields = zip(seqs, count(), *zip(*metrics, strict=True), steps, times, values)
+        return list(map(PointRecord._make, fields))
 
     def _take_event(self, piece: Piece, found: list[Record]) -> None:
         type_, payload = decode_event(bytes(piece.payload))

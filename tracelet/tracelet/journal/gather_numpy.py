@@ -34,52 +34,61 @@ Array = Any
 class Layout:
     """Where which records begin in a block, as far as tags and counts tell: nothing is checked yet."""
 
-    def __init__(self, words: Array) -> None:
-        self.used = len(words)  # slots before a record that goes on beyond the block
+    def __init__(self, data: bytes) -> None:
+        self.words: Array = np.frombuffer(data, "<u4").reshape(-1, _WORDS)
+        self.used = len(self.words)  # slots before a record that goes on beyond the block
         self.rows: dict[tuple[int, int], list[int]] = {}  # by columns and count
         self.blobs: list[int] = []
         self.pads: list[int] = []
         self.empty: list[int] = []
-        self.rest = len(words)  # from here on all slots are empty: most of a file that has just been begun
+        self.rest = self.used  # from here on all slots are empty: most of a file that has just been begun
         self.is_sound = True
         self.points: Array = None  # None for all
-        kinds = words[:, _TAG] >> KIND_SHIFT
+        kinds = self.words[:, _TAG] >> KIND_SHIFT
         others = np.flatnonzero(kinds != POINT)
         if len(others):
-            covered = self._walk(words, others)
+            covered = self._walk(others, written=payload_slots(len(data.rstrip(b"\0"))))
             are_points = kinds[: self.used] == POINT
             are_points &= ~covered[: self.used]
             self.points = np.flatnonzero(are_points)
 
-    def _walk(self, words: Array, others: Array) -> Array:
+    def _walk(self, others: Array, written: int) -> Array:
         """Go from record to record, but over points; return which slots are rows and blobs."""
-        total = len(words)
+        total = len(self.words)
         following = np.full(total + 1, total)  # the next slot from here on that is no point
         following[others] = others
-        following = np.minimum.accumulate(following[::-1])[::-1]
-        written = len(words) - int(np.argmax(words[::-1].any(axis=1))) if words.any() else 0
-        tags, counts = words[:written, _TAG].tolist(), words[:written, 1].tolist()
-        following = following.tolist()
-        ends: list[int] = []
-        starts: list[int] = []
+        following = np.minimum.accumulate(following[::-1])[::-1].tolist()
+        tags, counts = self.words[:written, _TAG].tolist(), self.words[:written, 1].tolist()
+        marks: Array = np.zeros(total + 1, np.int8)  # 1 where a row or event begins, -1 where one ends
         at = following[0]
-        while at < total:
-            if at >= written:
-                self.rest = at
-                break
-            end, found = self._file(tags[at], counts[at], at)
+        while at < written:
+            tag = tags[at]
+            end, found = self._file(tag, counts[at], at)
             if end > total:
                 self.used = at
                 break
             found.append(at)
             if end > at + 1:
-                starts.append(at)
-                ends.append(end)
+                marks[at] += 1
+                if end < written and tags[end] == tag:
+                    alike = self._alike(at, end - at)
+                    found += alike
+                    end += len(alike) * (end - at)
+                marks[end] -= 1
             at = following[end]
-        marks: Array = np.zeros(total + 1, np.int8)
-        marks[starts] += 1
-        marks[ends] -= 1
+        if self.used == total and at >= written:
+            self.rest = min(at, total)
         return np.cumsum(marks[:-1], dtype=np.int8).astype(bool)
+
+    def _alike(self, at: int, size: int) -> range:
+        """Return where rows with the same columns stand that follow a row without anything between them."""
+        following = self.words[at + size : self.used - size + 1 : size]
+        for few in (32, len(following)):  # most often there are many or hardly any
+            same = (following[:few, _TAG] == self.words[at, _TAG]) & (following[:few, 1] == self.words[at, 1])
+            count = len(same) if same.all() else int(same.argmin())
+            if count < few:
+                break
+        return range(at + size, at + size * (count + 1), size)
 
     def _file(self, tag: int, count: int, at: int) -> tuple[int, list[int]]:
         """Return where a record ends, and the list of those of its kind."""
@@ -110,8 +119,8 @@ class NumpyGatherer(Gatherer):
 
     def take(self, block: Block, first: int) -> int:
         """Take in the slots of a block; return how many were used, less those of a record that goes on."""
-        words = np.frombuffer(block.data, "<u4").reshape(-1, _WORDS)
-        layout = Layout(words)
+        layout = Layout(block.data)
+        words = layout.words
         if not layout.is_sound or words[layout.empty].any() or not _goes_on(block, layout.used, first):
             return super().take(block, first)
         rows = {key: _Rows(words, starts, key[1]) for key, starts in layout.rows.items() if starts}

@@ -6,6 +6,7 @@ import struct
 import sys
 from array import array
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 from zlib import crc32
 
@@ -22,6 +23,7 @@ from tracelet.journal.format import (
     POINT_HEAD,
     ROW,
     SLOT,
+    SLOT_STRUCT,
     payload_slots,
 )
 
@@ -112,16 +114,15 @@ def _are_points(data: memoryview, first: int, trusted: bool) -> bool:
 def piece_at(data: bytes | memoryview, at: int, seq: int, *, trusted: bool = False) -> Piece:
     """Return what starts at slot ``at`` of ``data``."""
     start = at * SLOT
-    kind = data[start + _KIND]
+    value, step, time, tag, checksum = SLOT_STRUCT.unpack_from(data, start)
     if not trusted:
-        checksum = crc32(data[start : start + SLOT - 4], seq & 0xFFFFFFFF).to_bytes(4, "little")
-        if checksum != data[start + SLOT - 4 : start + SLOT]:
+        if crc32(data[start : start + POINT_HEAD.size], seq & 0xFFFFFFFF) != checksum:
             return Piece(EMPTY if data[start : start + SLOT] == EMPTY_SLOT else BROKEN, seq, 1)
-    elif not kind:
+    elif not tag:
         return Piece(EMPTY, seq, 1)
+    kind = tag >> KIND_SHIFT
     if kind in (ROW, BLOB):
         return _long_piece(data, start, seq, trusted)
-    value, step, time, tag = POINT_HEAD.unpack_from(data, start)
     return Piece(kind, seq, 1, tag & ID_MASK, step, time, value)
 
 
@@ -143,7 +144,13 @@ def _long_piece(data: bytes | memoryview, start: int, seq: int, trusted: bool) -
 
 def row_values(piece: Piece) -> tuple[float, ...]:
     """Return the values of a ROW."""
-    return struct.unpack(f"<{len(piece.payload) // 8}d", piece.payload)
+    return row_struct(len(piece.payload) // 8).unpack(piece.payload)
+
+
+@lru_cache(maxsize=1024)
+def row_struct(count: int) -> struct.Struct:
+    """Return the layout of a row's values."""
+    return struct.Struct(f"<{count}d")
 
 
 class Points(NamedTuple):
