@@ -18,6 +18,7 @@ _MOST_HOLES = 1000
 _LOOK_FURTHER = 0.25  # seconds between looks at what may lie behind an empty slot
 _ALIVE_FOR = 1.0  # seconds for which a writer that was alive is taken to be
 _STRIDE = 65536  # slots
+_FIRST_STRIDE = 8  # slots of the first look
 
 
 class Crossing:
@@ -70,7 +71,9 @@ class Crossing:
         here = seq >> SEGMENT_SHIFT
         for segment in [here, *(later for later in self._source.segments() if later > here)]:
             at = max(seq, segment << SEGMENT_SHIFT)
-            while at < segment + 1 << SEGMENT_SHIFT and (data := self._source.read(at, _STRIDE)):
+            stride = _FIRST_STRIDE  # most holes are narrow, and a short look is a cheap one
+            while at < segment + 1 << SEGMENT_SHIFT and (data := self._source.read(at, stride)):
+                stride = min(2 * stride, _STRIDE)
                 if rest := data.lstrip(b"\0"):
                     return at + (len(data) - len(rest)) // SLOT
                 at += len(data) // SLOT

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from itertools import count, repeat
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from tracelet.journal.scan import EMPTY, PARTIAL, POINTS, Piece, pieces, point_c
 from tracelet.journal.source import Source
 
 _BLOCK, _PEEK = 4096, 32  # slots read at a time; when nothing new is expected
+_point_record: Callable[[Iterable[Any]], PointRecord] = partial(tuple.__new__, PointRecord)  # without a check
 _SEEK_AGAIN = 1.0  # seconds between searches for names that are lost
 
 
@@ -125,7 +127,7 @@ class Follower:
             named = zip(*[metrics[tag] for tag in columns.tags], strict=True)
         seqs = range(piece.seq, piece.seq + piece.slots)
         rows = zip(seqs, repeat(0), *named, columns.steps, columns.times, columns.values)
-        return list(map(PointRecord._make, rows))
+        return list(map(_point_record, rows))
 
     def _row(self, piece: Piece) -> list[PointRecord]:
         values = row_values(piece)
@@ -133,9 +135,9 @@ class Follower:
             self._seek_names()
         metrics = self._names.row(piece.identity, len(values))
         self._count_unnamed()
+        named = zip(*metrics, strict=True)  # names, types, sources
         seqs, steps, times = repeat(piece.seq), repeat(piece.step), repeat(piece.time)
-        fields = zip(seqs, count(), *zip(*metrics, strict=True), steps, times, values)
-        return list(map(PointRecord._make, fields))
+        return list(map(_point_record, zip(seqs, count(), *named, steps, times, values)))
 
     def _take_event(self, piece: Piece, found: list[Record]) -> None:
         type_, payload = decode_event(bytes(piece.payload))
@@ -161,4 +163,5 @@ class Follower:
             seek_names(self.run_dir, self.writer, self._names, self._next)
 
     def _count_unnamed(self) -> None:
-        self.damage.add("unnamed", len(self._names.unknown) - self.damage.counts["unnamed"])
+        if self._names.unknown:
+            self.damage.add("unnamed", len(self._names.unknown) - self.damage.counts["unnamed"])
