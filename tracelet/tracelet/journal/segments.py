@@ -61,7 +61,7 @@ class SegmentFiles:
             os.posix_fallocate(handle.fd, 0, HEADER)
         # Each thread that comes here at the same time writes the very same bytes.
         first = segment << SEGMENT_SHIFT
-        info = SegmentInfo(self.writer, segment, first, self.created, heartbeat=self.created, slots=0)
+        info = SegmentInfo(self.writer, segment, first, self.created, heartbeat=time.time(), slots=0)
         os.pwrite(handle.fd, pack_header(info), 0)
         self._new_entries = True
         return self._handles.setdefault(segment, handle)

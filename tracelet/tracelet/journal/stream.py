@@ -198,12 +198,13 @@ class Stream:
         return listed if listed["names"] or listed["columns"] else None
 
     def _unlist_all(self) -> None:
+        plans = self.plans.copy()  # before the ids: a plan's metrics have theirs when it is made
         ids = self.tracks.ids.copy()
         for (name, type_, source), identity in ids.items():
             self._unlisted.append(
                 ("names", {"id": identity, "name": name, "metric": type_, "source": source})
             )
-        for key, plan in self.plans.copy().items():
+        for key, plan in plans.items():
             names, type_, source = key if isinstance(key[0], tuple) else (key, SCALAR, None)
             columns = [ids.get((name, type_, source)) for name in names]
             self._unlisted.append(("columns", {"id": plan.tag & ID_MASK, "names": columns}))
