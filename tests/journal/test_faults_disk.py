@@ -208,6 +208,7 @@ def open_folder():
 def test_a_read_only_folder(open_folder):
     """Nothing can be recorded from the beginning; when the folder becomes writable, it starts."""
     program = """
+    __import__("tracelet.journal.gather_numpy")  # which the other user may not get to
     os.setuid(65534) if os.getuid() == 0 else None
     writer = Writer(run, {"rank": 5})
     for step in range(500):
@@ -233,6 +234,7 @@ def test_a_read_only_folder(open_folder):
             pytest.fail(train.stderr.read())
         folder.chmod(0o777)
         out, warned = train.communicate("\n", timeout=60)
+    assert train.returncode == 0, warned
     told = json.loads(out.splitlines()[-1])
     assert told["steps"] == {"a": [7]}
     assert [type_ for type_, _ in told["events"]] == ["writer", "params", "drops", "outcome"]
