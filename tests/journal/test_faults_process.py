@@ -332,6 +332,49 @@ def test_many_threads_lose_and_repeat_nothing(journal):
     assert len(journal.events()) == 64 * 6 * EFFORT
 
 
+def test_threads_forks_and_handlers_on_an_interpreter_without_a_gil(journal):
+    """There, counters take a lock: one that a handler may enter again and that no fork leaves held."""
+    program = """
+    sys._is_gil_enabled = lambda: False  # what such an interpreter says; the rest is the same
+    from tracelet.journal import faults
+    assert isinstance(faults.new_counter(), faults.LockedCounter)
+    sys.setswitchinterval(1e-5)
+    writer = Writer(run, {})
+    hits = itertools.count(1)
+    def handler(*_):
+        number = next(hits)
+        writer.point("signal", number, number)
+        writer.row({"p": number, "q": number}, number)
+    signal.signal(signal.SIGALRM, handler)
+    signal.setitimer(signal.ITIMER_REAL, 0.002, 0.002)
+    def train(number):
+        for step in range(1500):
+            writer.point(f"own{number}", step, step)
+            writer.row({f"x{number}": step, f"y{number}": step, f"z{number}": step, f"w{number}": step}, step)
+    threads = [threading.Thread(target=train, args=(number,)) for number in range(4)]
+    [thread.start() for thread in threads]
+    for number in range(20):
+        child = os.fork()
+        if not child:
+            signal.setitimer(signal.ITIMER_REAL, 0)
+            writer.point("child", number)
+            writer.row({"x": 1, "y": 2})
+            os._exit(0)
+        assert os.waitpid(child, 0)[1] == 0
+    [thread.join() for thread in threads]
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    writer.close("finished")
+    print(next(hits) - 1)
+    """
+    hits = int(execute(program, journal).stdout)
+    columns = read_columns(journal.run_dir)
+    for number in range(4):
+        for name in (f"own{number}", f"x{number}", f"w{number}"):
+            assert list(columns[name].values) == list(range(1500))
+    assert sorted(columns["signal"].values) == sorted(columns["q"].values) == list(range(1, hits + 1))
+    assert len(columns["child"]) == 20
+
+
 def test_signal_handlers_may_record(journal):
     program = """
     hits, numbers = 0, itertools.count(1)
