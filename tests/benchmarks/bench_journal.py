@@ -4,13 +4,15 @@ First, the calls that record, beside a bare ``os.write`` of the 32 bytes that a 
 the median and the 99th percentile of single calls, and calls a second of a plain loop. Once in a quiet process, once
 beside a thread that computes in pure Python: there, whatever gives up the interpreter's lock has to win it back.
 What an empty call and the clock take is taken off. Then, points a second read back with NumPy and without, beside
-``struct`` taking apart the same bytes unchecked, and bytes a point on the disk.
+``struct`` taking apart the same bytes unchecked, and bytes a point on the disk. Last, what compacting makes of series
+that are smooth, noisy in 32 bits, and noisy in all 64.
 """
 
 from __future__ import annotations
 
 import argparse
 import importlib.util
+import math
 import os
 import statistics
 import struct
@@ -25,7 +27,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import tracelet
-from tracelet.journal import Follower, Writer, read_columns, writers
+from tracelet.journal import Follower, Writer, compact, read_columns, writers
 
 BASE = "os.write of 32 bytes"
 EMPTY = "(an empty call)"
@@ -224,6 +226,39 @@ def bench_reading(folder: Path, points: int, turns: int) -> None:
             print(f"  {label:<34}{points / took:>14,.0f} points/s{base / took:>8.3g}x", flush=True)
 
 
+def smooth(step: int) -> float:
+    """Return a loss that decays without noise."""
+    return 2 * math.exp(-step / 50_000) + 0.1
+
+
+def single(step: int) -> float:
+    """Return a noisy loss of 32 bits, as a GPU gives it."""
+    return float(struct.unpack("<f", struct.pack("<f", smooth(step) * (1 + 0.05 * math.sin(step * step))))[0])
+
+
+def double(step: int) -> float:
+    """Return a loss with noise in all of its 64 bits."""
+    return smooth(step) * (1 + 0.05 * math.sin(step * step))
+
+
+def bench_compaction(folder: Path, points: int, turns: int) -> None:
+    """Bytes a point before and after compacting, and what it takes to compact, and to read then."""
+    print(f"\ncompacting {points:,} points")
+    for series in (smooth, single, double):
+        run_dir = folder / series.__name__
+        with Writer(run_dir, {"run": {"id": "bench"}}) as writer:
+            for step in range(points):
+                writer.point("loss", series(step), step)
+        began = time.perf_counter()
+        done = compact(run_dir)
+        took = time.perf_counter() - began
+        sizes = f"{done.before / points:6.2f} -> {done.after / points:5.2f} bytes a point"
+        print(f"  {series.__name__:<10}{sizes}{points / took:>14,.0f} points/s", flush=True)
+        for label, read in readers().items():
+            rate = points / best(partial(read, run_dir), turns)
+            print(f"    {label:<32}{rate:>14,.0f} points/s", flush=True)
+
+
 def main() -> None:
     """Run what was asked for."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
@@ -237,6 +272,8 @@ def main() -> None:
         bench_recording(Path(folder), given.seconds, given.turns)
     with tempfile.TemporaryDirectory(dir=given.dir) as folder:
         bench_reading(Path(folder), given.points, given.turns)
+    with tempfile.TemporaryDirectory(dir=given.dir) as folder:
+        bench_compaction(Path(folder), given.points, given.turns)
 
 
 if __name__ == "__main__":
