@@ -95,17 +95,29 @@ class Lease:
             return True
         if self._is_alive(holder):
             return False
-        grave = self.file.with_name(f".{self.file.name}.{self._token}.dead")
+        return self._bury(str(holder.get("token")))
+
+    def _bury(self, dead: str) -> bool:
+        """Remove a dead process's lease. Only who has made its grave may, and only while it is still that lease."""
+        grave = self.file.with_name(f".{self.file.name}.{quote(dead, safe='')}.dead")
         try:
-            self.file.rename(grave)
-        except FileNotFoundError:
-            return True
-        buried = json.loads(grave.read_text(encoding="utf-8") or "{}")
-        if buried.get("token") != holder.get("token"):  # somebody else was quicker, and has it by right
-            with contextlib.suppress(OSError):
-                os.link(grave, self.file)
-        grave.unlink()
+            os.close(os.open(grave, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        except FileExistsError:
+            self._reopen_abandoned(grave)
+            return False  # somebody is at it: the next look will tell
+        try:
+            holder = self.holder()
+            if holder is not None and str(holder.get("token")) == dead:
+                self.file.unlink(missing_ok=True)
+        finally:
+            grave.unlink(missing_ok=True)
         return True
+
+    def _reopen_abandoned(self, grave: Path) -> None:
+        """Let others try where whoever made the grave is gone itself."""
+        with contextlib.suppress(FileNotFoundError):
+            if self._now() - grave.stat().st_mtime > self._settings.lease_stale:
+                grave.unlink()
 
     def _is_alive(self, holder: dict[str, Any]) -> bool:
         here = identity.process_facts()
