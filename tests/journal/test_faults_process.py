@@ -183,7 +183,7 @@ def test_forks_at_any_moment_of_a_busy_loop(journal):
     program = """
     children, forks = [], 40 * EFFORT
     def fork(*_):
-        if len(children) == forks:
+        if len(children) >= forks:  # signals that came in amid a fork may have gone further
             return signal.setitimer(signal.ITIMER_REAL, 0)
         child = os.fork()
         if not child:
@@ -204,13 +204,14 @@ def test_forks_at_any_moment_of_a_busy_loop(journal):
             writer.row({"b": 0, f"m{step}": 0})
             writer.event("note", {"step": step})
         step += 1
+    signal.setitimer(signal.ITIMER_REAL, 0)
     statuses = [os.waitpid(child, 0)[1] for child in children]
-    assert statuses == [0] * forks, statuses
+    assert not any(statuses), statuses
     writer.close("finished")
-    print(step, writer.recorded)
+    print(step, writer.recorded, len(children))
     """
     done = execute(program, journal)
-    steps, recorded = map(int, done.stdout.split())
+    steps, recorded, forked = map(int, done.stdout.split())
     parent, *children = writers(journal.run_dir)
     columns = read_columns(journal.run_dir)
     assert list(columns["a"].values) == list(range(steps))
@@ -221,7 +222,7 @@ def test_forks_at_any_moment_of_a_busy_loop(journal):
         if part.writer == parent
     )
     assert mine == recorded
-    assert len(children) == 40 * EFFORT
+    assert len(children) == forked >= 40 * EFFORT
     for name, steps in (("child", [0, 1, 2]), ("x", [0, 1, 2]), ("y", [0, 1, 2])):
         assert steps_by_writer(journal, name) == dict.fromkeys(children, steps)
 
