@@ -19,10 +19,10 @@ HERE = Path(__file__).parent / "trackers"
 ROOT = Path(__file__).parents[2]
 PACKAGES = {
     "tracelet": [str(ROOT), "numpy"],
-    "trackio": ["trackio"],
-    "wandb": ["wandb"],
-    "tensorboardX": ["tensorboardX", "tensorboard"],
-    "mlflow": ["mlflow"],
+    "trackio": ["trackio", "psutil"],
+    "wandb": ["wandb", "psutil"],
+    "tensorboardX": ["tensorboardX", "tensorboard", "psutil"],
+    "mlflow": ["mlflow", "psutil"],
 }
 IMPORTS = {name: name for name in PACKAGES}
 #: Calls and points per tracker: the slow ones get fewer, or the session would take hours.

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import struct
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,23 +14,14 @@ from typing import Any
 class Tracelet:
     """tracelet, no backend: the journal alone."""
 
-    packages = ()
-    autoload = False
-
     def __init__(self, folder: Path) -> None:
         os.environ["TRACELET_DIR"] = str(folder)
         os.environ["TRACELET_DISABLE_PLUGIN_AUTOLOAD"] = "1"
         import tracelet
 
         self.folder = folder
-        self.run = tracelet.start_run("bench", plugins=self.plugins(), config=self.config())
+        self.run = tracelet.start_run("bench", plugins=["no:system", "no:environment", "no:gpu"])
         self.log_metric = self.run.log_metric
-
-    def plugins(self) -> list[Any]:
-        return ["no:system", "no:environment", "no:gpu"]
-
-    def config(self) -> dict[str, Any]:
-        return {}
 
     def one(self, name: str, value: float, step: int) -> None:
         self.log_metric(name, value, step)
@@ -49,8 +42,6 @@ class Tracelet:
 
 class TensorBoardX:
     """TensorBoardX's event files."""
-
-    packages = ("tensorboardX", "tensorboard")
 
     def __init__(self, folder: Path) -> None:
         from tensorboardX import SummaryWriter
@@ -79,8 +70,6 @@ class TensorBoardX:
 class WandbOffline:
     """W&B in offline mode."""
 
-    packages = ("wandb",)
-
     def __init__(self, folder: Path) -> None:
         os.environ["WANDB_MODE"] = "offline"
         os.environ["WANDB_SILENT"] = "true"
@@ -100,35 +89,39 @@ class WandbOffline:
 
     @staticmethod
     def read(folder: Path, name: str) -> int:
-        import json
-
         from wandb.proto import wandb_internal_pb2
-        from wandb.sdk.internal.datastore import DataStore
 
         [file] = folder.rglob("*.wandb")
-        store = DataStore()
-        store.open_for_scan(str(file))
         found = 0
-        while True:
-            try:
-                data = store.scan_data()
-            except AssertionError:
-                break  # its reader's way to say that the tail is torn
-            if data is None:
-                break
+        for data in leveldb_log(file.read_bytes()):
             record = wandb_internal_pb2.Record()
             record.ParseFromString(data)
-            for item in record.history.item:
-                if (item.key or "/".join(item.nested_key)) == name:
-                    json.loads(item.value_json)
-                    found += 1
+            found += sum((item.key or "/".join(item.nested_key)) == name for item in record.history.item)
         return found
+
+
+def leveldb_log(data: bytes, header: int = 7, block: int = 32768) -> Iterator[bytes]:
+    """Yield the whole records of W&B's file: LevelDB's log format behind a header of its own.
+
+    Source of the format: https://github.com/google/leveldb/blob/main/doc/log_format.md
+    """
+    at, parts = header, b""
+    while at + 7 <= len(data):
+        if (left := block - at % block) < 7:  # too little for a record's head: the block's filling
+            at += left
+            continue
+        _, length, kind = struct.unpack_from("<IHB", data, at)
+        part = data[at + 7 : at + 7 + length]
+        if not 1 <= kind <= 4 or len(part) < length:
+            return  # the tail is torn
+        at += 7 + length
+        parts = part if kind in (1, 2) else parts + part  # whole, first | middle, last
+        if kind in (1, 4):
+            yield parts
 
 
 class MlflowSqlite:
     """MLflow on SQLite."""
-
-    packages = ("mlflow",)
 
     def __init__(self, folder: Path) -> None:
         import mlflow
@@ -158,8 +151,6 @@ class MlflowSqlite:
 
 class Trackio:
     """Trackio's local SQLite."""
-
-    packages = ("trackio",)
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
