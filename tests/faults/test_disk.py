@@ -67,21 +67,17 @@ print(sum(dropped.values()))
 """
 
 
-def environ():
-    kept = {key: value for key, value in os.environ.items() if not key.startswith("TRACELET_")}
-    return {**kept, "TRACELET_DISABLE_PLUGIN_AUTOLOAD": "1", "TRACELET_MODE": "offline"}
+@pytest.fixture
+def program(environ):
+    """Return what runs a program to its end, and returns what it printed."""
 
+    def run(text, *arguments):
+        words = [sys.executable, "-c", text, *map(str, arguments)]
+        done = subprocess.run(words, capture_output=True, text=True, timeout=120, env=environ)
+        assert done.returncode == 0, done.stderr
+        return done
 
-def program(text, *arguments):
-    done = subprocess.run(
-        [sys.executable, "-c", text, *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        env=environ(),
-    )
-    assert done.returncode == 0, done.stderr
-    return done
+    return run
 
 
 @pytest.fixture
@@ -98,7 +94,7 @@ def small_disk(tmp_path):
     subprocess.run(["umount", "-l", place], check=True)
 
 
-def test_a_full_disk_is_counted_to_the_point_and_recording_resumes(small_disk):
+def test_a_full_disk_is_counted_to_the_point_and_recording_resumes(program, small_disk):
     done = program(FULL, small_disk)
     result = json.loads(done.stdout)
     [record] = tracelet.open_store(small_disk / "data").runs()
@@ -110,18 +106,18 @@ def test_a_full_disk_is_counted_to_the_point_and_recording_resumes(small_disk):
     assert done.stderr.count("\n") <= 4  # one warning when it begins and one when it is over
 
 
-def test_a_run_folder_deleted_in_the_middle_does_not_end_the_training(tmp_path):
+def test_a_run_folder_deleted_in_the_middle_does_not_end_the_training(program, tmp_path):
     assert "trained to the end" in program(GONE, tmp_path).stdout
 
 
 @pytest.mark.parametrize(("which", "limit"), [("RLIMIT_FSIZE", 1 << 20), ("RLIMIT_NOFILE", 3)])
-def test_a_resource_limit_does_not_end_the_training(tmp_path, which, limit):
+def test_a_resource_limit_does_not_end_the_training(program, tmp_path, which, limit):
     done = program(LIMITED, tmp_path, which, limit)
     [record] = tracelet.open_store(tmp_path).runs()
     assert len(record.metric("x").values) + int(done.stdout) == 200_000
 
 
-def test_a_folder_that_cannot_be_written_does_not_end_the_training(tmp_path):
+def test_a_folder_that_cannot_be_written_does_not_end_the_training(program, tmp_path):
     if os.geteuid() == 0:
         target = "/proc/no-such-place"  # root may write anywhere that can be written at all
     else:
