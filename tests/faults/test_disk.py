@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 
@@ -67,31 +68,63 @@ print(sum(dropped.values()))
 """
 
 
+KILLED = """
+import os, signal, sys, tracelet
+run = tracelet.start_run("killed", dir=sys.argv[1], plugins=["no:system", "no:environment", "no:gpu"])
+for step in range(20_000): run.log_metric("x", step, step)
+with open("/proc/self/maps") as maps: print(any(str(run.dir) in line for line in maps), step + 1, flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
 @pytest.fixture
 def program(environ):
     """Return what runs a program to its end, and returns what it printed."""
 
-    def run(text, *arguments):
+    def run(text, *arguments, status=0):
         words = [sys.executable, "-c", text, *map(str, arguments)]
         done = subprocess.run(words, capture_output=True, text=True, timeout=120, env=environ)
-        assert done.returncode == 0, done.stderr
+        assert done.returncode == status, done.stderr
         return done
 
     return run
 
 
 @pytest.fixture
-def small_disk(tmp_path):
+def local_disk(tmp_path):
     """A real file system of 24 MiB."""
-    place = tmp_path / "disk"
+    yield from mounted(tmp_path / "local", "mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs")
+
+
+@pytest.fixture
+def network_disk(tmp_path, local_disk):
+    """The same behind FUSE: like a network's, no file system to map files of."""
+    yield from mounted(tmp_path / "network", "bindfs", local_disk)
+
+
+def mounted(place, *command):
     place.mkdir()
-    mounted = shutil.which("mount") and subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=24m", "tmpfs", place], capture_output=True
-    )
-    if not mounted or mounted.returncode != 0:
-        pytest.skip("mounting a small file system needs root")
+    if not shutil.which(command[0]):
+        pytest.skip(f"{command[0]} is not installed")
+    done = subprocess.run([*command, place], capture_output=True, text=True)
+    if done.returncode != 0:
+        pytest.skip(f"a file system cannot be mounted here: {done.stderr.strip()}")
     yield place
     subprocess.run(["umount", "-l", place], check=True)
+
+
+@pytest.fixture(params=["local", "network"])
+def small_disk(request):
+    return request.getfixturevalue(f"{request.param}_disk")
+
+
+def test_a_network_folder_is_written_plainly_and_survives_a_kill(program, network_disk):
+    done = program(KILLED, network_disk, status=-signal.SIGKILL)
+    mapped, acknowledged = done.stdout.split()
+    [record] = tracelet.open_store(network_disk).runs()
+    assert mapped == "False"
+    assert record.outcome == "killed"
+    assert list(record.metric("x").values) == list(range(int(acknowledged)))
 
 
 def test_a_full_disk_is_counted_to_the_point_and_recording_resumes(program, small_disk):
