@@ -62,3 +62,32 @@ def test_a_folder_where_runs_come_later(tmp_path):
     with Writer(tmp_path / ".tracelet" / "runs" / "r", {}):
         pass
     assert [run.id for run in later.runs()] == ["r"]
+
+
+def test_a_program_reads_where_it_records_wherever_it_is_started(project):
+    project.write(
+        "train.py",
+        """
+        import tracelet
+        with tracelet.start_run("here"):
+            print([run.name for run in tracelet.open_store().runs()])
+        """,
+    )
+    elsewhere = project.path.parent / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "tracelet.toml").touch()
+    project.environ["TRACELET_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+    script, project.path = project.path / "train.py", elsewhere
+    assert project.python(script).stdout == "['here']\n"
+    assert not (elsewhere / ".tracelet").exists()
+    assert project.tracelet("runs").stdout.startswith("no runs yet")  # a command is of the current folder
+
+
+def test_an_installed_tool_belongs_to_the_current_folder(project):
+    package = "venv/lib/site-packages/tool"
+    project.write(f"{package}/__main__.py", "import tracelet; print(tracelet.open_store().dir)")
+    inner = project.path / "inner"
+    inner.mkdir()
+    (inner / "tracelet.toml").touch()
+    tool, project.path = project.path / package, inner
+    assert project.python(tool).stdout == f"{inner / '.tracelet'}\n"

@@ -8,6 +8,11 @@ from typing import Any
 class TraceletError(Exception):
     """Base of everything that tracelet raises on purpose."""
 
+    @property
+    def lines(self) -> list[str]:
+        """The message for people, a line for each thing that is wrong."""
+        return [" ".join(str(self).split("\n"))]
+
 
 class UsageError(TraceletError, ValueError):
     """A call that cannot be carried out as given: a wrong argument, an unknown run or plugin."""
@@ -25,6 +30,11 @@ class ConfigError(TraceletError, ValueError):
         self.source = source
         where = f"{source}: " if source else ""
         super().__init__(where + "; ".join(faults))
+
+    @property
+    def lines(self) -> list[str]:
+        """Each fault, with its source."""
+        return [f"{self.source}: {fault}" if self.source else fault for fault in self.faults]
 
 
 class PluginError(TraceletError):

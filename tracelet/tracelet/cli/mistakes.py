@@ -21,16 +21,10 @@ def explain(error: Exception) -> int:
     if isinstance(error, click.ClickException):
         tell(_click_line(error))
         return USAGE
-    if isinstance(error, ConfigError):
-        for fault in error.faults:
-            tell(f"{error.source}: {fault}" if error.source else fault)
-        return USAGE
-    if isinstance(error, (UsageError, StoreError)):
-        tell(str(error))
-        return USAGE
     if isinstance(error, TraceletError):
-        tell(str(error))
-        return FAILURE
+        for line in error.lines:
+            tell(line)
+        return USAGE if isinstance(error, (ConfigError, UsageError, StoreError)) else FAILURE
     if isinstance(error, OSError) and error.strerror:
         tell(f"{error.filename}: {error.strerror}" if error.filename else error.strerror)
         return FAILURE

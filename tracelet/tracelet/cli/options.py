@@ -38,9 +38,9 @@ class Choices:
 
             config = load_config(command_line=chosen, cli_plugins=self.plugins)
         else:
-            from tracelet.run.starting import configuration
+            from tracelet.config import program_config
 
-            config = configuration(program, {}, command_line=chosen, cli_plugins=self.plugins)
+            config = program_config(program, {}, command_line=chosen, cli_plugins=self.plugins)
         if self.trace_config:
             from tracelet.cli.tracing import trace_sources
 

@@ -3,6 +3,7 @@
 from tracelet.config.files import find_root, load_mapping, user_config_dir
 from tracelet.config.loading import load_config
 from tracelet.config.model import Config, PluginOptions
+from tracelet.config.programs import program_config, program_file
 from tracelet.config.settings import DEADLINES
 
 __all__ = [
@@ -12,5 +13,7 @@ __all__ = [
     "find_root",
     "load_config",
     "load_mapping",
+    "program_config",
+    "program_file",
     "user_config_dir",
 ]

@@ -8,8 +8,9 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tracelet.config import program_config, program_file
 from tracelet.errors import NoActiveRunError
-from tracelet.run import ending, starting
+from tracelet.run import ending, starting, uncaught
 from tracelet.run.run import Run
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ def start_run(
     started is a :class:`~tracelet.errors.PluginError`. Raises :class:`~tracelet.errors.ConfigError` for a
     faulty configuration and :class:`~tracelet.errors.UsageError` for arguments that cannot be meant.
     """
+    uncaught.watch()
     names, objects = starting.split_plugins(plugins)
     given = {"project": project, "run_id": run_id, "resume": resume or None, "strict": strict}
     given["dir"] = str(Path(dir).expanduser().absolute()) if dir is not None else None
@@ -50,8 +52,8 @@ def start_run(
     if ambient is not None:
         run = _adopt(ambient, name, project, [*names, *objects])
     else:
-        program = starting.program_file()
-        loaded = starting.configuration(program, overrides)
+        program = program_file()
+        loaded = program_config(program, overrides)
         run = _make_active(
             starting.open_run(loaded, name=name, plugins=objects, program=program, argv=sys.argv)
         )

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import atexit
-import sys
 import time
 import weakref
-from types import TracebackType
 from typing import TYPE_CHECKING
 
+from tracelet.run import uncaught
 from tracelet.run.preemption import Preemption
 
 if TYPE_CHECKING:
     from tracelet.run.run import Run
 
 _open: list[weakref.ref[Run]] = []
-_crash: list[BaseException] = []
 _preemption: Preemption | None = None
 
 
@@ -27,14 +25,14 @@ def watch(run: Run) -> None:
     if _preemption is None:
         _preemption = Preemption(lambda timeout: _finish_all("killed", "SIGTERM", timeout))
         atexit.register(_at_exit)
-        _chain_excepthook()
+        uncaught.watch()
     _preemption.catch()
 
 
 def _at_exit() -> None:
     from tracelet.run.run import outcome_of
 
-    outcome, text = outcome_of(_crash[-1] if _crash else None)
+    outcome, text = outcome_of(uncaught.latest())
     _finish_all(outcome, text, None)
 
 
@@ -44,13 +42,3 @@ def _finish_all(outcome: str, error: str | None, timeout: float | None) -> None:
         run = ref()
         if run is not None and run.outcome is None:
             run.finish(outcome, None if end is None else max(0.1, end - time.monotonic()), error=error)
-
-
-def _chain_excepthook() -> None:
-    previous = sys.excepthook
-
-    def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-        _crash.append(error)
-        previous(kind, error, trace)
-
-    sys.excepthook = hook

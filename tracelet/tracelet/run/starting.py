@@ -9,32 +9,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from tracelet.config import Config, find_root, load_config
+from tracelet.config import Config
 from tracelet.errors import PluginError, UsageError
 from tracelet.journal import Writer
 from tracelet.run import folder, resuming
 from tracelet.run.run import START_TIMEOUT, Run
-
-
-def program_file() -> Path | None:
-    """Return the file of the program being run, or ``None`` in an interactive session."""
-    file = getattr(sys.modules.get("__main__"), "__file__", None)
-    return Path(file).resolve() if file else None
-
-
-def configuration(program: Path | None, overrides: Mapping[str, Any], **more: Any) -> Config:
-    """Load the configuration that a program runs under.
-
-    The project is the script's; a script that stands in no project at all belongs to the current folder's.
-    """
-    root = find_root(program.parent) if program is not None else find_root()
-    if program is not None and not _is_marked(root):
-        root = find_root()
-    return load_config(program, root=root, overrides=overrides, **more)
-
-
-def _is_marked(root: Path) -> bool:
-    return any((root / mark).exists() for mark in ("tracelet.toml", "pyproject.toml", ".git"))
 
 
 def open_run(

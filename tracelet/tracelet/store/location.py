@@ -15,13 +15,14 @@ RUNS_FOLDER: Final = "runs"
 def data_folder(given: str | os.PathLike[str] | None = None) -> Path:
     """Return the data folder meant by a path: itself, or the one of the project that it holds.
 
-    Without a path it is the configuration's, for the current folder; that one need not exist yet. Raises
-    :class:`StoreError` for a path that leads nowhere.
+    Without a path it is where the program being run records: ``TRACELET_DIR``, or what the project of its script
+    says, else that of the current folder; it need not exist yet. Raises :class:`StoreError` for a path that leads
+    nowhere.
     """
     if given is None:
-        from tracelet.config import load_config
+        from tracelet.config import program_config, program_file
 
-        return load_config().dir
+        return program_config(program_file(), {}).dir
     path = Path(given).expanduser().absolute()
     if not path.is_dir():
         found = "a file" if path.exists() else "nothing"

@@ -25,8 +25,9 @@ LATEST: Final = ("latest", "last")
 def open_store(dir: str | os.PathLike[str] | None = None) -> Store:
     """Open what was recorded, to read it.
 
-    ``dir`` is a ``.tracelet`` folder or a project that holds one; by default the one of the current folder's
-    project. Raises :class:`StoreError` where there is no such folder. A folder without runs is an empty store.
+    ``dir`` is a ``.tracelet`` folder or a project that holds one. By default it is where ``start_run`` records in this
+    program: ``TRACELET_DIR``, else the data folder of the script's project, else of the current folder's. Raises
+    :class:`StoreError` where there is no such folder. A folder without runs is an empty store.
     """
     return Store(data_folder(dir))
 
