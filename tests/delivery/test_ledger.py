@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import stat
+import subprocess
+import sys
 
 import pytest
 
@@ -88,3 +90,29 @@ def test_an_older_quick_save_does_not_count(tmp_path):
     ledger.save()
     ledger.recent.write_bytes(old)  # as if the process had been killed before it was removed
     assert Ledger(tmp_path, "backend").delivered == 25
+
+
+@pytest.mark.parametrize("durable", [True, False])
+def test_a_disk_that_takes_a_part_only_leaves_what_was_there(tmp_path, durable):
+    """A write that comes up short is no error by itself: what it leaves must not take the place of a whole file."""
+    program = f"""
+import resource, sys
+from pathlib import Path
+from tracelet.delivery.ledger import Ledger
+ledger = Ledger(Path(sys.argv[1]), "backend")
+ledger.page("writer").delivered = 1
+ledger.save(durable={durable})
+resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+for number in range(1000):
+    ledger.page(f"writer{{number}}").delivered = 1
+try:
+    ledger.save(durable={durable})
+except OSError:
+    print("told")
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program, tmp_path], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "told\n"
+    assert Ledger(tmp_path, "backend").pages.keys() == {"writer"}
+    assert len(list((tmp_path / "delivery").iterdir())) == 1, "nothing half written is left"

@@ -166,13 +166,33 @@ def backends(run_dir: Path) -> list[str]:
 
 
 def replace(file: Path, data: bytes, *, durable: bool) -> None:
-    """Put new contents into a file, in one step."""
+    """Put new contents into a file, in one step: they are there whole, or the old ones are."""
     fresh = file.with_name(f".{file.name}.{os.getpid()}")
-    handle = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     try:
-        os.write(handle, data)
+        _write(fresh, data, durable=durable)
+        os.replace(fresh, file)
+    except OSError:
+        fresh.unlink(missing_ok=True)
+        raise
+    if durable:
+        _sync(file.parent)  # the new name, too
+
+
+def _write(file: Path, data: bytes, *, durable: bool) -> None:
+    handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    try:
+        left = memoryview(data)
+        while left:  # a disk that is nearly full takes a part, and says no only the next time
+            left = left[os.write(handle, left) :]
         if durable:
             os.fsync(handle)
     finally:
         os.close(handle)
-    os.replace(fresh, file)
+
+
+def _sync(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -49,6 +49,13 @@ def frame(data: bytes) -> bytes:
     return _LENGTH.pack(len(data)) + data
 
 
+def _is_ready(handle: int, event: int, timeout: float) -> bool:
+    """Wait for a pipe. (``select.select`` knows no handle above 1023, and programs have more files open than that.)"""
+    poll = select.poll()
+    poll.register(handle, event)
+    return bool(poll.poll(timeout * 1000))
+
+
 class Sender:
     """Writes messages to one end of a pipe. May be used by several threads."""
 
@@ -63,8 +70,7 @@ class Sender:
         end = time.monotonic() + timeout
         with self._lock:
             while left:
-                _, ready, _ = select.select([], [self._handle], [], max(0.0, end - time.monotonic()))
-                if not ready:
+                if not _is_ready(self._handle, select.POLLOUT, max(0.0, end - time.monotonic())):
                     raise TimeoutError("the other process does not listen")
                 left = left[os.write(self._handle, left) :]
 
@@ -87,7 +93,7 @@ class Receiver:
 
         Raises ``TimeoutError`` where nothing comes for ``timeout`` seconds.
         """
-        if timeout is not None and not select.select([self._handle], [], [], timeout)[0]:
+        if timeout is not None and not _is_ready(self._handle, select.POLLIN, timeout):
             raise TimeoutError("the other process is silent")
         head = self._exactly(_LENGTH.size)
         return self._exactly(_LENGTH.unpack(head)[0]) if head is not None else None
