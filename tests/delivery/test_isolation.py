@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from tracelet import hookimpl
 from tracelet.core.plugins import PluginInfo, PluginMetadata, PluginState
 from tracelet.core.secrets import SecretStr
 from tracelet.delivery import Delivery, sync
@@ -322,6 +324,65 @@ def test_stopped_and_started_again(isolated, stage):
     assert isolated.start()
     assert isolated.info is first
     stage.flush()
+    assert isolated.values() == values
+
+
+def test_a_changed_configuration_is_taken_up(isolated, stage):
+    isolated.offer(backend={"metrics": ["a"]})
+    assert isolated.start()
+    stage.writer.row({"a": 1, "b": 2})
+    stage.flush()
+    stage.manager.config.tables["backend"]["metrics"] = ["b"]
+    pid = isolated.pid
+    stage.delivery.reconfigure("backend")
+    stage.writer.row({"a": 3, "b": 4})
+    stage.flush()
+    assert isolated.values() == [1, 4]
+    assert isolated.pid == pid
+
+
+def test_stopped_and_started_with_another_configuration_it_goes_on(isolated, stage, tmp_path):
+    assert isolated.start()
+    values = stage.log(10)
+    stage.flush()
+    stage.manager.stop_plugin("backend")
+    assert stage.status()["state"] == "resting"
+    values += stage.log(10, start=10)
+    elsewhere = tmp_path / "elsewhere"
+    assert stage.manager.start_plugins({"backend": {"file": str(elsewhere)}}) == {"backend": True}
+    stage.wait_for(lambda: stage.status()["pending"] == 0)
+    there = [json.loads(line)[1] for line in elsewhere.read_text().splitlines()]
+    assert isolated.values() + there == values
+    stage.verified()
+
+
+def test_wrappers_that_stay_behind_are_told(isolated, stage, caplog):
+    class Watching:
+        @hookimpl(wrapper=True)
+        def log_metrics(self, points):
+            return (yield)
+
+    stage.manager.register_plugin(Watching(), name="watching")
+    assert stage.manager.start_plugins({"watching": {}}) == {"watching": True}
+    assert isolated.start()
+    assert "plugin 'watching': its wrapper of log_metrics does not reach backend 'backend'" in caplog.text
+
+
+def test_in_a_program_with_many_open_files(isolated, stage, tmp_path):
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if hard != resource.RLIM_INFINITY and hard < 1200:
+        pytest.skip(f"this system lets a program have {hard} files open")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 1200), hard))
+    try:
+        with contextlib.ExitStack() as open_files:
+            for _ in range(1050):
+                open_files.enter_context(open(os.devnull))
+            assert isolated.start(), isolated.info.error
+            values = stage.log(100)
+            stage.flush()
+            stage.close()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
     assert isolated.values() == values
 
 

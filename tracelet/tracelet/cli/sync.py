@@ -55,7 +55,7 @@ def sync(run: str | None, everything: bool, timeout: float | None) -> int:
 def _backends(config: Config) -> tuple[list[str], list[str]]:
     """Return the plugins to deliver to, and those that have to be there for it: the processors."""
     from tracelet.core.discovery import implementations
-    from tracelet.delivery.syncing import BACKEND_HOOKS
+    from tracelet.delivery.plan import BACKEND_HOOKS
 
     manager = choices().manager(config)
     backends, beside = [], []

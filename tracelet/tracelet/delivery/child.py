@@ -19,6 +19,7 @@ from tracelet.core.secrets import format_exception, redact
 from tracelet.delivery.isolation.distant import DistantRun
 from tracelet.delivery.isolation.recipes import Recipe
 from tracelet.delivery.isolation.wire import Message, Receiver, Sender, as_json, unpickled
+from tracelet.delivery.plan import BACKEND_HOOKS
 from tracelet.errors import PluginError
 
 if TYPE_CHECKING:
@@ -131,8 +132,9 @@ class Session:
         if self._feed is not None:
             self._feed.calm()
 
-    def do_reconfigure(self) -> None:
-        """Try again what was given up."""
+    def do_reconfigure(self, config: Any) -> None:
+        """Take up a changed configuration, and try again what was given up."""
+        self._host().config = config
         if self._feed is not None:
             self._feed.reconfigure()
 
@@ -197,8 +199,8 @@ class Session:
         if state is not None:
             hosted = self._host().hosted(self._name)
             message["state"] = state
-            message["costs"] = {
-                hook: cost.as_dict() for hook, cost in hosted.costs.items() if hook in DATA_HOOKS
+            message["costs"] = {  # all other hooks are called by way of the run's process
+                hook: cost.as_dict() for hook, cost in hosted.costs.items() if hook in BACKEND_HOOKS
             }
             info = self._host().plugins[self._name]
             message["failed"] = info.error if info.state.name == "ERROR" else None
@@ -218,10 +220,6 @@ class Session:
         if self._feed is not None:
             self._feed.stop(_LEAVING)
         os._exit(0)
-
-
-#: The hooks whose cost is accounted here; all others are called by way of the run's process.
-DATA_HOOKS: Final = ("log_metric", "log_metrics", "log_params", "log_artifact", "set_tags")
 
 
 _WITH_RUN: Final = ("run_started", "run_ended", "report_summary")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from tracelet.delivery.counting import count
 from tracelet.delivery.deliverer import Delivery
 from tracelet.delivery.ledger import Ledger, ledger_file
+from tracelet.delivery.plan import BACKEND_HOOKS
 from tracelet.delivery.reading import ends
 from tracelet.delivery.recorded import RecordedRun
 from tracelet.delivery.settings import Settings
@@ -22,9 +23,6 @@ if TYPE_CHECKING:
     from tracelet.core.plugins import PluginManager
 
 log = logging.getLogger("tracelet.delivery")
-
-#: What a plugin has to implement, at least one of, to be delivered to.
-BACKEND_HOOKS: Final = ("log_metric", "log_metrics", "log_params", "log_artifact", "set_tags")
 
 _FINISHING: Final = 5.0  # seconds
 #: A batch that fails for no reason known is looked into before the breaker opens, which would end the waiting.

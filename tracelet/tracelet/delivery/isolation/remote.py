@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 from tracelet.delivery.isolation.recipes import Recipe, recipe_of
 from tracelet.delivery.isolation.standin import StandIn
 from tracelet.delivery.ledger import Ledger
+from tracelet.delivery.plan import BACKEND_HOOKS
 from tracelet.delivery.processors import Processors
 from tracelet.delivery.reading import Writers
 from tracelet.delivery.settings import Settings
@@ -18,6 +20,8 @@ from tracelet.errors import PluginError
 
 if TYPE_CHECKING:
     from tracelet.core.plugins import PluginManager
+
+log = logging.getLogger("tracelet.delivery")
 
 _ANSWERING: Final = 1.0  # seconds that an answer may take, beyond what is done
 _FIRST: Final[Mapping[str, Any]] = {
@@ -61,6 +65,7 @@ class RemoteFeed(Awaited):
 
     def start(self) -> None:
         """Begin. The process may take a moment for it, which nobody waits for."""
+        self._warn_of_wrappers()
         threading.Thread(target=self._start, name=f"tracelet feed {self.name}", daemon=True).start()
 
     def _start(self) -> None:
@@ -73,6 +78,16 @@ class RemoteFeed(Awaited):
         except PluginError as error:
             self._manager.fail(self.name, "log", error)
             self._hear({"state": RESTING, "error": str(error)})
+
+    def _warn_of_wrappers(self) -> None:
+        """Tell of wrappers that the data hooks there will not have around them."""
+        hooks = {hook: self._manager.pluggy.cast(hook).wrappers for hook in BACKEND_HOOKS}
+        for name in sorted({name for wrappers in hooks.values() for name in wrappers} - {self.name}):
+            wrapped = ", ".join(hook for hook, wrappers in hooks.items() if name in wrappers)
+            log.warning(
+                "plugin %r: its wrapper of %s does not reach backend %r, which is in a process of its own",
+                *(name, wrapped, self.name),
+            )
 
     def _processors(self) -> list[tuple[str, Recipe, Any]]:
         """Return how to load the processors there: the one that pluggy calls first comes last, as it does here."""
@@ -94,8 +109,8 @@ class RemoteFeed(Awaited):
         return str(self._known["state"])
 
     def reconfigure(self) -> None:
-        """Try again what was given up. (A changed configuration needs the plugin stopped and started.)"""
-        self._stand_in.tell("reconfigure")
+        """Take up changed routes, or a plugin that was mended."""
+        self._stand_in.tell("reconfigure", config=self._manager.config)
 
     def slow_down(self) -> bool:
         """Have it rest longer between batches."""

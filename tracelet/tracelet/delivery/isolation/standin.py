@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 from tracelet.core.discovery import implementations
 from tracelet.delivery.isolation.process import Process
 from tracelet.delivery.isolation.recipes import Recipe, recipe_of
+from tracelet.delivery.waiting import RESTING, STARTING
 from tracelet.errors import PluginError
 from tracelet_hookspecs import PluginInfo, PluginMetadata, PluginState, RunView
 
@@ -82,8 +83,9 @@ class StandIn:
         }
 
     def start(self) -> None:
-        """Start the plugin."""
+        """Start the plugin, and go on delivering to one that was stopped amid that."""
         self.call("start")
+        self._feed_again()
 
     def stop(self) -> None:
         """Stop the plugin, and end its process."""
@@ -92,6 +94,7 @@ class StandIn:
                 self.call("stop")
         finally:
             self._end()
+            self.listener({"state": RESTING})
 
     def get_status(self) -> Mapping[str, Any]:
         """Return what the plugin says, and which process it is in."""
@@ -169,7 +172,7 @@ class StandIn:
             self._crashes.append(time.monotonic())
             told = f"plugin {self.info.name!r}: its process {process.how_it_ended()}"
             log.error("%s", told)
-            self.listener({"state": "starting", "error": told})
+            self.listener({"state": STARTING, "error": told})
             if len(self._crashes) == CRASHES and self._crashes[-1] - self._crashes[0] <= WITHIN:
                 self._fail(self._too_often(process))
             else:
@@ -188,17 +191,20 @@ class StandIn:
         try:
             self.process = self._begun()
             self.call("start")
-            if self._feeding is not None:
-                self.call("feed", **self._feeding)
-                self.restarted()
+            self._feed_again()
         except (PluginError, OSError) as error:
             if self.process is None or not self.process.ended:  # else its own end is told as a crash
                 self._fail(error)
 
+    def _feed_again(self) -> None:
+        if self._feeding is not None:
+            self.call("feed", **self._feeding)
+            self.restarted()
+
     def _fail(self, error: Exception) -> None:
         if self.info.state is not PluginState.ERROR:
             self._manager.fail(self.info.name, "log", error)
-        self.listener({"state": "resting", "error": str(error)})
+        self.listener({"state": RESTING, "error": str(error)})
 
 
 def _sooner(limit: float) -> float:
