@@ -18,7 +18,19 @@ from hypothesis import strategies as st
 from tests.journal.test_bulk import by_columns, by_follower, record_at_random
 from tests.journal.test_following import fill_segments
 
-from tracelet.journal import Cursor, Damage, compact, liveness, read_columns, read_events, writers
+from tracelet.delivery.counting import count
+from tracelet.delivery.reading import ends
+from tracelet.errors import JournalError
+from tracelet.journal import (
+    Cursor,
+    Damage,
+    PointRecord,
+    compact,
+    liveness,
+    read_columns,
+    read_events,
+    writers,
+)
 from tracelet.journal.chunks import Table, UnsuitableError
 from tracelet.journal.format import HEADER, SLOT
 from tracelet.journal.packing import pack, pack_bytes, unpack, unpack_bytes
@@ -100,7 +112,8 @@ def test_everything_reads_as_before(journal, seed, numpy):
     writer.close("finished")
     records, events = everything(journal), read_events(journal.run_dir)
     done = compact(journal.run_dir, numpy=numpy)
-    assert (done.segments, done.left) == (1, [])
+    assert (done.segments, done.left) == (1, {})
+    assert done.points == sum(isinstance(record, PointRecord) for record in records[0])
     assert [file.suffix for file in journal.files()] == [".trz"]
     assert everything(journal) == records
     assert read_events(journal.run_dir) == events
@@ -186,13 +199,42 @@ os._exit(1)
     assert liveness(journal.run_dir, writers(journal.run_dir)[0]) == "killed"
 
 
+def test_zeros_at_the_end_of_a_killed_run_are_kept(journal):
+    program = """
+import os, sys
+from pathlib import Path
+from tracelet.journal import Writer
+writer = Writer(Path(sys.argv[1]), {})
+writer.row({str(at): 0.0 for at in range(50)}, 1)
+os._exit(1)
+"""
+    subprocess.run([sys.executable, "-c", program, journal.run_dir])
+    before = everything(journal)
+    assert compact(journal.run_dir).points == 50
+    assert everything(journal) == before
+    assert journal.values("49") == [0.0]
+
+
+def test_where_a_run_ends_is_told_over_chunks(journal):
+    writer = journal.writer()
+    for step in range(40_000):
+        writer.row({"a": step, "b": step}, step)
+    writer.close()
+    before = ends(journal.run_dir, [writer.id])
+    compact(journal.run_dir)
+    assert ends(journal.run_dir, [writer.id]) == before
+    assert count(journal.run_dir, writer.id, 0, before[writer.id]) == 80_000
+
+
 def test_a_running_writer_is_left_alone(journal):
     running, ended = journal.writer(), journal.writer()
     for writer in (running, ended):
         writer.point("a", 1)
     ended.close()
     done = compact(journal.run_dir)
-    assert (done.segments, done.left) == (1, [running.id])
+    assert (done.segments, done.points, list(done.left)) == (1, 1, [running.id])
+    assert f"process {os.getpid()} on" in done.left[running.id]
+    assert "is still recording" in done.left[running.id]
     running.point("a", 2)
     assert sorted(journal.values("a")) == [1, 1, 2]
 
@@ -205,9 +247,10 @@ def test_a_writer_of_another_host_is_left_alone_for_a_day(journal, monkeypatch):
     writer.sync()
     monkeypatch.setattr(identity, "host_name", lambda: "elsewhere")
     writer._stream.slots.files.beat(time.time() - 3600)
-    assert compact(journal.run_dir).left == [writer.id]
+    (reason,) = compact(journal.run_dir).left.values()
+    assert "may still be recording: nothing was heard of it for 36" in reason
     writer._stream.slots.files.beat(time.time() - 2 * 86400)
-    assert compact(journal.run_dir).left == []
+    assert compact(journal.run_dir).left == {}
 
 
 # --- faults ------------------------------------------------------------------------------------------------
@@ -237,7 +280,9 @@ print("done", flush=True)
         done = "done" in victim.communicate()[0]
         assert [everything(journal, writer) for writer in ids] == whole
         delay += 0.15
-    assert {file.suffix for file in journal.files() if not file.name.startswith(".")} == {".trz"}
+    compact(journal.run_dir)
+    assert {file.suffix for file in journal.files()} == {".trz"}
+    assert [everything(journal, writer) for writer in ids] == whole
 
 
 def test_what_a_crash_left_behind_is_swept_away(journal):
@@ -266,7 +311,7 @@ def test_a_full_disk_leaves_everything_as_it_was(journal, monkeypatch):
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "write", full)
-        with pytest.raises(OSError, match="No space left"):
+        with pytest.raises(JournalError, match=rf"{writer.id}.*No space left.*compact again"):
             compact(journal.run_dir)
     assert [file.suffix for file in journal.files()] == [".trj"]
     assert everything(journal) == before

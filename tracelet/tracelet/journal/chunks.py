@@ -53,6 +53,11 @@ class Table:
             table.take(piece)
         return table
 
+    @property
+    def points(self) -> int:
+        """How many points it holds."""
+        return sum(len(group.steps) * len(group.columns) for group in self.groups.values())
+
     def content(self) -> list[object]:
         """Return what makes it the same as another one, to the bit."""
         groups = [

@@ -12,8 +12,17 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from tracelet.journal.chunks import Table, UnsuitableError
-from tracelet.journal.format import COMPACTED_MAGIC, HEADER, SLOT, SegmentInfo, pack_header, unpack_header
-from tracelet.journal.scan import Block, pieces
+from tracelet.journal.format import (
+    COMPACTED_MAGIC,
+    HEADER,
+    POINT,
+    ROW,
+    SLOT,
+    SegmentInfo,
+    pack_header,
+    unpack_header,
+)
+from tracelet.journal.scan import EMPTY, POINTS, Block, Piece, pieces
 from tracelet.journal.segments import Handle
 from tracelet.journal.unpacking import unpack_slots
 
@@ -40,35 +49,58 @@ class Chunk(NamedTuple):
 # --- writing -----------------------------------------------------------------------------------------------
 
 
-def compacted(data: bytes, info: SegmentInfo, numpy: bool | None = None) -> Iterator[bytes]:
-    """Give the contents of a compacted segment's file, of which ``data`` is all slots."""
-    yield pack_header(info._replace(slots=len(data) // SLOT), COMPACTED_MAGIC)
+class Packed(NamedTuple):
+    """The next bytes of the file, and how many points they hold."""
+
+    data: bytes
+    points: int
+
+
+def compacted(
+    data: bytes, info: SegmentInfo, *, is_last: bool, numpy: bool | None = None
+) -> Iterator[Packed]:
+    """Give the contents of a compacted segment's file, of which ``data`` is all slots.
+
+    Of a writer's last segment, the empty slots at the end are left out: they were reserved and never used.
+    """
+    cuts = list(_cuts(data, info.first, is_last))
+    yield Packed(pack_header(info._replace(slots=max(cuts, default=0)), COMPACTED_MAGIC), 0)
     start = 0
-    for end in _cuts(data, info.first):
+    for end in cuts:
         yield _chunk(data[start * SLOT : end * SLOT], info.first, start, numpy)
         start = end
 
 
-def _cuts(data: bytes, first: int) -> Iterator[int]:
+def _cuts(data: bytes, first: int, is_last: bool) -> Iterator[int]:
     """Give the places where to cut: between records."""
-    start, total = 0, len(data) // SLOT
+    start = end = 0
+    total = len(data) // SLOT
     for piece in pieces(data, first):
-        end = min(piece.seq - first + piece.slots, total)
-        if end - start >= _SLOTS or end == total:
+        at, end = piece.seq - first, min(piece.seq - first + piece.slots, total)
+        if is_last and end == total and piece.kind == EMPTY:
+            end = at
+        if end > start and (end - start >= _SLOTS or end in (total, at)):
             yield end
             start = end
 
 
-def _chunk(data: bytes, base: int, start: int, numpy: bool | None) -> bytes:
-    method, packed = _COLUMNS, _packed(data, base + start, numpy)
-    if packed is None:
+def _chunk(data: bytes, base: int, start: int, numpy: bool | None) -> Packed:
+    method, (packed, points) = _COLUMNS, _as_columns(data, base + start, numpy)
+    if not packed:
         method, packed = _RAW, zlib.compress(data, _LEVEL)
+        points = sum(map(_points_in, pieces(data, base + start)))
     head = _HEAD.pack(_MAGIC, start, len(data) // SLOT, len(packed), method, 0, zlib.crc32(packed), 0)[:-4]
-    return head + zlib.crc32(head).to_bytes(4, "little") + packed
+    return Packed(head + zlib.crc32(head).to_bytes(4, "little") + packed, points)
 
 
-def _packed(data: bytes, first: int, numpy: bool | None) -> bytes | None:
-    """Return slots packed as columns, after a proof that they come back; None where they are damaged."""
+def _points_in(piece: Piece) -> int:
+    if piece.kind == ROW:
+        return len(piece.payload) // 8
+    return piece.slots if piece.kind in (POINT, POINTS) else 0
+
+
+def _as_columns(data: bytes, first: int, numpy: bool | None) -> Packed:
+    """Return slots packed as columns, after a proof that they come back; nothing where they are damaged."""
     try:
         table = Table.of(data, first)
         packed = table.pack(numpy)
@@ -77,8 +109,8 @@ def _packed(data: bytes, first: int, numpy: bool | None) -> bytes | None:
             len(again) == len(data) and Table.of(again, first, trusted=True).content() == table.content()
         )
     except UnsuitableError:
-        return None
-    return packed if is_same else None
+        return Packed(b"", 0)
+    return Packed(packed if is_same else b"", table.points)
 
 
 # --- reading -----------------------------------------------------------------------------------------------

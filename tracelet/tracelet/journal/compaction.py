@@ -8,75 +8,111 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
+from tracelet.errors import JournalError
+from tracelet.journal import identity
 from tracelet.journal.compacted import compacted
 from tracelet.journal.format import COMPACTED, HEADER, SEGMENT_SHIFT, SLOT, SUFFIX, SegmentInfo, file_name
-from tracelet.journal.lifetime import liveness, runs_here
+from tracelet.journal.lifetime import liveness, runs_here, writer_facts
 from tracelet.journal.segments import Handle
 from tracelet.journal.source import Source, segments
 
 _PART = ".part"
-_ABANDONED = 3600.0  # seconds after which a file that was not finished is taken away
+_ABANDONED = 3600.0  # seconds after which a file that another host did not finish is taken away
 _SURELY_DEAD = 86400.0  # seconds without a heartbeat of a process on another host
 
 
 class Compaction(NamedTuple):
-    """What compacting did. ``left``: writers that are still running, or may be."""
+    """What compacting did: in how many segments, their bytes before and after, the points in them.
 
-    segments: int
-    before: int  # bytes
-    after: int
-    left: list[str]
+    ``left`` says of each writer that was left alone why: it still records, or may do so.
+    """
+
+    segments: int = 0
+    before: int = 0
+    after: int = 0
+    points: int = 0
+    left: dict[str, str] = {}
+
+    def and_also(self, other: Compaction) -> Compaction:
+        """Return what both did."""
+        return Compaction(
+            self.segments + other.segments,
+            self.before + other.before,
+            self.after + other.after,
+            self.points + other.points,
+            {**self.left, **other.left},
+        )
 
 
 def compact(run_dir: Path, *, numpy: bool | None = None) -> Compaction:
-    """Compact the segments of all processes of a run that have ended.
+    """Compact the segments of all processes of a run that have ended; leave those of others alone.
 
     Sequence numbers stay, so cursors stay valid; a reader that has a file open may read on. A crash at any
-    moment leaves all records in place; compacting again does what is left to do.
+    moment leaves all records in place, each once; compacting again does what is left to do, and nothing where
+    there is nothing. Takes some 70 MB of memory, whatever the size of the run.
 
     Raises:
-        OSError: there is no room for the new file, or the folder cannot be written.
+        JournalError: there is no room for the new file, or the folder cannot be written. All stays readable.
     """
-    done = Compaction(0, 0, 0, [])
+    done = Compaction()
     _sweep(Source(run_dir, "").folder)
     for writer, numbers in segments(run_dir).items():
         source = Source(run_dir, writer)
-        if not _is_over(run_dir, source, numbers[-1]):
-            done.left.append(writer)
+        reason = _reason_to_wait(source, numbers[-1])
+        if reason:
+            done = done.and_also(Compaction(left={writer: reason}))
             continue
         for segment in numbers:
-            before, after = _compact_segment(source, segment, is_last=segment == numbers[-1], numpy=numpy)
-            done = done._replace(
-                segments=done.segments + (before > 0), before=done.before + before, after=done.after + after
-            )
+            done = done.and_also(_compact_file(source, segment, is_last=segment == numbers[-1], numpy=numpy))
     return done
 
 
-def _is_over(run_dir: Path, source: Source, last: int) -> bool:
-    """Say whether a writer will certainly not write any more."""
-    state = liveness(run_dir, source.writer)
-    if state != "killed" or runs_here(source):
-        return state != "running"
+def _reason_to_wait(source: Source, last: int) -> str | None:
+    """Say why a writer may still write; None where it certainly does not."""
     header = source.header(last)
-    return header is not None and time.time() - header.heartbeat > _SURELY_DEAD
+    state = liveness(source.run_dir, source.writer)
+    if header is not None and header.heartbeat < 0:
+        return None
+    facts = writer_facts(source) or {}
+    who = f"process {facts.get('pid', 'unknown')} on {facts.get('host', 'an unknown host')}"
+    if runs_here(source):
+        return f"{who} is still recording: finish the run first" if state == "running" else None
+    silence = time.time() - header.heartbeat if header is not None else 0.0
+    if silence > _SURELY_DEAD:
+        return None
+    return (
+        f"{who} may still be recording: nothing was heard of it for {silence:.0f} s, and from this host only "
+        f"{_SURELY_DEAD / 3600:.0f} h of silence can settle that. Compact it there"
+    )
 
 
-def _compact_segment(source: Source, segment: int, *, is_last: bool, numpy: bool | None) -> tuple[int, int]:
-    """Put a compacted file in a plain one's place; return their sizes, 0 where there is nothing to do."""
+def _compact_file(source: Source, segment: int, *, is_last: bool, numpy: bool | None) -> Compaction:
+    """Put a compacted file in a plain one's place, if there is one."""
     plain = source.folder / file_name(source.writer, segment, SUFFIX)
-    small = source.folder / file_name(source.writer, segment, COMPACTED)
     try:
-        data = plain.read_bytes()
-    except FileNotFoundError:
-        return 0, 0
-    if not small.exists():
-        slots = data[HEADER:] + bytes((HEADER - len(data)) % SLOT if len(data) > HEADER else 0)
-        if is_last:
-            slots = slots.rstrip(b"\0") + bytes(-len(slots.rstrip(b"\0")) % SLOT)  # reserved and never used
-        _write(small, slots, source.header(segment) or _header_by_name(source.writer, segment), numpy)
+        return _compact_segment(source, plain, segment, is_last=is_last, numpy=numpy)
+    except FileNotFoundError:  # compacted before, or by another process just now
+        return Compaction()
+    except OSError as error:
+        raise JournalError(
+            f"{plain}: expected room and leave to put a compacted file in its place, found: {error.strerror}. "
+            "It stays as it was; compact again when that is settled"
+        ) from error
+
+
+def _compact_segment(
+    source: Source, plain: Path, segment: int, *, is_last: bool, numpy: bool | None
+) -> Compaction:
+    data = plain.read_bytes()
+    slots = data[HEADER:] + bytes((HEADER - len(data)) % SLOT if len(data) > HEADER else 0)
+    info = source.header(segment) or _header_by_name(source.writer, segment)
+    # Written anew also where a compacted one is there, from a crash: what is plain is what counts until it is gone.
+    small = plain.with_suffix(COMPACTED)
+    points = _write(small, slots, info, is_last=is_last, numpy=numpy)
+    after = small.stat().st_size
     plain.unlink()
     _sync(source.folder)
-    return len(data), small.stat().st_size
+    return Compaction(1, len(data), after, points)
 
 
 def _header_by_name(writer: str, segment: int) -> SegmentInfo:
@@ -84,12 +120,15 @@ def _header_by_name(writer: str, segment: int) -> SegmentInfo:
     return SegmentInfo(writer, segment, segment << SEGMENT_SHIFT, 0.0, 0.0, 0)
 
 
-def _write(path: Path, slots: bytes, info: SegmentInfo, numpy: bool | None) -> None:
-    """Write a file whole or not at all."""
-    part = path.with_name(f".{path.name}.{os.getpid()}{_PART}")
+def _write(path: Path, slots: bytes, info: SegmentInfo, *, is_last: bool, numpy: bool | None) -> int:
+    """Write a file whole or not at all; return how many points it holds."""
+    part = path.with_name(f".{path.name}.{_who()}.{os.urandom(4).hex()}{_PART}")
+    points = 0
     try:
-        handle = Handle(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600))
-        for data in compacted(slots, info, numpy):
+        handle = Handle(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        for packed in compacted(slots, info, is_last=is_last, numpy=numpy):
+            points += packed.points
+            data = packed.data
             while data:
                 data = data[os.write(handle.fd, data) :]
         os.fsync(handle.fd)
@@ -98,6 +137,7 @@ def _write(path: Path, slots: bytes, info: SegmentInfo, numpy: bool | None) -> N
         part.unlink(missing_ok=True)
         raise
     _sync(path.parent)
+    return points
 
 
 def _sync(folder: Path) -> None:
@@ -105,9 +145,26 @@ def _sync(folder: Path) -> None:
     os.fsync(handle.fd)
 
 
+# --- what a crash amid compacting left behind ----------------------------------------------------------------
+
+
+def _who() -> str:
+    """Return what tells by a file's name which process is at it."""
+    facts = identity.process_facts()
+    return f"{facts['boot_id']}.{facts['pid_namespace']}.{facts['pid']}.{facts['pid_started']}"
+
+
 def _sweep(folder: Path) -> None:
-    """Take away what a crash amid compacting left behind."""
+    """Take away files that nobody finishes any more."""
     for part in folder.glob(f".*{_PART}"):
         with contextlib.suppress(FileNotFoundError):
-            if time.time() - part.stat().st_mtime > _ABANDONED:
+            if _is_abandoned(part):
                 part.unlink()
+
+
+def _is_abandoned(part: Path) -> bool:
+    mine = _who().split(".")
+    theirs = part.name.split(".")[-len(mine) - 2 : -2]
+    if theirs[:2] == mine[:2] and theirs[2].isdigit():
+        return not identity.is_alive(int(theirs[2]), int(theirs[3]) if theirs[3].isdigit() else None)
+    return time.time() - part.stat().st_mtime > _ABANDONED

@@ -73,7 +73,16 @@ class Source:
 
     def read(self, seq: int, slots: int) -> bytes:
         """Return up to so many slots from ``seq`` on, none beyond the end of its segment."""
-        return self.block(seq, slots).data
+        data = self.block(seq, slots).data
+        while (got := len(data) // SLOT) < slots and (more := self._beside(seq, got, slots)):
+            data += more
+        return data
+
+    def _beside(self, seq: int, got: int, slots: int) -> bytes:
+        """Return what a compacted segment has in its next chunk."""
+        if not isinstance(self._file, CompactedSegment) or (seq + got) >> SEGMENT_SHIFT != self._segment:
+            return b""
+        return self.block(seq + got, slots - got).data
 
     def block(self, seq: int, slots: int) -> Block:
         """Return up to so many slots from ``seq`` on, none beyond the end of its segment.
