@@ -6,6 +6,7 @@ Started by :mod:`tracelet.delivery.isolation`; it ends with the process that sta
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import faulthandler
 import logging
 import os
@@ -30,6 +31,7 @@ log = logging.getLogger("tracelet.delivery")
 
 _BEAT: Final = 0.5  # seconds between two reports
 _HURRIED: Final = 0.05  # the same while somebody waits
+_PDEATHSIG: Final = 1  # prctl(2)'s PR_SET_PDEATHSIG
 _LEAVING: Final = 2.0  # seconds for the batch under way when the run's process is gone
 
 
@@ -236,6 +238,13 @@ def _told(error: Exception) -> dict[str, Any]:
     return {"message": redact(str(error)), "plugin": plugin, "step": step, "traceback": trace}
 
 
+def _wake_when_orphaned() -> None:
+    """Have the kernel continue this process, should it be stopped when its parent goes: it could not end otherwise."""
+    if sys.platform == "linux":
+        with contextlib.suppress(OSError, AttributeError):
+            ctypes.CDLL(None).prctl(_PDEATHSIG, signal.SIGCONT, 0, 0, 0)
+
+
 def main() -> None:
     """Take over standard input and output for messages, and serve."""
     faulthandler.enable()
@@ -243,6 +252,7 @@ def main() -> None:
         signal.signal(
             number, signal.SIG_IGN
         )  # sent to the whole group: the run's process decides what they mean
+    _wake_when_orphaned()
     receiver, sender = Receiver(os.dup(0)), Sender(os.dup(1))
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
