@@ -85,6 +85,8 @@ def _print_troubles(screen: Screen, record: RunRecord) -> None:
     if record.problem:
         screen.problem(record.problem, style="red")
     for kind, times in record.damage.items():
+        if kind == "version":  # that is the problem told above
+            continue
         screen.problem(
             f"the journal is damaged: {kind}, {plural(times, 'time')}; tracelet verify {record.id} tells more"
         )

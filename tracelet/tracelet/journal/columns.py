@@ -134,8 +134,10 @@ def _gather(source: Source, gatherer: Gatherer, damage: Damage | None) -> None:
         first = segment << SEGMENT_SHIFT
         losses.missing(end, first)
         end = _gather_segment(source, gatherer, first, losses)
-        if source.header(segment) is None:
-            losses.headers += 1
+        losses.headers += source.header(segment) is None
+        if source.refusal(segment):
+            losses.refused += 1
+            end = first + SEGMENT_SLOTS
     if damage is not None:
         losses.holes(
             gatherer.holes, recent=losses.written - _RECENT if state == "running" else losses.written

@@ -24,7 +24,7 @@ _SURELY_DEAD = 86400.0  # seconds without a heartbeat of a process on another ho
 class Compaction(NamedTuple):
     """What compacting did: in how many segments, their bytes before and after, the points in them.
 
-    ``left`` says of each writer that was left alone why: it still records, or may do so.
+    ``left`` says of each writer that was left alone why: it still records, may do so, or is of a newer tracelet.
     """
 
     segments: int = 0
@@ -69,6 +69,8 @@ def compact(run_dir: Path, *, numpy: bool | None = None) -> Compaction:
 
 def _reason_to_wait(source: Source, last: int) -> str | None:
     """Say why a writer may still write; None where it certainly does not."""
+    if refusal := source.refusal(last):
+        return refusal
     header = source.header(last)
     state = liveness(source.run_dir, source.writer)
     if header is not None and header.heartbeat < 0:

@@ -99,6 +99,7 @@ class Follower:
         if segment != self._checked and self._source.has(segment):
             self._checked = segment
             self.damage.add("header", self._source.header(segment) is None)
+            self.damage.add("version", self._source.refusal(segment) is not None)
 
     # --- records -----------------------------------------------------------------------------------------
 

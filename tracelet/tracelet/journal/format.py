@@ -56,6 +56,7 @@ class SegmentInfo(NamedTuple):
     created: float
     heartbeat: float  # seconds since the epoch; negative once the writer has ended
     slots: int  # of a compacted segment, else 0
+    version: int = VERSION
 
 
 def payload_slots(size: int) -> int:
@@ -86,13 +87,13 @@ def parse_file_name(name: str) -> tuple[str, int] | None:
 
 def pack_header(info: SegmentInfo, magic: bytes = MAGIC) -> bytes:
     """Return the 64 bytes that start a segment's file."""
-    writer, segment, first, created, heartbeat, slots = info
-    fixed = SEGMENT_HEADER.pack(magic, VERSION, SLOT, segment, first, created, bytes.fromhex(writer), slots)
+    writer, segment, first, created, heartbeat, slots, version = info
+    fixed = SEGMENT_HEADER.pack(magic, version, SLOT, segment, first, created, bytes.fromhex(writer), slots)
     return fixed + struct.pack("<Id", zlib.crc32(fixed), heartbeat)
 
 
 def unpack_header(data: bytes, magic: bytes = MAGIC) -> SegmentInfo | None:
-    """Return what a segment's header says, or None where it is damaged or of another format."""
+    """Return what a segment's header says, or None where it is damaged. Its layout is that of later versions too."""
     if len(data) < HEADER or data[:8] != magic:
         return None
     fixed = data[: SEGMENT_HEADER.size]
@@ -100,9 +101,9 @@ def unpack_header(data: bytes, magic: bytes = MAGIC) -> SegmentInfo | None:
     if checksum != zlib.crc32(fixed):
         return None
     _, version, slot, segment, first, created, writer, slots = SEGMENT_HEADER.unpack(fixed)
-    if (version, slot) != (VERSION, SLOT):
+    if version < VERSION or (version == VERSION and slot != SLOT):
         return None
-    return SegmentInfo(writer.hex(), segment, first, created, heartbeat, slots)
+    return SegmentInfo(writer.hex(), segment, first, created, heartbeat, slots, version)
 
 
 def journal_folder(run_dir: Path) -> Path:

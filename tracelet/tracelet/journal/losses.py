@@ -17,6 +17,7 @@ class Losses:
     def __init__(self) -> None:
         self.written = 0  # sequence number after the last slot that was written to
         self.headers = 0
+        self.refused = 0  # segments of a version that is not known
         self._damage = Damage()
         self._gaps: list[tuple[int, int]] = []
 
@@ -53,7 +54,8 @@ class Losses:
 
     def ended(self, events: Iterable[EventRecord], *, as_said: bool) -> None:
         """Take note of whether the end is there, of a writer whose header says that it ended."""
-        self._damage.add("cut", as_said and not any(event.type == "outcome" for event in events))
+        known = self.refused or any(event.type == "outcome" for event in events)
+        self._damage.add("cut", as_said and not known)
 
     def report(self, damage: Damage, *, unnamed: int) -> None:
         """Add everything to an account."""
@@ -61,6 +63,7 @@ class Losses:
             damage.add(kind, amount)
         damage.add("missing", sum(stop - start for start, stop in self._gaps))
         damage.add("header", self.headers)
+        damage.add("version", self.refused)
         damage.add("unnamed", unnamed)
 
 

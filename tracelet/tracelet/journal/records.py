@@ -70,7 +70,8 @@ class Damage:
     a payload that is not), ``unwritten`` (given out and never filled in), ``missing`` (of files that are gone
     or cut short, with later ones still there). Besides: ``header`` (segments whose header is damaged; their
     records are kept), ``cut`` (writers that ended, of which the last record is gone) and ``unnamed`` (metrics
-    whose name is gone; their points are kept under a made-up one).
+    whose name is gone; their points are kept under a made-up one), and ``version`` (files of a newer tracelet,
+    which this one leaves out).
     """
 
     def __init__(self) -> None:

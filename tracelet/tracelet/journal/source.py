@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 from pathlib import Path
 
 from tracelet.journal.compacted import CompactedSegment
 from tracelet.journal.format import (
     COMPACTED,
+    COMPACTED_MAGIC,
     HEADER,
+    MAGIC,
     SEGMENT_SHIFT,
     SEGMENT_SLOTS,
     SLOT,
     SUFFIX,
+    VERSION,
     SegmentInfo,
     file_name,
     journal_folder,
@@ -61,6 +65,42 @@ class PlainSegment:
         return unpack_header(os.pread(self._handle.fd, HEADER, 0))
 
 
+class NewerSegment:
+    """A segment of a version that this tracelet does not know: no slot of it can be read."""
+
+    def __init__(self, path: Path, info: SegmentInfo) -> None:
+        self._info = info
+        self.refusal = (
+            f"{path}: expected journal version {VERSION}, found version {info.version}: it was made by a newer "
+            "tracelet and is left out; upgrade tracelet to read it"
+        )
+        _tell_once(self.refusal)
+
+    def block(self, at: int, slots: int) -> Block:
+        """Return nothing."""
+        return Block(b"", False)
+
+    def size(self) -> int:
+        """Return how many slots can be read: none."""
+        return 0
+
+    def header(self) -> SegmentInfo | None:
+        """Return what the header says."""
+        return self._info
+
+
+_told: set[str] = set()
+
+
+def _tell_once(text: str) -> None:
+    if text not in _told:
+        _told.add(text)
+        logging.getLogger("tracelet.journal").warning(text)
+
+
+File = PlainSegment | CompactedSegment | NewerSegment
+
+
 class Source:
     """Reads slots of one writer by sequence number, whether its segments have been compacted or not."""
 
@@ -69,7 +109,7 @@ class Source:
         self.folder = journal_folder(self.run_dir)
         self.writer = writer
         self._segment = -1
-        self._file: PlainSegment | CompactedSegment | None = None
+        self._file: File | None = None
 
     def read(self, seq: int, slots: int) -> bytes:
         """Return up to so many slots from ``seq`` on, none beyond the end of its segment."""
@@ -109,11 +149,16 @@ class Source:
         file = self._open(segment)
         return file.header() if file is not None else None
 
+    def refusal(self, segment: int) -> str | None:
+        """Say why a segment can not be read though it is whole, None where it can."""
+        file = self._open(segment)
+        return file.refusal if isinstance(file, NewerSegment) else None
+
     def segments(self) -> list[int]:
         """Return the numbers of the segments that exist."""
         return segments(self.run_dir).get(self.writer, [])
 
-    def _open(self, segment: int) -> PlainSegment | CompactedSegment | None:
+    def _open(self, segment: int) -> File | None:
         if segment != self._segment:
             file = self._find(segment)
             if file is None:
@@ -121,17 +166,23 @@ class Source:
             self._segment, self._file = segment, file
         return self._file
 
-    def _find(self, segment: int) -> PlainSegment | CompactedSegment | None:
+    def _find(self, segment: int) -> File | None:
         # Compacting puts the new file there before it takes the old one away: looking twice finds one.
-        for kind, suffix in ((PlainSegment, SUFFIX), (CompactedSegment, COMPACTED), (PlainSegment, SUFFIX)):
+        for suffix in (SUFFIX, COMPACTED, SUFFIX):
             with contextlib.suppress(FileNotFoundError):
-                name = file_name(self.writer, segment, suffix)
-                return kind(Handle(os.open(self.folder / name, os.O_RDONLY | os.O_CLOEXEC)))
+                return _open(self.folder / file_name(self.writer, segment, suffix))
         return None
 
     def close(self) -> None:
         """Let go of the file."""
         self._segment, self._file = -1, None
+
+
+def _open(path: Path) -> File:
+    handle = Handle(os.open(path, os.O_RDONLY | os.O_CLOEXEC))
+    kind, magic = (PlainSegment, MAGIC) if path.suffix == SUFFIX else (CompactedSegment, COMPACTED_MAGIC)
+    info = unpack_header(os.pread(handle.fd, HEADER, 0), magic)
+    return kind(handle) if info is None or info.version == VERSION else NewerSegment(path, info)
 
 
 __all__ = ["Block", "CompactedSegment", "PlainSegment", "Source", "segments", "writers"]

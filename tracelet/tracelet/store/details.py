@@ -39,7 +39,7 @@ def read_details(run_dir: Path, points: PointsOfRun) -> tuple[Details, History]:
         history = reading.read_history(run_dir)
         killed = [writer for writer, sign in signs.items() if sign.state == KILLED]
         for writer in killed:  # the last point may be later than the last heartbeat
-            signs[writer] = Sign(KILLED, max(signs[writer].at, points.last_time(writer)))
+            signs[writer] = signs[writer]._replace(at=max(signs[writer].at, points.last_time(writer)))
     except FileNotFoundError:
         return without_journal(run_dir), History()
     except (OSError, ValueError) as error:
@@ -49,6 +49,9 @@ def read_details(run_dir: Path, points: PointsOfRun) -> tuple[Details, History]:
 
 def details_of(run_dir: Path, history: History, signs: Mapping[str, Sign]) -> Details:
     """Return the details that events and signs of life add up to."""
+    refusal = next((sign.refusal for sign in signs.values() if sign.refusal), None)
+    if refusal and not history.processes:
+        return _bare(run_dir, UNREADABLE, refusal)
     run, stands = history.run, standing(history.processes.values(), signs)
     first = min(history.processes.values(), key=lambda one: (one.started_at or 0.0, one.id), default=None)
     return Details(
@@ -62,7 +65,7 @@ def details_of(run_dir: Path, history: History, signs: Mapping[str, Sign]) -> De
         host=first.host if first is not None else None,
         params=history.params.plain(),
         tags=history.tags.plain(),
-        problem=None if run else "the journal's first records are damaged",
+        problem=refusal or (None if run else "the journal's first records are damaged"),
     )
 
 

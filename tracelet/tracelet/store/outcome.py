@@ -19,6 +19,7 @@ class Sign(NamedTuple):
 
     state: str
     at: float
+    refusal: str | None = None  # why its journal cannot be read
 
 
 class Standing(NamedTuple):

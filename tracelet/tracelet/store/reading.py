@@ -64,7 +64,8 @@ def read_sign(run_dir: Path, writer: str) -> Sign:
     source = Source(run_dir, writer)
     numbers = source.segments()
     header = source.header(numbers[-1]) if numbers else None
-    return Sign(liveness(run_dir, writer), abs(header.heartbeat) if header is not None else 0.0)
+    at = abs(header.heartbeat) if header is not None else 0.0
+    return Sign(liveness(run_dir, writer), at, source.refusal(numbers[-1]) if numbers else None)
 
 
 def read_points(run_dir: Path, names: Iterable[str] | None, damage: Damage) -> dict[str, Columns]:
