@@ -131,7 +131,7 @@ class PluginInfo:
     metadata: PluginMetadata
     module_path: str = ""
     class_name: str = ""
-    state: PluginState = PluginState.DISCOVERED
+    state: PluginState = attrs.field(default=PluginState.DISCOVERED, converter=PluginState)
     instance: Any = None
     error: str | None = None
     origin: str = "by hand"

@@ -83,6 +83,13 @@ def test_plugin_info_defaults():
     assert info.error is None
 
 
+def test_a_state_may_be_given_by_its_number():
+    info = PluginInfo(PluginMetadata("a", "1", "backend"), state=3)
+    assert info.state is PluginState.VALIDATED
+    info.state = 6
+    assert info.state is PluginState.ERROR
+
+
 def test_metric_data_defaults():
     before = time.time()
     metric = MetricData("loss", 0.5, MetricType.SCALAR)
