@@ -185,6 +185,18 @@ def test_a_name_taken_twice_is_reported_with_both_origins(write, found, tmp_path
     assert f"{shown} from {folder}/{second} is left out" in problem
 
 
+def test_a_file_that_cannot_be_read_hides_no_plugin_of_its_name(write, found, tmp_path):
+    write("a.py", "def (")
+    write("b.py", plain("a"))
+    manager = found()
+    file = tmp_path / "plugins" / "a.py"
+    assert manager.plugins["a"].state is PluginState.DISCOVERED
+    assert manager.plugins[f"a ({file})"].state is PluginState.ERROR
+    assert not any("taken" in problem for problem in manager.problems)
+    assert [manager.discover_plugins(), manager.start_plugins(["a"])][1] == {"a": True}
+    manager.stop_all_plugins()
+
+
 def test_two_that_cannot_tell_their_names_are_both_told_of(write, found):
     for name in ("one", "two"):
         write(

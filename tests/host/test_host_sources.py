@@ -174,6 +174,12 @@ def test_an_entry_point_or_a_module_is_asked_for_by_name(project, look, installe
     assert said["imported"] == ["stranger_fun"]
 
 
+def test_a_module_of_classes_stands_for_what_it_holds(project, look):
+    project.write("stranger_many.py", cls("x", 1) + cls("y", 2))
+    said = look("train.py", "stranger_many,missing", PYTHONPATH=str(project.path))
+    assert said["chosen"] == {"missing": True, "x": True, "y": True}
+
+
 def test_a_module_asked_for_that_cannot_be_imported(project, look):
     project.environ["PYTHONPATH"] = str(project.path)
     project.write("stranger_bad.py", "1 / 0")
@@ -247,6 +253,21 @@ def test_a_damaged_distribution_spoils_nothing(look, installed, project):
     damaged.joinpath("entry_points.txt").write_text("[tracelet.plugins]\nhurt = stranger_mod:C1\n")
     said = look()
     assert {"strange", "hurt"} <= set(said["plugins"])
+
+
+def test_entry_points_come_in_the_same_order_everywhere(look, installed, project):
+    for name in ("b", "c", "a"):
+        installed(name, {"twice": f"{name}_mod:C1", name: f"{name}_mod:C1", "system": f"{name}_mod:C1"}, {})
+    said = look()
+    assert [name for name in said["plugins"] if name != "tracelet_plugins"] == ["a", "b", "c", "twice"]
+    assert said["plugins"]["twice"][0] == "entry point of a 2.5"
+    assert "system" in said["own"]
+    assert sum("'system' is taken: SystemCollector" in problem for problem in said["problems"]) == 3
+
+
+def test_an_entry_point_that_points_nowhere_says_what_was_expected(look, installed):
+    installed("stranger", {"strange": "a module"}, {})
+    assert "expected module or module:attribute, found 'a module'" in look()["plugins"]["strange"][3]
 
 
 def test_a_plugin_is_loaded_to_learn_what_it_depends_on(project, installed):

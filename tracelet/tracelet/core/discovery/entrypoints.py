@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
+from functools import partial
 from importlib import metadata
 from typing import Any, Final
 
@@ -21,7 +22,7 @@ def entry_point_plugins() -> Iterator[Found]:
     """Yield a plugin per entry point, described by its distribution until it is loaded."""
     try:
         defaults = {point.name for point in metadata.entry_points(group=DEFAULTS_GROUP) if _is_own(point)}
-        points = list(metadata.entry_points(group=GROUP))
+        points = sorted(metadata.entry_points(group=GROUP), key=_place)
     except Exception as error:  # a damaged distribution spoils the whole list: go on with the other sources
         log.warning("the entry points of the installed distributions cannot be read: %s", describe(error))
         return
@@ -31,16 +32,38 @@ def entry_point_plugins() -> Iterator[Found]:
             yield _found(point, builtin=own, default=own and point.name in defaults)
         except Exception as error:  # whatever is wrong with its distribution, the others are listed
             origin = f"entry point {point.name} = {point.value}"
-            yield broken(
-                point.name, origin, f"plugin {point.name!r} ({origin}): {describe(error)}", load=point.load
-            )
+            fault = f"plugin {point.name!r} ({origin}): {describe(error)}"
+            yield broken(point.name, origin, fault, load=partial(_loaded, point))
+
+
+def _place(point: metadata.EntryPoint) -> tuple[bool, str, str]:
+    """Order by name, the host's own first: folders list distributions in any order, on each machine another."""
+    return not _is_own(point), point.name, _distribution(point)
 
 
 def _is_own(point: metadata.EntryPoint) -> bool:
-    return point.dist is not None and point.dist.name == PROJECT_NAME
+    return _distribution(point) == PROJECT_NAME
+
+
+def _distribution(point: metadata.EntryPoint) -> str:
+    try:
+        return str(point.dist.name) if point.dist is not None else ""
+    except Exception:  # its metadata are damaged, which is told where they are needed
+        return ""
+
+
+def _loaded(point: metadata.EntryPoint) -> object:
+    _check(point)
+    return point.load()
+
+
+def _check(point: metadata.EntryPoint) -> None:
+    if point.pattern.match(point.value) is None:
+        raise ValueError(f"expected module or module:attribute, found {point.value!r}")
 
 
 def _found(point: metadata.EntryPoint, *, builtin: bool, default: bool) -> Found:
+    _check(point)
     about: Any = point.dist.metadata if point.dist is not None else {}
     version = point.dist.version or "" if point.dist is not None else ""
     info = PluginInfo(

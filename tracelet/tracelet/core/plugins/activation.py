@@ -17,8 +17,7 @@ from tracelet_hookspecs import PluginInfo
 
 if TYPE_CHECKING:
     from tracelet.config import Config
-    from tracelet.core.discovery import Found
-
+    from tracelet.core.plugins.catalog import Catalog
 
 log = logging.getLogger("tracelet.plugins")
 
@@ -57,10 +56,12 @@ def plugin_config(config: Config | None, info: PluginInfo) -> tuple[PluginOption
     )
 
 
-def chosen(config: Config, found: Mapping[str, Found]) -> dict[str, bool]:
+def chosen(config: Config, catalog: Catalog) -> dict[str, bool]:
     """Return the plugins that are to run, and of each whether somebody asked for it (or it is on by default)."""
-    names = dict.fromkeys(config.plugins, True)
-    for name, one in found.items():
+    # A module that was asked for stands for what it holds, which is activated under names of its own.
+    held = catalog.modules - catalog.plugins.keys()
+    names = {name: True for name in config.plugins if name not in held}
+    for name, one in catalog.found.items():
         if one.activate:
             names[name] = True
         elif one.default:

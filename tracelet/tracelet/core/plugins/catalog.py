@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from tracelet.core.discovery import Found
 from tracelet.core.wording import closest
 from tracelet.errors import UsageError
-from tracelet_hookspecs import PluginInfo
+from tracelet_hookspecs import PluginInfo, PluginState
 
 log = logging.getLogger("tracelet.plugins")
 
@@ -23,6 +23,8 @@ class Catalog:
         self.plugins: dict[str, PluginInfo] = {}
         self.found: dict[str, Found] = {}
         self.problems: list[str] = []
+        #: Modules that somebody asked for by name; what they hold has names of its own.
+        self.modules: set[str] = set()
 
     def add(self, found: Found, blocked: Iterable[str] = ()) -> bool:
         """Take a plugin in, unless it is blocked or its name is taken (which is reported, with both origins)."""
@@ -36,19 +38,26 @@ class Catalog:
             if info.error:
                 self.report(info.error, info.traceback)
             return True
-        if _whence(info) != _whence(holder) and found.broken:
-            info.metadata.name = (
-                f"{info.name} ({info.origin})"  # the name is only a guess: nothing is hidden for it
-            )
+        if _whence(info) == _whence(holder):
+            if found.activate and info.name in self.found:
+                self.found[info.name].activate = True
+        elif found.broken:
+            return self._add_aside(found)
+        elif self.is_hopeless(info.name) and holder.state is PluginState.ERROR:
+            del self.plugins[info.name]
+            self._add_aside(self.found.pop(info.name))
             return self.add(found)
-        if _whence(info) != _whence(holder):
+        else:
             self.report(
                 f"plugin name {info.name!r} is taken: {_shown(holder)} keeps it, {_shown(info)} is left out;"
                 f" rename one, or block both with -p no:{info.name}"
             )
-        elif found.activate and info.name in self.found:
-            self.found[info.name].activate = True
         return False
+
+    def _add_aside(self, found: Found) -> bool:
+        """Take in one that could not be looked at: its name is only a guess, and hides nothing that has it."""
+        found.info.metadata.name = f"{found.info.name} ({found.info.origin})"
+        return self.add(found)
 
     def report(self, problem: str, traceback: str | None = None) -> None:
         """Keep a problem for the status, and log it once."""

@@ -138,7 +138,7 @@ class PluginManager:
 
         One that is on by default is left out where it says that it is not available here.
         """
-        names = activation.chosen(self._configuration(), self._catalog.found)
+        names = activation.chosen(self._configuration(), self._catalog)
         return {
             name: asked
             for name, asked in names.items()

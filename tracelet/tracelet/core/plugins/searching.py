@@ -73,6 +73,7 @@ class _Search:
                 yield self.by_name[name]
             elif name not in elsewhere and name not in self.seen and _is_importable(name):
                 self.seen.add(name)
+                self.catalog.modules.add(name)
                 yield from self._module(name)
 
     def _module(self, name: str) -> Iterator[Found]:
