@@ -259,6 +259,18 @@ def test_plugins_in_a_circle_fail_and_the_others_start(manager, make):
     assert "depends on 'a', which failed" in manager.plugins["on_a"].error
 
 
+def test_a_plugin_that_needs_itself(manager, make):
+    info = manager.register_plugin(make("no-such-library", dependencies=["no-such-library"]))
+    with pytest.raises(
+        ValueError, match=r"^Circular dependency detected: no-such-library -> no-such-library$"
+    ):
+        manager.resolve_dependencies(["no-such-library"])
+    assert manager.start_plugins(["no-such-library"]) == {"no-such-library": False}
+    assert "pip install no-such-library" in info.error
+    assert manager.validate_plugin("no-such-library") is False
+    assert "which is itself" in info.error
+
+
 def test_as_a_context_manager_it_stops_every_plugin(make):
     with PluginManager(use_default_paths=False) as manager:
         info = manager.register_plugin(make())

@@ -39,13 +39,14 @@ def _listed(info: PluginInfo) -> list[Any]:
 def _plugin_meant(dependency: Any, info: PluginInfo, known: Mapping[str, PluginInfo]) -> str | None:
     """Return the plugin that a dependency names, if it names one.
 
-    A bare name is that of another plugin, where there is one (a plugin named after the library that it needs does
-    not need itself). A requirement with a version is one on a distribution, unless only a plugin has that name.
+    A bare name is that of another plugin, where there is one. A plugin named after the library that it needs does
+    not need itself, if there is such a library. A requirement with a version is one on a distribution, unless only a
+    plugin has that name.
     """
     if not isinstance(dependency, str):
         return None
     if dependency in known:
-        return dependency if known[dependency] is not info else None
+        return dependency if known[dependency] is not info or _installed(dependency) is None else None
     requirement = _requirement(dependency)
     if requirement is None or requirement.name not in known or known[requirement.name] is info:
         return None
@@ -55,9 +56,11 @@ def _plugin_meant(dependency: Any, info: PluginInfo, known: Mapping[str, PluginI
 def _faults_of(text: str, info: PluginInfo, known: Mapping[str, PluginInfo]) -> Iterator[str]:
     requirement = _requirement(text)
     plugin = _plugin_meant(text, info, known)
-    if plugin == text:
+    if plugin is not None and known[plugin] is info:
+        yield f"needs {text!r}, which is itself; if the library is meant, run: pip install {text}"
+    elif plugin == text:
         return
-    if requirement is None:
+    elif requirement is None:
         yield f"dependency {text!r}: expected a plugin's name or a PEP 508 requirement{_meant(text, known)}"
     elif requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
         found = known[plugin].metadata.version if plugin is not None else _installed(requirement.name)

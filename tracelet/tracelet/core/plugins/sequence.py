@@ -75,10 +75,12 @@ class Sequence:
             try:
                 return self.resolve(names, circular)
             except ordering.CircularDependencyError as error:
-                for member in dict.fromkeys(error.cycle):
-                    failure = PluginError(f"plugin {member!r}: {error}", plugin=member, step="validate")
-                    self._steps.fail(member, "validate", failure)
                 circular.update(error.cycle)
+                library = f"; if the library is meant, run: pip install {error.cycle[0]}"
+                told = f"{error}{library if len(error.cycle) == 2 else ''}"
+                for member in dict.fromkeys(error.cycle):
+                    failure = PluginError(f"plugin {member!r}: {told}", plugin=member, step="validate")
+                    self._steps.fail(member, "validate", failure)
 
     def _is_loaded(self, name: str) -> bool:
         failed = self._catalog.plugins[name].state is S.ERROR
