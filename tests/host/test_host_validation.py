@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import traceback
 from importlib import metadata
 
 import attrs
@@ -11,6 +12,7 @@ import pytest
 import tracelet
 from tracelet.core.plugins import BackendPlugin, PluginMetadata, PluginState, hookimpl
 from tracelet.core.secrets import SecretStr
+from tracelet.errors import PluginError
 
 
 def fault(manager, plugin, name=None):
@@ -265,6 +267,25 @@ def test_a_secret_is_shown_nowhere(manager, make, caplog):
         assert secret not in shown
     assert "***" in info.error
     assert "***" in info.traceback
+
+
+def test_a_secret_is_in_no_chain_of_exceptions(manager, make):
+    secret = "s3cr3t-t0k3n-value"
+
+    def get_status(self):
+        try:
+            raise OSError(self.config["token"])
+        except OSError as error:
+            raise RuntimeError("no answer") from error
+
+    manager.register_plugin(make("a", {"get_status": get_status}, config_schema=SHORT))
+    manager.start_plugins({"a": {"url": "http://x", "token": secret}})
+    with pytest.raises(PluginError) as failed:
+        manager.hosted("a").call("get_status")
+    told = "".join(traceback.format_exception(None, failed.value, failed.value.__traceback__))
+    assert secret not in told
+    assert "OSError: ***" in told
+    assert isinstance(failed.value.cause, RuntimeError)
 
 
 def test_an_attrs_class_as_the_schema(manager, make):

@@ -15,6 +15,7 @@ from typing import Any, Final
 from tracelet.core.discovery.found import Found, broken, located
 from tracelet.core.discovery.inspection import attributes, is_class, is_module
 from tracelet.core.discovery.metadata import has_hooks, metadata_of, plugin_classes
+from tracelet.core.secrets import fit_to_chain
 from tracelet.core.worker import Worker, is_for_here
 from tracelet.errors import PluginError
 from tracelet_hookspecs import PluginInfo, PluginMetadata
@@ -76,7 +77,7 @@ def guarded(
         if is_for_here(error):
             raise
         message = f"plugin {name!r} ({origin}): {step} failed: {located(error)}"
-        raise PluginError(message, plugin=name, step=step, cause=error) from error
+        raise PluginError(message, plugin=name, step=step, cause=error) from fit_to_chain(error)
     finally:
         worker.retire()
 

@@ -13,6 +13,7 @@ from tracelet.core.accounting import Cost
 from tracelet.core.discovery import located
 from tracelet.core.plugins.calling import PluginCaller, Watched, WrapperFailed
 from tracelet.core.plugins.registry import Registry
+from tracelet.core.secrets import fit_to_chain
 from tracelet.core.task import Task
 from tracelet.core.worker import Busy, Overrun, Worker, is_for_here
 from tracelet.errors import PluginError
@@ -96,7 +97,7 @@ class Hosted:
         try:
             return watched.outcome()
         except BaseException as error:
-            raise self._failure(hook, error) from error
+            raise self._failure(hook, error) from fit_to_chain(error)
 
     def submit(self, function: Callable[[], Any], *, step: str, deadline: float | None = None) -> Any:
         """Run a function on the plugin's thread, accounted under ``step``. Raises as :meth:`call` does."""
@@ -112,7 +113,7 @@ class Hosted:
         except BaseException as error:
             if is_for_here(error):
                 raise
-            raise self._failure(step, error) from error
+            raise self._failure(step, error) from fit_to_chain(error)
 
     def post(self, hook: str, **kwargs: Any) -> Task | None:
         """Call a hook on the plugin's thread without waiting; what it raises is counted.
@@ -137,7 +138,7 @@ class Hosted:
         except BaseException as error:
             if is_for_here(error):
                 raise
-            raise self._failure(task.step, error) from error
+            raise self._failure(task.step, error) from fit_to_chain(error)
 
     def cost(self, step: str) -> Cost:
         """Return the account of one step or hook."""

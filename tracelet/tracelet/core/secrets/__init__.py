@@ -10,6 +10,7 @@ from tracelet.core.secrets.keys import is_secret_key
 from tracelet.core.secrets.masking import mask
 from tracelet.core.secrets.redaction import (
     MASK,
+    fit_to_chain,
     format_exception,
     redact,
     redact_record,
@@ -23,6 +24,7 @@ __all__ = [
     "SecretFloat",
     "SecretInt",
     "SecretStr",
+    "fit_to_chain",
     "format_exception",
     "is_secret_key",
     "mask",

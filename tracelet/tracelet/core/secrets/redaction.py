@@ -111,6 +111,19 @@ def redact_record(record: logging.LogRecord) -> bool:
     return True
 
 
+class MaskedTraceback(Exception):
+    """Stands in a chain of exceptions for one whose text holds a secret: the text, with the secret masked."""
+
+
+def fit_to_chain(error: BaseException) -> BaseException:
+    """Return what another exception may name as its cause, so that no traceback shows a secret."""
+    import traceback
+
+    told = "".join(traceback.format_exception(type(error), error, error.__traceback__))
+    masked = redact(told)
+    return error if masked == told else MaskedTraceback("\n" + masked)
+
+
 def format_exception(error: BaseException) -> str:
     """Return the traceback of ``error`` as text, with secrets replaced."""
     import traceback
