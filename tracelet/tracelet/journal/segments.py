@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import struct
 import time
@@ -48,12 +49,15 @@ class SegmentFiles:
         self._handles: dict[int, Handle] = {}
         self._reserved: dict[int, int] = {}
         self._new_entries = True
+        self._is_closed = False
 
     def handle(self, segment: int) -> Handle:
         """Return a segment's open file, creating it at first."""
         return self._handles.get(segment) or self._create(segment)
 
     def _create(self, segment: int) -> Handle:
+        if self._is_closed:  # its header says so, and is not to be written again
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
         name = file_name(self.writer, segment)
         handle = Handle(os.open(name, flags, 0o600, dir_fd=self._folder().fd))
@@ -140,5 +144,6 @@ class SegmentFiles:
 
     def close(self) -> None:
         """Let go of every file, as soon as nobody uses it any more."""
+        self._is_closed = True
         self._handles.clear()
         self._folder_handle = None

@@ -43,6 +43,7 @@ class Windows(dict[int, memoryview]):
         super().__init__()
         self.process = process  # a forked child tells by it what belongs to its parent
         self.slots = slots
+        self.openers: set[object] = set()  # calls that may be about to put a window here
         self.refusal: Callable[[], BaseException] | None = None
 
     def __missing__(self, window: int) -> memoryview:
@@ -55,10 +56,15 @@ class Windows(dict[int, memoryview]):
         if self.refusal is not None:
             raise self.refusal()
 
-    def refuse(self, refusal: Callable[[], BaseException]) -> None:
-        """Give out no window any more. Who holds one already may finish what it writes."""
+    def refuse(self, refusal: Callable[[], BaseException]) -> bool:
+        """Give out no window any more. Who holds one already may finish what it writes.
+
+        Returns whether that is certain: a call that was opening a window at this moment may yet give it to others.
+        """
         self.refusal = refusal
+        certain = not self.openers
         self.clear()
+        return certain
 
 
 class Slots:
@@ -144,12 +150,12 @@ class Slots:
                 written = os.pwrite(handle.fd, data, offset)
                 data, offset = data[written:], offset + written
         except OSError as error:
+            self.windows.check()  # it may be closed by now
             raise UnavailableError.because(error, segment) from error
 
     def open_for_quick_path(self, window: int) -> memoryview:
         """Open a window for a caller who has drawn a slot in it."""
         try:
-            self.windows.check()
             view = self._open(window)
             self._on_window()
             return view
@@ -158,6 +164,19 @@ class Slots:
             raise
 
     def _open(self, window: int) -> memoryview:
+        token = object()
+        self.windows.openers.add(token)
+        try:
+            self.windows.check()
+            view = self.windows.setdefault(window, self._map(window))
+            for old in [known for known in list(self.windows) if known < window - 1]:
+                self.windows.pop(old, None)
+            self.windows.check()
+            return view
+        finally:
+            self.windows.openers.discard(token)
+
+    def _map(self, window: int) -> memoryview:
         segment, within = divmod(window, _WINDOWS)
         try:
             handle = self.files.handle(segment)
@@ -165,16 +184,13 @@ class Slots:
             # The header shifts slots off the page grid, so a window's map takes in the bytes before it.
             mapping = mmap.mmap(handle.fd, _MAPPED_BYTES, offset=within * WINDOW_BYTES, **_MAP_OPTIONS)
         except OSError as error:
+            self.windows.check()  # it may be closed by now
             raise UnavailableError.because(error, segment) from error
         except ValueError as error:
             # Shorter than what was just reserved: it is being trimmed at the end, or by others.
             self.windows.check()
             raise UnavailableError("file shortened", segment=segment) from error
-        view = self.windows.setdefault(window, memoryview(mapping)[HEADER:])
-        for old in [known for known in list(self.windows) if known < window - 1]:
-            self.windows.pop(old, None)
-        self.windows.check()
-        return view
+        return memoryview(mapping)[HEADER:]
 
     def prepare(self, ahead: int = 0) -> None:
         """Open what the next record needs, or one further ahead, so that callers need not.

@@ -244,9 +244,9 @@ class Stream:
 
     def end(self, refusal: Callable[[], BaseException]) -> None:
         """Finish the file."""
-        # Whoever holds a window has drawn a slot before now, so nobody writes beyond what is kept.
-        self.retire(refusal)
-        self.slots.files.trim(self.slots.drawn - 1)
+        if self.slots.windows.refuse(refusal):
+            # Whoever holds a window has drawn a slot before now, so nobody writes beyond what is kept.
+            self.slots.files.trim(self.slots.drawn - 1)
         self.slots.files.beat(-time.time())
         self.slots.files.sync()
         self.slots.files.close()
