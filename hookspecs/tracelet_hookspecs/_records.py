@@ -125,7 +125,8 @@ class PluginInfo:
     (empty where the module itself is the plugin). ``instance`` is the loaded class (or, for a plugin
     without one, the loaded object). ``error`` is the text of the last failure, ``traceback`` its
     traceback with secrets masked. ``origin`` says where the plugin came from, for people.
-    ``timings`` maps a lifecycle step to the seconds its last call took.
+    ``timings`` maps a lifecycle step to the seconds its last call took. ``unavailable`` is why a plugin that is on
+    by default has nothing to do here.
     """
 
     metadata: PluginMetadata
@@ -137,6 +138,7 @@ class PluginInfo:
     origin: str = "by hand"
     traceback: str | None = None
     timings: dict[str, float] = attrs.field(factory=dict)
+    unavailable: str | None = None
 
     @property
     def name(self) -> str:

@@ -121,3 +121,8 @@ def test_it_can_be_run_as_a_module(project):
 def test_no_command_is_a_request_for_help(project):
     assert "Commands:" in project.tracelet().stdout
     assert "check" in project.tracelet("plugins", "--help").stdout
+
+
+def test_help_tells_each_command_in_full(project):
+    told = project.tracelet("--help").stdout
+    assert "..." not in told.partition("Commands:")[2]

@@ -304,3 +304,36 @@ def test_one_hook_in_full(project):
     shown = project.tracelet("hooks", "log_metric").stdout
     assert "@tracelet.hookimpl" in shown
     assert "Deadline" in shown
+
+
+def test_why_a_plugin_has_nothing_to_do_here_is_told(project):
+    project.write(
+        "plugins/idle.py",
+        """
+        from tracelet.core.plugins import CollectorPlugin, PluginMetadata
+
+        class Idle(CollectorPlugin):
+            @classmethod
+            def get_metadata(cls): return PluginMetadata(name="idle", version="1", type="collector")
+            @staticmethod
+            def is_available(): return "no such device"
+            def initialize(self, config): pass
+            def start(self): pass
+            def stop(self): pass
+            def get_status(self): return {}
+            def collect(self): return {}
+        """,
+    )
+    project.write("tracelet.toml", "plugin_paths = ['plugins']\n")
+    project.write(
+        "ask.py",
+        """
+        from tracelet.config import load_config
+        from tracelet.core.plugins import PluginManager, activation
+        manager = PluginManager(config=load_config())
+        manager.discover_plugins()
+        assert not activation.is_available("idle", manager._steps)
+        print(manager.get_status()["plugins"]["idle"]["unavailable"])
+        """,
+    )
+    assert project.python("ask.py").stdout == "no such device\n"

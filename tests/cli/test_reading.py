@@ -143,23 +143,24 @@ def test_runs_side_by_side(recorded):
 def test_every_point_can_be_taken_out(recorded, tmp_path):
     losses = [(2 * step, (1 - 0.2) ** step) for step in range(50)]
     lines = list(csv.DictReader(io.StringIO(recorded.tracelet("export", "second").stdout)))
-    assert list(lines[0]) == ["run", "metric", "step", "value", "time", "type", "source"]
+    assert list(lines[0]) == ["metric", "iteration", "value", "timestamp", "rank"]
     assert [
-        (int(one["step"]), float(one["value"])) for one in lines if one["metric"] == "train/loss"
+        (int(one["iteration"]), float(one["value"])) for one in lines if one["metric"] == "train/loss"
     ] == losses
     odd = [float(one["value"]) for one in lines if one["metric"] in ("odd", "sometimes")]
     assert sum(map(math.isnan, odd)) == 50
     assert odd[-1] == math.inf
 
     done = recorded.tracelet("export", "second", "-f", "jsonl", "--metric", "train/loss")
-    objects = [json.loads(line) for line in done.stdout.splitlines()]
-    assert [(one["step"], one["value"]) for one in objects] == losses
+    about, *points = [json.loads(line) for line in done.stdout.splitlines()]
+    assert about["run"]["name"] == "second"
+    assert [(one["iteration"], one["value"]) for one in points] == losses
 
     file = tmp_path / "run.json"
     assert recorded.tracelet("export", "second", "-o", file).stdout == ""
     whole = json.loads(file.read_text())
     assert whole["name"] == "second"
-    points = whole["metrics"]["train/loss"]
+    [points] = [series for series in whole["metrics"] if series["name"] == "train/loss"]
     assert list(zip(points["iterations"], points["values"], strict=True)) == losses
     assert len(points["timestamps"]) == 50
 

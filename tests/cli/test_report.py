@@ -190,7 +190,7 @@ def test_plugins_say_their_lines_and_their_failures(train):
     done = train.tracelet("run", "-p", "nothing", "-p", "no:system", "train.py")
     header, _, summary = parts(done.stdout)
     assert "project is tests\ntoken is ***\n" in header
-    assert "good 1.5 (tracelet_plugins.py)" in header.replace("\n            ", " ")
+    assert "(tracelet_plugins.py), good 1.5" in header.replace("\n            ", " ")
     assert "system" not in header
     assert "warning: no plugin is named 'nothing'" in header
     assert "warning: plugin 'broken': start failed: RuntimeError: no such luck" in header
@@ -360,3 +360,32 @@ def test_a_pipe_gets_whole_lines(train):
     shown = train.tracelet("show").stdout
     assert name in shown
     assert not re.search(r" +$", shown, re.M)
+
+
+def test_quiet_still_tells_what_fails(project):
+    project.write("tracelet_plugins.py", "import tracelet\n@tracelet.hookimpl\ndef run_started(run): 1 / 0\n")
+    project.write("tracelet.toml", "[plugins.jsonl]\npth = 'x'\n")
+    project.write("train.py", "print('said')\n")
+    done = project.tracelet("run", "-q", "train.py", environ={"TRACELET_PROJCT": "x"})
+    assert done.stdout == "said\n"
+    assert "division by zero" in done.stderr
+    assert "plugins.jsonl.pth" in done.stderr
+    assert done.stderr.count("TRACELET_PROJCT means nothing (did you mean 'TRACELET_PROJECT'?)") == 1
+
+
+def test_a_hook_that_fails_at_the_end_is_told_in_the_summary(project):
+    project.write(
+        "tracelet_plugins.py", "import tracelet\n@tracelet.hookimpl\ndef report_summary(run): 1 / 0\n"
+    )
+    project.write("train.py", "")
+    assert "division by zero" in project.tracelet("run", "train.py").stdout.partition("summary")[2]
+
+
+def test_a_file_of_plugins_is_named_once(project):
+    file = project.write("plugins/tracelet_plugins.py", PLUGINS)
+    project.write("plugins/train.py", "")
+    header = project.tracelet("run", "plugins/train.py").stdout.partition("summary")[0]
+    assert header.count("plugins/tracelet_plugins.py") == 1
+    file.chmod(0o666)
+    header = project.tracelet("run", "plugins/train.py").stdout.partition("summary")[0]
+    assert header.count("refused") == 1

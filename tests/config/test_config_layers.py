@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tracelet.config import DEADLINES, load_config
+from tracelet.config.environment import slips
 from tracelet.config.settings import METRIC_TYPES
 from tracelet.errors import ConfigError
 from tracelet_hookspecs import MetricType
@@ -368,3 +369,8 @@ class TestDisplay:
 
     def test_copies_are_equal(self, config):
         assert copy.deepcopy(config) == pickle.loads(pickle.dumps(config)) == config
+
+
+def test_variables_with_a_slip_in_their_name_are_told():
+    environ = {"TRACELET_PROJCT": "a", "TRACELET_LEDGER_URL": "b", "TRACELET_MODE": "offline", "HOME": "c"}
+    assert slips(environ) == ["environment: TRACELET_PROJCT means nothing (did you mean 'TRACELET_PROJECT'?)"]

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tracelet.config import DEADLINES
-from tracelet.config.environment import VARIABLES
+from tracelet.config.environment import OTHERS, VARIABLES
 from tracelet.config.settings import METRIC_TYPES, PLUGIN_SETTINGS, SETTINGS
 from tracelet_hookspecs import specs
 
@@ -27,7 +27,7 @@ def test_every_key_has_its_row_and_no_other_has():
 
 
 def test_every_variable():
-    expected = {*VARIABLES, "TRACELET_PLUGINS", "TRACELET_PLUGIN_PATH"}
+    expected = {*VARIABLES, *OTHERS}
     assert set(rows(section("Environment variables"))) == expected
     for variable, key in rows(section("Environment variables")).items():
         if key and variable in VARIABLES:

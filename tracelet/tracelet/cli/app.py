@@ -15,6 +15,7 @@ from tracelet.cli import mistakes
 from tracelet.cli.options import choices, place_options, plugin_options, project_option
 
 NAME: Final = "tracelet"
+_UNCUT: Final = 1000  # characters
 #: Where each command is; in the order in which the help lists them.
 COMMANDS: Final = {
     "run": "tracelet.cli.running:run",
@@ -48,6 +49,12 @@ class Commands(click.Group):
             command: click.Command = getattr(import_module(module), attribute)
             return command
         return super().get_command(ctx, cmd_name)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands with the first sentence of what each says of itself, however long."""
+        found = [(name, self.get_command(ctx, name)) for name in self.list_commands(ctx)]
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, each.get_short_help_str(_UNCUT)) for name, each in found if each])
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

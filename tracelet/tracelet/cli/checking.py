@@ -151,9 +151,12 @@ def configuration_faults(manager: PluginManager, name: str) -> Iterator[str]:
     config = manager.config or choices().config()
     if name not in config.tables:
         return
-    try:
-        _, own = config.plugin_config(name, declared_keys(schema))
+
+    def check(own: dict[str, Any]) -> None:
         validate(schema, own, path=f"plugins.{name}")
+
+    try:
+        check(config.plugin_config(name, declared_keys(schema), check=check)[1])
     except ConfigError as error:
         yield from error.faults
 

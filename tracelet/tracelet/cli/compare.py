@@ -33,7 +33,7 @@ def compare(runs: tuple[str, ...], metrics: tuple[str, ...], everything: bool) -
 
     The best run of each metric is marked.
     """
-    from tracelet.cli.courses import courses
+    from tracelet.cli.courses import courses, drawn
     from tracelet.cli.json_output import emit_json
     from tracelet.cli.output import Screen
     from tracelet.cli.records import described
@@ -45,6 +45,9 @@ def compare(runs: tuple[str, ...], metrics: tuple[str, ...], everything: bool) -
     found = [{course.name: course for course in courses(record)} for record in records]
     names = _metric_names(found, metrics, everything=everything)
     if choices().json:
+        found = [
+            {one.name: one for one in drawn(*pair)} for pair in zip(records, _of(found, names), strict=True)
+        ]
         emit_json(
             {
                 "runs": [described(record) for record in records],
@@ -54,6 +57,11 @@ def compare(runs: tuple[str, ...], metrics: tuple[str, ...], everything: bool) -
         )
     else:
         _print(Screen(), records, found, names, everything=everything)
+
+
+def _of(found: Sequence[dict[str, Course]], names: Sequence[str]) -> Iterator[list[Course]]:
+    for one in found:
+        yield [one[name] for name in names if name in one]
 
 
 def _as_dict(course: Course | None) -> dict[str, Any] | None:

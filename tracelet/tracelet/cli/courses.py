@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from rich.text import Text
@@ -16,13 +16,14 @@ from tracelet.cli.sparkline import sparkline
 if TYPE_CHECKING:
     from tracelet.cli.output import Screen
     from tracelet.store import RunRecord, Series
+    from tracelet.store.tally import Summary
 
 SPARK: Final = 24  # characters of a sparkline
 SYSTEM: Final = "system"  # the type of what collectors measured
 
 
 class Course(NamedTuple):
-    """One metric of one run, in short."""
+    """One metric of one run, in short. What its points alone can tell is there once it is :func:`drawn`."""
 
     name: str
     type: str
@@ -35,8 +36,8 @@ class Course(NamedTuple):
     mean: float
     direction: str | None  # which way is better: "min", "max", unknown
     best: float | None  # where that is known
-    best_step: int | None
-    values: Sequence[float]
+    best_step: int | None = None  # of the first point that has it
+    values: Sequence[float] = ()
 
     @property
     def is_measured(self) -> bool:
@@ -48,17 +49,24 @@ class Course(NamedTuple):
         return {key: value for key, value in self._asdict().items() if key != "values"}
 
 
-def course_of(series: Series) -> Course:
-    """Return a series in short."""
-    summary = series.summary
-    way = direction(series.name)
+def courses(record: RunRecord, names: Collection[str] | None = None) -> list[Course]:
+    """Return metrics of a run (all of them) in short: the program's own first, then what collectors measured.
+
+    No point is read for it.
+    """
+    found = [
+        _course(name, summary) for name, summary in record.summary().items() if names is None or name in names
+    ]
+    return sorted(found, key=lambda course: (course.is_measured, course.source or "", course.name))
+
+
+def _course(name: str, summary: Summary) -> Course:
+    way = direction(name)
     best = None if way is None else summary["min"] if way == "min" else summary["max"]
-    if best is not None and math.isnan(best):
-        best = None
     return Course(
-        name=series.name,
-        type=series.type,
-        source=series.source,
+        name=name,
+        type=summary["type"],
+        source=summary["source"],
         points=summary["count"],
         last=summary["last"],
         last_step=summary["last_step"],
@@ -66,23 +74,30 @@ def course_of(series: Series) -> Course:
         max=summary["max"],
         mean=summary["mean"],
         direction=way,
-        best=best,
-        best_step=None if best is None else _step_of(best, series),
-        values=series.points.values,
+        best=None if best is None or math.isnan(best) else best,
     )
 
 
-def _step_of(value: float, series: Series) -> int:
+def drawn(record: RunRecord, found: Iterable[Course]) -> list[Course]:
+    """Return courses with their points, which are read for it, and no others."""
+    wanted = {course.name: course for course in found}
+    return [_with_points(wanted[series.name], series) for series in record.series(wanted, missing_ok=True)]
+
+
+def _with_points(course: Course, series: Series) -> Course:
+    step = None if course.best is None else _step_of(course.best, series)
+    return course._replace(best_step=step, values=series.points.values)
+
+
+def _step_of(value: float, series: Series) -> int | None:
     """Return the step at which a series first had a value."""
     values = series.points.values
-    place = values.index(value) if hasattr(values, "index") else int((values == value).argmax())
-    return int(series.points.steps[place])
-
-
-def courses(record: RunRecord) -> list[Course]:
-    """Return all metrics of a run in short: the program's own first, then what collectors measured."""
-    found = [course_of(record.metric(name)) for name in record.metrics()]
-    return sorted(found, key=lambda course: (course.is_measured, course.source or "", course.name))
+    if hasattr(values, "index"):
+        place = values.index(value) if value in values else len(values)
+    else:
+        places = (values == value).nonzero()[0]
+        place = int(places[0]) if len(places) else len(values)
+    return int(series.points.steps[place]) if place < len(values) else None
 
 
 def print_courses(screen: Screen, found: Iterable[Course], *, indent: int = 0) -> None:

@@ -59,8 +59,8 @@ def _load_those_in_use(manager: PluginManager) -> dict[str, str]:
     for name, info in manager.plugins.items():
         if name in use and info.state < PluginState.VALIDATED:
             manager.validate_plugin(name)
-        elif name not in use and info.state is PluginState.LOADED:
-            use[name] = UNAVAILABLE  # on by default, and loaded to be asked; it said no
+        elif name not in use and info.unavailable:
+            use[name] = UNAVAILABLE
     return use
 
 
@@ -84,6 +84,7 @@ def _short(info: PluginInfo, use: str | None) -> dict[str, Any]:
         "author": info.metadata.author or None,
         "module": ":".join(filter(None, (info.module_path, info.class_name))) or None,
         "error": redact(info.error) if info.error else None,
+        "unavailable": redact(info.unavailable) if info.unavailable else None,
     }
 
 

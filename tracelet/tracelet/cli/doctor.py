@@ -46,8 +46,10 @@ def doctor() -> int:
     """
     from tracelet.cli.json_output import emit_json
     from tracelet.cli.output import Screen
+    from tracelet.cli.telling import hush
 
-    findings = list(_examine(choices()))
+    hush()
+    findings = list({finding.text: finding for finding in _examine(choices())}.values())
     bad = any(finding.level == ERROR for finding in findings)
     if choices().json:
         emit_json({"ok": not bad, "findings": [finding._asdict() for finding in findings]})
@@ -99,12 +101,15 @@ def _optional() -> str:
 
 def _configuration(config: Config) -> Iterator[Finding]:
     from tracelet.cli.described import near
+    from tracelet.config.environment import slips
 
     sources = ", ".join(near(source) for source in config.sources) or "defaults only"
     yield Finding("configuration", OK, f"root {near(config.root)}; {sources}")
     for faults in config.table_faults.values():
         for fault in faults:
             yield Finding("configuration", ERROR, fault, "mend the plugin's table")
+    for slip in slips(os.environ):
+        yield Finding("configuration", WARNING, slip)
 
 
 def _data_folder(data: Path) -> Iterator[Finding]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import sys
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ from rich.text import Text
 import tracelet
 from tracelet.cli.described import near
 from tracelet.cli.output import joined
+from tracelet.config.environment import slips
 from tracelet_hookspecs import PluginInfo, PluginState
 
 if TYPE_CHECKING:
@@ -61,7 +63,7 @@ def _print_plugins(screen: Screen, run: Run, config: Config, *, trace: bool) -> 
         print_plugins(screen, manager)
     if not run.host.ready.is_set():
         screen.problem("some plugins are still starting; the program starts without waiting for them")
-    for failure in failures:
+    for failure in dict.fromkeys([*slips(os.environ), *failures]):
         screen.problem(failure)
 
 
@@ -78,7 +80,11 @@ def _plugins_at_work(screen: Screen, manager: PluginManager) -> Text:
     working = [info for info in manager.plugins.values() if info.state is PluginState.ACTIVE]
     if not working:
         return Text("none", "dim")
-    names = [joined(info.name, _version(info), (_origin(info), "dim")) for info in working]
+    names, told = [], {""}
+    for info in working:
+        origin = _origin(info)
+        names.append(joined(info.name, _version(info), ("" if origin in told else origin, "dim")))
+        told.add(origin)  # of several plugins in one file, the first has it
     return Text(", ").join(names)
 
 

@@ -68,6 +68,10 @@ def _print_list(screen: Screen, listed: dict[str, Any]) -> None:
     for problem in dict.fromkeys([*problems, *listed["problems"]]):
         screen.blank()
         screen.problem(problem, label="error" if problem in problems else "warning", style="red")
+    for plugin in listed["plugins"]:
+        if plugin["unavailable"]:
+            screen.blank()
+            screen.line((f"{plugin['name']} is not available here: {plugin['unavailable']}", "dim"))
     idle = sum(plugin["activated"] is None for plugin in listed["plugins"])
     if idle:
         screen.blank()
@@ -132,7 +136,7 @@ def _use(told: dict[str, Any]) -> str:
     if told["activated"] == "asked":
         return f"yes; -p no:{told['name']} leaves it out"
     if told["activated"] == "unavailable":
-        return "on by default, but there is nothing here for it to do"
+        return f"on by default, but not available here: {told['unavailable']}"
     return f"no; -p {told['name']}, or a table [plugins.{told['name']}] in tracelet.toml, switches it on"
 
 

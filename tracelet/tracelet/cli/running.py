@@ -112,6 +112,8 @@ def run_inside(
 
     take_path(program)
     listener = telling.listen(verbose=verbose, summary=not quiet)
+    if quiet:
+        listener.speak()  # there is no header to say it
     screen = Screen()
     config = mine.config(program.path, run_id=run_id, resume=resume or None)
     opened = _open(program, config, name)
@@ -121,7 +123,7 @@ def run_inside(
         opened.log_params(params)
     if not quiet:
         _tell(lambda: header.print_header(screen, opened, config, trace=mine.trace_config))
-    listener.speak()
+        listener.speak()
     pid = os.getpid()
     ending = execute(program)
     if os.getpid() == pid:  # else this is a child that the program has forked, which has an end of its own

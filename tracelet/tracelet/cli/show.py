@@ -26,20 +26,17 @@ def show(run: str, metrics: tuple[str, ...], everything: bool) -> None:
 
     With METRIC (a name or a pattern such as 'train/*'), only these metrics, each drawn as wide as the screen.
     """
-    from tracelet.cli.courses import course_of, courses
+    from tracelet.cli.courses import courses, drawn
     from tracelet.cli.json_output import emit_json
     from tracelet.cli.output import Screen
     from tracelet.cli.records import fully_described, matching
 
     record = choices().store().run(run)
-    if metrics:
-        found = [course_of(record.metric(name)) for name in matching(record.metrics(), metrics)]
-    else:
-        found = courses(record)
+    found = courses(record, matching(record.metrics(), metrics))
     if choices().json:
-        emit_json(fully_described(record, found))
+        emit_json(fully_described(record, drawn(record, found)))
     elif metrics:
-        _print_metrics(Screen(), record, found)
+        _print_metrics(Screen(), record, drawn(record, found))
     else:
         _print_run(Screen(), record, found, everything=everything)
 
@@ -61,7 +58,7 @@ def _print_run(screen: Screen, record: RunRecord, found: list[Course], *, everyt
     summary.print_outcome(screen, record)
     summary.print_drops(screen, record.dropped)
     screen.blank()
-    summary.print_metrics(screen, found, record.id, everything=everything)
+    summary.print_metrics(screen, found, record, everything=everything)
     summary.print_values(screen, "params", record.params)
     summary.print_values(screen, "tags", record.tags)
     summary.print_artifacts(screen, record)

@@ -10,15 +10,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from rich.text import Text
 
-from tracelet.cli.courses import Course, courses, print_courses
+from tracelet.cli.courses import Course, courses, drawn, print_courses
 from tracelet.cli.figures import count, duration, number, plural, size
 from tracelet.cli.output import STATE_STYLES, Screen, joined, plain, state
-from tracelet.errors import StoreError
-from tracelet.store import open_store
+from tracelet.store import RunRecord
 
 if TYPE_CHECKING:
     from tracelet.run import Run
-    from tracelet.store import RunRecord
 
 FINISHED: Final = "finished"
 CLOCK_STEP: Final = 0.1  # seconds by which a file system's clock may be behind
@@ -61,18 +59,15 @@ def print_summary(screen: Screen, run: Run, exit_status: int, *, verbose: bool =
 
 
 def _record(run: Run) -> RunRecord | None:
-    """Read the run back; ``None`` where its folder could not even be made (which has been told)."""
-    try:
-        return open_store(run.config.dir).run(run.id)
-    except (StoreError, OSError):
-        return None
+    """Read the run back, without the index; ``None`` where its folder could not even be made (which has been told)."""
+    return RunRecord.read(run.dir) if run.dir.is_dir() else None
 
 
 def _print_recorded(screen: Screen, record: RunRecord, *, everything: bool) -> None:
     if record.outcome != FINISHED:
         print_outcome(screen, record)
         screen.blank()
-    print_metrics(screen, courses(record), record.id, everything=everything)
+    print_metrics(screen, courses(record), record, everything=everything)
     print_values(screen, "params", record.params)
     print_values(screen, "tags", record.tags)
     print_artifacts(screen, record)
@@ -90,17 +85,19 @@ def print_drops(screen: Screen, dropped: Mapping[str, int]) -> None:
         screen.problem(f"{plural(points, 'point')} could not be recorded: {reason}", style="red")
 
 
-def print_metrics(screen: Screen, found: list[Course], run_id: str, *, everything: bool = False) -> None:
+def print_metrics(
+    screen: Screen, found: list[Course], record: RunRecord, *, everything: bool = False
+) -> None:
     """Print the table of metrics: the program's own, and what collectors measured where wanted."""
     own = [course for course in found if everything or not course.is_measured]
     shown = own if everything else own[:MOST_METRICS]
     if shown:
-        print_courses(screen, shown)
+        print_courses(screen, drawn(record, shown))
     measured = len(found) - len(own)
     hidden = [f"{len(own) - len(shown)} more"] if len(own) > len(shown) else []
     hidden += [f"{measured} measured by collectors"] if measured else []
     if hidden:
-        screen.line((f"and {', '.join(hidden)}: tracelet show {run_id} --all", "dim"))
+        screen.line((f"and {', '.join(hidden)}: tracelet show {record.id} --all", "dim"))
     if found:
         screen.blank()
 
@@ -211,7 +208,7 @@ def print_tracebacks(screen: Screen, run: Run) -> None:
 def print_further_runs(screen: Screen, run: Run) -> None:
     """Print the runs that the program has started beside the one that it was run in."""
     begun = _begun_since(run)
-    records = [open_store(run.config.dir).run(run_id) for run_id in begun]
+    records = [RunRecord.read(run.dir.with_name(run_id)) for run_id in begun]
     others = [record for record in records if any(one.pid == os.getpid() for one in record.writers)]
     others.sort(key=lambda record: record.started_at)
     for at, record in enumerate(others[:MOST_RUNS]):

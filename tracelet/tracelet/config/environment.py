@@ -10,6 +10,7 @@ from typing import Any, Final
 from tracelet.config import settings
 from tracelet.config.files import absolute
 from tracelet.core.interpolation import EnvStr
+from tracelet.core.wording import closest
 
 VARIABLES: Final[Mapping[str, tuple[str, settings.Check]]] = {
     "TRACELET_DIR": ("dir", settings.text),
@@ -20,6 +21,21 @@ VARIABLES: Final[Mapping[str, tuple[str, settings.Check]]] = {
     "TRACELET_STRICT_PLUGINS": ("strict", settings.boolean),
     "TRACELET_DISABLE_PLUGIN_AUTOLOAD": ("no_autoload", settings.boolean),
 }
+#: Read elsewhere, or in another way.
+OTHERS: Final = ("TRACELET_PLUGINS", "TRACELET_PLUGIN_PATH", "TRACELET_DEBUG")
+_PREFIX: Final = "TRACELET_"
+_NEAR: Final = 0.75  # similarity without the prefix; a plugin may have variables of its own
+
+
+def slips(environ: Mapping[str, str]) -> list[str]:
+    """Return a sentence for each variable whose name is nearly, but not quite, one that is known."""
+    known = [name.removeprefix(_PREFIX) for name in (*VARIABLES, *OTHERS)]
+    found = []
+    for variable in sorted(environ):
+        rest = variable.removeprefix(_PREFIX)
+        if rest != variable and rest not in known and (meant := closest(rest, known, cutoff=_NEAR)):
+            found.append(f"environment: {variable} means nothing (did you mean '{_PREFIX}{meant}'?)")
+    return found
 
 
 def read_environment(environ: Mapping[str, str], faults: list[str]) -> dict[str, Any]:

@@ -12,6 +12,8 @@ from tracelet.config.layers import Layer
 from tracelet.config.model import Config
 from tracelet.errors import ConfigError
 
+_told: set[str] = set()  # slips that were warned of: once is enough
+
 
 def load_config(
     start: str | Path | None = None,
@@ -46,7 +48,17 @@ def load_config(
     if faults:
         of_tables = [each for layer in stack for several in layer.table_faults.values() for each in several]
         raise ConfigError([*faults, *of_tables])
+    _tell_slips(environ)
     return _assembled(root, file, stack, [*_user_plugins(user), *environment.plugin_path(environ)])
+
+
+def _tell_slips(environ: Mapping[str, str]) -> None:
+    for slip in environment.slips(environ):
+        if slip not in _told:
+            import logging
+
+            _told.add(slip)
+            logging.getLogger("tracelet.config").warning("%s", slip)
 
 
 def _user_plugins(user: Path | None) -> list[Path]:

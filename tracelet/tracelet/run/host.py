@@ -147,6 +147,7 @@ class Host:
             try:
                 answers.append(hosted.call(hook, deadline=left, **kwargs))
             except PluginError as error:
+                self.errors.append(str(error))
                 log.warning("%s", error)
         return answers
 

@@ -50,8 +50,8 @@ def write_json_lines(run: RunRecord, file: TextIO, names: str | Iterable[str] | 
 
 
 def write_csv(run: RunRecord, file: TextIO, names: str | Iterable[str] | None = "*") -> None:
-    """Write the points of a run as CSV with a line of names. Open the file with ``newline=""``."""
-    writer = csv.writer(file)
+    """Write the points of a run as CSV with a line of names, and a line feed at the end of each."""
+    writer = csv.writer(file, lineterminator="\n")
     writer.writerow(CSV_COLUMNS)
     writer.writerows(_rows(run, names))
 

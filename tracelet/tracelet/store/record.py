@@ -47,11 +47,11 @@ class RunRecord:
         self._summaries = summaries  # from the index, for the runs of a list
 
     @classmethod
-    def read(cls, run_dir: Path) -> RunRecord:
+    def read(cls, run_dir: Path, *, summaries: Summaries | None = None) -> RunRecord:
         """Read a run from its folder."""
         points = PointsOfRun(run_dir)
         details, history = read_details(run_dir, points)
-        record = cls(run_dir, details)
+        record = cls(run_dir, details, summaries=summaries)
         record._history, record._points = history, points
         return record
 
@@ -171,8 +171,8 @@ class RunRecord:
 
         Raises :class:`StoreError` for a name that the run does not have, unless it may be missing.
         """
-        columns = self._points.all
-        return [Series.of(name, columns[name], self.id) for name in chosen(names, columns, missing_ok)]
+        columns = self._points.some(chosen(names, self.metrics(), missing_ok))
+        return [Series.of(name, several, self.id) for name, several in columns.items()]
 
     def summary(self) -> dict[str, Summary]:
         """Return each metric in a few numbers: last, min, max, mean, count, last step, first and last time."""

@@ -94,8 +94,14 @@ class Store:
         """
         folder = self.dir / RUNS_FOLDER / key
         if key not in ("", ".", "..") and os.path.basename(key) == key and folder.is_dir():
-            return RunRecord.read(folder)
-        return self._find(key, self.runs()).refresh()
+            return self._read(folder)
+        return self._read(self._find(key, self.runs()).dir)
+
+    def _read(self, folder: Path) -> RunRecord:
+        """Read a run itself; what its metrics add up to is in the index, in step with it."""
+        return RunRecord.read(
+            folder, summaries=Summaries(lambda ids: self._index.fresh_summaries(ids), [folder.name])
+        )
 
     def series(
         self,

@@ -91,6 +91,7 @@ def is_available(name: str, steps: Steps) -> bool:
     except PluginError as error:
         steps.fail(name, "is_available", error)
         return False
+    hosted.info.unavailable = None if answer is True else str(answer or "it has nothing to do")
     if answer is not True:
         log.debug("plugin %r is not available here: %s", name, answer)
     return answer is True

@@ -43,6 +43,8 @@ def _described(info: PluginInfo, hosted: Hosted | None) -> dict[str, Any]:
         "version": info.metadata.version,
         "origin": info.origin,
     }
+    if info.unavailable:
+        described["unavailable"] = redact(info.unavailable)
     if info.error:
         described["error"] = redact(info.error)
     if hosted is not None and hosted.info is info:

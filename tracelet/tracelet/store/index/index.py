@@ -72,6 +72,12 @@ class Index:
         with self._turn:
             return self._database.run(lambda connection: self._summaries(connection, wanted))
 
+    def fresh_summaries(self, ids: Iterable[str]) -> dict[str, dict[str, Summary]]:
+        """Return the same as of now: these runs, and no others, are brought in step for it."""
+        wanted = list(ids)
+        with self._turn:
+            return self._database.run(lambda connection: self._fresh_summaries(connection, wanted))
+
     def column(self, sql: str) -> list[Any]:
         """Bring the index in step, and return what a query gives in its first column."""
         with self._turn:
@@ -89,10 +95,13 @@ class Index:
     def _summaries(self, connection: sqlite3.Connection, ids: list[str]) -> dict[str, dict[str, Summary]]:
         if self._database.used != self._in_step:  # another file than the one that the list came from
             self._refresh(connection)
-        found: dict[str, dict[str, Summary]] = {id: {} for id in ids}
-        for id, metric, summary in rows.read_summaries(connection, ids):
-            found[id][metric] = summary
-        return found
+        return _by_run(connection, ids)
+
+    def _fresh_summaries(
+        self, connection: sqlite3.Connection, ids: list[str]
+    ) -> dict[str, dict[str, Summary]]:
+        self._bring_in_step(connection, ids, rows.known_runs(connection))
+        return _by_run(connection, ids)
 
     # --- keeping in step ---------------------------------------------------------------------------------
 
@@ -100,14 +109,17 @@ class Index:
         ids = run_ids(self._data)
         known = rows.known_runs(connection)
         self._drop_missing(connection, known, set(ids))
+        self._bring_in_step(connection, ids, known)
+        self._in_step = self._database.used
+        running = connection.execute("SELECT id FROM runs WHERE outcome = 'running'")
+        self._reader.keep_only(self._folder / row[0] for row in running)
+
+    def _bring_in_step(self, connection: sqlite3.Connection, ids: list[str], known: dict[str, Known]) -> None:
         due = self._look(connection, ids, known)
         for _ in range(_ATTEMPTS):
             if not due:
                 break
             due = self._look(connection, due, rows.known_runs(connection))
-        self._in_step = self._database.used
-        running = connection.execute("SELECT id FROM runs WHERE outcome = 'running'")
-        self._reader.keep_only(self._folder / row[0] for row in running)
 
     def _drop_missing(
         self, connection: sqlite3.Connection, known: dict[str, Known], present: set[str]
@@ -164,6 +176,13 @@ class Index:
         with writing(connection):
             written = [rows.write_run(connection, *one) for one in fresh]
         return [one.details.id for one, done in zip(fresh, written, strict=True) if not done]
+
+
+def _by_run(connection: sqlite3.Connection, ids: list[str]) -> dict[str, dict[str, Summary]]:
+    found: dict[str, dict[str, Summary]] = {id: {} for id in ids}
+    for id, metric, summary in rows.read_summaries(connection, ids):
+        found[id][metric] = summary
+    return found
 
 
 def _state(folder: Path, account: Account) -> tuple[Any, ...]:
