@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from unittest.mock import MagicMock, Mock
 
+import attrs
 import pytest
 
 from tracelet.core.plugins import BackendPlugin, PluginInfo, PluginMetadata, PluginState
@@ -81,6 +82,21 @@ def test_the_dictionaries_may_be_replaced(manager, make):
     assert manager.initialize_plugin("own", {"a": 1})
     assert isinstance(manager._plugin_instances["own"], cls)
     assert [info.name for info in manager.list_plugins()] == ["own"]
+
+
+def test_another_plugin_under_a_name_gets_an_object_of_its_own(manager, make):
+    old, new = make("a"), make("a")
+    manager.register_plugin(old)
+    manager.start_plugins(["a"])
+    manager.stop_plugin("a")
+    del manager.plugins["a"]
+    manager.register_plugin(new)
+    assert manager.start_plugins(["a"]) == {"a": True}
+    assert type(manager.get_plugin_instance("a")) is new
+    manager.plugins["a"] = attrs.evolve(manager.plugins["a"], origin="elsewhere")
+    started = manager.get_plugin_instance("a")
+    assert manager.stop_plugin("a") is True
+    assert started.seen[-1] == ("stop",)
 
 
 def test_a_key_other_than_the_name_in_the_metadata(manager, make):

@@ -297,6 +297,18 @@ def test_lists_and_look_ups(manager, make):
         manager.list_plugins(type="backed")
 
 
+def test_looking_up_a_failed_plugin_leaves_it_as_it_is(manager, make):
+    def start(self):
+        raise OSError("no")
+
+    cls = make("a", {"start": start})
+    info = manager.register_plugin(cls)
+    manager.start_plugins(["a"])
+    assert manager.get_plugin_by_name("a") is manager.get_plugin("backend", "a") is cls
+    assert info.state is PluginState.ERROR
+    assert "OSError: no" in info.error
+
+
 def test_registering_a_class_an_instance_and_a_module(manager, make, write, tmp_path, monkeypatch):
     cls = make("cls")
     assert manager.register_plugin(cls).instance is cls

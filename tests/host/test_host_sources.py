@@ -222,6 +222,19 @@ def test_a_blocked_name_is_left_out_everywhere(project, look, installed):
     assert "system" not in said["own"]
 
 
+def test_a_blocked_name_stays_out_where_the_program_gives_the_class_itself(project):
+    project.write(
+        "train.py",
+        cls("mine")
+        + "import tracelet\n"
+        + "with tracelet.start_run('x', plugins=[C1, 'jsonl']) as run: pass\n"
+        + "print({name: run.manager.plugins[name].state.name for name in ('mine',)}, run.status()['problems'])\n",
+    )
+    done = project.tracelet("run", "--quiet", "-p", "no:mine", "-p", "no:jsonl", "train.py")
+    assert done.stdout.splitlines()[0] == "{'mine': 'LOADED'} []"
+    assert project.python("train.py").stdout.splitlines()[0] == "{'mine': 'STOPPED'} []"
+
+
 def test_autoload_off_leaves_the_built_in_ones_and_what_is_asked_for(project, look, installed):
     installed(
         "stranger", {"strange": "stranger_mod:C1", "other": "stranger_mod:C1"}, {"stranger_mod.py": cls("x")}

@@ -46,12 +46,20 @@ class Hosting:
             hosted = self.hosted.get(name)
             if hosted is None or hosted.info is not info:
                 if hosted is not None:
-                    hosted.worker.retire()
+                    self._replace(hosted, info)
                 watch = Watch(self._wrapper_failed, self._overran)
                 hosted = Hosted(name, info, self.registry, self.deadlines, watch)
                 hosted.begun = name in self.instances and info.state in (S.INITIALIZED, S.ACTIVE, S.ERROR)
                 self.hosted[name] = hosted
         return hosted
+
+    def _replace(self, hosted: Hosted, info: PluginInfo) -> None:
+        """Let go of what was made for a name that has another description now; of another class, its object too."""
+        hosted.worker.retire()
+        if info.instance is not hosted.info.instance and self.instances.get(hosted.name) is hosted.plugin:
+            self.forget(hosted)
+            self.instances.pop(hosted.name, None)
+            self.begun.pop(hosted.name, None)
 
     def deadline(self, step: str) -> float:
         """Return the seconds that a step may take where a plugin's own table does not say otherwise."""

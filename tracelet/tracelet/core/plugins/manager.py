@@ -190,9 +190,11 @@ class PluginManager:
     ) -> dict[str, bool]:
         """Initialize and start plugins and what they depend on, in dependency order.
 
-        Returns which of them are active. A plugin whose dependency failed does not start and names it.
+        Returns which of them are active. A plugin whose dependency failed does not start and names it; one that
+        the configuration blocks is left out.
         """
-        return self._sequence.start(dict(configs) if isinstance(configs, Mapping) else dict.fromkeys(configs))
+        given = dict(configs) if isinstance(configs, Mapping) else dict.fromkeys(configs)
+        return self._sequence.start(given, self.config.blocked if self.config is not None else ())
 
     def stop_all_plugins(self, timeout: float | None = None) -> bool:
         """Stop every plugin, last started first; all are tried. ``timeout`` bounds the whole, in seconds."""
@@ -235,7 +237,10 @@ class PluginManager:
 
     def get_plugin_by_name(self, name: str) -> Any:
         """Return the plugin's class (or object), loading it, or ``None``."""
-        return self.plugins[name].instance if name in self.plugins and self.load_plugin(name) else None
+        info = self.plugins.get(name)
+        if info is not None and info.instance is None:
+            self.load_plugin(name)
+        return info.instance if info is not None else None
 
     def get_plugin(self, type: PluginType | str, name: str) -> Any:
         """Return the class of the plugin of this type and name, or ``None``."""

@@ -49,10 +49,16 @@ class Sequence:
 
     # -- starting --------------------------------------------------------------------------------------
 
-    def start(self, configs: Mapping[str, Mapping[str, Any] | None]) -> dict[str, bool]:
-        """Initialize and start plugins and what they depend on. Returns which of the given ones are active."""
-        times_stopped = self._times_stopped
-        order = self._startable([name for name in configs if self._is_known(name)])
+    def start(
+        self, configs: Mapping[str, Mapping[str, Any] | None], blocked: Iterable[str] = ()
+    ) -> dict[str, bool]:
+        """Initialize and start plugins and what they depend on, but for those that are blocked.
+
+        Returns which of the given ones are active.
+        """
+        times_stopped, blocked = self._times_stopped, frozenset(blocked)
+        wanted = [name for name in configs if name not in blocked and self._is_known(name)]
+        order = [name for name in self._startable(wanted) if name not in blocked]
         registered = self._registered([name for name in order if self._is_loaded(name)])
         for name in order:
             if times_stopped != self._times_stopped:
