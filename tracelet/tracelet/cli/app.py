@@ -25,6 +25,7 @@ COMMANDS: Final = {
     "export": "tracelet.cli.export:export",
     "sync": "tracelet.cli.sync:sync",
     "verify": "tracelet.cli.verify:verify",
+    "compact": "tracelet.cli.compact:compact",
     "plugins": "tracelet.cli.plugins:plugins",
     "hooks": "tracelet.cli.hooks:hooks",
     "doctor": "tracelet.cli.doctor:doctor",
