@@ -145,11 +145,16 @@ def test_files_and_folders_may_both_be_paths(write, tmp_path):
     folder = tmp_path / "plugins"
     manager = PluginManager([folder / "one.py", folder / "more"], use_default_paths=False)
     assert [info.name for info in manager.discover_plugins()] == ["one", "two"]
+    alone = PluginManager(str(folder), use_default_paths=False)
+    assert alone.plugin_paths == [str(folder)]
+    assert [info.name for info in alone.discover_plugins()] == ["one"]
 
 
-@pytest.mark.parametrize("path", ["no/such/folder", "notes.txt"])
+@pytest.mark.parametrize("path", ["no/such/folder", "notes.txt", "pipe.py"])
 def test_a_path_that_leads_nowhere_is_reported(tmp_path, path):
     (tmp_path / "notes.txt").write_text("hello")
+    if path == "pipe.py":  # reading it would wait for ever
+        os.mkfifo(tmp_path / path)
     manager = PluginManager([tmp_path / path], use_default_paths=False)
     assert manager.discover_plugins() == []
     [problem] = manager.problems

@@ -153,6 +153,12 @@ def test_a_wrapper_that_is_no_generator(manager):
 # -- dependencies and versions -------------------------------------------------------------------------
 
 
+def test_an_async_function_is_no_implementation(manager, make):
+    async def start(self): ...
+
+    assert "hook start: an async function is never awaited" in fault(manager, make("plain", {"start": start}))
+
+
 def test_requirements_are_checked_against_what_is_installed(manager, make):
     installed = metadata.version("pluggy")
     needs = ["pluggy>=1.0", f"PLUGGY=={installed}", 'no-such-thing; python_version < "3"', "pluggy[testing]"]

@@ -6,7 +6,6 @@ from tracelet.core.discovery.found import Found, broken, describe, located
 from tracelet.core.discovery.inspection import (
     ASKED_FOR,
     LIFECYCLE,
-    OWN_HOOKS,
     Implementation,
     attributes,
     dynamic,
@@ -19,7 +18,7 @@ from tracelet.core.discovery.inspection import (
     own_attributes,
     plain_options,
 )
-from tracelet.core.discovery.metadata import has_hooks, metadata_of
+from tracelet.core.discovery.metadata import metadata_of
 from tracelet.core.discovery.modules import (
     contents,
     guarded,
@@ -32,7 +31,6 @@ from tracelet.core.discovery.modules import (
 __all__ = [
     "ASKED_FOR",
     "LIFECYCLE",
-    "OWN_HOOKS",
     "Found",
     "Implementation",
     "attributes",
@@ -43,7 +41,6 @@ __all__ = [
     "dynamic",
     "entry_point_plugins",
     "guarded",
-    "has_hooks",
     "has_lifecycle",
     "hook_functions",
     "implementations",

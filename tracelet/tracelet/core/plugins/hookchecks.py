@@ -21,7 +21,7 @@ def hook_faults(plugin: Any, registry: Registry, *, complete: bool = True) -> It
     for one in implementations(plugin):
         if one.hook in names:
             yield from _argument_faults(one, plugin, registry)
-            yield from _wrapper_faults(one)
+            yield from _kind_faults(one)
         elif complete and not one.options.get("optionalhook"):
             yield f"unknown hook {one.hook!r}{_meant(one.hook, names)}"
 
@@ -67,11 +67,12 @@ def _takes_self(one: Implementation, plugin: Any) -> bool:
     return is_class(plugin) or one.function is attributes(type(plugin)).get(one.attribute)
 
 
-def _wrapper_faults(one: Implementation) -> Iterator[str]:
-    if one.wraps:
-        inner = inspect.unwrap(getattr(one.function, "__func__", one.function))
-        if not inspect.isgeneratorfunction(inner):
-            yield f"hook {one.hook}: a wrapper must be a generator function with one yield"
+def _kind_faults(one: Implementation) -> Iterator[str]:
+    inner = inspect.unwrap(getattr(one.function, "__func__", one.function))
+    if one.wraps and not inspect.isgeneratorfunction(inner):
+        yield f"hook {one.hook}: a wrapper must be a generator function with one yield"
+    elif inspect.iscoroutinefunction(inner) or inspect.isasyncgenfunction(inner):
+        yield f"hook {one.hook}: an async function is never awaited; make it a plain one that calls asyncio.run()"
     if one.options.get("wrapper") and one.options.get("hookwrapper"):
         yield f"hook {one.hook}: wrapper=True and hookwrapper=True exclude each other"
 

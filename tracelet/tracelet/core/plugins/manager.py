@@ -42,7 +42,7 @@ class PluginManager:
 
     def __init__(
         self,
-        plugin_paths: Several[str | os.PathLike[str]] | None = None,
+        plugin_paths: str | os.PathLike[str] | Several[str | os.PathLike[str]] | None = None,
         use_default_paths: bool = True,
         *,
         config: Config | None = None,
@@ -51,7 +51,8 @@ class PluginManager:
     ) -> None:
         #: The registry, a ``pluggy.PluginManager``.
         self.pluggy = Registry()
-        self.plugin_paths: list[str] = [os.fspath(path) for path in plugin_paths or ()]
+        several = [plugin_paths] if isinstance(plugin_paths, (str, os.PathLike)) else plugin_paths or ()
+        self.plugin_paths: list[str] = [os.fspath(path) for path in several]
         self.use_default_paths = use_default_paths
         self.config = config
         self.program = program

@@ -152,7 +152,7 @@ class _Search:
     def _path_file(self, file: Path) -> Iterator[Found]:
         if not file.exists():
             self.catalog.report(f"plugin path {file}: there is no such file or folder")
-        elif file.suffix != ".py":
+        elif file.suffix != ".py" or not file.is_file():
             self.catalog.report(f"plugin path {file}: expected a Python file (.py) or a folder of them")
         else:
             yield from discovery.path_plugins(file, self.sources.import_deadline, self._refuse)
