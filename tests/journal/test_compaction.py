@@ -11,10 +11,12 @@ import struct
 import subprocess
 import sys
 import time
+from zlib import crc32
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.journal.conftest import Journal
 from tests.journal.test_bulk import by_columns, by_follower, record_at_random
 from tests.journal.test_following import fill_segments
 
@@ -32,7 +34,7 @@ from tracelet.journal import (
     writers,
 )
 from tracelet.journal.chunks import Table, UnsuitableError
-from tracelet.journal.format import HEADER, SLOT
+from tracelet.journal.format import HEADER, KIND_SHIFT, MULTI_HEAD, POINT, POINT_HEAD, ROW, SLOT
 from tracelet.journal.packing import pack, pack_bytes, unpack, unpack_bytes
 from tracelet.journal.unpacking import unpack_slots
 
@@ -251,6 +253,94 @@ def test_a_writer_of_another_host_is_left_alone_for_a_day(journal, monkeypatch):
     assert "may still be recording: nothing was heard of it for 36" in reason
     writer._stream.slots.files.beat(time.time() - 2 * 86400)
     assert compact(journal.run_dir).left == {}
+
+
+EDGES = [0.0, -0.0, math.inf, -math.inf, 5e-324, -2.2250738585072014e-308, 1.7976931348623157e308]
+PAYLOADS = st.integers(0, 2**51 - 1).map(
+    lambda bits: struct.unpack("<d", struct.pack("<Q", 0x7FF8 << 48 | bits))[0]
+)
+VALUES = st.floats(width=64) | st.sampled_from(EDGES) | PAYLOADS
+STEPS = st.integers(-(2**63), 2**63 - 1) | st.sampled_from([-(2**63), 2**63 - 1, 0, -1]) | st.integers(0, 9)
+TIMES = st.floats(-1e12, 1e12) | st.sampled_from([0.0, -0.0, 1.7e9])
+RECORDS = st.tuples(STEPS, TIMES, st.lists(VALUES, min_size=1, max_size=6))
+
+
+@settings(max_examples=60 * EFFORT, deadline=None)
+@given(records=st.lists(RECORDS, max_size=60), ways=st.tuples(st.booleans(), st.booleans()))
+def test_any_bits_of_steps_times_and_values_come_back(tmp_path_factory, records, ways):
+    """NaNs with a payload, zeros with a sign, steps at both ends and out of order, clocks that go backwards."""
+    journal = Journal(tmp_path_factory.mktemp("run"))
+    with journal.writer() as writer:
+        slots, (first, more) = writer._stream.slots, ways
+        for step, when, values in records:
+            payload = struct.pack(f"<{len(values)}d", *values)
+            if len(values) == 1:
+                slots.write(POINT_HEAD.pack(values[0], step, when, POINT << KIND_SHIFT | 1))
+            else:
+                tag = ROW << KIND_SHIFT | len(values)
+                slots.write(MULTI_HEAD.pack(crc32(payload), len(values), step, when, tag), payload)
+    before, columns = everything_to_the_bit(journal), columns_to_the_bit(journal, more)
+    assert compact(journal.run_dir, numpy=first).points == sum(len(values) for *_, values in records)
+    assert everything_to_the_bit(journal) == before
+    assert columns_to_the_bit(journal, more) == columns
+    shutil.rmtree(journal.run_dir)
+
+
+def everything_to_the_bit(journal):
+    records = journal.records()
+    return [(*r[:5], struct.pack("<qdd", *r[5:])) if isinstance(r, PointRecord) else r for r in records]
+
+
+def columns_to_the_bit(journal, numpy):
+    found = read_columns(journal.run_dir, numpy=numpy)
+    return {
+        name: [bytes(memoryview(each)) for each in (c.steps, c.times, c.values)] for name, c in found.items()
+    }
+
+
+def test_two_at_once_do_it_once(journal):
+    """Two compactions of the same run at the same moment, a reader beside them."""
+    for place in range(4):
+        with journal.writer({"rank": place}) as writer:
+            for step in range(3000):
+                writer.point("a", math.sin(step), step)
+    ids = writers(journal.run_dir)
+    whole = [everything(journal, writer) for writer in ids]
+    program = f"""
+from pathlib import Path
+from tracelet.journal import compact
+input()
+compact(Path({str(journal.run_dir)!r}))
+"""
+    both = [
+        subprocess.Popen(
+            [sys.executable, "-c", program], stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+        for _ in range(2)
+    ]
+    for one in both:
+        one.stdin.write("\n")
+        one.stdin.flush()
+    while any(one.poll() is None for one in both):
+        assert [everything(journal, writer) for writer in ids] == whole
+    assert [one.communicate()[1] for one in both] == ["", ""]
+    assert [file.suffix for file in journal.files()] == [".trz"] * 4
+    assert [everything(journal, writer) for writer in ids] == whole
+
+
+def test_a_follower_amid_the_file_reads_on(journal):
+    with journal.writer() as writer:
+        record_at_random(writer, random.Random(5), 20_000)
+    whole = journal.records()
+    follower, found = journal.follow(), []
+    while records := follower.read(3000):
+        found += records
+        if len(found) < 4000:
+            compact(journal.run_dir)
+    assert found == whole
+    later = journal.follow(cursor=follower.cursor)
+    assert later.read() == []
+    assert later.cursor == follower.cursor
 
 
 # --- faults ------------------------------------------------------------------------------------------------
