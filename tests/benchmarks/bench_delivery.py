@@ -1,156 +1,122 @@
-"""What delivery takes: ``python tests/benchmarks/bench_delivery.py [--points N] [--seconds S] [--rate N]``.
+"""What delivery takes: ``python tests/benchmarks/bench_delivery.py [calls] [beside] [flat-out] [--rounds N] ...``.
 
-First, points a second from the journal to a backend that does nothing with them, on a thread of this process and in a
-process of the backend's own, beside reading the journal alone. Then, how much slower a pure-Python loop runs while
-delivery brings 10,000 points a second to a backend, beside the same loop with no delivery, in turns. The points are
-recorded by another process, so that this one has nothing to do but the loop and the delivery.
+calls: what a call that records takes (median, 99th percentile), with no backend, a quick one, one of 20 ms a point, a
+dead one and a hung one; called as fast as it goes.
+
+beside: a program computes in pure Python and records 10,000 points a second, which a backend is given at once, on a
+thread or in a process of its own. How much longer does the computing take than with no backend, and a call?
+
+flat-out: points a second from the first call that records to the moment when the backend has the last; recording
+and delivering go on at the same time.
+
+What is compared is measured in turns, and of the ratios within each turn the median and the quartiles are shown: what
+else the machine does falls on both sides.
 """
 
 from __future__ import annotations
 
 import argparse
+import logging
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
-from tracelet.core.plugins import BackendPlugin, PluginInfo, PluginManager, PluginMetadata
-from tracelet.delivery import Delivery
-from tracelet.delivery.recorded import RecordedRun
-from tracelet.journal import Follower, Writer
+from backends import Dead, Hung, Quick, Single, Slow
 
-RECORDER = """
-import sys, time
-from pathlib import Path
-from tracelet.journal import Writer
-rate = int(sys.argv[2])
-writer = Writer(Path(sys.argv[1]), {"run": {"id": "bench"}})
-print("ready", flush=True)
-step, began = 0, time.monotonic()
-while True:
-    due = int((time.monotonic() - began) * rate)
-    while step < due:
-        writer.point("loss", 0.5, step)
-        step += 1
-    time.sleep(0.002)
-"""
+import tracelet
+
+OFF = ["no:system", "no:environment", "no:gpu"]
+NONE = "no backend"
+TEN = {f"metric{at}": 0.5 for at in range(10)}
 
 
-class Batches(BackendPlugin):
-    """Takes batches and does nothing with them."""
+class Beside(NamedTuple):
+    """What a stretch of computing and recording came to."""
 
-    isolation = "thread"
-
-    @classmethod
-    def get_metadata(cls) -> PluginMetadata:
-        return PluginMetadata("backend", "1", "backend", isolation=cls.isolation)  # type: ignore[arg-type]
-
-    def initialize(self, config: object) -> None: ...
-    def start(self) -> None: ...
-    def stop(self) -> None: ...
-
-    def get_status(self) -> dict[str, int]:
-        return {}
-
-    def log_metric(self, name: str, value: object, iteration: int | None) -> None: ...
-    def log_metrics(self, points: object) -> None: ...
-    def log_params(self, params: object) -> None: ...
-    def log_artifact(self, local_path: str, artifact_path: str | None = None) -> None: ...
-
-
-class Single(Batches):
-    """Is called for every point."""
-
-    log_metrics = None  # type: ignore[assignment]
-
-
-class BatchesApart(Batches):
-    """In a process of its own."""
-
-    isolation = "process"
-
-
-class SingleApart(Single):
-    """In a process of its own."""
-
-    isolation = "process"
+    seconds: float  # for a thousand rounds of the computation
+    cpu: float  # share of a core that other threads of the process took
+    median: float  # of the calls that recorded, in seconds
+    p99: float
 
 
 @contextmanager
-def delivering(run_dir: Path, backend: type[Batches]) -> Iterator[Delivery]:
-    """Deliver a run to a backend, for as long as the context lasts."""
-    manager = PluginManager(use_default_paths=False)
-    delivery = Delivery(manager, RecordedRun(run_dir), run_dir)
-    info = PluginInfo(PluginMetadata.from_outside("backend"), __file__, backend.__name__)
-    manager.plugins["backend"] = info
-    if not manager.start_plugins(["backend"])["backend"]:
-        raise SystemExit(info.error)
-    delivery.add("backend")
-    try:
-        yield delivery
-    finally:
-        delivery.finish(5.0)
-        manager.stop_all_plugins()
+def recording(backend: type[Quick] | None, isolation: str = "thread") -> Iterator[tracelet.Run]:
+    """Open a run with one backend (or none) that is at work."""
+    tables = {} if backend is None else {backend.__name__.lower(): {"isolation": isolation}}
+    config = {"plugins": tables, "start_timeout": 30, "finish_timeout": 1}
+    with tempfile.TemporaryDirectory() as folder:
+        plugins = [*OFF, *([backend] if backend else [])]
+        run = tracelet.start_run("bench", dir=Path(folder), plugins=plugins, config=config)
+        try:
+            for step in range(1000):
+                run.log_metric("warm", 0.5, step)
+            time.sleep(0.3)
+            if backend is not None and backend.__name__.lower() not in run.status()["delivery"]:
+                raise SystemExit(f"{backend.__name__}: {run.status()['plugins']}")
+            yield run
+        finally:
+            run.finish(timeout=1)
 
 
-def tell(what: str, value: str, ratio: float | None = None, beside: str = "") -> None:
-    """Print one line."""
-    print(
-        f"  {what:<52} {value:>18}" + (f"  {ratio:6.3f} x {beside}" if ratio is not None else ""), flush=True
-    )
+def percentiles(times: list[float]) -> tuple[float, float]:
+    """Return the median and the 99th percentile."""
+    times.sort()
+    return times[len(times) // 2], times[len(times) * 99 // 100]
 
 
-def record(run_dir: Path, points: int, per_row: int) -> Path:
-    """Record a run."""
-    writer = Writer(run_dir, {"run": {"id": "bench"}})
-    if per_row == 1:
-        for step in range(points):
-            writer.point("loss", 0.5, step)
-    else:
-        row = {f"metric{at}": 0.5 for at in range(per_row)}
-        for step in range(points // per_row):
-            writer.row(row, step)
-    writer.close("finished")
-    return run_dir
+def spread(ratios: list[float]) -> str:
+    """Return the median of ratios, and between which values the middle half of them lies."""
+    if len(ratios) < 2:
+        return f"{ratios[0]:5.2f} x"
+    low, middle, high = statistics.quantiles(ratios, n=4)
+    return f"{middle:5.2f} x ({low:.2f} to {high:.2f})"
 
 
-def reading(run_dir: Path) -> int:
-    """Read every record, as a feed does, and do nothing with it."""
-    from tracelet.journal import writers
-
-    return sum(
-        len(records) for writer in writers(run_dir) for records in iter(Follower(run_dir, writer).read, [])
-    )
+def micro(seconds: list[float]) -> str:
+    """Return the median, in microseconds."""
+    return f"{statistics.median(seconds) * 1e6:7.2f} us"
 
 
-def bench_throughput(folder: Path, points: int) -> None:
-    """Points a second, end to end."""
-    for per_row in (1, 10):
-        run_dir = record(folder / f"run{per_row}", points, per_row)
-        print(f"\n{points:,} points, {'one' if per_row == 1 else per_row} to a record")
-        began = time.perf_counter()
-        reading(run_dir)
-        alone = time.perf_counter() - began
-        tell("reading alone", f"{points / alone:,.0f} points/s")
-        for label, backend in (
-            ("log_metrics, on a thread", Batches),
-            ("log_metrics, in its own process", BatchesApart),
-            ("log_metric, on a thread", Single),
-            ("log_metric, in its own process", SingleApart),
-        ):
-            with delivering(run_dir, backend) as delivery:
-                began = time.perf_counter()
-                done = delivery.flush(600)
-                took = time.perf_counter() - began
-            if not done:
-                raise SystemExit(f"{label}: {delivery.status()}")
-            tell(label, f"{points / took:,.0f} points/s", took / alone, "reading")
-            for file in (run_dir / "delivery").iterdir():
-                file.unlink()
+# -- the call alone --------------------------------------------------------------------------------------
+
+
+def timed_calls(log: Callable[..., object], count: int) -> tuple[float, float]:
+    """Call as fast as it goes; return the median and the 99th percentile of single calls."""
+    clock, times = time.perf_counter, [0.0] * count
+    for step in range(count):
+        began = clock()
+        log("loss", 0.5, step)
+        times[step] = clock() - began
+    return percentiles(times)
+
+
+def bench_calls(given: argparse.Namespace) -> None:
+    """What a call takes beside backends of every temper."""
+    print(f"\na call of log_metric, {given.calls:,} at once ({given.rounds} turns)")
+    kinds = {
+        NONE: None,
+        "a quick backend": Quick,
+        "20 ms a point": Slow,
+        "a dead backend": Dead,
+        "a hung backend": Hung,
+    }
+    found: dict[str, list[tuple[float, float]]] = {label: [] for label in kinds}
+    for _ in range(given.rounds):
+        for label, backend in kinds.items():
+            with recording(backend) as run:
+                found[label].append(timed_calls(run.log_metric, given.calls))
+    for label, pairs in found.items():
+        ratios = [pair[0] / base[0] for pair, base in zip(pairs, found[NONE], strict=True)]
+        tails = [pair[1] / base[1] for pair, base in zip(pairs, found[NONE], strict=True)]
+        median, p99 = micro([pair[0] for pair in pairs]), micro([pair[1] for pair in pairs])
+        print(f"  {label:<18} median {median} {spread(ratios):<26} p99 {p99} {spread(tails)}", flush=True)
+
+
+# -- computing beside it ---------------------------------------------------------------------------------
 
 
 def waited_for_a_processor() -> float:
@@ -161,94 +127,128 @@ def waited_for_a_processor() -> float:
         return 0.0  # another platform: the machine has to be quiet
 
 
-def loop(seconds: float) -> tuple[float, float]:
-    """Compute in pure Python for some seconds. Return rounds a second, and the CPU share of all other threads.
+def compute_and_record(log: Callable[..., object], rate: int, seconds: float) -> Beside:
+    """Compute in pure Python, and record so many points a second in between.
 
-    What other programs took is not counted against anybody; what threads of this one take (the GIL) is.
+    What other programs took is not counted; what threads of this one take (the GIL) is.
     """
-    rounds, total = 0, 0.0
-    began, cpu, waited = (
-        time.perf_counter(),
-        time.process_time() - time.thread_time(),
-        waited_for_a_processor(),
-    )
-    while (now := time.perf_counter()) - began < seconds:
-        for at in range(1000):
+    clock, total, rounds, step, times = time.perf_counter, 0.0, 0, 0, []
+    cpu, waited = time.process_time() - time.thread_time(), waited_for_a_processor()
+    began = now = clock()
+    due, pause, end = began, 1 / rate, began + seconds
+    while now < end:
+        if now >= due:
+            due += pause
+            step += 1
+            log("loss", 0.5, step)
+            times.append(clock() - now)
+        for at in range(100):
             total += at * 0.5
         rounds += 1
-    beside = time.process_time() - time.thread_time() - cpu
-    return rounds / (now - began - (waited_for_a_processor() - waited)), beside / (now - began)
+        now = clock()
+    took = now - began - (waited_for_a_processor() - waited)
+    share = (time.process_time() - time.thread_time() - cpu) / (now - began)
+    return Beside(took / rounds * 1e3, share, *percentiles(times))
 
 
-@contextmanager
-def recording(run_dir: Path, rate: int) -> Iterator[None]:
-    """Have another process record so many points a second into a run."""
-    program = subprocess.Popen(
-        [sys.executable, "-c", RECORDER, str(run_dir), str(rate)], stdout=subprocess.PIPE, text=True
-    )
-    assert program.stdout is not None
-    program.stdout.readline()
-    try:
-        yield
-    finally:
-        program.kill()
-        program.communicate()
-
-
-def measured(folder: Path, rate: int, seconds: float, backend: type[Batches] | None) -> tuple[float, float]:
-    """Run the loop beside delivery, or beside none."""
-    with recording(folder, rate):
-        if backend is None:
-            return loop(seconds)
-        with delivering(folder, backend) as delivery:
-            time.sleep(1.0)  # both have started, and what was there is delivered
-            found = loop(seconds)
-            lag = delivery.status()["backend"]["pending"] / rate
-    if lag > 2:
-        raise SystemExit(f"delivery did not keep up: {lag:.1f} s behind")
-    return found
-
-
-def bench_loop(folder: Path, rate: int, seconds: float, turns: int) -> None:
-    """How much slower a pure-Python loop is while delivery goes on beside it."""
-    print(
-        f"\na pure-Python loop while {rate:,} points a second are delivered ({turns} turns of {seconds:g} s)"
-    )
-    kinds: dict[str, type[Batches] | None] = {
-        "no delivery": None,
-        "log_metrics, on a thread": Batches,
-        "log_metrics, in its own process": BatchesApart,
-        "log_metric, on a thread": Single,
-        "log_metric, in its own process": SingleApart,
+def bench_beside(given: argparse.Namespace) -> None:
+    """How much slower a program is that computes while it is delivered."""
+    print(f"\ncomputing in pure Python while {given.rate:,} points a second are recorded and delivered")
+    print(f"({given.rounds} turns of {given.seconds:g} s each, beside the same with no backend)")
+    kinds = {
+        "(no backend, again)": (None, "thread"),
+        "log_metrics, thread": (Quick, "thread"),
+        "log_metrics, process": (Quick, "process"),
+        "log_metric, thread": (Single, "thread"),
+        "log_metric, process": (Single, "process"),
     }
-    speeds: dict[str, list[float]] = {label: [] for label in kinds}
-    shares: dict[str, list[float]] = {label: [] for label in kinds}
-    for turn in range(turns):
-        for label, backend in kinds.items():
-            speed, share = measured(folder / f"{turn}-{label.replace(' ', '')}", rate, seconds, backend)
-            speeds[label].append(speed)
-            shares[label].append(share)
-    base = statistics.median(speeds["no delivery"])
-    for label in kinds:
-        speed, share = statistics.median(speeds[label]), statistics.median(shares[label])
-        tell(label, f"{share:.1%} CPU beside", base / speed, "the time of no delivery")
+    for label, (backend, isolation) in kinds.items():
+        pairs = [
+            turn(given, backend, isolation, backend_first=bool(number % 2)) for number in range(given.rounds)
+        ]
+        loops, calls, tails = ([there[at] / base[at] for base, there in pairs] for at in (0, 2, 3))
+        cpu = statistics.median(there.cpu - base.cpu for base, there in pairs)
+        print(
+            f"  {label:<21} computing {spread(loops):<24} call {spread(calls):<24} its p99 {spread(tails):<24}"
+            f" CPU {cpu:+.1%}",
+            flush=True,
+        )
+
+
+def turn(
+    given: argparse.Namespace, backend: type[Quick] | None, isolation: str, *, backend_first: bool
+) -> tuple[Beside, Beside]:
+    """Measure without the backend and with it, one right after the other."""
+    found = []
+    for kind in (backend, None) if backend_first else (None, backend):
+        with recording(kind, isolation) as run:
+            found.append(compute_and_record(run.log_metric, given.rate, given.seconds))
+            behind = [each["pending"] / given.rate for each in run.status()["delivery"].values()]
+            if any(seconds > 2 for seconds in behind):
+                raise SystemExit(f"delivery did not keep up: {behind} s behind")
+    return (found[1], found[0]) if backend_first else (found[0], found[1])
+
+
+# -- flat out --------------------------------------------------------------------------------------------
+
+
+def flat_out(run: tracelet.Run, points: int, per_call: int) -> tuple[float, float]:
+    """Record as fast as it goes; return points a second of the recording, and until all is delivered."""
+    began = time.perf_counter()
+    if per_call == 1:
+        for step in range(points):
+            run.log_metric("loss", 0.5, step)
+    else:
+        for step in range(points // per_call):
+            run.log(TEN, step=step)
+    recorded = time.perf_counter() - began
+    if not run.flush(timeout=600):
+        raise SystemExit(run.status()["delivery"])
+    return points / recorded, points / (time.perf_counter() - began)
+
+
+def bench_flat_out(given: argparse.Namespace) -> None:
+    """Points a second, end to end."""
+    for per_call in (1, 10):
+        print(f"\n{given.points:,} points flat out, {per_call} a call ({given.rounds} turns)")
+        kinds = {
+            NONE: (None, "thread"),
+            "log_metrics, thread": (Quick, "thread"),
+            "log_metrics, process": (Quick, "process"),
+            "log_metric, thread": (Single, "thread"),
+            "log_metric, process": (Single, "process"),
+        }
+        found: dict[str, list[tuple[float, float]]] = {label: [] for label in kinds}
+        for _ in range(given.rounds):
+            for label, (backend, isolation) in kinds.items():
+                with recording(backend, isolation) as run:
+                    found[label].append(flat_out(run, given.points, per_call))
+        for label, pairs in found.items():
+            recorded, delivered = (statistics.median(each) for each in zip(*pairs, strict=True))
+            ratios = [base[0] / pair[1] for pair, base in zip(pairs, found[NONE], strict=True)]
+            print(
+                f"  {label:<21} recorded {recorded:>11,.0f}/s  delivered {delivered:>11,.0f}/s "
+                f" {spread(ratios)} the time of recording alone",
+                flush=True,
+            )
 
 
 def main() -> None:
     """Run what was asked for."""
+    benches = {"calls": bench_calls, "beside": bench_beside, "flat-out": bench_flat_out}
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--points", type=int, default=500_000)
+    parser.add_argument("which", nargs="*", help=f"of {', '.join(benches)}; all of them by default")
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--calls", type=int, default=50_000)
     parser.add_argument("--rate", type=int, default=10_000)
-    parser.add_argument("--seconds", type=float, default=3.0)
-    parser.add_argument("--turns", type=int, default=5)
+    parser.add_argument("--seconds", type=float, default=1.0)
+    parser.add_argument("--points", type=int, default=500_000)
     given = parser.parse_args()
-    benches: list[Callable[[Path], None]] = [
-        lambda folder: bench_throughput(folder, given.points),
-        lambda folder: bench_loop(folder, given.rate, given.seconds, given.turns),
-    ]
-    for bench in benches:
-        with tempfile.TemporaryDirectory() as folder:
-            bench(Path(folder))
+    logging.getLogger("tracelet").setLevel(logging.CRITICAL)  # what is still due at the end is meant to be
+    for which in given.which or benches:
+        if which not in benches:
+            parser.error(f"{which!r} is none of {', '.join(benches)}")
+        benches[which](given)
 
 
 if __name__ == "__main__":
