@@ -75,12 +75,15 @@ class Sender:
         self.hosted.submit(work, step="log_metric")
 
     def _adapt(self, taken: int, seconds: float) -> None:
-        """Grow batches while they are quick, and cut them where they come near the deadline."""
-        aim = self._settings.batch_aim
-        if seconds < aim / 2 and taken >= self.batch // 2:
-            self.batch = min(self._settings.batch_largest, self.batch * 2)
-        elif seconds > 2 * aim:
+        """Grow batches while that is worth it, and cut them where they come near the deadline."""
+        settings = self._settings
+        if seconds > 2 * settings.batch_aim or (
+            seconds < settings.call_quick and taken > settings.batch_quick
+        ):
             self.batch = max(1, self.batch // 2)
+        elif taken >= self.batch // 2 and seconds < settings.batch_aim / 2:
+            largest = settings.batch_quick if seconds < settings.call_quick else settings.batch_largest
+            self.batch = max(self.batch, min(largest, self.batch * 2))
 
     def recover(self) -> None:
         """Begin with small batches again, after failures."""

@@ -12,6 +12,10 @@ class Settings(NamedTuple):
     poll_longest: float = 0.25  # between two looks at one in which nothing was
     batch_first: int = 64  # records in the first batch; it grows while the backend is quick
     batch_largest: int = 8192
+    batch_quick: int = (
+        512  # the same while a call takes no time: of more, the garbage collector would go through each
+    )
+    call_quick: float = 0.002  # what is no time
     batch_aim: float = 0.5  # how long a backend should have to do with one batch
     retry_first: float = 0.25  # full jitter: a delay is drawn between 0 and this, doubled with each failure
     retry_longest: float = 60.0
