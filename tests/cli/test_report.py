@@ -190,7 +190,7 @@ def test_plugins_say_their_lines_and_their_failures(train):
     done = train.tracelet("run", "-p", "nothing", "-p", "no:system", "train.py")
     header, _, summary = parts(done.stdout)
     assert "project is tests\ntoken is ***\n" in header
-    assert "(tracelet_plugins.py), good 1.5" in header.replace("\n            ", " ")
+    assert "tracelet_plugins, good 1.5" in header.replace("\n            ", " ")
     assert "system" not in header
     assert "warning: no plugin is named 'nothing'" in header
     assert "warning: plugin 'broken': start failed: RuntimeError: no such luck" in header
@@ -385,7 +385,29 @@ def test_a_file_of_plugins_is_named_once(project):
     file = project.write("plugins/tracelet_plugins.py", PLUGINS)
     project.write("plugins/train.py", "")
     header = project.tracelet("run", "plugins/train.py").stdout.partition("summary")[0]
-    assert header.count("plugins/tracelet_plugins.py") == 1
+    assert header.count("plugins/tracelet_plugins") == 1
     file.chmod(0o666)
     header = project.tracelet("run", "plugins/train.py").stdout.partition("summary")[0]
     assert header.count("refused") == 1
+
+
+def test_what_plugins_cost_is_kept(project):
+    project.write("tracelet_plugins.py", PLUGINS)
+    project.write("tracelet.toml", "plugins = ['jsonl']\nbudget = '50%'\n")
+    project.write(
+        "train.py", "import tracelet\nfor step in range(50): tracelet.log({'x': step}, step=step)\n"
+    )
+    told = project.tracelet("run", "train.py").stdout
+    show = project.tracelet("show").stdout
+    for line in ("jsonl", "broken"):
+        assert re.search(rf"^{line} +backend .*(ok|error)$", show, re.M)
+    assert "(budget 50%)" in told
+    assert "(budget 50%)" in show
+    kept = json.loads(project.tracelet("show", "--json").stdout)
+    assert kept["plugins"]["good"]["version"] == "1.5"
+    assert kept["plugins"]["good"]["calls"] >= 50
+    assert kept["plugins"]["good"]["wall_s"] > 0
+    assert kept["plugins"]["broken"]["state"] == "error"
+    assert "no such luck" in kept["plugins"]["broken"]["error"]
+    assert kept["plugins"]["broken"]["errors"] == 1
+    assert 0 < kept["overhead"]["share"] < 1

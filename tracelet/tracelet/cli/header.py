@@ -80,11 +80,12 @@ def _plugins_at_work(screen: Screen, manager: PluginManager) -> Text:
     working = [info for info in manager.plugins.values() if info.state is PluginState.ACTIVE]
     if not working:
         return Text("none", "dim")
-    names, told = [], {""}
+    names: list[Text] = []
+    told: set[str] = set()
     for info in working:
-        origin = _origin(info)
-        names.append(joined(info.name, _version(info), ("" if origin in told else origin, "dim")))
-        told.add(origin)  # of several plugins in one file, the first has it
+        origin = "" if info.origin in told else _origin(info)
+        names.append(joined(info.name, _version(info), (origin, "dim")))
+        told.add(info.origin)  # of several plugins in one file, the first has it
     return Text(", ").join(names)
 
 
@@ -98,4 +99,6 @@ def _origin(info: PluginInfo) -> str:
     if origin.startswith("entry point of "):
         distribution = origin.removeprefix("entry point of ").partition(" ")[0]
         return "" if distribution == "tracelet" else f" ({distribution})"
+    if origin.endswith(f"{info.name}.py"):
+        return ""  # the plugin is the file, and is called after it
     return f" ({near(origin)})"

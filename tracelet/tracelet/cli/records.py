@@ -44,6 +44,8 @@ def fully_described(record: RunRecord, metrics: Iterable[Course]) -> dict[str, A
             {"id": one.id, "pid": one.pid, "host": one.host, "rank": one.rank, "child": one.is_child}
             for one in record.writers
         ],
+        "plugins": record.plugins,
+        "overhead": record.overhead,
         "dropped": record.dropped,
         "damage": record.damage,
         "delivery": record.status,

@@ -43,6 +43,7 @@ def show(run: str, metrics: tuple[str, ...], everything: bool) -> None:
 
 def _print_run(screen: Screen, record: RunRecord, found: list[Course], *, everything: bool) -> None:
     from tracelet.cli import summary
+    from tracelet.cli.costs import print_costs
     from tracelet.cli.described import near
     from tracelet.cli.figures import ago, duration, moment
 
@@ -62,6 +63,7 @@ def _print_run(screen: Screen, record: RunRecord, found: list[Course], *, everyt
     summary.print_values(screen, "params", record.params)
     summary.print_values(screen, "tags", record.tags)
     summary.print_artifacts(screen, record)
+    print_costs(screen, record.plugins, record.overhead)
     if everything:
         for source, facts in record.facts.items():
             _print_facts(screen, source, facts)

@@ -5,14 +5,16 @@ from __future__ import annotations
 import os
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from rich.text import Text
 
+from tracelet.cli.costs import print_costs
 from tracelet.cli.courses import Course, courses, drawn, print_courses
-from tracelet.cli.figures import count, duration, number, plural, size
+from tracelet.cli.figures import duration, number, plural, size
 from tracelet.cli.output import STATE_STYLES, Screen, joined, plain, state
+from tracelet.run.accounts import accounts
 from tracelet.store import RunRecord
 
 if TYPE_CHECKING:
@@ -45,7 +47,7 @@ def print_summary(screen: Screen, run: Run, exit_status: int, *, verbose: bool =
     record = _record(run)
     if record is not None:
         _print_recorded(screen, record, everything=verbose)
-    print_costs(screen, status["plugins"])
+    print_costs(screen, accounts(status["plugins"]), status["overhead"])
     print_delivery(screen, status["delivery"], run.due, run.id)
     for line in run.host.summary:
         screen.line(line)
@@ -124,43 +126,6 @@ def print_artifacts(screen: Screen, record: RunRecord) -> None:
         several = f"{plural(len(files), 'file')}, " if len(files) != 1 else ""
         about = f"  {several}{size(total)}"
         screen.field("" if at else "artifacts", str(artifact.get("path", "")), (about, "dim"))
-
-
-def print_costs(screen: Screen, plugins: Mapping[str, Mapping[str, Any]]) -> None:
-    """Print what each plugin that was at work has cost."""
-    rows = list(_cost_rows(screen, plugins))
-    if rows:
-        screen.blank()
-        heads = ("plugin", "type", "calls", "errors", "wall", "cpu", "state")
-        screen.table(
-            heads,
-            rows,
-            right=("calls", "errors", "wall", "cpu"),
-            whole=("plugin", "type", "state"),
-            optional=("type", "cpu", "wall"),
-        )
-        screen.blank()
-
-
-def _cost_rows(screen: Screen, plugins: Mapping[str, Mapping[str, Any]]) -> Iterator[list[str | Text]]:
-    for name, plugin in plugins.items():
-        costs = plugin.get("costs") or {}
-        if plugin["state"] in ("discovered", "loaded", "validated") or not (costs or plugin.get("error")):
-            continue
-        total = {
-            key: sum(cost[key] for cost in costs.values()) for key in ("calls", "errors", "wall_s", "cpu_s")
-        }
-        errors = int(total["errors"])
-        word = "ok" if plugin["state"] in ("stopped", "active") else plugin["state"]
-        yield [
-            name,
-            plugin["type"] or screen.dash,
-            count(int(total["calls"])),
-            Text(count(errors), "bold red" if errors else "dim"),
-            duration(total["wall_s"]),
-            duration(total["cpu_s"]),
-            state(word),
-        ]
 
 
 def print_delivery(

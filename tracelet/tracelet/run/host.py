@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("tracelet.run")
 
 BACKEND_HOOKS: Final = ("log_metric", "log_metrics", "log_params", "log_artifact", "set_tags")
+_SETTLING: Final = 0.5  # seconds that delivery may take before the journal is closed
 
 
 class Host:
@@ -178,6 +179,10 @@ class Host:
         self.call_all(
             "run_ended", manager.active("run_ended"), _share(end, 0.3), run=self._run, outcome=outcome
         )
+        if self.delivery is not None:
+            self.delivery.flush(
+                min(_SETTLING, _share(end, 0.1))
+            )  # so that the accounts have (nearly) all of it
         close()
         due = self.delivery.finish(_share(end, 0.8)) if self.delivery is not None else {}
         answers = self.call_all(

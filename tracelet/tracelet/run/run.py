@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
 
 from tracelet.errors import PluginError
+from tracelet.run import accounts
 from tracelet.run.budget import Budget
 from tracelet.run.host import Host
 from tracelet.run.job import Job
@@ -174,7 +175,7 @@ class Run(Recording):
             self.host.wait(self.host.ready, timeout / 2)
         left = max(0.0, timeout - (time.monotonic() - started))
         self.budget.stop()
-        self.due = self.host.finish(outcome, left, lambda: self.writer.close(outcome, error))
+        self.due = self.host.finish(outcome, left, lambda: self._close(outcome, error))
         delivery = self.host.delivery.status() if self.due and self.host.delivery is not None else {}
         for backend, what in self.due.items():
             error = delivery.get(backend, {}).get("error")
@@ -183,6 +184,10 @@ class Run(Recording):
                 "run %s: still due to %s: %s%s; run: tracelet sync %s", self.id, backend, what, why, self.id
             )
         return self.due
+
+    def _close(self, outcome: str, error: str | None) -> None:
+        accounts.record(self)
+        self.writer.close(outcome, error)
 
     def _has_content(self) -> bool:
         """Whether it is worth waiting for plugins: somebody asked for one, or something was recorded."""

@@ -79,7 +79,7 @@ class Process:
 
 @dataclass
 class History:
-    """Everything that events have told of a run so far; a brief one leaves out facts and artifacts."""
+    """Everything that events have told of a run so far; a brief one leaves out facts, artifacts and accounts."""
 
     brief: bool = False
     opened: dict[str, Word] = field(
@@ -90,6 +90,7 @@ class History:
     tags: Said = field(default_factory=Said)
     facts: dict[str, Said] = field(default_factory=dict)
     artifacts: list[Word] = field(default_factory=list)
+    accounts: dict[str, dict[str, Any]] = field(default_factory=dict)  # what plugins cost, by process
     processes: dict[str, Process] = field(default_factory=dict)
 
     def hear(self, writer: str, event: EventRecord) -> None:
@@ -123,6 +124,9 @@ class History:
 
     def _take_artifact(self, _: Process, payload: dict[str, Any], stamp: Stamp) -> None:
         self.artifacts.append(Word(payload, stamp, stamp))
+
+    def _take_plugins(self, process: Process, payload: dict[str, Any], _: Stamp) -> None:
+        self.accounts[process.id] = payload
 
     def _take_drops(self, process: Process, payload: dict[str, Any], _: Stamp) -> None:
         drops = _mapping(payload.get("drops", payload))
@@ -184,6 +188,7 @@ _TAKING: Final[dict[str, Callable[[History, Process, dict[str, Any], Stamp], Non
     "tags": History._take_tags,
     "fact": History._take_fact,
     "artifact": History._take_artifact,
+    "plugins": History._take_plugins,
     "drops": History._take_drops,
     "outcome": History._take_outcome,
 }
@@ -197,7 +202,7 @@ def _stamp(items: Sequence[Any]) -> Stamp:
     return (items[0], items[1], items[2])
 
 
-_LONG: Final = ("fact", "artifact")
+_LONG: Final = ("fact", "artifact", "plugins")
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

@@ -11,6 +11,7 @@ from typing import Any
 
 from tracelet.core.wording import did_you_mean
 from tracelet.errors import StoreError, UsageError
+from tracelet.store.accounts import summed
 from tracelet.store.details import Details, read_details
 from tracelet.store.frames import frame
 from tracelet.store.history import History, Process
@@ -132,6 +133,20 @@ class RunRecord:
         """Files and folders that were kept, media included, in the order of recording."""
         return [word.value for word in sorted(self._history.artifacts, key=lambda word: word.stamp)]
 
+    @cached_property
+    def plugins(self) -> dict[str, dict[str, Any]]:
+        """What each plugin was and has cost, as of the run's end, all processes together; none of a killed run.
+
+        By name: ``type``, ``version``, ``state``, ``error``, ``calls``, ``errors``, ``wall_s`` and ``cpu_s`` (seconds).
+        """
+        return summed(account.get("plugins") for account in self._history.accounts.values())
+
+    @cached_property
+    def overhead(self) -> dict[str, Any]:
+        """What tracelet took of the program's time, as in ``run.status()``; of several processes, where it was most."""
+        several = [account.get("overhead") or {} for account in self._history.accounts.values()]
+        return max(several, key=lambda one: one.get("share", 0.0), default={})
+
     @property
     def writers(self) -> list[Process]:
         """The processes that recorded, in the order in which they began."""
@@ -207,6 +222,8 @@ class RunRecord:
             "facts": self.facts,
             "artifacts": self.artifacts,
             "dropped": self.dropped,
+            "plugins": self.plugins,
+            "overhead": self.overhead,
             "summary": self.summary(),
             "metrics": [series.to_dict() for series in (self.series(names) if names is not None else [])],
         }

@@ -248,6 +248,10 @@ class PluginManager:
         wanted, plugin = _as_type(type), self.get_plugin_by_name(name)
         return plugin if plugin is not None and self.plugins[name].metadata.type is wanted else None
 
+    def accounts(self) -> dict[str, dict[str, Any]]:
+        """Return what the host knows of each plugin, without asking it: state, version, error, costs per hook."""
+        return status.accounts(self.plugins, self._lifecycle)
+
     def get_status(self) -> dict[str, Any]:
         """Return counts by state and, per plugin, all that is known of it."""
         return status.of_all(self.plugins, self._lifecycle)

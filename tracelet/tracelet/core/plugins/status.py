@@ -34,13 +34,19 @@ def of_all(plugins: Mapping[str, PluginInfo], lifecycle: Lifecycle) -> dict[str,
     }
 
 
+def accounts(plugins: Mapping[str, PluginInfo], lifecycle: Lifecycle) -> dict[str, dict[str, Any]]:
+    """Describe each plugin without asking it anything."""
+    hosted = lifecycle.hosting.hosted
+    return {name: _described(info, hosted.get(name)) for name, info in dict(plugins).items()}
+
+
 def _described(info: PluginInfo, hosted: Hosted | None) -> dict[str, Any]:
     """Describe one plugin: its state, what it says of itself, what it costs."""
     kind = info.metadata.type
     described: dict[str, Any] = {
         "state": info.state.name.lower(),
         "type": kind.value if kind is not None else None,
-        "version": info.metadata.version,
+        "version": str(info.metadata.version),
         "origin": info.origin,
     }
     if info.unavailable:
