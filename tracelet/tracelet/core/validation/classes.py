@@ -7,12 +7,12 @@ from typing import Any, NamedTuple
 
 from tracelet.core.interpolation import plain
 from tracelet.core.secrets import is_secret_key, redact, seal
+from tracelet.core.validation.kinds import words_for
 from tracelet.core.validation.structuring import (
     Fault,
     FaultsError,
     attempt,
     strict_converter,
-    words_for,
 )
 from tracelet.core.wording import did_you_mean, joined, misfit
 

@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import datetime
 import enum
-import types
 import typing
-from collections.abc import Callable, Collection, Iterable, Mapping, MutableMapping, MutableSequence, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from tracelet.core.interpolation import from_environment, plain
-from tracelet.core.wording import one_of
+from tracelet.core.validation.kinds import (
+    PRIMITIVES,
+    is_enum,
+    is_literal,
+    is_mapping,
+    is_sequence,
+    is_union,
+    origin_of,
+    words_for,
+)
 
 Structure = Callable[[Any, Any], Any]  # (value, type) -> the value as that type
 
@@ -84,40 +92,12 @@ def strict_converter(instance: Callable[[Any, Any, Any], Any]) -> Any:
     add = converter.register_structure_hook_factory
     for kind, hook in _HOOKS.items():
         converter.register_structure_hook(kind, hook)
-    add(_is_literal, lambda kind: _literal)
-    add(_is_sequence, lambda kind: _sequence_hook(converter.structure))
-    add(_is_mapping, lambda kind: _mapping_hook(converter.structure))
-    add(_is_union, lambda kind: _union_hook(converter.structure))
+    add(is_literal, lambda kind: _literal)
+    add(is_sequence, lambda kind: _sequence_hook(converter.structure))
+    add(is_mapping, lambda kind: _mapping_hook(converter.structure))
+    add(is_union, lambda kind: _union_hook(converter.structure))
     add(attrs.has, lambda kind: lambda value, cls: instance(cls, value, converter))
     return converter
-
-
-_PRIMITIVES: Final[Mapping[Any, str]] = {
-    str: "string",
-    int: "integer",
-    float: "number",
-    bool: "boolean",
-    type(None): "null",
-}
-
-
-def words_for(kind: Any) -> str:
-    """Return what messages call a type: TOML's and JSON's names where there is one."""
-    if kind in _PRIMITIVES:
-        return _PRIMITIVES[kind]
-    if _is_union(kind):
-        return " or ".join(dict.fromkeys(map(words_for, typing.get_args(kind))))
-    if _is_literal(kind):
-        return one_of(typing.get_args(kind))
-    if typing.get_origin(kind) is Annotated:
-        return words_for(typing.get_args(kind)[0])
-    if _is_enum(kind):
-        return one_of(member.value for member in kind)
-    if _is_sequence(kind):
-        return "array"
-    if _is_mapping(kind) or hasattr(kind, "__attrs_attrs__"):
-        return "object"
-    return "a value" if kind in (None, Any) else f"{getattr(kind, '__name__', kind)}"
 
 
 def _misfit(kind: Any, value: Any) -> FaultsError:
@@ -126,10 +106,10 @@ def _misfit(kind: Any, value: Any) -> FaultsError:
 
 def _primitive(value: Any, kind: Any) -> Any:
     """Take a value of a basic type, for that type or (as cattrs asks for these too) one derived from it."""
-    if _is_enum(kind):
+    if is_enum(kind):
         return _enum_member(value, kind)
-    base = next(each for each in kind.__mro__ if each in _PRIMITIVES)
-    value = from_environment(value, _PRIMITIVES[base])
+    base = next(each for each in kind.__mro__ if each in PRIMITIVES)
+    value = from_environment(value, PRIMITIVES[base])
     accepted = (int, float) if base is float else base
     if not isinstance(value, accepted) or (isinstance(value, bool) and base is not bool):
         raise _misfit(base, value)
@@ -154,10 +134,6 @@ def _path(value: Any, kind: Any) -> Path:
     return Path(plain(value))
 
 
-def _is_enum(kind: Any) -> bool:
-    return isinstance(kind, type) and issubclass(kind, enum.Enum)
-
-
 def _enum_member(value: Any, kind: Any) -> Any:
     for member in kind:
         if value is member or (type(member.value) is type(plain(value)) and member.value == value):
@@ -165,25 +141,12 @@ def _enum_member(value: Any, kind: Any) -> Any:
     raise _misfit(kind, value)
 
 
-def _is_literal(kind: Any) -> bool:
-    origin: Any = typing.get_origin(kind)
-    return origin is Literal
-
-
 def _literal(value: Any, kind: Any) -> Any:
     for choice in typing.get_args(kind):
-        given = from_environment(value, _PRIMITIVES.get(type(choice), ""))
+        given = from_environment(value, PRIMITIVES.get(type(choice), ""))
         if choice == given and isinstance(choice, bool) == isinstance(given, bool):
             return choice
     raise _misfit(kind, value)
-
-
-def _origin(kind: Any) -> Any:
-    return typing.get_origin(kind) or kind
-
-
-def _is_sequence(kind: Any) -> bool:
-    return _origin(kind) in (list, tuple, set, frozenset, Sequence, MutableSequence, Collection, Iterable)
 
 
 def _sequence_hook(structure: Structure) -> Structure:
@@ -192,7 +155,7 @@ def _sequence_hook(structure: Structure) -> Structure:
             raise _misfit(kind, value)
         made = [attempt(structure, each, of) for each, of in _items(list(value), kind)]
         _raise_all(fault.within(at) for at, each in enumerate(made) for fault in each.faults)
-        origin = _origin(kind)
+        origin = origin_of(kind)
         return (origin if origin in (tuple, set, frozenset) else list)(each.value for each in made)
 
     return hook
@@ -201,15 +164,11 @@ def _sequence_hook(structure: Structure) -> Structure:
 def _items(values: list[Any], kind: Any) -> Iterable[tuple[Any, Any]]:
     """Pair items with their types. Raises for a tuple of another length than its type's."""
     of = typing.get_args(kind)
-    if _origin(kind) is not tuple or of[1:] == (...,) or not of:
+    if origin_of(kind) is not tuple or of[1:] == (...,) or not of:
         return [(value, of[0] if of else Any) for value in values]
     if len(values) != len(of):
         raise FaultsError([Fault((), f"an array of {len(of)} items", values)])
     return zip(values, of, strict=True)
-
-
-def _is_mapping(kind: Any) -> bool:
-    return _origin(kind) in (dict, Mapping, MutableMapping)
 
 
 def _mapping_hook(structure: Structure) -> Structure:
@@ -230,15 +189,11 @@ def _raise_all(faults: Iterable[Fault]) -> None:
         raise FaultsError(found)
 
 
-def _is_union(kind: Any) -> bool:
-    return typing.get_origin(kind) in (typing.Union, types.UnionType)
-
-
 def _union_hook(structure: Structure) -> Structure:
     """Return a hook that takes the member whose type the value has, else the first that takes the value."""
 
     def hook(value: Any, kind: Any) -> Any:
-        members = sorted(typing.get_args(kind), key=lambda member: type(value) is not _origin(member))
+        members = sorted(typing.get_args(kind), key=lambda member: type(value) is not origin_of(member))
         tried = [attempt(structure, value, member) for member in members]
         for each in tried:
             if not each.faults:
@@ -250,7 +205,7 @@ def _union_hook(structure: Structure) -> Structure:
 
 
 _HOOKS: Final[Mapping[Any, Structure]] = {
-    **dict.fromkeys(_PRIMITIVES, _primitive),
+    **dict.fromkeys(PRIMITIVES, _primitive),
     **dict.fromkeys((datetime.datetime, datetime.date, datetime.time), _moment),
     enum.Enum: _enum_member,
     Path: _path,
