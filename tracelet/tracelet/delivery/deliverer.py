@@ -59,6 +59,7 @@ class Delivery:
         self._writers = writers or (lambda: all_writers(run_dir))
         self._settings = settings or Settings()
         self._feeds: dict[str, Feed | RemoteFeed] = {}
+        self._leaving: dict[str, Feed] = {}  # switched off: the last of each name
         self._lock = threading.RLock()  # a signal handler may come in between
         self._pid = os.getpid()
         manager.stand_in = lambda info: stand_in(info, manager, run)
@@ -69,6 +70,8 @@ class Delivery:
             if self._is_elsewhere() or name in self._feeds:
                 return
             feed = self._feeds[name] = self._feed(name)
+            if isinstance(feed, Feed):
+                feed.after = self._leaving.get(name)
             feed.start()
 
     def _feed(self, name: str) -> Feed | RemoteFeed:
@@ -86,6 +89,8 @@ class Delivery:
         """Deliver no more to a plugin, once it has the batch under way or ``timeout`` seconds are over."""
         with self._lock:
             feed = self._feeds.pop(name, None)
+            if isinstance(feed, Feed):
+                self._leaving[name] = feed
         if feed is not None and not self._is_elsewhere():
             feed.stop(timeout)
 

@@ -63,12 +63,13 @@ class Feed(Awaited):
         self.breaker = Breaker(self.settings)
         self.line: Line | None = None
         self.error: str | None = None
-        self._make_line = partial(
-            Line, manager, run, run_dir, name, writers=writers, settings=self.settings, breaker=self.breaker
-        )
+        #: The one before this, whose last call may still be going on.
+        self.after: Feed | None = None
+        self._lease = Lease(run_dir, name, self.settings, manager.hosted(name).deadline("log_metrics"))
+        make = partial(Line, manager, run, run_dir, name, writers=writers, settings=self.settings)
+        self._make_line = partial(make, breaker=self.breaker, is_ours=self._lease.beat)
         self._read_ledger = partial(Ledger, run_dir, name)
         self._manager = manager
-        self._lease = Lease(run_dir, name, self.settings, manager.hosted(name).deadline("log_metrics"))
         self.pace = Pace(self.settings)
         self._stopping = self._abandoned = self._reconfigured = False
         self._failures_then = 0
@@ -124,6 +125,10 @@ class Feed(Awaited):
         """Have the thread end once the batch under way is dealt with. Returns at once."""
         self._stopping = True
         self._bell.ring()
+
+    def is_under_way(self) -> bool:
+        """Say whether its thread has not ended yet."""
+        return self._thread.is_alive()
 
     def stop(self, timeout: float) -> bool:
         """Stop once the batch under way is dealt with, or after ``timeout`` seconds. What is booked gets stored."""
@@ -190,8 +195,9 @@ class Feed(Awaited):
         if not held:
             self.error = self._lease.told()
             self.line = None  # where the other one stands is read anew when it is our turn
-            self._move(STANDBY)
-            self._bell.wait(self.settings.standby_poll)
+            follows = self.after is not None and self.after.is_under_way()
+            self._move(STARTING if follows else STANDBY)
+            self._bell.wait(self.settings.poll_longest if follows else self.settings.standby_poll)
         return held
 
     def _work(self) -> None:

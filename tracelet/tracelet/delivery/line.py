@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -46,6 +47,7 @@ class Line:
         writers: Writers | None,
         settings: Settings,
         breaker: Breaker,
+        is_ours: Callable[[], bool],
     ) -> None:
         self.ledger = Ledger.opened(run_dir, name)
         self.plan: Plan | None = None
@@ -59,6 +61,7 @@ class Line:
         self._sender = Sender(manager.hosted(name), run, settings)
         self._courier = Courier(name, self._sender, breaker, settings)
         self._breaker = breaker
+        self._is_ours = is_ours  # whether it is still this process that delivers
         self._planning = threading.RLock()
         self._planner = self._new_planner()
         self._saving = threading.RLock()  # a signal handler may come in between
@@ -77,6 +80,7 @@ class Line:
 
         May be called from any thread.
         """
+        self._sender.ask_again()
         planner = self._new_planner()
         with self._planning:
             self._planner = planner
@@ -189,6 +193,8 @@ class Line:
     def _save(self, *, durable: bool) -> None:
         """Store what is booked. A disk that will not take it is told once; delivery goes on."""
         with self._saving:
+            if not self._is_ours():
+                return  # whoever took over knows better
             self.ledger.error = self.error
             began = time.monotonic()
             try:

@@ -89,6 +89,10 @@ class Sender:
         """Begin with small batches again, after failures."""
         self.batch = min(self.batch, self._settings.batch_first)
 
+    def ask_again(self) -> None:
+        """Forget which types the backend takes: it may have been started anew."""
+        self._handled = {}
+
     def handles(self, kind: MetricType) -> bool:
         """Ask the backend, once per type, whether it wants metrics of that type. One that cannot say gets them."""
         if kind not in self._handled:
