@@ -8,6 +8,7 @@ import sys
 
 import pytest
 
+import tracelet
 from tracelet.run.job import current_job
 
 
@@ -45,6 +46,46 @@ def test_torchrun_on_several_hosts_is_named_by_its_rendezvous():
     assert job.run_id == current_job({**environ, "RANK": "0", "LOCAL_RANK": "0"}).run_id
     assert job.run_id != current_job({**environ, "TORCHELASTIC_RUN_ID": "vision-8"}).run_id
     assert current_job({**environ, "TORCHELASTIC_RUN_ID": "none"}).run_id is None
+
+
+def test_workers_of_ray_train_are_named_by_job_and_rendezvous():
+    """Not by their parent: Ray's daemon starts the workers of every job on the host."""
+    environ = {
+        "RAY_JOB_ID": "01000000",
+        "RANK": "1",
+        "WORLD_SIZE": "2",
+        "LOCAL_RANK": "1",
+        "LOCAL_WORLD_SIZE": "2",
+        "MASTER_ADDR": "192.0.2.2",
+        "MASTER_PORT": "53683",
+    }
+    job = current_job(environ)
+    assert (job.launcher, job.rank, job.world_size, job.local_rank) == ("ray", 1, 2, 1)
+    assert job.run_id == current_job({**environ, "RANK": "0", "LOCAL_RANK": "0"}).run_id
+    assert job.run_id != current_job({**environ, "MASTER_PORT": "42257"}).run_id
+
+
+def test_torchrun_on_several_hosts_without_an_id_is_named_by_slurm():
+    environ = {"RANK": "5", "WORLD_SIZE": "8", "LOCAL_WORLD_SIZE": "4", "TORCHELASTIC_RUN_ID": "none"}
+    assert current_job({**environ, "SLURM_JOB_ID": "77", "SLURM_STEP_ID": "1"}).run_id == "slurm-77-1"
+
+
+def test_a_second_run_of_a_job_is_another_run(project):
+    """Real ranks, which start two runs each."""
+    project.write(
+        "train.py",
+        """
+        import tracelet
+        for name in ("first", "second"):
+            with tracelet.start_run(name) as run:
+                run.log({"x": 1.0}, step=0)
+        """,
+    )
+    rank = {"WORLD_SIZE": "2", "SLURM_JOB_ID": "7", "LOCAL_WORLD_SIZE": "1"}
+    for number in ("0", "1"):
+        project.python("train.py", environ={**rank, "RANK": number})
+    runs = tracelet.open_store(project.path / ".tracelet").runs()
+    assert {run.id: run.name for run in runs} == {"slurm-7-batch": "first", "slurm-7-batch-2": "second"}
 
 
 def test_slurm_is_named_by_job_and_step():

@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 
 # Rank, size, rank on the host. torchrun first: under Slurm it sets its own and leaves Slurm's behind.
 _LAUNCHERS: Final = (
-    ("torchrun", "RANK", "WORLD_SIZE", "LOCAL_RANK"),
+    ("torchrun", "RANK", "WORLD_SIZE", "LOCAL_RANK"),  # and Ray Train's workers, which are told the same
     ("mpi", "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_LOCAL_RANK"),
     ("mpi", "PMI_RANK", "PMI_SIZE", "MPI_LOCALRANKID"),
     ("slurm", "SLURM_PROCID", "SLURM_NTASKS", "SLURM_LOCALID"),
@@ -38,17 +38,12 @@ class Job(NamedTuple):
 def current_job(environ: Mapping[str, str] | None = None) -> Job | None:
     """Return the job of several processes that this one belongs to, or ``None``."""
     environ = os.environ if environ is None else environ
-    for launcher, rank, size, local in _LAUNCHERS:
-        numbers = [_number(environ.get(key)) for key in (rank, size)]
-        if numbers[0] is not None and numbers[1] is not None and numbers[1] > 1:
-            local_rank = _number(environ.get(local))
-            return Job(
-                launcher,
-                numbers[0],
-                numbers[1],
-                numbers[0] if local_rank is None else local_rank,
-                _shared_id(launcher, environ),
-            )
+    for launcher, *keys in _LAUNCHERS:
+        rank, size, local_rank = (_number(environ.get(key)) for key in keys)
+        if rank is not None and size is not None and size > 1:
+            launcher = "ray" if launcher == "torchrun" and "RAY_JOB_ID" in environ else launcher
+            local_rank = rank if local_rank is None else local_rank
+            return Job(launcher, rank, size, local_rank, _shared_id(launcher, environ))
     return None
 
 
@@ -62,16 +57,25 @@ def _number(text: str | None) -> int | None:
 def _shared_id(launcher: str, environ: Mapping[str, str]) -> str | None:
     """Return an id that every rank of this job works out for itself, and no rank of another job."""
     if launcher == "slurm":
-        step = environ.get("SLURM_STEP_ID") or environ.get("SLURM_STEPID") or "batch"
-        return f"slurm-{environ['SLURM_JOB_ID']}-{step}" if environ.get("SLURM_JOB_ID") else None
+        return _id_of_slurm(environ)
+    if launcher == "ray":  # its workers are children of a daemon that outlives the job
+        return f"ray-{_short_hash(environ['RAY_JOB_ID'] + _rendezvous(environ))}"
     if namespace := environ.get("PMIX_NAMESPACE") or environ.get("PMI_JOBID"):
         return f"mpi-{_short_hash(namespace)}"
     if launcher == "mpi" or environ.get("LOCAL_WORLD_SIZE") == environ.get("WORLD_SIZE"):
         return _id_of_parent()
     if environ.get("TORCHELASTIC_RUN_ID", "none") != "none":
-        where = f"{environ['TORCHELASTIC_RUN_ID']} {environ.get('MASTER_ADDR')} {environ.get('MASTER_PORT')}"
-        return f"torchrun-{_short_hash(where)}"
-    return None
+        return f"torchrun-{_short_hash(environ['TORCHELASTIC_RUN_ID'] + _rendezvous(environ))}"
+    return _id_of_slurm(environ)
+
+
+def _rendezvous(environ: Mapping[str, str]) -> str:
+    return f" {environ.get('MASTER_ADDR')} {environ.get('MASTER_PORT')}"
+
+
+def _id_of_slurm(environ: Mapping[str, str]) -> str | None:
+    step = environ.get("SLURM_STEP_ID") or environ.get("SLURM_STEPID") or "batch"
+    return f"slurm-{environ['SLURM_JOB_ID']}-{step}" if environ.get("SLURM_JOB_ID") else None
 
 
 def _id_of_parent() -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import os
 from pathlib import Path
@@ -13,6 +14,8 @@ from tracelet.run.folder import check_run_id, new_run_id, runs_folder
 from tracelet.run.job import Job, current_job
 
 log = logging.getLogger("tracelet.run")
+
+_runs_of_job = itertools.count(1)  # started by this process
 
 
 class Place(NamedTuple):
@@ -44,7 +47,7 @@ def place(config: Config, name: str | None) -> Place:
         welcome = config.resume or job is not None or os.environ.get("TRACELET_RUN_ID") == run_id
         return _at(runs / run_id, welcome=welcome)._replace(job=job)
     if job is not None and job.run_id is not None:
-        return _at(runs / job.run_id, welcome=True)._replace(job=job)
+        return _at(runs / _numbered(job.run_id), welcome=True)._replace(job=job)
     if job is not None:
         log.warning(
             "rank %d of %d: nothing in the environment names the job, so each rank records a run of its own;"
@@ -55,6 +58,12 @@ def place(config: Config, name: str | None) -> Place:
     if config.resume and (latest := _latest(runs, config.project, name)) is not None:
         return _resumed(latest)._replace(job=job)
     return Place(new_run_id(), job=job)
+
+
+def _numbered(run_id: str) -> str:
+    """Return the id of a job's next run: all ranks start the same runs in the same order."""
+    number = next(_runs_of_job)
+    return run_id if number == 1 else f"{run_id}-{number}"
 
 
 def _at(run_dir: Path, *, welcome: bool) -> Place:
