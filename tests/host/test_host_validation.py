@@ -123,6 +123,25 @@ def test_an_unknown_argument_is_reported_with_the_closest(manager, make, hook, b
         assert "; it may take " in error
 
 
+@pytest.mark.parametrize(
+    ("function", "doubt"),
+    [
+        (lambda self, name, value, step=None: None, "given for step, and iteration is not taken"),
+        (
+            lambda self, name, value, *, iteration=None: None,
+            "given for iteration, and iteration is not taken",
+        ),
+        (lambda self, name, value, iteration, retries=3: None, None),
+        (lambda self, name, value: None, None),
+    ],
+)
+def test_an_argument_that_nothing_is_ever_given_for(manager, make, function, doubt):
+    manager.register_plugin(make("plain", {"log_metric": function}))
+    assert manager.validate_plugin("plain") is True
+    assert len(manager.problems) == (doubt is not None)
+    assert doubt is None or f"hook log_metric: nothing is ever {doubt}" in manager.problems[0]
+
+
 def test_arguments_are_read_through_decorators(manager, make):
     def logged(function):
         @functools.wraps(function)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterator
 from types import CodeType, MethodType
-from typing import Any
+from typing import Any, Final, NamedTuple
 
 from tracelet.core.discovery import Implementation, attributes, implementations, is_class, is_module
 from tracelet.core.plugins.registry import Registry
@@ -26,35 +26,68 @@ def hook_faults(plugin: Any, registry: Registry, *, complete: bool = True) -> It
             yield f"unknown hook {one.hook!r}{_meant(one.hook, names)}"
 
 
-def _argument_faults(one: Implementation, plugin: Any, registry: Registry) -> Iterator[str]:
-    spec = registry.caller(one.hook).spec
-    if spec is None:
-        return
-    offered = [*spec.argnames, *spec.kwargnames]
-    required, keyword_only = _arguments(one, plugin)
-    for argument in required:
-        if argument not in offered:
+def hook_doubts(plugin: Any, registry: Registry) -> Iterator[str]:
+    """Yield arguments that nothing is ever given for, where another one that the hook has is not taken.
+
+    ``log_metric(self, name, value, step=None)`` is legal, and never hears of an iteration.
+    """
+    names = registry.hook_names()
+    for one in implementations(plugin):
+        spec = registry.caller(one.hook).spec if one.hook in names else None
+        if spec is None:
+            continue
+        taken = _arguments(one, plugin)
+        never = [name for name in taken.optional if name not in (*spec.argnames, *spec.kwargnames)]
+        never += taken.optional_keywords
+        missed = [name for name in spec.argnames if name not in taken.required + taken.optional]
+        if never and missed:
             yield (
-                f"hook {one.hook}: unknown argument {argument!r}{_meant(argument, offered)};"
-                f" it may take {', '.join(offered) or 'none'}"
+                f"hook {one.hook}: nothing is ever given for {', '.join(never)}, and {', '.join(missed)} is not"
+                f" taken; it may take {', '.join((*spec.argnames, *spec.kwargnames))}, by position"
             )
-    for argument in keyword_only:
+
+
+def _argument_faults(one: Implementation, plugin: Any, registry: Registry) -> Iterator[str]:
+    offered = _offered(one.hook, registry)
+    arguments = _arguments(one, plugin)
+    for argument in arguments.required:
+        if argument not in offered:
+            yield f"hook {one.hook}: unknown argument {argument!r}{_may_take(argument, offered)}"
+    for argument in arguments.required_keywords:
         yield f"hook {one.hook}: argument {argument!r} can only be given by keyword; remove the * before it"
 
 
-def _arguments(one: Implementation, plugin: Any) -> tuple[list[str], list[str]]:
-    """Return the arguments that a call must give: those by position, and those by keyword only."""
+def _offered(hook: str, registry: Registry) -> list[str]:
+    spec = registry.caller(hook).spec
+    return [*spec.argnames, *spec.kwargnames] if spec is not None else []
+
+
+class _Arguments(NamedTuple):
+    """The arguments of an implementation: those that a call must give and those with a default."""
+
+    required: tuple[str, ...] = ()
+    optional: tuple[str, ...] = ()
+    required_keywords: tuple[str, ...] = ()
+    optional_keywords: tuple[str, ...] = ()
+
+
+_NONE: Final = _Arguments()
+
+
+def _arguments(one: Implementation, plugin: Any) -> _Arguments:
     inner = inspect.unwrap(getattr(one.function, "__func__", one.function))
     code = getattr(inner, "__code__", None)
     if not isinstance(code, CodeType):
-        return [], []
+        return _NONE
     names = code.co_varnames[: code.co_argcount]
-    required = names[: len(names) - len(inner.__defaults__ or ())]
-    keyword_only = code.co_varnames[code.co_argcount : code.co_argcount + code.co_kwonlyargcount]
+    first_optional = len(names) - len(inner.__defaults__ or ())
+    keywords = code.co_varnames[code.co_argcount : code.co_argcount + code.co_kwonlyargcount]
     given = inner.__kwdefaults__ or {}
-    return (
-        list(required[1 if _takes_self(one, plugin) else 0 :]),
-        [name for name in keyword_only if name not in given],
+    return _Arguments(
+        names[1 if _takes_self(one, plugin) else 0 : first_optional],
+        names[first_optional:],
+        tuple(name for name in keywords if name not in given),
+        tuple(name for name in keywords if name in given),
     )
 
 
@@ -75,6 +108,10 @@ def _kind_faults(one: Implementation) -> Iterator[str]:
         yield f"hook {one.hook}: an async function is never awaited; make it a plain one that calls asyncio.run()"
     if one.options.get("wrapper") and one.options.get("hookwrapper"):
         yield f"hook {one.hook}: wrapper=True and hookwrapper=True exclude each other"
+
+
+def _may_take(argument: str, offered: list[str]) -> str:
+    return f"{_meant(argument, offered)}; it may take {', '.join(offered) or 'none'}"
 
 
 def _meant(name: str, names: list[str]) -> str:

@@ -12,7 +12,7 @@ import attrs
 
 from tracelet.core import discovery
 from tracelet.core.plugins import checks
-from tracelet.core.plugins.hookchecks import hook_faults
+from tracelet.core.plugins.hookchecks import hook_doubts, hook_faults
 from tracelet.core.plugins.hosted import Hosted
 from tracelet.core.plugins.hosting import Hosting
 from tracelet.core.validation import validate
@@ -58,12 +58,16 @@ class Lifecycle:
             self.load(hosted)
         plugin, known = self.hosting.object_of(hosted), self.hosting.catalog.plugins
 
-        def look() -> list[str]:
-            return list(checks.faults(plugin, info, self.hosting.registry, known, host_version()))
+        def look() -> tuple[list[str], list[str]]:
+            registry = self.hosting.registry
+            found = list(checks.faults(plugin, info, registry, known, host_version()))
+            return found, [] if found else list(hook_doubts(plugin, registry))
 
-        found = self._on_thread(hosted, "validate", look)
+        found, doubts = self._on_thread(hosted, "validate", look)
         if found:
             raise self._unfit(hosted, "validate", found)
+        for doubt in doubts:
+            self.hosting.catalog.report(f"{_who(hosted)}: {doubt}")
         if info.state is S.LOADED:
             self.hosting.move_to(hosted, S.VALIDATED)
 
@@ -163,8 +167,11 @@ class Lifecycle:
             hosted.info.timings[step] = cost.wall_s - before
 
     def _unfit(self, hosted: Hosted, step: str, found: list[str]) -> PluginError:
-        message = f"plugin {hosted.name!r} ({hosted.info.origin}): " + "; ".join(found)
-        return PluginError(message, plugin=hosted.name, step=step)
+        return PluginError(f"{_who(hosted)}: {'; '.join(found)}", plugin=hosted.name, step=step)
+
+
+def _who(hosted: Hosted) -> str:
+    return f"plugin {hosted.name!r} ({hosted.info.origin})"
 
 
 def _configure(hosted: Hosted, config: Any) -> Any:
