@@ -231,3 +231,47 @@ def test_the_doctor_tells_the_faults_of_a_configuration(project):
     project.write("tracelet.toml", "mode = 3\n")
     done = project.tracelet("doctor", status=1)
     assert "mode" in done.stdout
+
+
+def test_small_tables_are_drawn(project):
+    project.write(
+        "train.py",
+        """
+        import tracelet
+        with tracelet.start_run("tables") as run:
+            for step in (1, 2):
+                run.log_table("by digit", [["a", step, 0.5], ["b", None, 1 / 3]], ["digit", "count", "share"], step)
+            run.log_table("long", [[number] for number in range(100)], ["square"])
+        """,
+    )
+    project.python("train.py")
+    drawn = project.tracelet("show").stdout.partition("by digit · step 2")[2]
+    rows = [line.split() for line in drawn.splitlines()]
+    assert ["digit", "count", "share"] in rows
+    assert ["a", "2", "0.5000"] in rows
+    assert any(row[:1] + row[2:] == ["b", "0.3333"] for row in rows)
+    assert "square" not in drawn
+    assert "square" in project.tracelet("show", "--all").stdout
+
+
+def test_a_run_that_cannot_be_read_is_told(project):
+    run = project.path / ".tracelet/runs/odd"
+    run.mkdir(parents=True)
+    (run / "journal").touch()  # in place of a folder
+    show = project.tracelet("show", "odd").stdout
+    assert "cannot be read: Not a directory" in show
+    done = project.tracelet("export", "odd", status=1)
+    assert "cannot be read" in done.stderr
+    assert "0 of 1 run compacted" in project.tracelet("compact", status=1).stdout
+
+
+def test_a_folder_that_was_named_has_to_be_there(project):
+    told = project.tracelet("runs", "--dir", "nowhere", status=2).stderr
+    assert "nothing has been recorded in" in told
+
+
+def test_a_wrong_name_is_answered_with_names(recorded):
+    told = recorded.tracelet("show", "zzz", status=2).stderr
+    assert "known: " in told
+    assert "second" in told
+    assert "-20" not in told.partition("known: ")[2]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from rich.text import Text
 
@@ -12,6 +12,10 @@ from tracelet.cli.output import state
 
 if TYPE_CHECKING:
     from tracelet.cli.output import Screen
+
+TELLING: Final = (
+    10.0  # seconds from which on a share says something: what plugins take to start counts for less
+)
 
 
 def print_costs(
@@ -35,7 +39,10 @@ def print_costs(
 
 
 def _overhead(overhead: Mapping[str, Any]) -> Iterator[str | tuple[str, str]]:
-    yield f"{100 * overhead['share']:.2g}% of the program's time"
+    taken = overhead["call_s"] + overhead["threads_cpu_s"]
+    yield f"{duration(taken)} in all"
+    if taken > TELLING * overhead["share"] or overhead["limit"] is not None:
+        yield f", {100 * overhead['share']:.2g}% of the program's time"
     if overhead["limit"] is not None:
         yield f" (budget {100 * overhead['limit']:.2g}%)"
     if overhead["us_per_point"]:

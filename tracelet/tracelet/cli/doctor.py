@@ -161,6 +161,9 @@ def _runs(data: Path) -> Iterator[Finding]:
     except StoreError:
         yield Finding("runs", OK, "none yet")
         return
+    except OSError as error:
+        yield Finding("runs", ERROR, f"{error.filename}: {error.strerror}", "mend its permissions")
+        return
     by_outcome = Counter(record.outcome for record in records)
     parts = ", ".join(f"{times} {outcome}" for outcome, times in by_outcome.most_common())
     yield Finding("runs", OK, plural(len(records), "run") + (f": {parts}" if parts else ""))

@@ -30,8 +30,9 @@ FORMATS: Final = ("csv", "jsonl", "json")
 @click.option("--metric", "metrics", multiple=True, metavar="PATTERN", help="Only these metrics. Repeatable.")
 @place_options
 @plugin_options
-def export(run: str, form: str | None, output: Path | None, metrics: tuple[str, ...]) -> None:
+def export(run: str, form: str | None, output: Path | None, metrics: tuple[str, ...]) -> int:
     """Write the points of a run as csv (a line per point), jsonl (an object per line) or json (all of the run)."""
+    from tracelet.cli.mistakes import tell
     from tracelet.cli.records import matching
     from tracelet.store import export
 
@@ -40,6 +41,9 @@ def export(run: str, form: str | None, output: Path | None, metrics: tuple[str, 
     names = matching(record.metrics(), metrics)
     with _opened(output) as stream:
         writers[form or _form_of(output)](record, stream, names)
+    if record.problem:
+        tell(f"run {record.id} {record.problem}")
+    return 1 if record.problem else 0
 
 
 def _form_of(output: Path | None) -> str:

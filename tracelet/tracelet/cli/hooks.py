@@ -75,7 +75,7 @@ def _print_all(screen: Screen, hooks: list[dict[str, Any]]) -> None:
     for hook in hooks:
         arguments = ", ".join(hook["arguments"])
         screen.line((hook["name"], "bold cyan"), f"({arguments})")
-        screen.line((hook["summary"], ""), indent=4)
+        screen.line(hook["summary"].replace("``", "`"), indent=4)
     screen.blank()
     screen.line(("tracelet hooks NAME tells when it is called, on which thread, and what it returns", "dim"))
 

@@ -63,7 +63,8 @@ def runs(
     wanted["tags"] = {
         key: _meant(value) for key, equals, value in (tag.partition("=") for tag in tags) if equals
     }
-    found = mine.store().runs(mine.project, **wanted) if mine.config().dir.exists() else []
+    is_there = mine.config().dir.exists() or mine.dir is not None  # one that was named has to be there
+    found = mine.store().runs(mine.project, **wanted) if is_there else []
     bare = [tag for tag in tags if "=" not in tag]
     found = [record for record in found if all(tag in record.tags for tag in bare)]
     shown = found[: limit or None]

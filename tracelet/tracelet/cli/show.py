@@ -46,6 +46,7 @@ def _print_run(screen: Screen, record: RunRecord, found: list[Course], *, everyt
     from tracelet.cli.costs import print_costs
     from tracelet.cli.described import near
     from tracelet.cli.figures import ago, duration, moment
+    from tracelet.cli.tables import print_tables
 
     dot = f" {screen.dot} "
     screen.rule((record.name, "bold"), (f"{dot}{record.id}", "cyan"))
@@ -63,6 +64,7 @@ def _print_run(screen: Screen, record: RunRecord, found: list[Course], *, everyt
     summary.print_values(screen, "params", record.params)
     summary.print_values(screen, "tags", record.tags)
     summary.print_artifacts(screen, record)
+    print_tables(screen, record, everything=everything)
     print_costs(screen, record.plugins, record.overhead)
     if everything:
         for source, facts in record.facts.items():
@@ -83,6 +85,7 @@ def _print_troubles(screen: Screen, record: RunRecord) -> None:
 
     if record.problem:
         screen.problem(record.problem, style="red")
+        return
     for kind, times in record.damage.items():
         if kind == "version":  # that is the problem told above
             continue

@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from tracelet.core.wording import did_you_mean
+from tracelet.core.wording import closest, did_you_mean
 from tracelet.errors import StoreError
 from tracelet.store.location import RUNS_FOLDER, data_folder, has_runs
 from tracelet.store.record import RunRecord, Summaries
@@ -185,8 +185,10 @@ class Store:
             raise StoreError(
                 f"store: expected one run, found {len(begun)} that begin with {key!r}: {several}"
             )
-        known = {name for record in records for name in (record.name, record.id)}
-        raise StoreError(f"store: no run {key!r} in {self.dir}{did_you_mean(key, known)}", run=key)
+        names = {record.name for record in records}
+        meant = closest(key, names | {record.id for record in records})
+        hint = f" (did you mean {meant!r}?)" if meant else did_you_mean(key, names)
+        raise StoreError(f"store: no run {key!r} in {self.dir}{hint}", run=key)
 
     def __repr__(self) -> str:
         return f"<Store {self.dir}>"
