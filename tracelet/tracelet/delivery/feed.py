@@ -215,6 +215,8 @@ class Feed(Awaited):
         if line.step():
             self.pace.worked(time.monotonic() - began)
             self._move(RETRYING if self.breaker.failures else DELIVERING)
+        else:
+            self.pace.looked(time.monotonic() - began)
         self.error = None
         if line.caught_up():
             self._move(IDLE)

@@ -150,7 +150,7 @@ class Ledger:
             "writers": {writer: page.as_json() for writer, page in list(self.pages.items())},
         }
         self.file.parent.mkdir(mode=0o700, exist_ok=True)
-        replace(self.file if durable else self.recent, json.dumps(data, indent=1).encode(), durable=durable)
+        replace(self.file if durable else self.recent, json.dumps(data).encode(), durable=durable)
         if durable:
             self.recent.unlink(missing_ok=True)
 

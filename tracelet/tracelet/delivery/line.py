@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("tracelet.delivery")
 
 _MOST_BATCHES: Final = 16  # in one plan, while nothing goes through
-_SAVING: Final = 10  # durable saves may take a tenth of the time
+_SAVING: Final = 10  # saves may take a tenth of the time, and durable ones another
 
 
 class Line:
@@ -202,9 +202,11 @@ class Line:
                 self._unsaved, self._undurable, self._said = False, not durable, False
             except OSError as error:
                 self._tell(error)
+            pause = _SAVING * (time.monotonic() - began)
             if durable:
-                took = time.monotonic() - began
-                self._save_durably_after = began + max(self._settings.save_durably_every, _SAVING * took)
+                self._save_durably_after = began + max(self._settings.save_durably_every, pause)
+            else:
+                self._save_after = began + max(self._settings.save_every, pause)
 
     def _tell(self, error: OSError) -> None:
         if not self._said:

@@ -7,6 +7,7 @@ from typing import Final
 from tracelet.delivery.settings import Settings
 
 _DUTY: Final = 20  # with nothing left to do, rest this many times as long as the work took
+_LOOKING: Final = 50  # after a look that found nothing new, rest at least this many times as long as it took
 _SLOWEST: Final = 16
 
 
@@ -21,12 +22,17 @@ class Pace:
         self._settings = settings
         self._worked = 0.0
         self._idle = settings.poll_shortest
+        self._look = 0.0
         self._slowness = 1
 
     def worked(self, seconds: float) -> None:
         """Note what was done since the last rest."""
         self._worked += seconds
         self._idle = self._settings.poll_shortest
+
+    def looked(self, seconds: float) -> None:
+        """Note how long a look took that found nothing. (A run of a thousand processes has as many files.)"""
+        self._look = seconds
 
     def rest(self) -> float:
         """Return the seconds to rest now."""
@@ -36,7 +42,7 @@ class Pace:
         else:
             pause = self._idle
             self._idle *= 1.5
-        return min(pause, self._settings.poll_longest) * self._slowness
+        return max(min(pause, self._settings.poll_longest), _LOOKING * self._look) * self._slowness
 
     def slow_down(self) -> bool:
         """Rest twice as long from now on. ``False`` where it is slow enough already."""

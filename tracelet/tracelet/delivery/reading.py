@@ -11,7 +11,7 @@ from tracelet.delivery.ledger import Ledger
 from tracelet.journal import Cursor, EventRecord, Follower, Record, writers
 from tracelet.journal.format import SEGMENT_SHIFT, WINDOW_SLOTS, payload_slots
 from tracelet.journal.lifetime import writer_facts
-from tracelet.journal.source import Source
+from tracelet.journal.source import Source, segments
 
 _LOOK_FOR_WRITERS: Final = 1.0  # seconds
 
@@ -52,12 +52,13 @@ class Batch(NamedTuple):
 
 def ends(run_dir: Path, which: Iterable[str]) -> dict[str, int]:
     """Return, for each writer, the sequence number after its last slot in use."""
-    return {writer: _end(Source(run_dir, writer)) for writer in which}
+    files = segments(run_dir)
+    return {writer: _end(Source(run_dir, writer), files.get(writer, [])) for writer in which}
 
 
-def _end(source: Source) -> int:
+def _end(source: Source, numbers: list[int]) -> int:
     """Look for the last slot that is not empty, from the end of the last file backwards."""
-    for segment in reversed(source.segments()):
+    for segment in reversed(numbers):
         first = segment << SEGMENT_SHIFT
         left = source.size(segment)
         while left > 0:

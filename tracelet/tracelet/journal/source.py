@@ -156,7 +156,11 @@ class Source:
 
     def segments(self) -> list[int]:
         """Return the numbers of the segments that exist."""
-        return segments(self.run_dir).get(self.writer, [])
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            mine = (name for name in os.listdir(self.folder) if name.startswith(self.writer))
+            found = {parsed for name in mine if (parsed := parse_file_name(name))}
+            return sorted(segment for writer, segment in found if writer == self.writer)
+        return []
 
     def _open(self, segment: int) -> File | None:
         if segment != self._segment:
