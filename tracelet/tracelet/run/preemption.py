@@ -90,7 +90,7 @@ class Preemption:
             signal.set_wakeup_fd(before)
 
     def _serve(self, descriptor: int) -> None:
-        while numbers := os.read(descriptor, 64):
+        while numbers := _read(descriptor):
             if signal.SIGTERM not in numbers:
                 continue
             time.sleep(GRACE)
@@ -139,6 +139,14 @@ class Preemption:
             signal.set_wakeup_fd(before)
         os.close(receiving)
         os.close(sending)
+
+
+def _read(descriptor: int) -> bytes:
+    """Return the numbers of signals that came; nothing once the program has closed what it did not open."""
+    try:
+        return os.read(descriptor, 64)
+    except OSError:
+        return b""
 
 
 def _die() -> None:
