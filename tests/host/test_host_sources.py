@@ -152,6 +152,19 @@ def test_a_project_file_names_more_modules_which_may_name_each_other(project, lo
     assert "tracelet_plugins names 'stranger_gone'" in problem
 
 
+@pytest.mark.parametrize("text", ["", "import os\n\ndef helper(): ...\n", "class Helper: ...\n"])
+def test_a_project_file_may_hold_no_plugin(project, look, text):
+    project.write("tracelet_plugins.py", text)
+    said = look()
+    assert said["plugins"] == {}
+    assert said["problems"] == []
+
+
+def test_a_project_file_with_a_hook_that_is_not_decorated(project, look):
+    project.write("tracelet_plugins.py", "def collect(): return {'x': 1}\n")
+    assert "collect() is no hook implementation; put @tracelet.hookimpl above it" in str(look()["problems"])
+
+
 @pytest.mark.parametrize("names", ["3", "[1]", "{'a': 1}"])
 def test_names_of_more_modules_that_are_none(project, look, names):
     project.write("tracelet_plugins.py", f"tracelet_plugins = {names}\n{FUNCTION}")

@@ -17,6 +17,7 @@ from tracelet.core.discovery.inspection import (
     lacking,
     own_attributes,
     plain_options,
+    undecorated,
 )
 from tracelet.core.discovery.metadata import metadata_of
 from tracelet.core.discovery.modules import (
@@ -58,4 +59,5 @@ __all__ = [
     "plain_options",
     "plugin_files",
     "single_plugin",
+    "undecorated",
 ]

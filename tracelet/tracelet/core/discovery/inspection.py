@@ -99,6 +99,15 @@ def hook_functions(plugin: object) -> Iterator[tuple[str, Any]]:
         yield one.attribute, one.function
 
 
+def undecorated(module: ModuleType) -> list[str]:
+    """Return the functions that a module defines under a hook's name, without being implementations."""
+    own = {name: value for name, value in vars(module).items() if type(value) is FunctionType}
+    decorated = {one.attribute for one in _decorated(own)}
+    return sorted(
+        name for name in OWN_HOOKS & own.keys() - decorated if own[name].__module__ == module.__name__
+    )
+
+
 def _decorated(known: dict[str, Any]) -> Iterator[Implementation]:
     marker = contract.PROJECT_NAME + "_impl"
     for name, value in known.items():

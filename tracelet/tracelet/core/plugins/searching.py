@@ -100,11 +100,19 @@ class _Search:
         except PluginError as error:
             self.catalog.report(str(error))
             more = []
-        if not plugins and not more:
-            fault = f"plugin {name!r} ({origin}): holds neither hook implementations nor plugin classes"
+        fault = "" if plugins or more else self._nothing_in(value, name)
+        if fault:
+            fault = f"plugin {name!r} ({origin}): {fault}"
             yield discovery.broken(name, origin, fault, activate=True, load=lambda: value)
         yield from plugins
         yield from self._others(more, origin)
+
+    def _nothing_in(self, module: Any, name: str) -> str:
+        """Say what is wrong with a module without plugins: nothing, if nobody asked for it, as with a conftest.py."""
+        bare = discovery.undecorated(module)
+        if bare:
+            return f"{bare[0]}() is no hook implementation; put @tracelet.hookimpl above it"
+        return "holds neither hook implementations nor plugin classes" if name in self.seen else ""
 
     def _others(self, names: Iterable[str], origin: str) -> Iterator[Found]:
         for name in names:
