@@ -47,6 +47,13 @@ def test_where_a_traceback_is_wanted_there_is_one(project, program, environ):
     assert "Traceback" in project.python("train.py", status=1, environ=environ).stderr
 
 
+def test_logging_without_a_run(project):
+    project.write("train.py", "import tracelet\n\ntracelet.log({'loss': 1.0})\n")
+    told, place = project.python("train.py", status=1).stderr.splitlines()
+    assert told.startswith("tracelet: tracelet.log: no run is active")
+    assert "train.py, line 3" in place
+
+
 def test_the_run_fails_with_it(project):
     project.write("train.py", START + "tracelet.log_artifact('nowhere')\n")
     done = project.python("train.py", status=1)

@@ -241,3 +241,8 @@ def test_no_text_gives_anything_but_an_expression_or_a_clear_error(text):
     else:
         told = "where "
     assert told.startswith("where ")
+
+
+def test_a_wrong_field_to_sort_by_is_told_as_such(store):
+    with pytest.raises(UsageError, match=r"^sort 'los', column 1: no field 'los'[^:]*known[^;]*$"):
+        store.runs(sort="los")

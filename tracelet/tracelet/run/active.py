@@ -108,6 +108,7 @@ def end_run(outcome: str = "finished", timeout: float | None = None) -> None:
 def _current(call: str) -> Run:
     run = active_run()
     if run is None:
+        uncaught.watch()
         raise NoActiveRunError(
             f"tracelet.{call}: no run is active; call tracelet.start_run() first, or run the program with"
             " `tracelet run`"

@@ -13,9 +13,10 @@ from traceback import walk_tb
 from types import TracebackType
 from typing import Final
 
-from tracelet.errors import ConfigError, TraceletError, UsageError
+from tracelet.errors import ConfigError, NoActiveRunError, TraceletError, UsageError
 
 DEBUG: Final = "TRACELET_DEBUG"  # set to anything: tracebacks of mistakes too
+_PLAIN: Final = (ConfigError, NoActiveRunError, UsageError)
 _HERE: Final = str(Path(__file__).parents[1])
 
 _seen: list[BaseException] = []
@@ -48,7 +49,7 @@ def latest() -> BaseException | None:
 def _is_plain_mistake(error: BaseException) -> bool:
     """Say whether the message alone tells what is wrong: not where another exception was being handled."""
     in_another = error.__context__ is not None and not error.__suppress_context__
-    return isinstance(error, (ConfigError, UsageError)) and not in_another and not os.environ.get(DEBUG)
+    return isinstance(error, _PLAIN) and not in_another and not os.environ.get(DEBUG)
 
 
 def _tell(error: BaseException, trace: TracebackType | None) -> None:

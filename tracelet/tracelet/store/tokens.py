@@ -32,7 +32,7 @@ class Token(NamedTuple):
     at: int
 
 
-def tokens(text: str) -> list[Token]:
+def tokens(text: str, argument: str) -> list[Token]:
     """Take a text apart. Raises :class:`UsageError` where it cannot be understood."""
     found: list[Token] = []
     at = 0
@@ -41,12 +41,12 @@ def tokens(text: str) -> list[Token]:
         if match is None or match.lastgroup is None:
             start = at + len(text[at:]) - len(text[at:].lstrip())
             raise UsageError(
-                f"where {text!r}, column {start + 1}: cannot be understood from {text[start:]!r} on"
+                f"{argument} {text!r}, column {start + 1}: cannot be understood from {text[start:]!r} on"
             )
         found.append(Token(match.lastgroup, match[match.lastgroup], match.start(match.lastgroup)))
         at = match.end()
     if len(found) > MOST:
-        raise UsageError(f"where: expected at most {MOST} words, found {len(found)}")
+        raise UsageError(f"{argument}: expected at most {MOST} words, found {len(found)}")
     return found
 
 

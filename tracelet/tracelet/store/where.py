@@ -94,7 +94,7 @@ def parse(text: str) -> Expression:
 
 def parse_field(text: str) -> Field:
     """Return the field that a text names, as for sorting: ``metrics.loss.min``."""
-    parser = _Parser(text)
+    parser = _Parser(text, "sort")
     token = parser.take()
     if token.kind != "path":
         raise parser.fault("a field like name, params.lr or metrics.loss.min", token)
@@ -104,9 +104,10 @@ def parse_field(text: str) -> Field:
 
 
 class _Parser:
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, argument: str = "where") -> None:
         self._text = text
-        self._tokens = [*tokens(text), Token("end", "", len(text))]
+        self._argument = argument
+        self._tokens = [*tokens(text, argument), Token("end", "", len(text))]
         self._place = 0
 
     # --- grammar -----------------------------------------------------------------------------------------
@@ -189,7 +190,7 @@ class _Parser:
             return Field(name)
         if name not in GROUPS or not parts:
             known = [*BUILT_IN, *(f"{group}.NAME" for group in GROUPS)]
-            hint = "" if "." in token.text else f"; a text stands in quotes: '{token.text}'"
+            hint = "" if "." in token.text or self._argument == "sort" else f"; a text stands in quotes: '{token.text}'"
             meant = did_you_mean(token.text, known)
             raise UsageError(f"{self._placed(token)}: no field {token.text!r}{meant}{hint}")
         if name != "metrics":
@@ -243,4 +244,4 @@ class _Parser:
         return UsageError(f"{self._placed(token)}: expected {expected}, found {found}")
 
     def _placed(self, token: Token) -> str:
-        return f"where {self._text!r}, column {token.at + 1}"
+        return f"{self._argument} {self._text!r}, column {token.at + 1}"
