@@ -4,10 +4,11 @@ from tracelet.config.files import find_root, load_mapping, user_config_dir
 from tracelet.config.loading import load_config
 from tracelet.config.model import Config, PluginOptions
 from tracelet.config.programs import program_config, program_file
-from tracelet.config.settings import DEADLINES
+from tracelet.config.settings import DEADLINE_OF, DEADLINES
 
 __all__ = [
     "DEADLINES",
+    "DEADLINE_OF",
     "Config",
     "PluginOptions",
     "find_root",

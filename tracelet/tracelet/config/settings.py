@@ -28,11 +28,15 @@ DEADLINES: Final[Mapping[str, float]] = {
     "plugin_state_changed": 10.0,
     "report": 5.0,
 }
-# Hooks that share a deadline, for those who name one of them.
-_HOOKS_OF: Final[Mapping[str, str]] = {
+#: Steps and hooks whose deadline has another name, or is shared.
+DEADLINE_OF: Final[Mapping[str, str]] = {
     **dict.fromkeys(("log_metric", "log_metrics", "log_params", "log_artifact", "set_tags"), "log"),
     **dict.fromkeys(("report_header", "report_summary"), "report"),
+    **dict.fromkeys(("get_metadata", "validate"), "import"),
+    "can_handle_type": "log",
+    "is_available": "start",
     "process_metric": "process",
+    "register": "addhooks",
 }
 METRIC_TYPES: Final = (
     *("scalar", "tensor", "artifact", "parameter", "system", "custom", "histogram", "image"),
@@ -171,7 +175,7 @@ def deadlines(path: str, value: Any, faults: list[str]) -> dict[str, float]:
         if step in DEADLINES:
             checked[step] = seconds(f"{path}.{step}", limit, faults)
         else:
-            faults.append(unknown_key(f"{path}.{step}", _HOOKS_OF.get(step, step), DEADLINES))
+            faults.append(unknown_key(f"{path}.{step}", DEADLINE_OF.get(step, step), DEADLINES))
     return checked
 
 

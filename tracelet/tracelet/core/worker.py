@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from tracelet.config import DEADLINE_OF
 from tracelet.core import places
 from tracelet.core.task import RUNNING, WITHDRAWN, Task
 from tracelet.errors import PluginError
@@ -191,7 +192,7 @@ class Worker:
         where = f" at {place}" if place else ""
         overrun = Overrun(
             f"plugin {self.plugin!r}: {task.step} was still running{where} after {task.deadline:g} s and was left"
-            f" behind; mend the plugin or raise its deadline for {task.step}",
+            f" behind; mend the plugin or raise deadlines.{DEADLINE_OF.get(task.step, task.step)}",
             plugin=self.plugin,
             step=task.step,
         )

@@ -6,9 +6,9 @@ import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Final, NamedTuple
+from typing import Any, NamedTuple
 
-from tracelet.config import DEADLINES
+from tracelet.config import DEADLINE_OF, DEADLINES
 from tracelet.core.accounting import Cost
 from tracelet.core.discovery import located
 from tracelet.core.plugins.calling import PluginCaller, Watched, WrapperFailed
@@ -18,20 +18,6 @@ from tracelet.core.task import Task
 from tracelet.core.worker import Busy, Overrun, Worker, is_for_here
 from tracelet.errors import PluginError
 from tracelet_hookspecs import PluginInfo
-
-_DEADLINE_OF: Final = {
-    "log_metric": "log",
-    "log_metrics": "log",
-    "log_params": "log",
-    "log_artifact": "log",
-    "set_tags": "log",
-    "process_metric": "process",
-    "report_header": "report",
-    "report_summary": "report",
-    "validate": "import",
-    "is_available": "start",
-    "register": "addhooks",
-}
 
 
 class Watch(NamedTuple):
@@ -146,7 +132,7 @@ class Hosted:
 
     def deadline(self, step: str) -> float:
         """Return the seconds that a step may take."""
-        key = _DEADLINE_OF.get(step, step)
+        key = DEADLINE_OF.get(step, step)
         return float(self.limits.get(key, DEADLINES.get(key, DEADLINES["log"])))
 
     @contextmanager
