@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from tracelet.store import reading
 from tracelet.store.history import History
 from tracelet.store.outcome import KILLED, RUNNING, Sign, standing
-from tracelet.store.points import PointsOfRun
 
 UNREADABLE: Final = "unreadable"
 _NEWBORN: Final = 60.0  # seconds in which a folder without a journal is a run about to begin
@@ -32,14 +31,17 @@ class Details(NamedTuple):
     problem: str | None = None  # why the run cannot be read, in whole or in part
 
 
-def read_details(run_dir: Path, points: PointsOfRun) -> tuple[Details, History]:
-    """Read what a run says of itself. What cannot be read is told in ``problem``, and raises nothing."""
+def read_details(run_dir: Path, last_time: Callable[[str], float]) -> tuple[Details, History]:
+    """Read what a run says of itself. What cannot be read is told in ``problem``, and raises nothing.
+
+    ``last_time`` says when a process recorded its last point; it is asked for those that were killed.
+    """
     try:
         signs = {writer: reading.read_sign(run_dir, writer) for writer in reading.files_of(run_dir)}
         history = reading.read_history(run_dir)
         killed = [writer for writer, sign in signs.items() if sign.state == KILLED]
         for writer in killed:  # the last point may be later than the last heartbeat
-            signs[writer] = signs[writer]._replace(at=max(signs[writer].at, points.last_time(writer)))
+            signs[writer] = signs[writer]._replace(at=max(signs[writer].at, last_time(writer)))
     except FileNotFoundError:
         return without_journal(run_dir), History()
     except (OSError, ValueError) as error:

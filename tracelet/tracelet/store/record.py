@@ -48,10 +48,16 @@ class RunRecord:
         self._summaries = summaries  # from the index, for the runs of a list
 
     @classmethod
-    def read(cls, run_dir: Path, *, summaries: Summaries | None = None) -> RunRecord:
-        """Read a run from its folder."""
+    def read(
+        cls,
+        run_dir: Path,
+        *,
+        summaries: Summaries | None = None,
+        last_time: Callable[[str], float] | None = None,
+    ) -> RunRecord:
+        """Read a run from its folder, and from the index what would take reading all of its points."""
         points = PointsOfRun(run_dir)
-        details, history = read_details(run_dir, points)
+        details, history = read_details(run_dir, points.last_time if last_time is None else last_time)
         record = cls(run_dir, details, summaries=summaries)
         record._history, record._points = history, points
         return record
@@ -234,7 +240,7 @@ class RunRecord:
 
     @cached_property
     def _history(self) -> History:
-        return read_details(self.dir, self._points)[1]
+        return read_details(self.dir, self._points.last_time)[1]
 
     def __repr__(self) -> str:
         return f"<RunRecord {self.name} ({self.id}), {self.outcome}>"

@@ -100,7 +100,9 @@ class Store:
     def _read(self, folder: Path) -> RunRecord:
         """Read a run itself; what its metrics add up to is in the index, in step with it."""
         return RunRecord.read(
-            folder, summaries=Summaries(lambda ids: self._index.fresh_summaries(ids), [folder.name])
+            folder,
+            summaries=Summaries(lambda ids: self._index.fresh_summaries(ids), [folder.name]),
+            last_time=lambda writer: self._index.last_time(folder.name, writer),
         )
 
     def series(

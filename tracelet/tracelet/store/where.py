@@ -190,7 +190,11 @@ class _Parser:
             return Field(name)
         if name not in GROUPS or not parts:
             known = [*BUILT_IN, *(f"{group}.NAME" for group in GROUPS)]
-            hint = "" if "." in token.text or self._argument == "sort" else f"; a text stands in quotes: '{token.text}'"
+            hint = (
+                ""
+                if "." in token.text or self._argument == "sort"
+                else f"; a text stands in quotes: '{token.text}'"
+            )
             meant = did_you_mean(token.text, known)
             raise UsageError(f"{self._placed(token)}: no field {token.text!r}{meant}{hint}")
         if name != "metrics":

@@ -63,10 +63,12 @@ class Account:
 
     def _sign(self, writer: str) -> Sign:
         sign = self.follows[writer].sign
-        if sign.state != KILLED:
-            return sign
+        return sign._replace(at=max(sign.at, self.last_time(writer))) if sign.state == KILLED else sign
+
+    def last_time(self, writer: str) -> float:
+        """Return when a process recorded its last point, 0 where it recorded none."""
         times = (by_writer[writer].last_time for by_writer in self.tallies.values() if writer in by_writer)
-        return sign._replace(at=max([sign.at, *times]))
+        return max(times, default=0.0)
 
     def tally(self, metric: str, writer: str, type: str, source: str | None) -> Tally:
         """Return the tally of a metric of a process, which is about to grow."""

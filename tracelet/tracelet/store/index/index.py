@@ -78,6 +78,11 @@ class Index:
         with self._turn:
             return self._database.run(lambda connection: self._fresh_summaries(connection, wanted))
 
+    def last_time(self, id: str, writer: str) -> float:
+        """Return when a process of a run recorded its last point, 0 where it recorded none."""
+        with self._turn:
+            return self._database.run(lambda connection: self._last_time(connection, id, writer))
+
     def column(self, sql: str) -> list[Any]:
         """Bring the index in step, and return what a query gives in its first column."""
         with self._turn:
@@ -87,6 +92,11 @@ class Index:
         self._refresh(connection)
         found = connection.execute(f"SELECT {rows.DETAILS} FROM runs {sql}", values)
         return [rows.details_of_row(row) for row in found]
+
+    def _last_time(self, connection: sqlite3.Connection, id: str, writer: str) -> float:
+        self._bring_in_step(connection, [id], rows.known_runs(connection))
+        known = rows.known_runs(connection).get(id)
+        return 0.0 if known is None else rows.read_account(connection, known).last_time(writer)
 
     def _column(self, connection: sqlite3.Connection, sql: str) -> list[Any]:
         self._refresh(connection)
