@@ -125,7 +125,7 @@ def test_it_is_loaded_from_a_module_and_class(manager, write, tmp_path, monkeypa
     monkeypatch.syspath_prepend(str(tmp_path / "plugins"))
     manager.plugins["a"] = described("a", module_path="byhand_pkg", class_name="Mine")
     manager.plugins["b"] = described(
-        "b", module_path=str(tmp_path / "plugins" / "byhand_pkg.py"), class_name="Mine"
+        "b", module_path=tmp_path / "plugins" / "byhand_pkg.py", class_name="Mine"
     )
     manager.plugins["c"] = PluginInfo(PluginMetadata("c", "1", "collector", entry_point="byhand_pkg.Mine"))
     manager.plugins["d"] = PluginInfo(PluginMetadata("d", "1", "collector", entry_point="byhand_pkg:Mine"))

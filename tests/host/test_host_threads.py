@@ -194,8 +194,16 @@ def test_calls_errors_wall_and_cpu_time_are_accounted(manager, make):
     assert (cost["calls"], cost["errors"]) == (4, 1)
     assert 0.09 < cost["cpu_s"] < cost["wall_s"]
     assert cost["wall_s"] > 0.14
-    assert costs["start"]["calls"] == 1
-    assert manager.plugins["a"].timings.keys() >= {"validate", "initialize"}
+    assert costs["initialize"]["calls"] == costs["start"]["calls"] == 1
+
+
+def test_each_step_of_a_life_is_timed(manager, make):
+    info = manager.register_plugin(make("a", {"initialize": lambda self, config: time.sleep(0.1)}))
+    manager.start_plugins(["a"])
+    manager.stop_plugin("a")
+    assert info.timings.keys() == {"validate", "initialize", "start", "stop"}
+    assert info.timings["initialize"] >= 0.1
+    assert min(info.timings.values()) > 0
 
 
 def test_a_call_that_goes_on_counts_as_far_as_it_has_come():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
@@ -70,7 +71,7 @@ def checked_import(file: Path, refuse: Refuse = refusal) -> ModuleType:
 
 def load_described(info: PluginInfo) -> object:
     """Load what a description made by hand points at: a file or an import name, and a class in it."""
-    path, class_name = info.module_path, info.class_name
+    path, class_name = os.fspath(info.module_path), info.class_name
     if not path and info.metadata.entry_point:
         path, class_name = _split(info.metadata.entry_point)
     if not path:

@@ -85,12 +85,14 @@ class Hosted:
         except BaseException as error:
             raise self._failure(hook, error) from fit_to_chain(error)
 
-    def submit(self, function: Callable[[], Any], *, step: str, deadline: float | None = None) -> Any:
-        """Run a function on the plugin's thread, accounted under ``step``. Raises as :meth:`call` does."""
+    def submit(
+        self, function: Callable[[], Any], *, step: str, deadline: float | None = None, calls: int = 1
+    ) -> Any:
+        """Run a function on the plugin's thread, accounted under ``step`` as so many calls. Raises as :meth:`call`."""
         cost = self.cost(step)
         limit = self.deadline(step) if deadline is None else deadline
         try:
-            return self.worker.run(lambda: cost.measure(function), step=step, deadline=limit)
+            return self.worker.run(lambda: cost.measure(function, calls=calls), step=step, deadline=limit)
         except Overrun as error:
             self.cost(error.step).overrun()
             raise self._judged(error) from None

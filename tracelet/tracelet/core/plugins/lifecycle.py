@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
 from typing import Any
 
@@ -34,7 +35,8 @@ class Lifecycle:
         self._revive(hosted)
         info = hosted.info
         if self.hosting.object_of(hosted) is None:
-            info.instance = self._on_thread(hosted, "import", lambda: self._loaded(hosted))
+            with _timing(hosted, "import"):
+                info.instance = hosted.submit(lambda: self._loaded(hosted), step="import")
         if info.state in (S.DISCOVERED, S.ERROR):
             self.hosting.move_to(hosted, S.LOADED)
 
@@ -63,7 +65,8 @@ class Lifecycle:
             found = list(checks.faults(plugin, info, registry, known, host_version()))
             return found, [] if found else list(hook_doubts(plugin, registry))
 
-        found, doubts = self._on_thread(hosted, "validate", look)
+        with _timing(hosted, "validate"):
+            found, doubts = hosted.submit(look, step="validate")
         if found:
             raise self._unfit(hosted, "validate", found)
         for doubt in doubts:
@@ -79,11 +82,11 @@ class Lifecycle:
             if plugin is None:
                 plugin = hosted.info.instance
             if discovery.is_class(plugin):
-                plugin = self._on_thread(hosted, "initialize", plugin)
+                plugin = hosted.submit(plugin, step="initialize", calls=0)
             self.hosting.instances[hosted.name] = plugin
         if hosted.plugin is plugin and self.hosting.registry.has_plugin(hosted.name):
             return
-        self._on_thread(hosted, "register", lambda: self._enrol(hosted, plugin))
+        hosted.submit(lambda: self._enrol(hosted, plugin), step="register")
         hosted.plugin = plugin
 
     def _enrol(self, hosted: Hosted, plugin: Any) -> None:
@@ -110,11 +113,12 @@ class Lifecycle:
         if config is None:
             config = hosted.config if hosted.config is not None else self._configured(hosted)
         hosted.config = config
-        valid = self._on_thread(hosted, "initialize", lambda: _configure(hosted, config))
-        if isinstance(valid, ConfigError):
-            raise valid
-        if hosted.implements("initialize"):
-            hosted.call("initialize", config=valid, plugin=info)
+        with _timing(hosted, "initialize"):
+            valid = hosted.submit(lambda: _configure(hosted, config), step="initialize", calls=0)
+            if isinstance(valid, ConfigError):
+                raise valid
+            if hosted.implements("initialize"):
+                hosted.call("initialize", config=valid, plugin=info)
         self.hosting.begin(hosted)
         self.hosting.move_to(hosted, S.INITIALIZED)
 
@@ -124,7 +128,8 @@ class Lifecycle:
             self.initialize(hosted)
         self.register(hosted)
         if hosted.implements("start"):
-            hosted.call("start", plugin=hosted.info)
+            with _timing(hosted, "start"):
+                hosted.call("start", plugin=hosted.info)
             hosted.worker.run(
                 lambda: _set_active(hosted.plugin, True), step="start", deadline=hosted.deadline("start")
             )
@@ -141,7 +146,8 @@ class Lifecycle:
                 self.register(hosted)
                 hosted.worker.post(lambda: _set_active(hosted.plugin, False), step="stop", deadline=1.0)
                 if hosted.implements("stop"):
-                    hosted.call("stop", deadline=deadline, plugin=hosted.info)
+                    with _timing(hosted, "stop"):
+                        hosted.call("stop", deadline=deadline, plugin=hosted.info)
             if hosted.info.state is not S.ERROR:
                 self.hosting.move_to(hosted, S.STOPPED)
         finally:
@@ -158,16 +164,17 @@ class Lifecycle:
             self.hosting.instances.pop(hosted.name, None)
             hosted.plugin = None
 
-    def _on_thread(self, hosted: Hosted, step: str, function: Callable[[], Any]) -> Any:
-        cost = hosted.cost(step)
-        before = cost.wall_s
-        try:
-            return hosted.submit(function, step=step)
-        finally:
-            hosted.info.timings[step] = cost.wall_s - before
-
     def _unfit(self, hosted: Hosted, step: str, found: list[str]) -> PluginError:
         return PluginError(f"{_who(hosted)}: {'; '.join(found)}", plugin=hosted.name, step=step)
+
+
+@contextlib.contextmanager
+def _timing(hosted: Hosted, step: str) -> Iterator[None]:
+    began = time.perf_counter()
+    try:
+        yield
+    finally:
+        hosted.info.timings[step] = time.perf_counter() - began
 
 
 def _who(hosted: Hosted) -> str:
