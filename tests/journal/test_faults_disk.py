@@ -179,11 +179,13 @@ def test_too_many_open_files(tmp_path):
     for step in range(1, 50_000):
         writer.point("a", step, step)
     assert writer.dropped == {}, writer.dropped
+    assert writer._stream.slots.drawn < 50_000 + 100, writer._stream.slots.drawn  # no slot is drawn in vain
     other = Writer(run, {})
     other.point("b", 0)
     assert other.dropped == {"too many open files": 1}, other.dropped
     for handle in hoard:
         os.close(handle)
+    wait_until(lambda: writer._state[2])  # back on the quick path
     wait_until(lambda: (other.point("b", 0, 7), other.recorded)[1])
     other.close("finished")
     writer.close("finished")
@@ -261,7 +263,15 @@ def test_a_read_only_file_system(tmp_path):
 def test_a_folder_deleted_amid_the_run_is_begun_anew(journal):
     writer = journal.writer({"run": {"id": "r"}})
     first = writer.id
-    writer.event("params", {"params": {"lr": 0.1}})
+    told = [
+        ("run", {"name": "renamed"}),
+        ("params", {"params": {"lr": 0.1}}),
+        ("fact", {"source": "environment", "facts": {"git": "abc"}}),
+        ("params", {"params": {"lr": 0.2}}),
+    ]
+    for type_, payload in told:
+        writer.event(type_, payload)
+    writer.event("artifact", {"path": "gone.txt"})
     for step in range(10):
         writer.point("a", step, step)
     writer.sync()  # all ten are seen in their place
@@ -289,8 +299,28 @@ def test_a_folder_deleted_amid_the_run_is_begun_anew(journal):
         20,
     ]
     events = [(event.type, event.payload) for event in read_events(journal.run_dir)]
-    assert [type_ for type_, _ in events] == ["writer", "params", "drops", "outcome"]
-    assert events[2][1] == {"drops": {"folder deleted": 5}}
+    assert events[0][1]["run"] == {"id": "r"}
+    assert events[1:-1] == [*told, ("drops", {"drops": {"folder deleted": 5}})]
+
+
+def test_each_deletion_is_told(journal, caplog):
+    writer = journal.writer()
+    for _ in range(2):
+        writer.point("a", 0)
+        shutil.rmtree(journal.run_dir)
+        writer.sync()
+    assert [text.rpartition("; ")[2] for text in caplog.messages] == ["recording begins anew there"] * 2
+
+
+def test_a_deletion_is_noticed_where_the_next_segment_was_opened_already(journal):
+    """``rm -r`` lists a folder first: a segment opened ahead in that moment stays."""
+    writer = journal.writer()
+    writer.point("a", 0, 0)
+    writer._stream.slots.files.handle(1)
+    journal.files()[0].unlink()
+    writer.sync()
+    writer.point("a", 1, 1)
+    assert journal.values("a") == [1]
 
 
 def test_a_folder_deleted_and_not_to_be_made_again(journal):
@@ -336,6 +366,63 @@ def test_a_folder_that_is_moved_is_followed(journal):
     writer.close("finished")
     assert journal.values("a") == list(range(40_000))
     assert writer.dropped == {}
+
+
+FULL = """
+def fill(disk):
+    file = os.open(disk / "ballast", os.O_WRONLY | os.O_CREAT)
+    try:
+        while os.write(file, bytes(1 << 20)):
+            pass
+    except OSError:
+        os.close(file)
+
+def log_until(condition):
+    deadline = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < deadline, "timed out"
+        for _ in range(1000):
+            writer.point("a", 0)
+"""
+
+
+def test_each_outage_is_told_once(tmp_path):
+    program = """
+    writer = Writer(run, {})
+    for _ in range(2):
+        fill(run.parent)
+        before = sum(writer.dropped.values())
+        log_until(lambda: sum(writer.dropped.values()) > before)
+        time.sleep(0.7)  # so that several attempts fail
+        os.unlink(run.parent / "ballast")
+        before = writer.recorded
+        wait_until(lambda: (writer.point("a", 0), writer.recorded)[1] > before)
+    writer.close("finished")
+    report(writer)
+    """
+    told, warned = outcome_of(
+        FULL + textwrap.dedent(program), tmp_path / "disk" / "run", *small_disk(tmp_path / "disk", "3m")
+    )
+    assert warned.count("recording has stopped (disk full)") == 2
+    assert len(told["steps"]["a"]) == told["recorded"]
+
+
+def test_the_heart_beats_amid_an_outage(tmp_path):
+    """A run on a full disk is not taken for killed by another host."""
+    program = """
+    from tracelet.journal.source import Source
+    writer = Writer(run, {})
+    fill(run.parent)
+    log_until(lambda: writer.dropped)
+    before = time.time()
+    writer._beat_at = 0
+    wait_until(lambda: Source(run, writer.id).header(0).heartbeat > before)
+    assert writer._outage.fault
+    report(writer)
+    """
+    outcome_of(
+        FULL + textwrap.dedent(program), tmp_path / "disk" / "run", *small_disk(tmp_path / "disk", "2m")
+    )
 
 
 def test_an_outage_at_the_end_is_bounded_and_told(tmp_path):

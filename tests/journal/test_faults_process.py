@@ -12,7 +12,7 @@ import textwrap
 import pytest
 
 from tracelet.errors import NoActiveRunError
-from tracelet.journal import liveness, read_columns, read_events, writers
+from tracelet.journal import Damage, liveness, read_columns, read_events, writers
 from tracelet.journal.format import KIND_SHIFT, POINT, POINT_HEAD, SLOT, WINDOW_SLOTS, seal
 
 EFFORT = int(os.environ.get("TRACELET_TEST_EFFORT", "1"))
@@ -333,6 +333,41 @@ def test_many_threads_lose_and_repeat_nothing(journal):
     assert all(list(columns[f"own{number}"].values) == list(range(300 * EFFORT)) for number in range(64))
     assert len(columns["x"]) == total
     assert len(journal.events()) == 64 * 6 * EFFORT
+
+
+@pytest.mark.parametrize("locked", [False, True], ids=["as it is", "as without a GIL"])
+def test_wide_records_find_room_beside_busy_threads(journal, locked):
+    """Their slots have to follow each other, while other threads draw single ones all the time."""
+    program = f"""
+    if {locked}:
+        sys._is_gil_enabled = lambda: False
+    sys.setswitchinterval(1e-5)
+    writer = Writer(run, {{}})
+    done = []
+    counts = [0] * 3
+    def train(number):
+        while not done:
+            writer.point(f"t{{number}}", counts[number], counts[number])
+            counts[number] += 1
+    threads = [threading.Thread(target=train, args=(number,)) for number in range(3)]
+    [thread.start() for thread in threads]
+    wide = {{str(at): float(at) for at in range(4096)}}
+    for step in range(10):
+        writer.row(wide, step)
+        writer.event("note", {{"text": "x" * 300_000}})
+    done.append(True)
+    [thread.join() for thread in threads]
+    writer.close("finished")
+    print(json.dumps([counts, writer.recorded]))
+    """
+    counts, recorded = json.loads(execute(program, journal, timeout=60).stdout)
+    damage = Damage()
+    columns = read_columns(journal.run_dir, damage=damage)
+    assert not damage
+    assert [list(columns[f"t{number}"].steps) for number in range(3)] == [list(range(n)) for n in counts]
+    assert list(columns["4095"].values) == [4095.0] * 10
+    assert recorded == sum(counts) + 10 * 4096
+    assert sum(event.type == "note" for event in read_events(journal.run_dir)) == 10
 
 
 def test_threads_forks_and_handlers_on_an_interpreter_without_a_gil(journal):

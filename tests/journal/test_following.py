@@ -12,8 +12,8 @@ import time
 
 import pytest
 
-from tracelet.journal import Cursor, PointRecord, liveness, read_columns, writers
-from tracelet.journal.format import POINT, POINT_HEAD, SEGMENT_SLOTS
+from tracelet.journal import Cursor, PointRecord, compact, liveness, read_columns, writers
+from tracelet.journal.format import KIND_SHIFT, POINT, POINT_HEAD, SEGMENT_SLOTS
 
 
 def steps(records):
@@ -283,6 +283,77 @@ def test_a_writer_of_another_host_is_alive_while_its_heart_beats(journal, monkey
     assert isinstance(files, SegmentFiles)
     files.beat(time.time() - 61)
     assert liveness(journal.run_dir, writer.id) == "killed"
+
+
+def test_a_writer_from_before_the_last_boot_is_dead_at_once(journal, monkeypatch):
+    from tracelet.journal import identity
+
+    writer = journal.writer()
+    monkeypatch.setattr(identity, "boot_id", lambda: "another boot")
+    now = time.time()
+    for booted, state in ((now - 100, "running"), (now + 100, "killed"), (0.0, "running")):
+        monkeypatch.setattr(identity, "booted_at", lambda booted=booted: booted)
+        assert liveness(journal.run_dir, writer.id) == state
+    monkeypatch.setattr(identity, "booted_at", lambda: now + 100)
+    monkeypatch.setattr(identity, "host_name", lambda: "elsewhere")
+    assert liveness(journal.run_dir, writer.id) == "running"
+
+
+def test_when_this_host_was_booted():
+    from tracelet.journal import identity
+
+    with open("/proc/uptime") as file:
+        assert abs(time.time() - float(file.read().split()[0]) - identity.booted_at()) < 60
+
+
+@pytest.mark.parametrize("compacted", [False, True], ids=["plain", "compacted"])
+@pytest.mark.parametrize("late", ["a long error", "late rows", "a reserved tail"])
+def test_the_outcome_is_found_behind_and_before_much(journal, late, compacted):
+    """The process died between its last word and the closing of the file."""
+    program = """
+import os, sys, time
+from pathlib import Path
+from tracelet.journal import Writer
+from tracelet.journal.segments import SegmentFiles
+SegmentFiles.trim = lambda *_: os._exit(1)
+writer = Writer(Path(sys.argv[1]), {})
+if sys.argv[2] == "late rows":
+    end = writer._stream.slots.drawn
+    writer._stream.write_event(b'{"type":"outcome","outcome":"finished","error":null}', time.time())
+    for step in range(500):
+        writer.row({str(at): float(at) for at in range(40)}, step)
+    os._exit(1)
+writer.close("failed", "x" * 500_000 if sys.argv[2] == "a long error" else None)
+"""
+    subprocess.run([sys.executable, "-c", program, journal.run_dir, late])
+    (writer,) = writers(journal.run_dir)
+    if compacted:
+        assert compact(journal.run_dir).segments == 1
+    assert liveness(journal.run_dir, writer) == "ended"
+
+
+def test_a_writer_that_was_only_silent_is_waited_for_again(journal, monkeypatch):
+    """Taken for dead from another host, since its heart was not heard: what comes later is not given up."""
+    from tracelet.journal import crossing, identity
+
+    monkeypatch.setattr(crossing, "_ASK_AGAIN", 0.0)
+    writer = journal.writer()
+    monkeypatch.setattr(identity, "host_name", lambda: "elsewhere")
+    slots, beat = writer._stream.slots, writer._stream.slots.files.beat
+    writer.point("a", 0, 0)
+    slots.reserve(1)
+    writer.point("a", 2, 2)
+    beat(time.time() - 100)
+    follower = journal.follow()
+    assert steps(follower.read()) == [0, 2]
+    assert follower.damage.counts == {"unwritten": 1}
+    beat(time.time())
+    late = slots.reserve(1)
+    writer.point("a", 4, 4)
+    assert steps(follower.read()) == []
+    slots.put(late, POINT_HEAD.pack(3.0, 3, 0.0, POINT << KIND_SHIFT | 1))
+    assert steps(follower.read()) == [3, 4]
+    assert follower.damage.counts == {"unwritten": 1}
 
 
 def test_writers_come_in_the_order_of_their_beginning(journal):

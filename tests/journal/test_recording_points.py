@@ -11,6 +11,7 @@ import pytest
 
 from tracelet.errors import NoActiveRunError
 from tracelet.journal import as_number, as_step, flatten
+from tracelet.journal.format import HEADER, WINDOW_BYTES
 
 
 @pytest.fixture(params=[True, False], ids=["mapped", "plain"])
@@ -64,6 +65,28 @@ def test_nested_metrics_are_flattened(journal, writer):
         ("lr", 0.1),
         ("only/one", 2),
     ]
+
+
+@pytest.mark.parametrize(
+    "metrics",
+    [{"a/b": 1, "a": {"b": 2}}, {"a": {"b": 2}, "a/b": 1}, {"x": [5], "x/0": 6}, {1: 0.5, "1": 0.25}],
+)
+def test_two_values_of_one_name_are_refused(journal, writer, metrics):
+    with pytest.raises(
+        ValueError, match=r"metric '(a/b|x/0|1)': expected one value, found two: [\d.]+ and [\d.]+"
+    ):
+        writer.row(metrics)
+    assert writer.recorded == 0
+    assert journal.points() == []
+
+
+def test_little_room_is_reserved_for_little(journal):
+    """So that many processes that record a few points each take little of the disk."""
+    writer = journal.writer(mapped=True)
+    for step in range(100):
+        writer.point("a", step, step)
+    writer._stream.look_ahead()
+    assert sum(file.stat().st_size for file in journal.files()) <= HEADER + WINDOW_BYTES
 
 
 def test_nested_values_may_come_where_plain_ones_came_before(journal, writer):

@@ -10,12 +10,13 @@ import time
 import weakref
 from collections import deque
 from collections.abc import Callable, Mapping
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
 from tracelet.errors import NoActiveRunError
 from tracelet.journal.events import encode_event
-from tracelet.journal.faults import AbandonedError, ReplacedError, UnavailableError
+from tracelet.journal.faults import AbandonedError, ReplacedError, UnavailableError, taken
 from tracelet.journal.keeper import INTERVAL, Keeper
 from tracelet.journal.outage import Outage
 from tracelet.journal.slots import Windows
@@ -24,6 +25,7 @@ from tracelet.journal.stream import State, Stream
 _ATTEMPTS = 4  # a file replaced, a segment skipped and an outage over may come together
 _WAITING = 1000  # events kept in memory while nothing can be written
 _BEAT = 5.0  # seconds between heartbeats
+LASTING = ("run", "params", "tags", "fact")  # events that are recorded again in a file begun anew
 
 Event = tuple[bytes, float]  # encoded, and when it was recorded
 
@@ -78,11 +80,12 @@ class Appender:
         self._keeper = Keeper(self._tick)
         self._outage = Outage()
         self._waiting: deque[Event] = deque(maxlen=_WAITING)
-        self._lasting: deque[Event] = deque(maxlen=_WAITING)
+        self._lasting: dict[str, deque[Event]] = {type: deque(maxlen=_WAITING) for type in LASTING}
         self._earlier = 0  # points recorded in files before the present one
         self._seen = 0  # points in the present file when it was last seen in its place
         self._sync_at = self._beat_at = time.monotonic() + INTERVAL
         self._forked = False
+        self._is_short = False
         self._state = self._no_state()
 
     def _no_state(self) -> State:
@@ -100,6 +103,7 @@ class Appender:
                 fault = self._get_ready()
                 if fault is None:
                     write(self._stream)
+                    self._choose_path(self._stream)
                 return fault
             except AbandonedError:
                 return None
@@ -108,6 +112,12 @@ class Appender:
                 if not self._overcome(fault):
                     return fault
         return fault
+
+    def _choose_path(self, stream: Stream) -> None:
+        """Leave the quick path while windows cannot be mapped: each call would waste a slot to find that out."""
+        if stream.slots.is_short is not self._is_short:
+            self._is_short = stream.slots.is_short
+            self._state = stream.state
 
     def _is_forked_copy(self, state: State) -> bool:
         """Say whether the call that began in this state is a child's copy of one that the parent finishes."""
@@ -168,8 +178,7 @@ class Appender:
     def _resume(self, stream: Stream) -> None:
         """Begin to record, or go on after an outage."""
         stream.open()
-        while self._waiting:
-            event = self._waiting.popleft()
+        for event in taken(self._waiting):
             try:
                 stream.write_event(*event)
             except UnavailableError:
@@ -198,6 +207,7 @@ class Appender:
                 self._care_for(self._stream)
             else:
                 self._attempt(get_ready, self._state)
+            self._beat(self._stream)
         except NoActiveRunError:
             return  # closed meanwhile
         self._outage.tell()
@@ -207,15 +217,20 @@ class Appender:
             OSError, UnavailableError
         ):  # a caller that needs it will meet the trouble too
             stream.look_ahead()
+            self._choose_path(stream)
         now = time.monotonic()
         if now < self._sync_at:
             return
         self._sync_at = now + INTERVAL
         with contextlib.suppress(UnavailableError):
             stream.list_names()
+        self._look_for_deletion(stream)
         if not stream.is_synced:
             self._sync(stream)
-        self._look_for_deletion(stream)
+
+    def _beat(self, stream: Stream) -> None:
+        """Give a sign of life, also amid an outage: a full disk takes what replaces something."""
+        now = time.monotonic()
         if now >= self._beat_at and not self._closed:
             self._beat_at = now + _BEAT
             with contextlib.suppress(OSError):  # the next beat may get through; the thread must live to try
@@ -224,6 +239,7 @@ class Appender:
     def _sync(self, stream: Stream) -> None:
         try:
             stream.sync()
+            self._outage.forget("sync")
         except OSError as error:
             text = f"{self.run_dir}: the disk does not take what was recorded ({error}); losing power may lose it"
             self._outage.say_once("sync", text)
@@ -231,7 +247,7 @@ class Appender:
     def _look_for_deletion(self, stream: Stream) -> None:
         """Begin a new file where somebody deleted the present one."""
         try:
-            deleted = stream.slots.files.is_deleted()
+            deleted = stream.is_deleted()
         except OSError:  # the file server does not answer for it: nobody knows, so nothing is given up
             return
         if not deleted:
@@ -242,11 +258,13 @@ class Appender:
             self._earlier += stream.recorded - lost
             self._seen = 0
             self._outage.drop(ReplacedError().reason, lost)
-            self._outage.say_once(
-                "deleted", f"{self.run_dir}: the folder was deleted; recording begins anew there"
-            )
-            self._waiting.extendleft(reversed(self._lasting))
+            self._outage.say(f"{self.run_dir}: the folder was deleted; recording begins anew there")
+            self._waiting.extendleft(sorted(self._lasting_events(), key=itemgetter(1), reverse=True))
             self._begin()
+
+    def _lasting_events(self) -> list[Event]:
+        """Return what a reader has to know of the run that began before the present file."""
+        return [event for events in self._lasting.values() for event in list(events)]
 
     # --- ending ------------------------------------------------------------------------------------------
 

@@ -108,6 +108,8 @@ def _compact_segment(
     data = plain.read_bytes()
     slots = data[HEADER:] + bytes((HEADER - len(data)) % SLOT if len(data) > HEADER else 0)
     info = source.header(segment) or _header_by_name(source.writer, segment)
+    if is_last and liveness(source.run_dir, source.writer) == "ended":  # its header may not say so yet
+        info = info._replace(heartbeat=-abs(info.heartbeat or info.created or 1.0))
     # Written anew also where a compacted one is there, from a crash: what is plain is what counts until it is gone.
     small = plain.with_suffix(COMPACTED)
     points = _write(small, slots, info, is_last=is_last, numpy=numpy)

@@ -16,7 +16,7 @@ _PATIENCE = 1.0  # seconds that a hole is waited for while its writer lives
 _REVISIT = 0.1  # seconds between looks at holes that were passed over
 _MOST_HOLES = 1000
 _LOOK_FURTHER = 0.25  # seconds between looks at what may lie behind an empty slot
-_ALIVE_FOR = 1.0  # seconds for which a writer that was alive is taken to be
+_ASK_AGAIN = 1.0  # seconds between questions whether the writer lives
 _STRIDE = 65536  # slots
 _FIRST_STRIDE = 8  # slots of the first look
 
@@ -32,7 +32,7 @@ class Crossing:
         self._ahead, self._since, self._frontier = -1, 0.0, -1  # the hole that is waited for
         self._old = -1  # what lies before it was given out long enough ago
         self._empty_at, self._look_at = -1, 0.0
-        self._alive_until = self._revisit_at = 0.0
+        self._asked, self._revisit_at = float("-inf"), 0.0
         self._is_dead = False
         self.is_waiting = False  # for a hole with something written behind it
 
@@ -85,7 +85,7 @@ class Crossing:
 
     def _pass(self, start: int, stop: int, kind: int, frontier: int) -> int | None:
         """Leave a hole behind: return where it ends, None while it is too young, its start to read it again."""
-        if self._is_dead:
+        if self._is_dead and not self._is_alive():
             self._damage.add(KINDS[kind], stop - start)
             return stop
         if not self._is_alive():
@@ -111,9 +111,11 @@ class Crossing:
 
     def _is_alive(self) -> bool:
         now = time.monotonic()
-        if not self._is_dead and now >= self._alive_until:
+        if (
+            now >= self._asked + _ASK_AGAIN
+        ):  # also of a dead one: silence for a while may have been the network's
             self._is_dead = liveness(self._source.run_dir, self._source.writer) != "running"
-            self._alive_until = now + _ALIVE_FOR
+            self._asked = now
         return not self._is_dead
 
     def look_again(self) -> Iterator[Piece]:

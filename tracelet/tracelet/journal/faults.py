@@ -8,6 +8,9 @@ from _thread import RLock
 from collections import deque
 from collections.abc import Iterator
 from itertools import count, islice
+from typing import TypeVar
+
+Item = TypeVar("Item")
 
 REASONS = {
     errno.ENOSPC: "disk full",
@@ -61,6 +64,16 @@ class ReplacedError(UnavailableError):
         super().__init__(REASONS[errno.ENOENT], errno.ENOENT)
 
 
+def taken(queue: deque[Item]) -> Iterator[Item]:
+    """Take items out of a queue until it is empty; another thread may do so at the same time."""
+    while True:
+        try:
+            item = queue.popleft()
+        except IndexError:
+            return
+        yield item
+
+
 class Tally:
     """A count that threads, signal handlers and forks may step at once without a lock."""
 
@@ -78,7 +91,11 @@ class Tally:
 
 
 class LockedCounter:
-    """``itertools.count`` for interpreters without a GIL, where the plain one may give a number twice."""
+    """``itertools.count`` for interpreters without a GIL, where several steps are not one.
+
+    A single step of the plain one would be atomic there, too (by compare-and-exchange, from 3.13.0 on). But of two
+    threads, one that wants many numbers in a row would never get them beside one that wants single ones.
+    """
 
     def __init__(self) -> None:
         self._steps = count()
@@ -90,6 +107,11 @@ class LockedCounter:
     def __next__(self) -> int:
         with self._lock:
             return next(self._steps)
+
+    def several(self, amount: int) -> list[int]:
+        """Return so many numbers, which follow each other unless a signal handler came in."""
+        with self._lock:
+            return list(islice(self._steps, amount))
 
     def __repr__(self) -> str:
         return repr(self._steps)
@@ -103,6 +125,11 @@ def has_gil() -> bool:
 def new_counter() -> Iterator[int]:
     """Return a counter from 0 whose steps are atomic."""
     return count() if has_gil() else LockedCounter()
+
+
+def several(counter: Iterator[int], amount: int) -> list[int]:
+    """Return a counter's next numbers, which need not follow each other."""
+    return counter.several(amount) if isinstance(counter, LockedCounter) else list(islice(counter, amount))
 
 
 def position(counter: Iterator[int]) -> int:

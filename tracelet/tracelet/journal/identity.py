@@ -41,6 +41,15 @@ def boot_id() -> str | None:
         return None
 
 
+def booted_at() -> float:
+    """Return when this host was booted, in seconds since the epoch; 0 where that is not known."""
+    try:
+        with open("/proc/stat", "rb") as file:
+            return next((float(line.split()[1]) for line in file if line.startswith(b"btime ")), 0.0)
+    except (OSError, ValueError, IndexError):
+        return 0.0
+
+
 def pid_namespace() -> int | None:
     """Return what tells process ids of this container from those of another on the same host."""
     try:

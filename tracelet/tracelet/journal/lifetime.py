@@ -8,12 +8,13 @@ from typing import Any
 
 from tracelet.journal import identity
 from tracelet.journal.events import decode_event
-from tracelet.journal.format import BLOB, SEGMENT_SHIFT
-from tracelet.journal.scan import PARTIAL, Piece, piece_at
+from tracelet.journal.format import BLOB, SEGMENT_SHIFT, SEGMENT_SLOTS, SLOT, WINDOW_SLOTS
+from tracelet.journal.scan import PARTIAL, Piece, piece_at, pieces
 from tracelet.journal.source import Source
 
 _STALE = 60.0  # seconds without a heartbeat
-_TAIL = 128  # slots at the end of a file among which the outcome is looked for
+_TAIL = 1 << 16  # slots at the end of what was written among which the outcome is looked for
+_KIND = 27  # where the kind stands in a slot
 
 
 def liveness(run_dir: Path, writer: str) -> str:
@@ -24,14 +25,19 @@ def liveness(run_dir: Path, writer: str) -> str:
     heartbeat = header.heartbeat if header is not None else 0.0
     if heartbeat < 0:
         return "ended"
-    facts = writer_facts(source)
-    if facts is not None and _is_here(facts):
-        alive = identity.is_alive(facts["pid"], facts.get("pid_started"))
-    else:
-        alive = time.time() - heartbeat < _STALE
-    if alive:
+    if header is not None and source.is_compacted(numbers[-1]):
+        return "killed"  # compacting looked for the outcome, and wrote down in the header that there is one
+    if _is_alive(writer_facts(source), heartbeat):
         return "running"
     return "ended" if numbers and _has_outcome(source, numbers[-1]) else "killed"
+
+
+def _is_alive(facts: dict[str, Any] | None, heartbeat: float) -> bool:
+    if facts is not None and _is_here(facts):
+        return identity.is_alive(facts["pid"], facts.get("pid_started"))
+    if facts is not None and facts.get("host") == identity.host_name() and heartbeat < identity.booted_at():
+        return False  # this host has been booted since
+    return time.time() - heartbeat < _STALE
 
 
 def runs_here(source: Source) -> bool:
@@ -58,16 +64,47 @@ def _piece(source: Source, seq: int, slots: int = 64) -> Piece | None:
 
 
 def _has_outcome(source: Source, segment: int) -> bool:
-    """Look for the outcome where a writer that was closed has it, whatever the header says."""
+    """Look for the outcome where a writer that was closed has it, whatever the header says.
+
+    Calls that met the end may have written behind it, and reserved slots follow.
+    """
     first = segment << SEGMENT_SHIFT
+    if source.is_compacted(segment):
+        return _has_outcome_somewhere(source, first)
     end = first + source.size(segment)
-    start = max(first, end - _TAIL)
-    block = source.block(start, _TAIL)
-    for at in range(block.slots):
-        piece = piece_at(block.data, at, start + at, trusted=block.trusted)
-        if piece.kind == BLOB and decode_event(bytes(piece.payload))[0] == "outcome":
+    left = _TAIL
+    while end > first and left > 0:
+        start = max(first, end - WINDOW_SLOTS)
+        block = source.block(start, end - start)
+        if any(_is_outcome(source, start + at) for at in reversed(_blobs(block.data))):
             return True
+        left -= block.slots if block.data.strip(b"\0") else 0
+        end = start
     return False
+
+
+def _has_outcome_somewhere(source: Source, seq: int) -> bool:
+    """Look for the outcome chunk by chunk: only there it is known where records begin."""
+    while (block := source.block(seq, SEGMENT_SLOTS)).data:
+        for piece in pieces(block.data, seq, trusted=block.trusted):
+            if piece.kind == BLOB and decode_event(bytes(piece.payload))[0] == "outcome":
+                return True
+        seq += block.slots
+    return False
+
+
+def _blobs(data: bytes) -> list[int]:
+    """Return the places of what may be events, from their kinds alone."""
+    kinds, found = data[_KIND::SLOT], -1
+    places = []
+    while (found := kinds.find(BLOB, found + 1)) >= 0:
+        places.append(found)
+    return places
+
+
+def _is_outcome(source: Source, seq: int) -> bool:
+    piece = _piece(source, seq)
+    return piece is not None and piece.kind == BLOB and decode_event(bytes(piece.payload))[0] == "outcome"
 
 
 def _is_here(facts: dict[str, Any]) -> bool:

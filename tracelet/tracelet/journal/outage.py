@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 
-from tracelet.journal.faults import Tally, UnavailableError
+from tracelet.journal.faults import Tally, UnavailableError, taken
 
 _FIRST_WAIT, _LONGEST_WAIT = 0.1, 5.0  # seconds between attempts
 
@@ -21,12 +21,14 @@ class Outage:
         self._wait = _FIRST_WAIT
         self._notices: deque[str] = deque()
         self._told: set[str] = set()
+        self._reasons: set[str] = set()  # why nothing can be written, in the present outage
 
     def begin(self, fault: UnavailableError, where: str) -> None:
         """Take note that recording has stopped, or that another attempt failed."""
         self._retry_at = time.monotonic() + self._wait
         self._wait = min(2 * self._wait, _LONGEST_WAIT)
         self.fault = fault
+        self._reasons.add(fault.reason)
         self.say_once(
             fault.reason,
             f"{where}: recording has stopped ({fault.reason}). The program goes on, what it logs is counted as "
@@ -34,9 +36,11 @@ class Outage:
         )
 
     def over(self) -> None:
-        """Take note that recording goes on."""
+        """Take note that recording goes on. Should it stop again, that is told again."""
         self.fault = None
         self._wait = _FIRST_WAIT
+        self._told -= self._reasons
+        self._reasons = set()
 
     def retry_now(self) -> None:
         """Let the next attempt be made at once."""
@@ -68,14 +72,22 @@ class Outage:
         self._recorded_drops = drops
 
     def say_once(self, subject: str, text: str) -> None:
-        """Leave a warning for :meth:`tell`, once per subject."""
+        """Leave a warning for :meth:`tell`, once per subject until that is forgotten."""
         if subject not in self._told:
             self._told.add(subject)
-            self._notices.append(text)
+            self.say(text)
+
+    def say(self, text: str) -> None:
+        """Leave a warning for :meth:`tell`."""
+        self._notices.append(text)
+
+    def forget(self, subject: str) -> None:
+        """Let the subject be told again, since the trouble was over in the meantime."""
+        self._told.discard(subject)
 
     def tell(self) -> None:
         """Log the warnings. Not for a caller's path: logging takes locks."""
-        while self._notices:
+        for text in taken(self._notices):
             import logging
 
-            logging.getLogger("tracelet.journal").warning(self._notices.popleft())
+            logging.getLogger("tracelet.journal").warning(text)

@@ -19,7 +19,7 @@ from tracelet.journal.format import (
     pack_header,
 )
 
-_CHUNK = 1 << 20  # bytes reserved on the disk at a time
+_CHUNK = 1 << 20  # bytes reserved on the disk ahead of need, at most
 _sync_data = getattr(os, "fdatasync", os.fsync)
 _LARGEST = HEADER + SEGMENT_SLOTS * SLOT
 
@@ -86,7 +86,8 @@ class SegmentFiles:
         if done >= end:
             return
         handle = self.handle(segment)
-        ample = min(-(-end // _CHUNK) * _CHUNK + HEADER, _LARGEST)
+        # Little at first, since many a writer records little; then so much that it is rarely asked for.
+        ample = min(end + min(done, _CHUNK), _LARGEST)
         try:
             os.posix_fallocate(handle.fd, done, ample - done)
         except OSError:
@@ -98,10 +99,10 @@ class SegmentFiles:
         """Return how many slots a segment's file has room for."""
         return (os.fstat(self.handle(segment).fd).st_size - HEADER) // SLOT
 
-    def is_deleted(self) -> bool:
-        """Say whether somebody deleted the newest segment's file."""
-        newest = self._newest()
-        return newest is not None and os.fstat(newest.fd).st_nlink == 0
+    def is_deleted(self, segment: int) -> bool:
+        """Say whether somebody deleted a segment's file, or the newest one's where that one is not open."""
+        handle = self._handles.get(segment) or self._newest()
+        return handle is not None and os.fstat(handle.fd).st_nlink == 0
 
     def _newest(self) -> Handle | None:
         handles = self._handles.copy()

@@ -77,6 +77,7 @@ class Slots:
         self.mapped = mapped
         self.counter = faults.new_counter()
         self.windows = Windows(process, self)
+        self.is_short = False  # of what a map takes: then plain writes do what maps would
         self.overhead = Tally()  # slots that hold no single point: events, rows, pads, losses
         self._on_window = on_window
 
@@ -108,7 +109,7 @@ class Slots:
     def reserve(self, size: int) -> int:
         """Draw slots that follow each other in one segment, and return the first one's number."""
         while True:
-            drawn = list(islice(self.counter, size))
+            drawn = faults.several(self.counter, size)
             first, last = drawn[0], drawn[-1]
             if last - first == size - 1 and first >> SEGMENT_SHIFT == last >> SEGMENT_SHIFT:
                 return first
@@ -140,6 +141,7 @@ class Slots:
         except UnavailableError as fault:
             if fault.errno not in SHORT_OF_HANDLES:
                 raise
+            self.is_short = True
             return None
 
     def _put_plainly(self, first: int, data: bytes) -> None:
@@ -202,6 +204,7 @@ class Slots:
         if self.mapped:
             if window not in self.windows:
                 self._open(window)
+            self.is_short = False
             return
         segment = window // _WINDOWS
         try:

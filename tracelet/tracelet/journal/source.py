@@ -154,6 +154,10 @@ class Source:
         file = self._open(segment)
         return file.refusal if isinstance(file, NewerSegment) else None
 
+    def is_compacted(self, segment: int) -> bool:
+        """Say whether a segment has been compacted."""
+        return isinstance(self._open(segment), CompactedSegment)
+
     def segments(self) -> list[int]:
         """Return the numbers of the segments that exist."""
         with contextlib.suppress(FileNotFoundError, NotADirectoryError):

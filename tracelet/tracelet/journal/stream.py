@@ -37,6 +37,7 @@ State = tuple[Iterator[int], Windows, dict[Key, Track], dict[PlanKey, Plan]]
 
 _PLANS = 1024  # sets of metrics that get a layout of their own; rows of further ones are written as points
 _WORTH_SKIPPING = 1024  # slots used before a segment is left because of a limit on file sizes
+_FEW = 1024  # slots
 _LISTED = 10_000  # entries in one dictionary event
 
 
@@ -83,7 +84,7 @@ class Stream:
     @property
     def state(self) -> State:
         """What the quick path works on: empty where it must not be taken."""
-        if self.slots.mapped:
+        if self.slots.mapped and not self.slots.is_short:
             return self.slots.counter, self.slots.windows, self.tracks, self.plans
         return iter(()), self.slots.windows, {}, {}
 
@@ -167,7 +168,9 @@ class Stream:
     def look_ahead(self) -> None:
         """Open the next window before a caller needs it, and let go of what nobody needs any more."""
         if self.slots.mapped:
-            self.slots.prepare(ahead=1)
+            self.slots.prepare()
+            if self.slots.drawn >= _FEW:  # many a writer never needs a second window
+                self.slots.prepare(ahead=1)
         self.slots.files.release((self.slots.drawn >> SEGMENT_SHIFT) - 1)
 
     def sync(self) -> None:
@@ -179,6 +182,10 @@ class Stream:
     def is_synced(self) -> bool:
         """Whether nothing has been recorded since the last sync."""
         return self._synced == self.slots.drawn
+
+    def is_deleted(self) -> bool:
+        """Say whether somebody deleted the file that is written to now."""
+        return self.slots.files.is_deleted(self.slots.drawn >> SEGMENT_SHIFT)
 
     def list_names(self) -> None:
         """Record again what was named since the last time (all, in a new segment): names must survive damage."""

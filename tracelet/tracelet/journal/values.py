@@ -75,7 +75,11 @@ def _whole(step: Any, name: str) -> int:
 
 
 def flatten(metrics: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a nested mapping as a flat one: ``{"a": {"b": [1, 2]}}`` gives ``a/b/0`` and ``a/b/1``."""
+    """Return a nested mapping as a flat one: ``{"a": {"b": [1, 2]}}`` gives ``a/b/0`` and ``a/b/1``.
+
+    Raises:
+        ValueError: two values come to the same name, or a mapping contains itself.
+    """
     flat: dict[str, Any] = {}
     _flatten_into(flat, "", metrics, ())
     return flat
@@ -94,5 +98,9 @@ def _flatten_into(flat: dict[str, Any], prefix: str, nested: Any, inside: tuple[
         name = f"{prefix}{key}"
         if is_nested(value):
             _flatten_into(flat, name + "/", value, (*inside, id(nested)))
+        elif name in flat:
+            raise ValueError(
+                f"metric {name!r}: expected one value, found two: {_short(flat[name])} and {_short(value)}"
+            )
         else:
             flat[name] = value

@@ -26,7 +26,6 @@ _pack_point = POINT_HEAD.pack
 _pack_multi = MULTI_HEAD.pack
 _put_point = SEALED.pack_into
 _WITHIN = WINDOW_SLOTS - 1
-_LASTING = frozenset({"params", "tags"})  # recorded again where the journal had to be begun anew
 
 
 class Writer(Appender):
@@ -90,12 +89,17 @@ class Writer(Appender):
     ) -> None:
         """Record values of several metrics at one step: one record, whole or not at all.
 
+        Beyond 4,096 metrics it takes several records of that many. Programs that log more than 1,024 different
+        sets of metrics get the further sets as single points. Both with one step for all, but a crash amid the
+        call may leave a part.
+
         Args:
             metrics: values by name; nested ones are flattened with ``/``.
             step, type, source: as in :meth:`point`; one for all.
 
         Raises:
-            TypeError, ValueError: a value is not a number, or the step not a whole one; nothing is recorded.
+            TypeError, ValueError: a value is not a number, the step not a whole one, or two values have one name
+                (``{"a/b": 1, "a": {"b": 2}}``); nothing is recorded.
             NoActiveRunError: the writer is closed.
         """
         state = self._state
@@ -137,8 +141,8 @@ class Writer(Appender):
             NoActiveRunError: the writer is closed.
         """
         state, event = self._state, (encode_event(type, payload), _now())
-        if type in _LASTING:
-            self._lasting.append(event)
+        if type in self._lasting:
+            self._lasting[type].append(event)
         if self._attempt(lambda stream: stream.write_event(*event), state):
             self._waiting.append(event)
 
@@ -146,8 +150,8 @@ class Writer(Appender):
         """Wait until everything recorded so far is on the disk, as far as the disk takes it."""
         if not (self._closed or self._forked):
             self._attempt(get_ready, self._state)
-            self._sync(self._stream)
             self._look_for_deletion(self._stream)
+            self._sync(self._stream)
             self._outage.tell()
 
     @property
