@@ -45,6 +45,56 @@ run.finish()
 print(json.dumps({"logged": logged, "dropped": status["dropped"]}))
 """
 
+DELIVERED = """
+import json, os, sys, time, tracelet
+from tracelet.core.plugins import BackendPlugin, PluginMetadata
+from tracelet.delivery import verify
+
+class Backend(BackendPlugin):
+    got = []
+    @classmethod
+    def get_metadata(cls): return PluginMetadata("backend", "1", "backend")
+    def initialize(self, config): ...
+    def start(self): ...
+    def stop(self): ...
+    def get_status(self): return {}
+    def log_metric(self, name, value, iteration): ...
+    def log_params(self, params): ...
+    def log_artifact(self, local_path, artifact_path=None): ...
+    def log_metrics(self, points): self.got += [point.value for point in points]
+
+mount = sys.argv[1]
+plugins = ["no:system", "no:environment", "no:gpu", Backend]
+run = tracelet.start_run("full", dir=mount + "/data", plugins=plugins)
+logged = 0
+def log(count):
+    global logged
+    for _ in range(count):
+        run.log_metric("x", logged, logged)
+        logged += 1
+def wait(condition):
+    end = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < end, run.status()
+        time.sleep(0.05)
+log(1000)
+run.flush()
+with open(mount + "/ballast", "wb", buffering=0) as file:
+    try:
+        while True: file.write(bytes(1 << 12))
+    except OSError: pass
+log(1000)  # into what the journal has reserved, if that kind of file system lets it
+run.flush()
+time.sleep(0.3)  # for the cursor, which cannot be stored now
+before = len(Backend.got)
+os.unlink(mount + "/ballast")
+wait(lambda: log(10) or len(Backend.got) > before)
+run.finish()
+found = verify(run.dir)
+recorded = list(tracelet.open_store(mount + "/data").run("full").metric("x").values)
+print(json.dumps([len(recorded), Backend.got == recorded, found.agrees, [row.pending for row in found.backends]]))
+"""
+
 GONE = """
 import json, shutil, sys, tracelet
 run = tracelet.start_run("gone", dir=sys.argv[1], plugins=["no:system", "no:environment", "no:gpu"])
@@ -137,6 +187,15 @@ def test_a_full_disk_is_counted_to_the_point_and_recording_resumes(program, smal
     assert record.metric("x").iterations[-1] == result["logged"] - 1
     assert record.dropped == result["dropped"]
     assert done.stderr.count("\n") <= 4  # one warning when it begins and one when it is over
+
+
+def test_delivery_goes_on_while_the_disk_is_full(program, environ, small_disk):
+    environ["TRACELET_MODE"] = "online"
+    done = program(DELIVERED, small_disk)
+    recorded, delivered, agrees, pending = json.loads(done.stdout)
+    assert recorded > 1000
+    assert (delivered, agrees, pending) == (True, True, [0])
+    assert "where it stands cannot be stored" in done.stderr
 
 
 def test_a_run_folder_deleted_in_the_middle_does_not_end_the_training(program, tmp_path):
