@@ -24,6 +24,7 @@ QUICK = Settings(
     retry_longest=0.05,
     retry_longest_ending=0.02,
     save_every=0.0,
+    save_rest=0.0,
     standby_poll=0.05,
 )
 

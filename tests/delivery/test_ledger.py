@@ -9,6 +9,7 @@ import sys
 
 import pytest
 
+from tracelet.delivery.lease import Lease
 from tracelet.delivery.ledger import Ledger, backends, ledger_file
 from tracelet.errors import JournalError
 from tracelet.journal import Cursor
@@ -98,6 +99,7 @@ def test_a_disk_that_takes_a_part_only_leaves_what_was_there(tmp_path, durable):
     program = f"""
 import resource, sys
 from pathlib import Path
+from tracelet.delivery.lease import Lease
 from tracelet.delivery.ledger import Ledger
 ledger = Ledger(Path(sys.argv[1]), "backend")
 ledger.page("writer").delivered = 1
@@ -116,3 +118,17 @@ except OSError:
     assert done.stdout == "told\n"
     assert Ledger(tmp_path, "backend").pages.keys() == {"writer"}
     assert len(list((tmp_path / "delivery").iterdir())) == 1, "nothing half written is left"
+
+
+def test_a_file_that_cannot_be_used_is_no_trouble_for_who_only_looks(stage, backend):
+    """Another process delivers, and this one is asked for its status, or is to end."""
+    ledger_file(stage.run_dir, "backend").parent.mkdir()
+    ledger_file(stage.run_dir, "backend").write_text("{")
+    lease = Lease(stage.run_dir, "backend", stage.settings)
+    assert lease.acquire()
+    stage.log(10)
+    stage.add(backend())
+    stage.wait_for(lambda: stage.status()["state"] == "standby")
+    assert stage.status()["pending"] == 10
+    assert stage.delivery.finish(1) == {}
+    lease.release()

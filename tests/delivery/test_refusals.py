@@ -72,7 +72,7 @@ def test_a_single_refused_point_waits_for_another_one_to_be_taken(stage, backend
     stage.wait_for(lambda: stage.status()["retries"] >= 8)
     assert stage.status()["dropped"] == {}
     stage.writer.point("loss", 1, 1)
-    stage.flush()
+    stage.wait_for(lambda: stage.status()["pending"] == 0)
     assert got.values == [1]
     assert stage.status()["dropped"] == {"refused (ValueError)": 1}
 

@@ -36,6 +36,7 @@ def test_what_a_backend_takes_is_asked_again_once_it_was_started_anew(stage, bac
     stage.writer.row({"b": 2.0}, type="system")
     stage.flush()
     stage.manager.stop_plugin("backend")
+    stage.wait_for(lambda: stage.status()["state"] == "resting")
     got.takes = MetricType.SYSTEM
     stage.manager.start_plugins(["backend"])
     stage.delivery.reconfigure("backend")

@@ -7,9 +7,11 @@ import pytest
 from tracelet.core.plugins import PluginManager
 from tracelet.delivery import sync, verify
 from tracelet.delivery.lease import Lease
-from tracelet.delivery.ledger import ledger_file
-from tracelet.delivery.syncing import LATER
+from tracelet.delivery.ledger import Ledger, ledger_file
+from tracelet.delivery.reading import ends
+from tracelet.delivery.syncing import LATER, is_due
 from tracelet.errors import UsageError
+from tracelet.journal import Cursor, Follower, PointRecord, writers
 
 
 def synced(stage, *plugins, **options):
@@ -150,3 +152,26 @@ def test_a_run_without_backends_has_nothing_to_reconcile(stage):
     stage.log(10)
     found = verify(stage.run_dir)
     assert (found.recorded, found.backends, found.agrees) == (10, [], True)
+
+
+def test_a_record_that_came_late_is_due(stage, backend):
+    """A cursor may have passed over a slot that was still being written."""
+    values = stage.log(10)
+    stage.flush()
+    stage.writer.close("finished")
+    (writer,) = writers(stage.run_dir)
+    (end,) = ends(stage.run_dir, [writer]).values()
+    places = [
+        record.seq for record in Follower(stage.run_dir, writer).read() if isinstance(record, PointRecord)
+    ]
+    ledger = Ledger(stage.run_dir, "backend")
+    ledger.page(writer).cursor = Cursor(end, ((places[3], places[4]),))
+    ledger.page(writer).delivered = 9
+    ledger.save()
+    assert is_due(stage.run_dir, "backend")
+    got = stage.manager.register_plugin(backend()).instance
+    (result,) = sync(stage.run_dir, stage.manager, ["backend"])
+    assert result.complete
+    assert got.values == [values[3]]
+    assert not is_due(stage.run_dir, "backend")
+    stage.verified()

@@ -127,12 +127,15 @@ class Delivery:
         targets = self._targets()
         self._wait(targets, end)
         feeds = self._all()
+        elsewhere = {
+            name for name, feed in feeds if feed.state == STANDBY
+        }  # another process delivers to those
         for _, feed in feeds:
             feed.ask_to_stop()
         end = max(end, time.monotonic() + _GRACE)
         for _, feed in feeds:
             feed.stop(min(end - time.monotonic(), _STOPPING))
-        left = {name: self._pending(feed, targets) for name, feed in feeds if feed.state != STANDBY}
+        left = {name: self._pending(feed, targets) for name, feed in feeds if name not in elsewhere}
         return {name: _records(pending) for name, pending in left.items() if pending}
 
     def slow_down(self) -> str | None:

@@ -68,7 +68,7 @@ class Feed(Awaited):
         self._lease = Lease(run_dir, name, self.settings, manager.hosted(name).deadline("log_metrics"))
         make = partial(Line, manager, run, run_dir, name, writers=writers, settings=self.settings)
         self._make_line = partial(make, breaker=self.breaker, is_ours=self._lease.beat)
-        self._read_ledger = partial(Ledger, run_dir, name)
+        self._read_ledger = partial(Ledger, run_dir, name, strict=False)
         self._manager = manager
         self.pace = Pace(self.settings)
         self._stopping = self._abandoned = self._reconfigured = False
@@ -95,8 +95,8 @@ class Feed(Awaited):
 
     def _on_hurry(self) -> None:
         self._failures_then = self.breaker.failures
-        if self.state == STANDBY:
-            self.state = STARTING  # the other process may be done by now
+        if self.state == STANDBY or (self.state == RESTING and self._is_active()):
+            self.state = STARTING  # the other process may be done by now, or the plugin was started anew
         if (line := self.line) is not None:
             line.look_again()
         self.breaker.hurry()
@@ -185,7 +185,7 @@ class Feed(Awaited):
 
     def _is_entitled(self) -> bool:
         """Whether it is this feed's turn: the plugin is at work, and nobody else delivers."""
-        if self._manager.plugins[self.name].state is not PluginState.ACTIVE:
+        if not self._is_active():
             self._move(RESTING)
             self._bell.wait(self.settings.standby_poll)
             return False
@@ -199,6 +199,9 @@ class Feed(Awaited):
             self._move(STARTING if follows else STANDBY)
             self._bell.wait(self.settings.poll_longest if follows else self.settings.standby_poll)
         return held
+
+    def _is_active(self) -> bool:
+        return self._manager.plugins[self.name].state is PluginState.ACTIVE
 
     def _work(self) -> None:
         line = self.line = self.line or self._make_line()

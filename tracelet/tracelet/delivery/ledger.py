@@ -66,8 +66,12 @@ class Ledger:
     Counted are points (each value of a row is one), and the parameters, tags and artifacts of one call each.
     """
 
-    def __init__(self, run_dir: Path, backend: str) -> None:
-        """Read what is stored. Raises :class:`~tracelet.errors.JournalError` for a file that cannot be used."""
+    def __init__(self, run_dir: Path, backend: str, *, strict: bool = True) -> None:
+        """Read what is stored.
+
+        Raises :class:`~tracelet.errors.JournalError` for a file that cannot be used, and ``OSError`` for one that
+        cannot be read; unless ``strict``, that is as if there were none.
+        """
         self.backend = backend
         self.file = ledger_file(run_dir, backend)
         self.recent = self.file.with_suffix(".recent")
@@ -76,13 +80,20 @@ class Ledger:
         self.error: str | None = None
         self._serial = 0
         try:
+            self._read()
+        except (JournalError, OSError):
+            if strict:
+                raise
+
+    def _read(self) -> None:
+        try:
             self._load(self.file)
         except FileNotFoundError:
             pass
         except _UNUSABLE as error:
             raise JournalError(
-                f"{self.file}: expected what delivery to {backend!r} stored (version {VERSION}), found something"
-                f" else ({error}); without this file {backend!r} gets the whole run once more"
+                f"{self.file}: expected what delivery to {self.backend!r} stored (version {VERSION}), found something"
+                f" else ({error}); without this file {self.backend!r} gets the whole run once more"
             ) from error
         with contextlib.suppress(FileNotFoundError, *_UNUSABLE):  # a loss of power may have spoilt it
             self._load(self.recent)

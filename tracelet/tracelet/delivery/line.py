@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 log = logging.getLogger("tracelet.delivery")
 
 _MOST_BATCHES: Final = 16  # in one plan, while nothing goes through
-_SAVING: Final = 10  # saves may take a tenth of the time, and durable ones another
 
 
 class Line:
@@ -202,7 +201,7 @@ class Line:
                 self._unsaved, self._undurable, self._said = False, not durable, False
             except OSError as error:
                 self._tell(error)
-            pause = _SAVING * (time.monotonic() - began)
+            pause = self._settings.save_rest * (time.monotonic() - began)
             if durable:
                 self._save_durably_after = began + max(self._settings.save_durably_every, pause)
             else:

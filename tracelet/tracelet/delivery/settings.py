@@ -27,6 +27,7 @@ class Settings(NamedTuple):
     aside_most: int = 8  # points refused one by one before the backend is taken to be at fault
     save_every: float = 0.05  # between two saves of a cursor: what comes twice after a crash
     save_durably_every: float = 1.0  # the same after a loss of power
+    save_rest: float = 10.0  # times as long as a save took, before the next one
     lease_beat: float = 5.0  # between two signs of life of whoever delivers
     lease_stale: float = 60.0  # without a sign of life from another host, the lease is free
     standby_poll: float = 2.0  # between two looks at a lease that another process has

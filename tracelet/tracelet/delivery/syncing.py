@@ -16,7 +16,7 @@ from tracelet.delivery.reading import ends
 from tracelet.delivery.recorded import RecordedRun
 from tracelet.delivery.settings import Settings
 from tracelet.errors import JournalError, PluginError
-from tracelet.journal import writers
+from tracelet.journal import Cursor, writers
 from tracelet_hookspecs import RunView
 
 if TYPE_CHECKING:
@@ -123,10 +123,17 @@ def is_due(run_dir: Path, name: str) -> bool:
         pages = Ledger(run_dir, name).pages
     except JournalError:
         return True
+    cursors = {writer: page.cursor for writer, page in pages.items()}
     return any(
-        count(run_dir, writer, pages[writer].cursor.next if writer in pages else 0, end)
+        count(run_dir, writer, start, stop)
         for writer, end in ends(run_dir, writers(run_dir)).items()
+        for start, stop in _ahead(cursors.get(writer, Cursor()), end)
     )
+
+
+def _ahead(cursor: Cursor, end: int) -> list[tuple[int, int]]:
+    """Return what lies beyond a cursor: what was passed over while it was being written, too."""
+    return [(cursor.next, end), *cursor.holes]
 
 
 def _delivered(run_dir: Path, name: str) -> int:

@@ -110,7 +110,7 @@ class RemoteFeed(Awaited):
 
     def reconfigure(self) -> None:
         """Take up changed routes, or a plugin that was mended."""
-        self._stand_in.tell("reconfigure", config=self._manager.config)
+        self._stand_in.reconfigure(_ANSWERING)
 
     def slow_down(self) -> bool:
         """Have it rest longer between batches."""
@@ -137,7 +137,7 @@ class RemoteFeed(Awaited):
     def position(self, writer: str) -> int:
         """Return how far a writer is delivered, as a sequence number."""
         if self._positions is None:
-            pages = Ledger(self._run_dir, self.name).pages
+            pages = Ledger(self._run_dir, self.name, strict=False).pages
             self._positions = {name: page.cursor.next for name, page in pages.items()}
         return self._positions.get(writer, 0)
 

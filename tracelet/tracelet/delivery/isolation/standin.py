@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 import time
@@ -10,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from tracelet.core.discovery import implementations
-from tracelet.delivery.isolation.process import Process
+from tracelet.delivery.isolation.process import Process, ProcessGoneError
 from tracelet.delivery.isolation.recipes import Recipe, recipe_of
 from tracelet.delivery.waiting import RESTING, STARTING
 from tracelet.errors import PluginError
@@ -130,6 +131,15 @@ class StandIn:
         if self.process is None:
             return None
         return self.process.call("stop_feed", timeout, timeout=seconds)
+
+    def reconfigure(self, timeout: float) -> None:
+        """Have the process take up the present configuration, for what is recorded once this has returned.
+
+        One that is gone or does not answer in time takes it up when it begins, or gets round to it.
+        """
+        if self.process is not None:
+            with contextlib.suppress(ProcessGoneError):
+                self.process.call("reconfigure", timeout, config=self._manager.config)
 
     def tell(self, what: str, **arguments: Any) -> None:
         """Have something done there, without waiting."""
