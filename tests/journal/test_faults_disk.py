@@ -415,7 +415,7 @@ def test_the_heart_beats_amid_an_outage(tmp_path):
     fill(run.parent)
     log_until(lambda: writer.dropped)
     before = time.time()
-    writer._beat_at = 0
+    writer._care.beat_at = 0
     wait_until(lambda: Source(run, writer.id).header(0).heartbeat > before)
     assert writer._outage.fault
     report(writer)

@@ -2,32 +2,24 @@
 
 from __future__ import annotations
 
-import atexit
-import contextlib
-import os
 import sys
 import time
-import weakref
-from collections import deque
 from collections.abc import Callable, Mapping
-from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
 from tracelet.errors import NoActiveRunError
+from tracelet.journal.backlog import Backlog
+from tracelet.journal.care import Care
 from tracelet.journal.events import encode_event
-from tracelet.journal.faults import AbandonedError, ReplacedError, UnavailableError, taken
-from tracelet.journal.keeper import INTERVAL, Keeper
+from tracelet.journal.faults import AbandonedError, ReplacedError, UnavailableError
+from tracelet.journal.forking import close_at_exit, forget, remember
+from tracelet.journal.keeper import Keeper
 from tracelet.journal.outage import Outage
 from tracelet.journal.slots import Windows
 from tracelet.journal.stream import State, Stream
 
 _ATTEMPTS = 4  # a file replaced, a segment skipped and an outage over may come together
-_WAITING = 1000  # events kept in memory while nothing can be written
-_BEAT = 5.0  # seconds between heartbeats
-LASTING = ("run", "params", "tags", "fact")  # events that are recorded again in a file begun anew
-
-Event = tuple[bytes, float]  # encoded, and when it was recorded
 
 
 class Process:
@@ -71,7 +63,7 @@ class Appender:
         self._closed = False
         self._start_over()
         self._begin()
-        _living[id(self)] = weakref.ref(self)
+        remember(self)
         self._attempt(get_ready, self._state)
 
     def _start_over(self) -> None:
@@ -79,11 +71,10 @@ class Appender:
         self._process = Process()
         self._keeper = Keeper(self._tick)
         self._outage = Outage()
-        self._waiting: deque[Event] = deque(maxlen=_WAITING)
-        self._lasting: dict[str, deque[Event]] = {type: deque(maxlen=_WAITING) for type in LASTING}
+        self._backlog = Backlog()
         self._earlier = 0  # points recorded in files before the present one
         self._seen = 0  # points in the present file when it was last seen in its place
-        self._sync_at = self._beat_at = time.monotonic() + INTERVAL
+        self._care = Care(self.run_dir, self._outage)
         self._forked = False
         self._is_short = False
         self._state = self._no_state()
@@ -129,7 +120,7 @@ class Appender:
             raise self._closed_error()
         if self._forked:
             self._begin()
-            _close_at_exit(self)
+            close_at_exit(self)
         fault = self._outage.fault
         if fault is not None:
             if not self._outage.is_due():
@@ -178,12 +169,7 @@ class Appender:
     def _resume(self, stream: Stream) -> None:
         """Begin to record, or go on after an outage."""
         stream.open()
-        for event in taken(self._waiting):
-            try:
-                stream.write_event(*event)
-            except UnavailableError:
-                self._waiting.appendleft(event)
-                raise
+        self._backlog.write(stream)
         self._record_drops(stream)
         self._outage.over()
         self._state = stream.state
@@ -204,45 +190,18 @@ class Appender:
             return
         try:
             if self._outage.fault is None:
-                self._care_for(self._stream)
+                self._care.look_ahead(self._stream)
+                self._choose_path(self._stream)
+                if self._care.is_sync_due():
+                    self._look_for_deletion(self._stream)
+                    self._care.keep_safe(self._stream)
             else:
                 self._attempt(get_ready, self._state)
-            self._beat(self._stream)
+            if not self._closed:
+                self._care.beat(self._stream)
         except NoActiveRunError:
             return  # closed meanwhile
         self._outage.tell()
-
-    def _care_for(self, stream: Stream) -> None:
-        with contextlib.suppress(
-            OSError, UnavailableError
-        ):  # a caller that needs it will meet the trouble too
-            stream.look_ahead()
-            self._choose_path(stream)
-        now = time.monotonic()
-        if now < self._sync_at:
-            return
-        self._sync_at = now + INTERVAL
-        with contextlib.suppress(UnavailableError):
-            stream.list_names()
-        self._look_for_deletion(stream)
-        if not stream.is_synced:
-            self._sync(stream)
-
-    def _beat(self, stream: Stream) -> None:
-        """Give a sign of life, also amid an outage: a full disk takes what replaces something."""
-        now = time.monotonic()
-        if now >= self._beat_at and not self._closed:
-            self._beat_at = now + _BEAT
-            with contextlib.suppress(OSError):  # the next beat may get through; the thread must live to try
-                stream.slots.files.beat(time.time())
-
-    def _sync(self, stream: Stream) -> None:
-        try:
-            stream.sync()
-            self._outage.forget("sync")
-        except OSError as error:
-            text = f"{self.run_dir}: the disk does not take what was recorded ({error}); losing power may lose it"
-            self._outage.say_once("sync", text)
 
     def _look_for_deletion(self, stream: Stream) -> None:
         """Begin a new file where somebody deleted the present one."""
@@ -259,12 +218,8 @@ class Appender:
             self._seen = 0
             self._outage.drop(ReplacedError().reason, lost)
             self._outage.say(f"{self.run_dir}: the folder was deleted; recording begins anew there")
-            self._waiting.extendleft(sorted(self._lasting_events(), key=itemgetter(1), reverse=True))
+            self._backlog.begin_anew()
             self._begin()
-
-    def _lasting_events(self) -> list[Event]:
-        """Return what a reader has to know of the run that began before the present file."""
-        return [event for events in self._lasting.values() for event in list(events)]
 
     # --- ending ------------------------------------------------------------------------------------------
 
@@ -292,7 +247,7 @@ class Appender:
         if opened:
             self._end(self._stream, outcome)
         self._outage.tell()
-        _living.pop(id(self), None)
+        forget(self)
 
     def _end(self, stream: Stream, outcome: bytes) -> None:
         try:
@@ -314,7 +269,7 @@ class Appender:
         if not sys.is_finalizing() and hasattr(self, "_stream"):
             self.close()
 
-    def _after_fork(self) -> None:
+    def after_fork(self) -> None:
         """In the child: leave the parent's file alone; the first record will open one of the child's own."""
         parent = self._stream
         parent.retire(AbandonedError)
@@ -326,32 +281,3 @@ class Appender:
 
 def get_ready(_: Stream) -> None:
     """Write nothing: only get ready to."""
-
-
-def _close_at_exit(appender: Appender) -> None:
-    """End a forked child's file with the child; processes of multiprocessing have an exit of their own."""
-    reference = weakref.ref(appender)
-
-    def close() -> None:
-        found = reference()
-        if found is not None:
-            found.close()
-
-    with contextlib.suppress(RuntimeError):  # the interpreter is on its way out already
-        atexit.register(close)
-    util = sys.modules.get("multiprocessing.util")
-    if util is not None:
-        util.Finalize(None, close, exitpriority=0)
-
-
-_living: dict[int, weakref.ref[Appender]] = {}
-
-
-def _after_fork_in_child() -> None:
-    for reference in list(_living.values()):
-        appender = reference()
-        if appender is not None:
-            appender._after_fork()
-
-
-os.register_at_fork(after_in_child=_after_fork_in_child)

@@ -5,19 +5,18 @@ from __future__ import annotations
 import contextlib
 import errno
 import time
-from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from itertools import count
 from pathlib import Path
 from typing import Any
 from zlib import crc32
 
+from tracelet.journal.dictionary import Dictionary
 from tracelet.journal.events import encode_event
 from tracelet.journal.faults import UnavailableError
 from tracelet.journal.filesystem import mapping_is_safe
 from tracelet.journal.format import (
     BLOB,
-    ID_MASK,
     KIND_SHIFT,
     MAX_ROW,
     MULTI_HEAD,
@@ -38,7 +37,6 @@ State = tuple[Iterator[int], Windows, dict[Key, Track], dict[PlanKey, Plan]]
 _PLANS = 1024  # sets of metrics that get a layout of their own; rows of further ones are written as points
 _WORTH_SKIPPING = 1024  # slots used before a segment is left because of a limit on file sizes
 _FEW = 1024  # slots
-_LISTED = 10_000  # entries in one dictionary event
 
 
 class Stream:
@@ -61,8 +59,7 @@ class Stream:
         self.tracks = Tracks(self._write_name, steps)
         self.plans: dict[PlanKey, Plan] = {}
         self._column_ids = count(1)
-        self._unlisted: deque[tuple[str, dict[str, Any]]] = deque()
-        self._listed_segment = 0
+        self._dictionary = Dictionary()
         self._synced = -1
         self._end_tokens = [True]
         # Slots 0.. are drawn before anybody else can draw: the writer's introduction always comes first.
@@ -145,7 +142,7 @@ class Stream:
         identity = next(self._column_ids)
         entry = {"id": identity, "names": columns}
         self.write_event(encode_event("columns", entry), time.time())
-        self._unlisted.append(("columns", entry))
+        self._dictionary.add("columns", entry)
         fresh = Plan(identity, len(names))
         plan = self.plans.setdefault(key, fresh)
         if plan is fresh:
@@ -156,7 +153,7 @@ class Stream:
         name, type_, source = metric
         entry = {"id": identity, "name": name, "metric": type_, "source": source}
         self.write_event(encode_event("name", entry), time.time())
-        self._unlisted.append(("names", entry))
+        self._dictionary.add("names", entry)
 
     def write_event(self, data: bytes, when: float) -> None:
         """Record an event that has been encoded."""
@@ -189,32 +186,8 @@ class Stream:
 
     def list_names(self) -> None:
         """Record again what was named since the last time (all, in a new segment): names must survive damage."""
-        segment = self.slots.drawn >> SEGMENT_SHIFT
-        if segment != self._listed_segment:
-            self._listed_segment = segment
-            self._unlist_all()
-        while listed := self._take_unlisted():
+        for listed in self._dictionary.due(self.slots.drawn >> SEGMENT_SHIFT, self.tracks, self.plans):
             self.write_event(encode_event("dictionary", listed), time.time())
-
-    def _take_unlisted(self) -> dict[str, list[Any]] | None:
-        listed: dict[str, list[Any]] = {"names": [], "columns": []}
-        with contextlib.suppress(IndexError):  # all taken, by another thread maybe
-            for _ in range(_LISTED):
-                kind, entry = self._unlisted.popleft()
-                listed[kind].append(entry)
-        return listed if listed["names"] or listed["columns"] else None
-
-    def _unlist_all(self) -> None:
-        plans = self.plans.copy()  # before the ids: a plan's metrics have theirs when it is made
-        ids = self.tracks.ids.copy()
-        for (name, type_, source), identity in ids.items():
-            self._unlisted.append(
-                ("names", {"id": identity, "name": name, "metric": type_, "source": source})
-            )
-        for key, plan in plans.items():
-            names, type_, source = key if isinstance(key[0], tuple) else (key, SCALAR, None)
-            columns = [ids.get((name, type_, source)) for name in names]
-            self._unlisted.append(("columns", {"id": plan.tag & ID_MASK, "names": columns}))
 
     def skip_segment(self, fault: UnavailableError) -> bool:
         """Go on in a new segment where a limit on file sizes ends this one; say whether that may help."""

@@ -141,17 +141,16 @@ class Writer(Appender):
             NoActiveRunError: the writer is closed.
         """
         state, event = self._state, (encode_event(type, payload), _now())
-        if type in self._lasting:
-            self._lasting[type].append(event)
+        self._backlog.heed(type, event)
         if self._attempt(lambda stream: stream.write_event(*event), state):
-            self._waiting.append(event)
+            self._backlog.add(event)
 
     def sync(self) -> None:
         """Wait until everything recorded so far is on the disk, as far as the disk takes it."""
         if not (self._closed or self._forked):
             self._attempt(get_ready, self._state)
             self._look_for_deletion(self._stream)
-            self._sync(self._stream)
+            self._care.sync(self._stream)
             self._outage.tell()
 
     @property

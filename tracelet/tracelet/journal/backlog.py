@@ -1,0 +1,55 @@
+"""Events kept in memory: those that cannot be written now, and those that a file begun anew needs again."""
+
+from __future__ import annotations
+
+from collections import deque
+from operator import itemgetter
+
+from tracelet.journal.faults import UnavailableError, taken
+from tracelet.journal.stream import Stream
+
+_LASTING = (
+    "run",
+    "params",
+    "tags",
+    "fact",
+)  # what a reader has to know of a run, however late its file began
+_KEPT = 1000  # of each of them, the latest
+_WAITING = 5000  # that can wait to be written
+
+Event = tuple[bytes, float]  # encoded, and when it was recorded
+
+
+class Backlog:
+    """The events of one writer that are still to be written, or may have to be once more."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[Event] = deque(maxlen=_WAITING)
+        self._lasting: dict[str, deque[Event]] = {type: deque(maxlen=_KEPT) for type in _LASTING}
+
+    def heed(self, type: str, event: Event) -> None:
+        """Take note of an event that is being recorded."""
+        if type in self._lasting:
+            self._lasting[type].append(event)
+
+    def add(self, event: Event) -> None:
+        """Let an event wait."""
+        self._waiting.append(event)
+
+    def begin_anew(self) -> None:
+        """Put all that lasts in front of what waits."""
+        lasting = [event for events in self._lasting.values() for event in list(events)]
+        self._waiting.extendleft(sorted(lasting, key=itemgetter(1), reverse=True))
+
+    def write(self, stream: Stream) -> None:
+        """Write what waits.
+
+        Raises:
+            UnavailableError: that is not possible now; the rest goes on waiting.
+        """
+        for event in taken(self._waiting):
+            try:
+                stream.write_event(*event)
+            except UnavailableError:
+                self._waiting.appendleft(event)
+                raise

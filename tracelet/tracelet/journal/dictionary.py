@@ -1,0 +1,49 @@
+"""Names told again: what a reader goes by where the event with a name is damaged."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Mapping
+from itertools import islice
+from typing import Any
+
+from tracelet.journal.faults import taken
+from tracelet.journal.format import ID_MASK
+from tracelet.journal.tracks import SCALAR, Plan, PlanKey, Tracks
+
+_LISTED = 10_000  # entries in one dictionary event
+
+Entry = tuple[str, dict[str, Any]]  # "names" or "columns", and what the event of it said
+
+
+class Dictionary:
+    """Which names and columns have not been told again yet."""
+
+    def __init__(self) -> None:
+        self._unlisted: deque[Entry] = deque()
+        self._segment = 0
+
+    def add(self, kind: str, entry: dict[str, Any]) -> None:
+        """Take note of what was named."""
+        self._unlisted.append((kind, entry))
+
+    def due(
+        self, segment: int, tracks: Tracks, plans: dict[PlanKey, Plan]
+    ) -> Iterator[dict[str, list[dict[str, Any]]]]:
+        """Give the dictionaries to be written now: of what is new, or of everything in a new segment."""
+        if segment != self._segment:
+            self._segment = segment
+            copied = plans.copy()  # before the ids: a plan's metrics have theirs when it is made
+            self._unlisted.extend(_everything(tracks.ids.copy(), copied))
+        entries = taken(self._unlisted)
+        while listed := list(islice(entries, _LISTED)):
+            yield {kind: [entry for each, entry in listed if each == kind] for kind in ("names", "columns")}
+
+
+def _everything(ids: Mapping[Any, int], plans: Mapping[PlanKey, Plan]) -> Iterator[Entry]:
+    for (name, type_, source), identity in ids.items():
+        yield "names", {"id": identity, "name": name, "metric": type_, "source": source}
+    for key, plan in plans.items():
+        names, type_, source = key if isinstance(key[0], tuple) else (key, SCALAR, None)
+        columns = [ids.get((name, type_, source)) for name in names]
+        yield "columns", {"id": plan.tag & ID_MASK, "names": columns}
