@@ -1,4 +1,4 @@
-"""What the fault suite shares: the stage of delivery's tests, and an environment without the machine's habits."""
+"""What the fault suite shares with the tests of delivery and of the journal, and a program's bare environment."""
 
 from __future__ import annotations
 
@@ -12,14 +12,16 @@ import pytest
 
 def load(path: Path) -> ModuleType:
     """Import a file of the tests, which are no package."""
-    spec = importlib.util.spec_from_file_location(f"faults_{path.stem}", path)
+    spec = importlib.util.spec_from_file_location(f"{path.parent.name}_{path.stem}", path)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
 
 
-shared = load(Path(__file__).parents[1] / "delivery" / "conftest.py")
-stage, backend, one_by_one = shared.stage, shared.backend, shared.one_by_one
+TESTS = Path(__file__).parents[1]
+delivery = load(TESTS / "delivery" / "conftest.py")
+stage, backend, one_by_one = delivery.stage, delivery.backend, delivery.one_by_one
+journal = load(TESTS / "journal" / "conftest.py").journal
 
 
 @pytest.fixture
