@@ -197,6 +197,9 @@ def test_a_file_that_cannot_be_read_hides_no_plugin_of_its_name(write, found, tm
     file = tmp_path / "plugins" / "a.py"
     assert manager.plugins["a"].state is PluginState.DISCOVERED
     assert manager.plugins[f"a ({file})"].state is PluginState.ERROR
+    assert manager.plugins[f"a ({file})"].error.endswith("SyntaxError: invalid syntax (a.py, line 1)")
+    assert "    def (\n" in manager.plugins[f"a ({file})"].traceback
+    assert "ast.py" not in manager.plugins[f"a ({file})"].traceback
     assert not any("taken" in problem for problem in manager.problems)
     assert [manager.discover_plugins(), manager.start_plugins(["a"])][1] == {"a": True}
     manager.stop_all_plugins()

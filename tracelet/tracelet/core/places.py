@@ -9,7 +9,7 @@ from types import CodeType, FrameType
 from typing import Final
 
 _HOST: Final = frozenset(
-    {"tracelet", "tracelet_hookspecs", "pluggy", "threading", "importlib", "_frozen_importlib"}
+    {"tracelet", "tracelet_hookspecs", "pluggy", "threading", "importlib", "_frozen_importlib", "ast"}
 )
 
 Spot = tuple[str, str, int]  # name of the module, file, line
@@ -33,11 +33,16 @@ def of_thread(ident: int | None) -> tuple[str, str, list[Call]]:
 
 
 def told(error: BaseException) -> str:
-    """Return an exception's traceback as text, from the plugin's own code on. Empty where none of that is in it."""
+    """Return an exception's traceback as text, from the plugin's own code on.
+
+    Empty where none of that is in it; of code that is not Python, the line is shown.
+    """
     trace = error.__traceback__
     while trace is not None and _is_host(_spot(trace.tb_frame, trace.tb_lineno)):
         trace = trace.tb_next
-    return "".join(traceback.format_exception(type(error), error, trace)) if trace is not None else ""
+    if trace is None:
+        return "".join(traceback.format_exception_only(error)) if isinstance(error, SyntaxError) else ""
+    return "".join(traceback.format_exception(type(error), error, trace))
 
 
 def calls_of_error(error: BaseException) -> list[Call]:

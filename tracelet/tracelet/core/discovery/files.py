@@ -29,7 +29,7 @@ def path_plugins(file: Path, deadline: float, refuse: Refuse = refusal) -> Itera
     """Yield the plugins in one file of a plugin path, without importing it where its source says enough."""
     file = file.resolve()
     try:
-        known = literal_metadata(file.read_bytes())
+        known = literal_metadata(file.read_bytes(), str(file))
     except (OSError, SyntaxError, ValueError, RecursionError, MemoryError) as error:
         message = f"plugin {file.stem!r} ({file}): {located(error)}"
         yield _broken(file, PluginError(message, step="import", cause=error), refuse)

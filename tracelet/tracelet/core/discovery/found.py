@@ -54,8 +54,6 @@ def broken(
 
 def describe(error: BaseException) -> str:
     """Say what an exception is in one line, without secrets."""
-    if isinstance(error, SyntaxError):
-        return redact(f"SyntaxError: {error.msg} (line {error.lineno})")
     try:
         text = str(error).strip()
     except Exception:  # an exception of a plugin's own may fail to describe itself

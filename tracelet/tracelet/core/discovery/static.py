@@ -25,12 +25,12 @@ _PLAIN: Final = (
 )
 
 
-def literal_metadata(source: bytes | str) -> dict[str, PluginMetadata] | None:
+def literal_metadata(source: bytes | str, file: str = "<source>") -> dict[str, PluginMetadata] | None:
     """Return class name -> metadata for a file that can be read this way, else ``None``.
 
     Raises ``SyntaxError`` or ``ValueError`` for what is not Python.
     """
-    body = ast.parse(source).body
+    body = ast.parse(source, file).body
     classes = [node for node in body if isinstance(node, ast.ClassDef)]
     if not classes or not all(_is_plain(node) for node in body) or _builds_on_itself(classes):
         return None
