@@ -122,3 +122,16 @@ def test_an_event_loop_keeps_its_signals(project, inside):
     )
     project.python("train.py")
     assert only_run(project).outcome == "finished"
+
+
+def test_a_run_that_is_just_being_finished_keeps_its_outcome(project):
+    slow = """
+class Slow:
+    @tracelet.hookimpl
+    def run_ended(self): print('ready', flush=True); time.sleep(5)
+run.add_plugin(Slow())
+run.finish("stopped early", error="no progress")
+"""
+    process = terminate(project, STUCK + slow)
+    assert process.wait(10) == -signal.SIGTERM
+    assert (only_run(project).outcome, only_run(project).error) == ("stopped early", "no progress")

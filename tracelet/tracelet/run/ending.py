@@ -23,7 +23,7 @@ def watch(run: Run) -> None:
     _open.append(weakref.ref(run))
     global _preemption
     if _preemption is None:
-        _preemption = Preemption(lambda timeout: _finish_all("killed", "SIGTERM", timeout))
+        _preemption = Preemption(_end_at_once)
         atexit.register(_at_exit)
         uncaught.watch()
     _preemption.catch()
@@ -34,6 +34,14 @@ def _at_exit() -> None:
 
     outcome, text = outcome_of(uncaught.latest())
     _finish_all(outcome, text, None)
+
+
+def _end_at_once(timeout: float) -> None:
+    """End the runs at SIGTERM; of one that is just being finished, the outcome at least is recorded."""
+    _finish_all("killed", "SIGTERM", timeout)
+    for ref in _open:
+        if (run := ref()) is not None:
+            run.cut_short()
 
 
 def _finish_all(outcome: str, error: str | None, timeout: float | None) -> None:

@@ -68,6 +68,7 @@ class Run(Recording):
         #: The largest step recorded before a resumed run went on, ``None`` in a new one.
         self.last_step: int | None = None
         self._pid = os.getpid()
+        self._error: str | None = None
         self._open = [True]  # whoever pops it ends the run: no lock, since SIGTERM may come in the middle
         self.host = Host(self, config, plugins, program)
         self.budget = Budget(self, config.settings.get("budget"))
@@ -167,7 +168,7 @@ class Run(Recording):
             self._open.pop()
         except IndexError:
             return self.due
-        self.outcome = outcome
+        self.outcome, self._error = outcome, error
         if timeout is None:
             timeout = float(self.config.settings.get("finish_timeout", FINISH_TIMEOUT))
         started = time.monotonic()
@@ -184,6 +185,11 @@ class Run(Recording):
                 "run %s: still due to %s: %s%s; run: tracelet sync %s", self.id, backend, what, why, self.id
             )
         return self.due
+
+    def cut_short(self) -> None:
+        """Close the journal with the outcome that a ``finish`` under way was given: the process is about to die."""
+        if self.outcome is not None and os.getpid() == self._pid:
+            self.writer.close(self.outcome, self._error)
 
     def _close(self, outcome: str, error: str | None) -> None:
         accounts.record(self)
