@@ -127,6 +127,14 @@ def test_functions_and_classes_in_one_file(write, found):
     assert sorted(found().plugins) == ["both", "one"]
 
 
+def test_a_hook_without_its_decorator_is_named(write, found):
+    write("forgot.py", "def collect(): return {'x': 1}")
+    write("helpers.py", "def other(): ...")
+    manager = found()
+    assert list(manager.plugins) == ["forgot"]
+    assert "collect() is no hook implementation; put @tracelet.hookimpl above it" in manager.problems[0]
+
+
 def test_classes_with_an_underscore_and_abstract_bases_are_no_plugins(write, found):
     text = plain("one", before="class _Hidden(BackendPlugin): ...\n    class Base(BackendPlugin): ...")
     write("one.py", text.replace("class One(BackendPlugin)", "class One(Base)"))

@@ -9,6 +9,7 @@ from tracelet.core.discovery.inspection import (
     Implementation,
     attributes,
     dynamic,
+    forgotten_decorator,
     has_lifecycle,
     hook_functions,
     implementations,
@@ -17,7 +18,6 @@ from tracelet.core.discovery.inspection import (
     lacking,
     own_attributes,
     plain_options,
-    undecorated,
 )
 from tracelet.core.discovery.metadata import metadata_of
 from tracelet.core.discovery.modules import (
@@ -41,6 +41,7 @@ __all__ = [
     "describe",
     "dynamic",
     "entry_point_plugins",
+    "forgotten_decorator",
     "guarded",
     "has_lifecycle",
     "hook_functions",
@@ -59,5 +60,4 @@ __all__ = [
     "plain_options",
     "plugin_files",
     "single_plugin",
-    "undecorated",
 ]

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import ModuleType
 
 from tracelet.core.discovery.found import Found, broken, located
+from tracelet.core.discovery.inspection import forgotten_decorator
 from tracelet.core.discovery.modules import contents, guarded, import_file
 from tracelet.core.discovery.static import literal_metadata
 from tracelet.core.projectfile import refusal
@@ -58,7 +59,10 @@ def _imported(file: Path, deadline: float, refuse: Refuse) -> Iterator[Found]:
     except PluginError as error:
         yield _broken(file, error, refuse)
         return
-    yield from contents(module, file.stem, str(file), deadline)
+    plugins = list(contents(module, file.stem, str(file), deadline))
+    if not plugins and (fault := forgotten_decorator(module)):
+        yield _broken(file, PluginError(f"plugin {file.stem!r} ({file}): {fault}", step="import"), refuse)
+    yield from plugins
 
 
 def checked_import(file: Path, refuse: Refuse = refusal) -> ModuleType:

@@ -99,13 +99,11 @@ def hook_functions(plugin: object) -> Iterator[tuple[str, Any]]:
         yield one.attribute, one.function
 
 
-def undecorated(module: ModuleType) -> list[str]:
-    """Return the functions that a module defines under a hook's name, without being implementations."""
+def forgotten_decorator(module: ModuleType) -> str:
+    """Say of a module without plugins which of its functions was probably meant to be a hook implementation."""
     own = {name: value for name, value in vars(module).items() if type(value) is FunctionType}
-    decorated = {one.attribute for one in _decorated(own)}
-    return sorted(
-        name for name in OWN_HOOKS & own.keys() - decorated if own[name].__module__ == module.__name__
-    )
+    bare = sorted(name for name in OWN_HOOKS & own.keys() if own[name].__module__ == module.__name__)
+    return f"{bare[0]}() is no hook implementation; put @tracelet.hookimpl above it" if bare else ""
 
 
 def _decorated(known: dict[str, Any]) -> Iterator[Implementation]:

@@ -109,10 +109,8 @@ class _Search:
 
     def _nothing_in(self, module: Any, name: str) -> str:
         """Say what is wrong with a module without plugins: nothing, if nobody asked for it, as with a conftest.py."""
-        bare = discovery.undecorated(module)
-        if bare:
-            return f"{bare[0]}() is no hook implementation; put @tracelet.hookimpl above it"
-        return "holds neither hook implementations nor plugin classes" if name in self.seen else ""
+        asked_for = "holds neither hook implementations nor plugin classes" if name in self.seen else ""
+        return discovery.forgotten_decorator(module) or asked_for
 
     def _others(self, names: Iterable[str], origin: str) -> Iterator[Found]:
         for name in names:
