@@ -21,28 +21,24 @@ DEFAULTS_GROUP: Final = "tracelet.defaults"
 def entry_point_plugins() -> Iterator[Found]:
     """Yield a plugin per entry point, described by its distribution until it is loaded."""
     try:
-        defaults = {point.name for point in metadata.entry_points(group=DEFAULTS_GROUP) if _is_own(point)}
-        points = sorted(metadata.entry_points(group=GROUP), key=_place)
+        defaults = {
+            point.name
+            for point in metadata.entry_points(group=DEFAULTS_GROUP)
+            if _distribution(point) == PROJECT_NAME
+        }
+        points = [(_distribution(point), point) for point in metadata.entry_points(group=GROUP)]
     except Exception as error:  # a damaged distribution spoils the whole list: go on with the other sources
         log.warning("the entry points of the installed distributions cannot be read: %s", describe(error))
         return
-    for point in points:
-        own = _is_own(point)
+    # By name, the host's own first: folders list distributions in any order, on each machine another.
+    for owner, point in sorted(points, key=lambda each: (each[0] != PROJECT_NAME, each[1].name, each[0])):
+        own = owner == PROJECT_NAME
         try:
             yield _found(point, builtin=own, default=own and point.name in defaults)
         except Exception as error:  # whatever is wrong with its distribution, the others are listed
             origin = f"entry point {point.name} = {point.value}"
             fault = f"plugin {point.name!r} ({origin}): {describe(error)}"
             yield broken(point.name, origin, fault, load=partial(_loaded, point))
-
-
-def _place(point: metadata.EntryPoint) -> tuple[bool, str, str]:
-    """Order by name, the host's own first: folders list distributions in any order, on each machine another."""
-    return not _is_own(point), point.name, _distribution(point)
-
-
-def _is_own(point: metadata.EntryPoint) -> bool:
-    return _distribution(point) == PROJECT_NAME
 
 
 def _distribution(point: metadata.EntryPoint) -> str:
