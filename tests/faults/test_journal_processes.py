@@ -540,7 +540,7 @@ def test_recording_while_the_interpreter_comes_down(journal):
     """What globals log as they are torn down, and daemon threads that never stop, do no harm."""
     program = """
     class Last:
-        def __del__(self, writer=writer, note=sys.stdout.write):
+        def __del__(self, writer=writer, note=sys.stdout.write, NoActiveRunError=NoActiveRunError):
             try:
                 writer.point("last", 1)
                 writer.row({"last": 2, "more": 3})

@@ -6,9 +6,7 @@ import contextlib
 import mmap
 import os
 import sys
-from collections import deque
 from collections.abc import Callable
-from itertools import islice
 
 from tracelet.journal import faults
 from tracelet.journal.faults import SHORT_OF_HANDLES, Tally, UnavailableError
@@ -30,6 +28,7 @@ from tracelet.journal.format import (
 from tracelet.journal.segments import SegmentFiles
 
 _WINDOWS = SEGMENT_SLOTS >> WINDOW_SHIFT  # in a segment
+_SKIPPED_AT_ONCE = 4096  # slots
 _MAPPED_BYTES = HEADER + WINDOW_BYTES
 _PAD_HEAD = POINT_HEAD.pack(0.0, NO_STEP, 0.0, PAD << KIND_SHIFT)
 # Python keeps a duplicate of the descriptor per map, unless it is told not to (3.13).
@@ -171,7 +170,7 @@ class Slots:
         try:
             self.windows.check()
             view = self.windows.setdefault(window, self._map(window))
-            for old in [known for known in list(self.windows) if known < window - 1]:
+            for old in [known for known in self.windows.copy() if known < window - 1]:
                 self.windows.pop(old, None)
             self.windows.check()
             return view
@@ -213,8 +212,10 @@ class Slots:
             raise UnavailableError.because(error, segment) from error
 
     def skip_segment(self, segment: int) -> None:
-        """Go on in the segment after this one."""
-        left = SEGMENT_SLOTS - (self.drawn & (SEGMENT_SLOTS - 1))
-        if self.drawn >> SEGMENT_SHIFT == segment:
-            self.overhead.add(left)
-            deque(islice(self.counter, left), maxlen=0)
+        """Go on in the segment after this one. Other threads may be drawing from it, or skipping it, too."""
+        while self.drawn >> SEGMENT_SHIFT == segment:
+            left = SEGMENT_SLOTS - (self.drawn & (SEGMENT_SLOTS - 1))
+            drawn = faults.several(self.counter, min(left, _SKIPPED_AT_ONCE))
+            beyond = [seq for seq in drawn if seq >> SEGMENT_SHIFT != segment]
+            self.overhead.add(len(drawn) - len(beyond))
+            self.give_up(beyond)

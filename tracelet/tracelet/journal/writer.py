@@ -117,8 +117,9 @@ class Writer(Appender):
             drawn = [*islice(counter, plan.size)]
             seq = drawn[0]
             window = seq >> WINDOW_SHIFT
-            if drawn[-1] >> WINDOW_SHIFT == window and drawn[-1] - seq < plan.size and window in windows:
-                plan.put(windows[window], (seq & _WITHIN) << 5, head, crc32(head, seq), payload)
+            view = windows.get(window)  # not to be opened here: the slots would be counted as lost twice
+            if view is not None and drawn[-1] >> WINDOW_SHIFT == window and drawn[-1] - seq < plan.size:
+                plan.put(view, (seq & _WITHIN) << 5, head, crc32(head, seq), payload)
                 next(plan.rows)
                 return
             obstacle: Exception = UnavailableError("not in one window")
