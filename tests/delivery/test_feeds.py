@@ -264,3 +264,16 @@ def test_in_a_forked_child_delivery_does_nothing(stage, backend):
         ok = delivery.flush(1) and delivery.finish(1) == {} and delivery.status() == {}
         os._exit(0 if ok else 1)
     assert os.waitpid(child, 0)[1] == 0
+
+
+def test_batches_for_a_quick_backend_stay_at_a_size(stage, backend):
+    """Rows of ten do not come out even."""
+    sizes = []
+    for step in range(1000):
+        stage.writer.row({f"metric{at}": 0.5 for at in range(10)}, step)
+    stage.settings = stage.settings._replace(call_quick=10.0, batch_aim=100.0)  # also on a busy machine
+    stage.configure()
+    stage.add(backend(before=lambda hook, given: sizes.append(len(given))))
+    stage.flush()
+    assert sum(sizes) == 10_000
+    assert set(sizes[4:-1]) == {520}, sizes

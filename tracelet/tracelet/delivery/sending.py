@@ -77,12 +77,11 @@ class Sender:
     def _adapt(self, taken: int, seconds: float) -> None:
         """Grow batches while that is worth it, and cut them where they come near the deadline."""
         settings = self._settings
-        if seconds > 2 * settings.batch_aim or (
-            seconds < settings.call_quick and taken > settings.batch_quick
-        ):
+        is_quick = seconds < settings.call_quick
+        if seconds > 2 * settings.batch_aim or (is_quick and self.batch > settings.batch_quick):
             self.batch = max(1, self.batch // 2)
         elif taken >= self.batch // 2 and seconds < settings.batch_aim / 2:
-            largest = settings.batch_quick if seconds < settings.call_quick else settings.batch_largest
+            largest = settings.batch_quick if is_quick else settings.batch_largest
             self.batch = max(self.batch, min(largest, self.batch * 2))
 
     def recover(self) -> None:
