@@ -49,7 +49,7 @@ def compact(run_dir: Path, *, numpy: bool | None = None) -> Compaction:
 
     Sequence numbers stay, so cursors stay valid; a reader that has a file open may read on. A crash at any
     moment leaves all records in place, each once; compacting again does what is left to do, and nothing where
-    there is nothing. Takes some 70 MB of memory, whatever the size of the run.
+    there is nothing. Takes some 90 MB of memory, whatever the size of the run.
 
     Raises:
         JournalError: there is no room for the new file, or the folder cannot be written. All stays readable.
