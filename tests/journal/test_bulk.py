@@ -13,7 +13,6 @@ from tests.journal.conftest import same
 
 from tracelet.journal import Damage, PointRecord, read_columns, read_events
 from tracelet.journal.checks import are_whole, expected_checksum
-from tracelet.journal.columns import last_steps
 from tracelet.journal.format import HEADER, POINT, POINT_HEAD, SLOT, seal
 
 
@@ -136,7 +135,6 @@ def test_parts_say_who_recorded_what(journal):
             (2, "system", "me", 11, 12),
         ]
         assert [float(value) for value in column.values] == [0, 0, -1, 1, 1, 1, -1, 2, 2, 2, 2, -1]
-    assert last_steps(journal.run_dir) == {"loss": 3}
 
 
 def test_the_kinds_of_arrays(journal):

@@ -136,3 +136,58 @@ def test_children_of_one_launcher_share_an_id_and_those_of_another_do_not(parent
     ]
     assert all(one == other for one, other in ids)
     assert len({each[0] for each in ids}) == len(ids)
+
+
+RESUMING = """
+import sys, tracelet
+with tracelet.start_run("trial", resume="resume" in sys.argv) as run:
+    print(run.id, run.last_step, run.name)
+    first = 0 if run.last_step is None else run.last_step + 1
+    for step in range(first, first + 10):
+        run.log_metric("x", step, step)
+"""
+
+
+def test_all_ranks_that_come_back_are_told_the_same_last_step(project):
+    """However far the others are by then: here rank zero has done all its steps before rank one begins."""
+    project.write("train.py", RESUMING)
+    slurm = {"WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "1", "SLURM_JOB_ID": "7"}
+    for environ, expected in (
+        ({}, "None"),
+        ({"SLURM_RESTART_COUNT": "1"}, "9"),
+        ({"SLURM_RESTART_COUNT": "2"}, "19"),
+    ):
+        for rank in ("0", "1"):
+            told = project.python("train.py", environ={**slurm, **environ, "RANK": rank}).stdout
+            assert told == f"slurm-7-batch {expected} trial\n"
+
+
+def test_resume_finds_the_newest_run_whatever_named_it(project):
+    project.write("train.py", RESUMING)
+    older = {"WORLD_SIZE": "2", "SLURM_JOB_ID": "7", "RANK": "0"}  # sorts after ids that begin with the date
+    project.python("train.py", environ=older)
+    newer = project.python("train.py").stdout.split()[0]
+    assert project.python("train.py", "resume").stdout == f"{newer} 9 trial\n"
+    again = {**older, "SLURM_JOB_ID": "8"}
+    assert project.python("train.py", "resume", environ=again).stdout == f"{newer} 19 trial\n"
+
+
+def test_the_last_step_is_the_programs_own(project):
+    """Collectors count their ticks, of which there may be more than steps."""
+    project.write("tracelet.toml", "[plugins.system]\ninterval = 0.05\n")
+    project.write(
+        "train.py",
+        """
+        import time, tracelet
+        with tracelet.start_run("trial", resume=True) as run:
+            print(run.last_step)
+            run.log_metric("x", 1.0, 3)
+            end = time.monotonic() + 20
+            while run.status()["recorded"] < 200 and time.monotonic() < end:
+                time.sleep(0.05)
+        """,
+    )
+    assert project.python("train.py").stdout == "None\n"
+    assert project.python("train.py").stdout == "3\n"
+    [record] = tracelet.open_store(project.path / ".tracelet").runs()
+    assert max(max(series.iterations) for series in record.series("*") if series.type == "system") > 3

@@ -56,6 +56,7 @@ def _print_run(screen: Screen, record: RunRecord, found: list[Course], *, everyt
     screen.field("took", duration(record.duration), (f" {taken}", "dim"))
     if record.host:
         screen.field("host", record.host)
+    _print_processes(screen, record)
     screen.field("folder", near(record.dir))
     summary.print_outcome(screen, record)
     summary.print_drops(screen, record.dropped)
@@ -70,6 +71,33 @@ def _print_run(screen: Screen, record: RunRecord, found: list[Course], *, everyt
         for source, facts in record.facts.items():
             _print_facts(screen, source, facts)
     _print_troubles(screen, record)
+
+
+def _print_processes(screen: Screen, record: RunRecord) -> None:
+    """Print of how many processes a run was, where there was more than one."""
+    from tracelet.cli.figures import plural
+
+    several = record.writers
+    if len(several) < 2:
+        return
+    ranks = {process.rank for process in several if process.rank is not None}
+    counts = {
+        "process": len(several),
+        "rank": len(ranks),
+        "host": len({process.host for process in several}),
+        "forked": sum(process.is_child for process in several),
+        "resumed": sum(
+            bool(process.facts.get("resumed")) and process.rank in (None, 0) for process in several
+        ),
+    }
+    told = [f"{counts['process']}"]
+    told += [f"{plural(counts['rank'], 'rank')} of {several[-1].facts.get('launcher', 'a job')}"] * bool(
+        ranks
+    )
+    told += [f"{plural(counts['host'], 'host')}"] * (counts["host"] > 1)
+    told += [f"{counts['forked']} forked"] * bool(counts["forked"])
+    told += [f"resumed {plural(counts['resumed'], 'time')}"] * bool(counts["resumed"])
+    screen.field("processes", f" {screen.dot} ".join(told))
 
 
 def _print_facts(screen: Screen, source: str, facts: dict[str, Any]) -> None:

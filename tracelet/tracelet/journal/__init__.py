@@ -12,7 +12,7 @@ from tracelet.journal.values import as_number, as_step, flatten
 from tracelet.journal.writer import Writer
 
 if TYPE_CHECKING:
-    from tracelet.journal.columns import Columns, Part, last_steps, read_columns, read_events
+    from tracelet.journal.columns import Columns, Part, read_columns, read_events
     from tracelet.journal.compaction import Compaction, compact
     from tracelet.journal.follower import Follower
     from tracelet.journal.lifetime import liveness
@@ -30,7 +30,6 @@ _LATER = {
     "PointRecord": "records",
     "Record": "records",
     "compact": "compaction",
-    "last_steps": "columns",
     "liveness": "lifetime",
     "read_columns": "columns",
     "read_events": "columns",
@@ -52,7 +51,6 @@ __all__ = [
     "as_step",
     "compact",
     "flatten",
-    "last_steps",
     "liveness",
     "read_columns",
     "read_events",

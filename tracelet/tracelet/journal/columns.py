@@ -89,11 +89,6 @@ def read_events(run_dir: Path, *, damage: Damage | None = None) -> list[EventRec
     return events
 
 
-def last_steps(run_dir: Path) -> dict[str, int]:
-    """Return the largest step of each metric: what a writer that resumes the run wants to know."""
-    return {name: int(max(columns.steps)) for name, columns in read_columns(run_dir).items()}
-
-
 def _gatherer(wanted: frozenset[str] | None, numpy: bool | None) -> Gatherer:
     if numpy is not False:
         try:

@@ -8,6 +8,17 @@ from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
 # Rank, size, rank on the host. torchrun first: under Slurm it sets its own and leaves Slurm's behind.
+#: What tells one launch of a job from the next: all its ranks have the same, a restart or another job has not.
+_LAUNCHES: Final = (
+    "TORCHELASTIC_RESTART_COUNT",
+    "MASTER_PORT",
+    "RAY_JOB_ID",
+    "SLURM_JOB_ID",
+    "SLURM_STEP_ID",
+    "SLURM_RESTART_COUNT",
+    "PMIX_NAMESPACE",
+    "PMI_JOBID",
+)
 _LAUNCHERS: Final = (
     ("torchrun", "RANK", "WORLD_SIZE", "LOCAL_RANK"),  # and Ray Train's workers, which are told the same
     ("mpi", "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_LOCAL_RANK"),
@@ -24,6 +35,7 @@ class Job(NamedTuple):
     world_size: int
     local_rank: int
     run_id: str | None  # the run that all ranks share, where the environment tells one job from another
+    launch: str | None  # this start of it, as opposed to those before a preemption
 
     def facts(self) -> dict[str, Any]:
         """Return what the journal says of it."""
@@ -32,6 +44,7 @@ class Job(NamedTuple):
             "world_size": self.world_size,
             "local_rank": self.local_rank,
             "launcher": self.launcher,
+            "launch": self.launch,
         }
 
 
@@ -43,7 +56,9 @@ def current_job(environ: Mapping[str, str] | None = None) -> Job | None:
         if rank is not None and size is not None and size > 1:
             launcher = "ray" if launcher == "torchrun" and "RAY_JOB_ID" in environ else launcher
             local_rank = rank if local_rank is None else local_rank
-            return Job(launcher, rank, size, local_rank, _shared_id(launcher, environ))
+            return Job(
+                launcher, rank, size, local_rank, _shared_id(launcher, environ), _launch(launcher, environ)
+            )
     return None
 
 
@@ -62,11 +77,25 @@ def _shared_id(launcher: str, environ: Mapping[str, str]) -> str | None:
         return f"ray-{_short_hash(environ['RAY_JOB_ID'] + _rendezvous(environ))}"
     if namespace := environ.get("PMIX_NAMESPACE") or environ.get("PMI_JOBID"):
         return f"mpi-{_short_hash(namespace)}"
-    if launcher == "mpi" or environ.get("LOCAL_WORLD_SIZE") == environ.get("WORLD_SIZE"):
+    if _is_of_one_parent(launcher, environ):
         return _id_of_parent()
     if environ.get("TORCHELASTIC_RUN_ID", "none") != "none":
         return f"torchrun-{_short_hash(environ['TORCHELASTIC_RUN_ID'] + _rendezvous(environ))}"
     return _id_of_slurm(environ)
+
+
+def _launch(launcher: str, environ: Mapping[str, str]) -> str | None:
+    told = [f"{key}={environ[key]}" for key in _LAUNCHES if key in environ]
+    if _is_of_one_parent(launcher, environ) and (parent := _id_of_parent()) is not None:
+        told.append(parent)
+    return _short_hash(" ".join(told)) if told else None
+
+
+def _is_of_one_parent(launcher: str, environ: Mapping[str, str]) -> bool:
+    """Say whether all ranks are children of one process that starts them and no other job's."""
+    if launcher == "torchrun":
+        return environ.get("LOCAL_WORLD_SIZE") == environ.get("WORLD_SIZE")
+    return launcher == "mpi" and not {"PMIX_NAMESPACE", "PMI_JOBID"} & environ.keys()
 
 
 def _rendezvous(environ: Mapping[str, str]) -> str:

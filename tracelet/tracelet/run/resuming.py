@@ -5,7 +5,9 @@ from __future__ import annotations
 import itertools
 import logging
 import os
+from collections.abc import Collection, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from tracelet.config import Config
@@ -24,13 +26,9 @@ class Place(NamedTuple):
     run_id: str
     name: str | None = None
     resumed: bool = False
-    last_steps: dict[str, int] | None = None
+    last_steps: Mapping[str, int] = MappingProxyType({})  # of each metric
+    last_step: int | None = None  # of what the program recorded; ``None`` in a new run
     job: Job | None = None
-
-    @property
-    def last_step(self) -> int | None:
-        """The largest step recorded so far, or ``None`` in a new run."""
-        return max(self.last_steps.values(), default=None) if self.last_steps else None
 
 
 def place(config: Config, name: str | None) -> Place:
@@ -44,10 +42,13 @@ def place(config: Config, name: str | None) -> Place:
     job = current_job()
     if config.run_id is not None:
         run_id = check_run_id(config.run_id)
-        welcome = config.resume or job is not None or os.environ.get("TRACELET_RUN_ID") == run_id
-        return _at(runs / run_id, welcome=welcome)._replace(job=job)
+        if job is not None:
+            return _of_job(runs / run_id, job)
+        welcome = os.environ.get("TRACELET_RUN_ID") == run_id
+        return _at(runs / run_id, welcome=welcome, resume=config.resume)
+    latest = _latest(runs, config.project, name) if config.resume else None
     if job is not None and job.run_id is not None:
-        return _at(runs / _numbered(job.run_id), welcome=True)._replace(job=job)
+        return _of_job(latest or runs / _numbered(job.run_id), job)
     if job is not None:
         log.warning(
             "rank %d of %d: nothing in the environment names the job, so each rank records a run of its own;"
@@ -55,7 +56,7 @@ def place(config: Config, name: str | None) -> Place:
             job.rank,
             job.world_size,
         )
-    if config.resume and (latest := _latest(runs, config.project, name)) is not None:
+    if latest is not None:
         return _resumed(latest)._replace(job=job)
     return Place(new_run_id(), job=job)
 
@@ -66,13 +67,30 @@ def _numbered(run_id: str) -> str:
     return run_id if number == 1 else f"{run_id}-{number}"
 
 
-def _at(run_dir: Path, *, welcome: bool) -> Place:
+def _of_job(run_dir: Path, job: Job) -> Place:
+    """Return a rank's place: it resumes what earlier launches of the job recorded, and joins its own launch.
+
+    So all ranks are told the same last step, whichever comes first and however far the others are by then.
+    """
+    from tracelet.journal import read_events
+
+    if job.launch is None:
+        return _at(run_dir, welcome=True)._replace(job=job)
+    processes = [event.payload for event in read_events(run_dir) if event.type == "writer"]
+    earlier = {process["id"] for process in processes if process.get("launch") != job.launch}
+    if not earlier:
+        return Place(run_dir.name, _recorded(run_dir).get("name"), job=job)
+    return _resumed(run_dir, earlier)._replace(job=job)
+
+
+def _at(run_dir: Path, *, welcome: bool, resume: bool = False) -> Place:
     """Return the place of a run with a given id: a new run, one that goes on, or one to be continued."""
     if not run_dir.exists():
         return Place(run_dir.name)
-    if _is_running(run_dir):
+    # One that was killed on another host a moment ago looks as if it went on: who says resume means it.
+    if _is_running(run_dir) and not resume:
         return Place(run_dir.name, name=_recorded(run_dir).get("name"))
-    if welcome:
+    if welcome or resume:
         return _resumed(run_dir)
     raise UsageError(
         f"run_id: run {run_dir.name!r} exists and has ended; pass resume=True (TRACELET_RESUME=1) to continue it,"
@@ -82,7 +100,10 @@ def _at(run_dir: Path, *, welcome: bool) -> Place:
 
 def _latest(runs: Path, project: str, name: str | None) -> Path | None:
     """Return the newest run of a project (of a name), or ``None``."""
-    folders = sorted(runs.iterdir(), reverse=True) if runs.is_dir() else []
+    from tracelet.journal import writers
+
+    folders = list(runs.iterdir()) if runs.is_dir() else []
+    folders.sort(key=lambda folder: writers(folder)[:1], reverse=True)  # ids of writers sort by time
     for folder in folders:
         recorded = _recorded(folder)
         if recorded.get("project") == project and name in (None, recorded.get("name")):
@@ -90,14 +111,20 @@ def _latest(runs: Path, project: str, name: str | None) -> Path | None:
     return None
 
 
-def _resumed(run_dir: Path) -> Place:
+def _resumed(run_dir: Path, writers: Collection[str] | None = None) -> Place:
+    """Return the place that goes on where a run was; with writers, where these were."""
     from tracelet.journal import read_columns
 
-    steps = {
-        name: max(columns.steps) for name, columns in read_columns(run_dir).items() if len(columns.steps)
-    }
-    recorded = _recorded(run_dir)
-    return Place(run_dir.name, recorded.get("name"), True, {name: int(step) for name, step in steps.items()})
+    every: dict[str, int] = {}
+    own: list[int] = []
+    for name, columns in read_columns(run_dir).items():
+        for part in columns.parts:
+            if part.stop > part.start and (writers is None or part.writer in writers):
+                steps = columns.steps[part.start : part.stop]
+                step = int(steps.max() if hasattr(steps, "max") else max(steps))
+                every[name] = max(step, every.get(name, step))
+                own += [step] * (part.source is None)  # the steps of collectors count ticks
+    return Place(run_dir.name, _recorded(run_dir).get("name"), True, every, max(own, default=None))
 
 
 def _recorded(run_dir: Path) -> dict[str, Any]:
