@@ -162,7 +162,7 @@ class Delivery:
                 feed.calm()
 
     def _targets(self) -> dict[str, int]:
-        return ends(self._run_dir, self._writers())
+        return ends(self._run_dir, self._writers()) if self._feeds else {}
 
     def _all(self) -> list[tuple[str, Feed | RemoteFeed]]:
         with self._lock:

@@ -6,7 +6,9 @@ process (they hold the interpreter's lock while they compute), over the time tha
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import os
 import threading
 import time
 from collections import deque
@@ -132,11 +134,8 @@ class Budget:
         alive = {}
         for thread in threading.enumerate():
             if thread.name.startswith(THREAD_PREFIX) and thread.native_id is not None:
-                try:
-                    with open(f"/proc/self/task/{thread.native_id}/schedstat", "rb") as file:
-                        alive[thread.native_id] = int(file.read().split()[0]) / 1e9
-                except (OSError, ValueError, IndexError):
-                    continue  # it has just ended, or this is another platform
+                with contextlib.suppress(OSError, ValueError, IndexError):  # it has just ended, or no Linux
+                    alive[thread.native_id] = _cpu_seconds(thread.native_id)
         self._cpu_gone += sum(cpu for ident, cpu in self._cpu.items() if ident not in alive)
         self._cpu = alive
 
@@ -153,3 +152,11 @@ class Budget:
                 100 * (self.limit or 0),
                 done,
             )
+
+
+def _cpu_seconds(native_id: int) -> float:
+    file = os.open(f"/proc/self/task/{native_id}/schedstat", os.O_RDONLY)  # a third of what open() takes
+    try:
+        return int(os.read(file, 128).split()[0]) / 1e9
+    finally:
+        os.close(file)

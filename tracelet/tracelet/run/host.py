@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("tracelet.run")
 
 BACKEND_HOOKS: Final = ("log_metric", "log_metrics", "log_params", "log_artifact", "set_tags")
+_AFTER: Final = 1e-3  # seconds in which start_run returns to the program, before plugins want the interpreter
 _SETTLING: Final = 0.5  # seconds that delivery may take before the journal is closed
 
 
@@ -58,7 +59,8 @@ class Host:
 
     def _start(self) -> None:
         try:
-            self._start_plugins()
+            if not self.cancelled.wait(_AFTER):
+                self._start_plugins()
         except Exception as error:  # whatever it is, the training goes on
             self._report("the plugins could not be started", error)
         finally:
