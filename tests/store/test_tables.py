@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from tracelet.errors import StoreError, UsageError
 from tracelet.store import export
 from tracelet.store.columns import Points
-from tracelet.store.downsampling import _plainly, _with_numpy
+from tracelet.store.downsampling import _plainly, _with_library, _with_numpy
 from tracelet.store.series import Series
 
 pandas = pytest.importorskip("pandas")
@@ -172,7 +172,8 @@ def test_thinning_out_keeps_every_peak(values, points):
     assert all(
         str(value) == str(values[step]) for step, value in zip(thin.iterations, thin.values, strict=True)
     )
-    for places in (_plainly(values, 5), _with_numpy(numpy, numpy.array(values), 5)):
+    inside = numpy.array(values)
+    for places in (_plainly(values, 5), _with_numpy(numpy, inside, 5), _with_library(inside, 5)):
         kept = [values[place] for place in places]
         known = [value for value in values if value == value]
         if known:
