@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from tracelet.errors import PluginError, TraceletError
+from tracelet.run import forking
 
 if TYPE_CHECKING:
     from tracelet.collecting import Collecting
@@ -55,6 +56,7 @@ class Host:
 
     def start(self) -> None:
         """Begin to start plugins."""
+        forking.wait_for_imports()
         self._thread.start()
 
     def _start(self) -> None:

@@ -1,0 +1,55 @@
+"""A fork waits until no thread of tracelet's own is amid an import.
+
+The lock of a module that another thread is importing stays locked in the child for ever, and the module half made:
+whoever imports it there waits without end, be it the program or a run of the child's own.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+import threading
+import time
+import weakref
+from types import FrameType
+from typing import Final
+
+_LONGEST: Final = 5.0  # seconds: an import that hangs must not keep the program from forking
+_MACHINERY: Final = "<frozen importlib._bootstrap>"  # where a thread is while it holds a module's lock
+
+_in_vain: weakref.WeakSet[threading.Thread] = weakref.WeakSet()  # waited for once, for as long as it may take
+
+
+@functools.cache
+def wait_for_imports() -> None:
+    """Have every fork from now on wait; a second call does nothing."""
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(before=_await_imports)
+
+
+def _await_imports() -> None:
+    end = time.monotonic() + _LONGEST
+    while importing := _importing():
+        if time.monotonic() >= end:
+            _in_vain.update(importing)
+            return
+        time.sleep(0.001)
+
+
+def _importing() -> list[threading.Thread]:
+    here, frames = threading.get_ident(), sys._current_frames()
+    return [
+        thread
+        for thread in threading.enumerate()
+        if thread.name.startswith("tracelet ") and thread.ident not in (here, None) and thread not in _in_vain
+        if _is_importing(frames.get(thread.ident or 0))
+    ]
+
+
+def _is_importing(frame: FrameType | None) -> bool:
+    while frame is not None:
+        if frame.f_code.co_filename == _MACHINERY:
+            return True
+        frame = frame.f_back
+    return False
