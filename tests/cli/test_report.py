@@ -295,6 +295,9 @@ def test_control_characters_of_a_name_do_nothing(train):
     assert "\x1b" not in done.stdout
     assert r"x\x1b[2J" in done.stdout
     assert "\x1b" not in train.tracelet("runs").stdout + train.tracelet("show").stdout
+    told = train.tracelet("show", "other", status=2).stderr  # names what is there
+    assert r"a\x1b[31m" in told
+    assert "\x1b" not in told
 
 
 def terminal(project, *words, columns=80, **environ):

@@ -295,6 +295,12 @@ def test_a_name_is_a_string(writer, name):
         writer.point(name, 1)
 
 
+@pytest.mark.parametrize("metrics", [5, None, [1.0], "loss"])
+def test_a_row_is_a_mapping(writer, metrics):
+    with pytest.raises(TypeError, match="expected a mapping of names to values"):
+        writer.row(metrics)
+
+
 def test_names_may_hold_anything(journal, writer):
     names = ["ü", "日本", "a b", "a\nb", "a\0b", "\udc80", "😀", "x" * 5000, "/", "'\""]
     for name in names:

@@ -112,8 +112,8 @@ def _print(
 def _param_rows(screen: Screen, params: dict[str, list[Any]]) -> Iterator[list[str | Text]]:
     from rich.text import Text
 
-    from tracelet.cli.output import plain
     from tracelet.cli.summary import value_text
+    from tracelet.core.wording import plain
 
     for name, values in params.items():
         texts = [screen.dash if value is None else value_text(value) for value in values]
@@ -124,7 +124,7 @@ def _metric_row(screen: Screen, name: str, several: Sequence[Course | None]) -> 
     from rich.text import Text
 
     from tracelet.cli.figures import number
-    from tracelet.cli.output import plain
+    from tracelet.core.wording import plain
 
     values = [_telling(course) for course in several]
     numbers = [value for value in values if value is not None and value == value]

@@ -10,8 +10,8 @@ from rich.text import Text
 
 from tracelet.cli.best import direction
 from tracelet.cli.figures import count, number
-from tracelet.cli.output import plain
 from tracelet.cli.sparkline import sparkline
+from tracelet.core.wording import plain
 
 if TYPE_CHECKING:
     from tracelet.cli.output import Screen

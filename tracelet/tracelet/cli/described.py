@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, Final
 from rich.text import Text
 
 from tracelet.cli.mistakes import closest
-from tracelet.cli.output import plain, state
+from tracelet.cli.output import state
 from tracelet.core.secrets import MASK, is_secret_key, redact
+from tracelet.core.wording import plain
 from tracelet_hookspecs import PluginInfo, PluginState
 
 UNAVAILABLE: Final = "unavailable"

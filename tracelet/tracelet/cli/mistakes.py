@@ -34,8 +34,9 @@ def explain(error: Exception) -> int:
 def tell(line: str) -> None:
     """Print a line on stderr, as from ``tracelet``."""
     from tracelet.core.secrets import redact
+    from tracelet.core.wording import plain
 
-    text = redact(" ".join(f"tracelet: {line}".split("\n")))
+    text = plain(redact(" ".join(f"tracelet: {line}".split("\n"))))
     encoding = getattr(sys.stderr, "encoding", None) or "utf-8"
     print(text.encode(encoding, "backslashreplace").decode(encoding), file=sys.stderr)
 

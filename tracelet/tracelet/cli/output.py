@@ -14,6 +14,8 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from tracelet.core.wording import plain
+
 PIPED_WIDTH: Final = 100  # where nobody says how wide: a pipe or a file
 STATE_STYLES: Final = {
     **dict.fromkeys(("active", "finished", "validated", "ok", "delivered"), "green"),
@@ -220,13 +222,6 @@ def joined(*parts: str | Text | tuple[str, str]) -> Text:
         else:
             text.append_text(part if isinstance(part, Text) else Text(plain(part)))
     return text
-
-
-def plain(text: str) -> str:
-    """Return text that a terminal takes for nothing else: control characters are escaped."""
-    if text.isprintable():
-        return text
-    return "".join(each if each.isprintable() else repr(each)[1:-1] for each in text)
 
 
 def state(word: str) -> Text:

@@ -156,7 +156,7 @@ def _default(key: dict[str, Any]) -> Text:
     from rich.text import Text
 
     from tracelet.cli.json_output import jsonable
-    from tracelet.cli.output import plain
+    from tracelet.core.wording import plain
 
     if key["required"]:
         return Text("required", "yellow")

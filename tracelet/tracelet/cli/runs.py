@@ -134,7 +134,8 @@ def _row(
     from rich.text import Text
 
     from tracelet.cli.figures import ago, duration, number
-    from tracelet.cli.output import plain, state
+    from tracelet.cli.output import state
+    from tracelet.core.wording import plain
 
     return [
         Text(record.id, "cyan"),

@@ -13,7 +13,8 @@ from rich.text import Text
 from tracelet.cli.costs import print_costs
 from tracelet.cli.courses import Course, courses, drawn, print_courses
 from tracelet.cli.figures import duration, number, plural, size
-from tracelet.cli.output import STATE_STYLES, Screen, joined, plain, state
+from tracelet.cli.output import STATE_STYLES, Screen, joined, state
+from tracelet.core.wording import plain
 from tracelet.run.accounts import accounts
 from tracelet.store import RunRecord
 

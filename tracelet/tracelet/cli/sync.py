@@ -98,7 +98,7 @@ def _print(
     screen: Screen, done: Sequence[tuple[RunRecord, Sequence[Synced]]], backends: Sequence[str]
 ) -> None:
     from tracelet.cli.figures import plural
-    from tracelet.cli.output import plain
+    from tracelet.core.wording import plain
 
     for record, results in done:
         screen.line((record.name, "bold"), (f" {screen.dot} {record.id}", "cyan"))

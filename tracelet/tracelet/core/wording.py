@@ -46,6 +46,13 @@ def did_you_mean(name: object, known: Iterable[object]) -> str:
     return "; known: " + ", ".join(names[:MOST]) + more if names else ""
 
 
+def plain(text: str) -> str:
+    """Return text that a terminal takes for nothing else: control characters are escaped."""
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() else repr(each)[1:-1] for each in text)
+
+
 def one_of(choices: Iterable[object]) -> str:
     """Return what was expected where only some values are allowed."""
     return "one of " + ", ".join(map(repr, choices))

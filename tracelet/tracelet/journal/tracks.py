@@ -24,7 +24,8 @@ def track_key(name: str, type: str, source: str | None) -> Key:
 def check_name(name: object) -> None:
     """Raise TypeError for what cannot name a metric."""
     if not isinstance(name, str) or not name:
-        raise TypeError(f"metric {name!r}: expected a name, found {type(name).__qualname__}")
+        found = "an empty one" if name == "" else type(name).__qualname__
+        raise TypeError(f"metric {name!r}: expected a name, found {found}")
 
 
 class Track:

@@ -78,8 +78,13 @@ def flatten(metrics: Mapping[str, Any]) -> dict[str, Any]:
     """Return a nested mapping as a flat one: ``{"a": {"b": [1, 2]}}`` gives ``a/b/0`` and ``a/b/1``.
 
     Raises:
+        TypeError: it is no mapping.
         ValueError: two values come to the same name, or a mapping contains itself.
     """
+    if not isinstance(metrics, Mapping):
+        raise TypeError(
+            f"expected a mapping of names to values, found {_short(metrics)} of type {type(metrics).__qualname__}"
+        )
     flat: dict[str, Any] = {}
     _flatten_into(flat, "", metrics, ())
     return flat
