@@ -20,6 +20,12 @@ settings.register_profile("short", settings.get_profile("ci"), max_examples=20)
 FOREIGN = ("TRACELET_", "PYTEST_", "SLURM_", "OMPI_", "XDG_", "FORCE_COLOR", "NO_COLOR", "CLICOLOR")
 
 
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """``-n auto``: two workers a core, up to eight, since many tests wait (for processes, deadlines, the disk)."""
+    cores = os.cpu_count() or 1
+    return max(cores, min(2 * cores, 8))
+
+
 class Project:
     """A folder with files, where programs run under an environment without any of the machine's habits.
 
