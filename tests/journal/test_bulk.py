@@ -48,8 +48,8 @@ def by_follower(journal):
     return found
 
 
-def by_columns(journal, numpy, damage=None):
-    columns = read_columns(journal.run_dir, numpy=numpy, damage=damage)
+def by_columns(journal, numpy, damage=None, names=None):
+    columns = read_columns(journal.run_dir, names, numpy=numpy, damage=damage)
     return {
         name: list(
             zip(map(int, column.steps), map(float, column.times), map(float, column.values), strict=True)

@@ -203,18 +203,19 @@ def fill_segments(writer, segments):
         writer.point("segment", segment)
 
 
-@pytest.mark.parametrize("mapped", [True, False], ids=["mapped", "plain"])
-def test_segments_roll_over(journal, mapped):
+@pytest.mark.parametrize(("mapped", "segments"), [(True, 3), (False, 2)], ids=["mapped", "plain"])
+def test_segments_roll_over(journal, mapped, segments):
     writer = journal.writer(mapped=mapped)
-    fill_segments(writer, 3)
+    fill_segments(writer, segments)
     writer.close()
-    assert [file.name[-10:] for file in journal.files()] == ["000000.trj", "000001.trj", "000002.trj"]
-    assert journal.values("segment") == [0, 1, 2]
-    assert journal.values("segment", numpy=False) == [0, 1, 2]
+    numbers = list(range(segments))
+    assert [file.name[-10:] for file in journal.files()] == [f"{number:06}.trj" for number in numbers]
+    assert journal.values("segment") == numbers
+    assert journal.values("segment", numpy=False) == numbers
     follower, found = journal.follow(), []
     while records := follower.read():
         found += [record for record in records if getattr(record, "name", "") == "segment"]
-    assert [record.value for record in found] == [0, 1, 2]
+    assert [record.value for record in found] == numbers
     assert not follower.damage
 
 

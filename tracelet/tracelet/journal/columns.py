@@ -146,7 +146,14 @@ def _gather_segment(source: Source, gatherer: Gatherer, seq: int, losses: Losses
     """Feed one segment; return where its file ends."""
     stop = seq + SEGMENT_SLOTS
     size = _BLOCK
-    while seq < stop and (block := source.block(seq, min(size, stop - seq))).data:
+    while seq < stop:
+        if (chunk := source.unpacked(seq, gatherer.numpy)) is not None:
+            gatherer.take_unpacked(chunk)
+            losses.wrote(seq, chunk.written)
+            seq = chunk.end
+            continue
+        if not (block := source.block(seq, min(size, stop - seq))).data:
+            break
         likely = min(block.slots, losses.saw(block.data, seq) + _WIDEST)  # beyond it, nothing was written
         used = gatherer.take(Block(block.data[: likely * SLOT], block.trusted), seq)
         if used == likely:

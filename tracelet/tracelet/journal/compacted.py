@@ -24,7 +24,7 @@ from tracelet.journal.format import (
 )
 from tracelet.journal.scan import EMPTY, POINTS, Block, Piece, pieces
 from tracelet.journal.segments import Handle
-from tracelet.journal.unpacking import unpack_slots
+from tracelet.journal.unpacking import Unpacked, unpack_slots
 
 _HEAD = struct.Struct(
     "<4sIIIHHI4xI"
@@ -148,11 +148,26 @@ class CompactedSegment:
                 break
         return Block(_damaged(max(0, end - at)), False)
 
+    def unpacked(self, at: int, seq: int, numpy: bool | None) -> Unpacked | None:
+        """Return the chunk that begins at place ``at``, which is ``seq``, to take columns from.
+
+        None where none begins, and where it is damaged or holds slots as they were: :meth:`block` has them.
+        """
+        for chunk in self._chunks:
+            if chunk.first == at and chunk.method == _COLUMNS and (packed := self._packed(chunk)) is not None:
+                return Unpacked(packed, seq, numpy)
+        return None
+
+    def _packed(self, chunk: Chunk) -> bytes | None:
+        """Return what a chunk holds, None where it is damaged."""
+        packed = os.pread(self._handle.fd, chunk.size, chunk.offset)
+        return packed if zlib.crc32(packed) == chunk.checksum else None
+
     def _unpack(self, chunk: Chunk) -> Block:
         known, block = self._kept
         if known != chunk:
-            packed = os.pread(self._handle.fd, chunk.size, chunk.offset)
-            if zlib.crc32(packed) != chunk.checksum:
+            packed = self._packed(chunk)
+            if packed is None:
                 block = Block(_damaged(chunk.slots), False)
             elif chunk.method == _RAW:
                 block = Block(zlib.decompress(packed), False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from array import array
+from collections.abc import Sequence
 from itertools import pairwise
 from operator import itemgetter
 from typing import Any, NamedTuple
@@ -13,6 +14,7 @@ from tracelet.journal.format import BLOB, ID_MASK, POINT, ROW
 from tracelet.journal.names import Metric, Names
 from tracelet.journal.records import EventRecord
 from tracelet.journal.scan import PARTIAL, POINTS, Block, Piece, pieces, places_of, point_columns
+from tracelet.journal.unpacking import Unpacked
 
 
 class Series(NamedTuple):
@@ -83,6 +85,8 @@ class Rows:
 class Gatherer:
     """Takes the blocks of one writer one after the other, then gives its points by metric."""
 
+    numpy = False  # what the columns are that it takes and gives
+
     def __init__(self, wanted: frozenset[str] | None = None) -> None:
         self.names = Names()
         self.events: list[EventRecord] = []
@@ -90,6 +94,7 @@ class Gatherer:
         self._wanted = wanted
         self._points: dict[int, Chunks] = {}
         self._rows: dict[tuple[int, int], Rows] = {}
+        self._columns: dict[tuple[int, int, int], list[Series]] = {}  # of rows: id, how many, which one
 
     def take(self, block: Block, first: int) -> int:
         """Take in the slots of a block; return how many were used, less those of a record that goes on."""
@@ -101,6 +106,19 @@ class Gatherer:
             used += piece.slots
         return used
 
+    def take_unpacked(self, chunk: Unpacked) -> None:
+        """Take in a chunk of a compacted segment: of its columns, those wanted."""
+        for piece in chunk.events():
+            self.take_event(piece)
+        self.holes += chunk.holes()
+        if self._wanted is not None and not self._wanted:
+            return
+        for identity, width, place, *series in chunk.columns(self._wanted_of):
+            if width:
+                self._columns.setdefault((identity, width, place), []).append(Series(*series))
+            else:
+                self._chunks(identity).add(Series(*series))
+
     def take_piece(self, piece: Piece) -> None:
         """Take in one piece."""
         if piece.kind == POINTS:
@@ -109,7 +127,7 @@ class Gatherer:
             if self._is_wanted(piece.identity):
                 self._chunks(piece.identity).append(piece)
         elif piece.kind == ROW:
-            if self._is_row_wanted(piece.identity):
+            if self._is_row_wanted(piece.identity, len(piece.payload) // 8):
                 self._rows_of(piece).append(piece)
         elif piece.kind == BLOB:
             self.take_event(piece)
@@ -123,14 +141,22 @@ class Gatherer:
             self.events.append(EventRecord(piece.seq, type_, payload, piece.time))
 
     def _is_wanted(self, identity: int) -> bool:
-        metric = self.names.metrics.get(identity)
-        return self._wanted is None or metric is None or metric.name in self._wanted
+        if self._wanted is None:
+            return True
+        metric = self.names.metrics.get(identity)  # a name may still come
+        return metric.name in self._wanted if metric is not None else bool(self._wanted)
 
-    def _is_row_wanted(self, identity: int) -> bool:
-        metrics = self.names.columns.get(identity)
-        return (
-            self._wanted is None or metrics is None or any(metric.name in self._wanted for metric in metrics)
-        )
+    def _wanted_of(self, identity: int, count: int) -> Sequence[int]:
+        """Return which columns of a row are wanted, of ``count``; 0 stands for a point."""
+        if not count:
+            return range(self._is_wanted(identity))
+        metrics = self.names.ids(identity)
+        if self._wanted is None or len(metrics) != count:
+            return range(count if self._wanted is None or self._wanted else 0)
+        return [place for place, metric in enumerate(metrics) if self._is_wanted(metric)]
+
+    def _is_row_wanted(self, identity: int, count: int) -> bool:
+        return len(self._wanted_of(identity, count)) > 0
 
     def _chunks(self, identity: int) -> Chunks:
         found = self._points.get(identity)
@@ -176,6 +202,8 @@ class Gatherer:
         for (identity, count), rows in self._rows.items():
             for metric, series in zip(self.names.row(identity, count), rows.columns(), strict=True):
                 found.setdefault(metric, []).append(series)
+        for (identity, count, place), parts in self._columns.items():
+            found.setdefault(self.names.row(identity, count)[place], []).extend(parts)
         return found
 
     def merged(self, parts: list[Series]) -> Series:

@@ -112,6 +112,8 @@ class Layout:
 class NumpyGatherer(Gatherer):
     """A gatherer that goes by whole blocks, and slot by slot only where one is damaged."""
 
+    numpy = True
+
     def __init__(self, wanted: frozenset[str] | None = None) -> None:
         super().__init__(wanted)
         self._stretches: dict[int, list[Series]] = {}
@@ -132,7 +134,7 @@ class NumpyGatherer(Gatherer):
         for at in layout.blobs:
             self.take_piece(piece_at(block.data, at, first + at, trusted=block.trusted))
         for (identity, count), matrix in rows.items():
-            if self._is_row_wanted(identity):
+            if self._is_row_wanted(identity, count):
                 self._matrices.setdefault((identity, count), []).append(matrix.series(first))
         self._take_columns(words, layout.points, first)
         self.holes += _holes(layout.empty, first)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,8 @@ def writer_facts(source: Source) -> dict[str, Any] | None:
 
 
 def _piece(source: Source, seq: int, slots: int = 64) -> Piece | None:
+    if (chunk := source.unpacked(seq)) is not None:
+        return next((piece for piece in chunk.events() if piece.seq == seq), None)
     block = source.block(seq, slots)
     if not block.data:
         return None
@@ -85,12 +88,18 @@ def _has_outcome(source: Source, segment: int) -> bool:
 
 def _has_outcome_somewhere(source: Source, seq: int) -> bool:
     """Look for the outcome chunk by chunk: only there it is known where records begin."""
-    while (block := source.block(seq, SEGMENT_SLOTS)).data:
-        for piece in pieces(block.data, seq, trusted=block.trusted):
-            if piece.kind == BLOB and decode_event(bytes(piece.payload))[0] == "outcome":
-                return True
-        seq += block.slots
-    return False
+    while True:
+        found: Iterable[Piece]
+        if (chunk := source.unpacked(seq)) is not None:
+            found, end = chunk.events(), chunk.end
+        else:
+            block = source.block(seq, SEGMENT_SLOTS)
+            found, end = pieces(block.data, seq, trusted=block.trusted), seq + block.slots
+        if any(piece.kind == BLOB and _says_outcome(piece) for piece in found):
+            return True
+        if end == seq:
+            return False
+        seq = end
 
 
 def _blobs(data: bytes) -> list[int]:
@@ -104,7 +113,11 @@ def _blobs(data: bytes) -> list[int]:
 
 def _is_outcome(source: Source, seq: int) -> bool:
     piece = _piece(source, seq)
-    return piece is not None and piece.kind == BLOB and decode_event(bytes(piece.payload))[0] == "outcome"
+    return piece is not None and piece.kind == BLOB and _says_outcome(piece)
+
+
+def _says_outcome(event: Piece) -> bool:
+    return decode_event(bytes(event.payload))[0] == "outcome"
 
 
 def _is_here(facts: dict[str, Any]) -> bool:

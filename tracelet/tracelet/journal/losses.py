@@ -25,9 +25,13 @@ class Losses:
         """Take note of which slots were written to; return how many, up to the last one of them."""
         used = len(data) if data[-SLOT:].strip(b"\0") else len(data.rstrip(b"\0"))
         used = -(-used // SLOT)
-        if used:
-            self.written = first + used
+        self.wrote(first, first + used)
         return used
+
+    def wrote(self, first: int, end: int) -> None:
+        """Take note of slots that were written to."""
+        if end > first:
+            self.written = end
 
     def missing(self, start: int, stop: int) -> None:
         """Take note of slots without a file, though a later one is there."""

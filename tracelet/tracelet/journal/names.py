@@ -53,6 +53,10 @@ class Names:
         """Say whether the names of a row's columns are known."""
         return identity in self.columns or all(map(self.knows, self._columns.get(identity, [0])))
 
+    def ids(self, identity: int) -> list[int]:
+        """Return the metrics in a row by their ids, none where that is not known."""
+        return self._columns.get(identity, [])
+
     def metric(self, identity: int) -> Metric:
         """Return what an id stands for; one whose name is lost gets a name made up of its id."""
         known = self.metrics.get(identity)
@@ -66,7 +70,7 @@ class Names:
         known = self.columns.get(identity)
         if known is not None and len(known) == count:
             return known
-        ids = self._columns.get(identity, [])
+        ids = self.ids(identity)
         if len(ids) != count:
             self.unknown.add(-identity)
             return tuple(Metric(f"unnamed-row-{identity}/{place}", "scalar", None) for place in range(count))
@@ -83,6 +87,11 @@ def seek_names(run_dir: Path, writer: str, names: Names, near: int) -> None:
     for segment in sorted(source.segments(), key=lambda segment: (segment != here, segment)):
         seq, size = segment << SEGMENT_SHIFT, _STRIDE
         while seq < segment + 1 << SEGMENT_SHIFT:
+            if (chunk := source.unpacked(seq)) is not None:
+                for event in chunk.events():
+                    names.learn(*decode_event(bytes(event.payload)))
+                seq = chunk.end
+                continue
             block = source.block(seq, size)
             used = 0
             for piece in pieces(block.data, seq, trusted=block.trusted):

@@ -10,7 +10,8 @@ from __future__ import annotations
 import struct
 import zlib
 from array import array
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import accumulate, pairwise
 from types import ModuleType
 from typing import Any
 
@@ -52,15 +53,25 @@ def pack(series: Sequence[Sequence[Any]], code: str, numpy: bool | None = None) 
     return pack_bytes(bytes(orders)) + pack_planes(use.to_bytes(folded), 8)
 
 
-def unpack(data: bytes, lengths: Sequence[int], code: str, numpy: bool | None = None) -> list[Any]:
-    """Return the series that :func:`pack` packed, given their lengths."""
+def unpack(
+    data: bytes,
+    lengths: Sequence[int],
+    code: str,
+    numpy: bool | None = None,
+    wanted: Sequence[int] | None = None,
+) -> list[Any]:
+    """Return the series that :func:`pack` packed, given their lengths; of these only the ``wanted``."""
     use = vectors(numpy)
     orders, rest = unpack_bytes(data, len(lengths))
-    vector = use.unfold(use.from_bytes(unpack_planes(rest, 8, sum(lengths))))
+    spans = list(pairwise(accumulate(lengths, initial=0)))
+    if wanted is not None:
+        orders, spans = bytes(orders[one] for one in wanted), [spans[one] for one in wanted]
+    vector = use.unfold(use.from_bytes(unpack_planes(rest, 8, sum(lengths), spans)))
     series, start = [], 0
-    for order, length in zip(orders, lengths, strict=True):
-        series.append(use.to_numbers(use.sums(vector[start : start + length], order), code))
-        start += length
+    for order, (first, last) in zip(orders, spans, strict=True):
+        stop = start + last - first
+        series.append(use.to_numbers(use.sums(vector[start:stop], order), code))
+        start = stop
     return series
 
 
@@ -77,11 +88,16 @@ def pack_planes(data: bytes, size: int) -> bytes:
     return b"".join(pack_bytes(data[place::size]) for place in range(size))
 
 
-def unpack_planes(data: bytes, size: int, count: int) -> bytearray:
-    """Return the items that :func:`pack_planes` packed."""
-    items = bytearray(size * count)
+def unpack_planes(
+    data: bytes, size: int, count: int, spans: Iterable[tuple[int, int]] | None = None
+) -> bytearray:
+    """Return the items that :func:`pack_planes` packed, all ``count`` of them or those in some spans."""
+    items = bytearray()
     for place in range(size):
         plane, data = unpack_bytes(data, count)
+        if spans is not None:
+            plane = b"".join([plane[start:stop] for start, stop in spans])
+        items = items or bytearray(size * len(plane))
         items[place::size] = plane
     return items
 

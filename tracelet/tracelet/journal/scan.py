@@ -176,8 +176,8 @@ def _items(code: str, data: bytes | memoryview) -> Any:
 
 
 def places_of(tags: Sequence[int]) -> dict[int, Sequence[int]]:
-    """Return the places of each distinct tag; as ranges where they come in turn, as in a loop."""
-    distinct = set(tags)
+    """Return the places of each distinct tag in turn; as ranges where they come in turn, as in a loop."""
+    distinct = dict.fromkeys(tags)  # in the order in which they first come up
     period = len(distinct)
     if len(set(tags[:period])) == period and tags[period:] == tags[:-period]:
         return {tags[start]: range(start, len(tags), period) for start in range(period)}

@@ -26,6 +26,7 @@ from tracelet.journal.format import (
 )
 from tracelet.journal.scan import Block
 from tracelet.journal.segments import Handle
+from tracelet.journal.unpacking import Unpacked
 
 
 def segments(run_dir: Path) -> dict[str, list[int]]:
@@ -134,6 +135,13 @@ class Source:
             return Block(b"", False)
         at = seq & (SEGMENT_SLOTS - 1)
         return file.block(at, min(slots, SEGMENT_SLOTS - at))
+
+    def unpacked(self, seq: int, numpy: bool | None = None) -> Unpacked | None:
+        """Return the chunk of a compacted segment that begins at ``seq``, None where :meth:`block` is to be asked."""
+        file = self._open(seq >> SEGMENT_SHIFT)
+        if isinstance(file, CompactedSegment):
+            return file.unpacked(seq & (SEGMENT_SLOTS - 1), seq, numpy)
+        return None
 
     def size(self, segment: int) -> int:
         """Return how many slots a segment's file has, one that is cut short included."""

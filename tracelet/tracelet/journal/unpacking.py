@@ -5,74 +5,123 @@ from __future__ import annotations
 import struct
 import sys
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
 from itertools import accumulate, pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
-from tracelet.journal import packing
-from tracelet.journal.chunks import LENGTHS, PARTS, Key
-from tracelet.journal.format import BLOB, KIND_SHIFT, NO_STEP, PAD, POINT, SLOT, payload_slots
-from tracelet.journal.scan import places_of
+from tracelet.journal import packing, vectors
+from tracelet.journal.chunks import LENGTHS, PARTS
+from tracelet.journal.format import BLOB, ID_MASK, KIND_SHIFT, NO_STEP, PAD, SLOT, payload_slots
+from tracelet.journal.outline import Outline, integers
+from tracelet.journal.scan import EMPTY, Piece
 
 
-class Outline:
-    """Where in a chunk which records begin."""
+class Column(NamedTuple):
+    """Points of one metric: those with an id of their own (``width`` 0), or one place of all rows of a kind."""
 
-    def __init__(self, tags: Sequence[int], sizes: Sequence[int]) -> None:
-        self.groups: dict[Key, Sequence[int]] = {}  # places of points and rows
-        self.timed: Sequence[int] = range(len(tags))  # places of all that has a time
-        self.blobs: list[tuple[int, int, int]] = []  # place, tag, bytes
-        self.pads: list[int] = []
-        self.slots = len(tags)
-        if sizes or PAD << KIND_SHIFT in tags:
-            self._walk(tags, iter(sizes))
-        else:
-            self.groups = {(tag, 0): places for tag, places in places_of(tags).items()}
+    identity: int
+    width: int
+    place: int
+    seqs: Any
+    steps: Any
+    times: Any
+    values: Any
 
-    def _walk(self, tags: Sequence[int], sizes: Iterator[int]) -> None:
-        groups: dict[Key, list[int]] = {}
-        timed: list[int] = []
-        at = 0
-        for tag in tags:
-            kind = tag >> KIND_SHIFT
-            if kind == PAD:
-                self.pads.append(at)
-                at += 1
-                continue
-            size = 0 if kind == POINT else next(sizes)
-            if kind == 0:
-                at += size
-                continue
-            timed.append(at)
-            if kind == BLOB:
-                self.blobs.append((at, tag, size))
-                at += 1 + payload_slots(size)
-                continue
-            places = groups.get((tag, size))
-            if places is None:
-                places = groups[tag, size] = []
-            places.append(at)
-            at += 1 + (size + 3) // 4
-        self.groups.update(groups)
-        self.timed, self.slots = timed, at
+
+class Unpacked:
+    """A chunk of a compacted segment. Its columns are unpacked when they are asked for, and no others."""
+
+    def __init__(self, packed: bytes, first: int = 0, numpy: bool | None = None) -> None:
+        """``first`` is the sequence number of the first slot; the other arguments as elsewhere."""
+        self._parts = _split(packed)
+        self._first = first
+        self._numpy = numpy
+        records, sized, _ = LENGTHS.unpack(self._parts[0])
+        sizes = integers(packing.unpack_planes(self._parts[2], 4, sized))
+        self.outline = Outline(packing.unpack_planes(self._parts[1], 4, records), sizes)
+
+    @property
+    def end(self) -> int:
+        """The sequence number after the last slot."""
+        return self._first + self.outline.slots
+
+    @property
+    def written(self) -> int:
+        """The sequence number after the last slot that is not empty."""
+        for at, slots in self.outline.empty[-1:]:
+            if at + slots == self.outline.slots:
+                return self._first + at
+        return self.end
+
+    def events(self) -> list[Piece]:
+        """Return the events."""
+        found, start, payloads = [], 0, self.payloads()
+        for number, tag, size in self.outline.blobs:
+            seq, time = self._first + self.outline.places[number], float(self.times[number])
+            payload = payloads[start : start + size]
+            slots = 1 + payload_slots(size)
+            found.append(Piece(BLOB, seq, slots, tag & ID_MASK, NO_STEP, time, payload=payload))
+            start += size
+        return found
+
+    def holes(self) -> list[Piece]:
+        """Return the stretches of empty slots."""
+        return [Piece(EMPTY, self._first + at, slots) for at, slots in self.outline.empty]
+
+    def columns(self, wanted: Callable[[int, int], Sequence[int]]) -> Iterator[Column]:
+        """Yield points and columns of rows, those that ``wanted`` names by a group's id and number of columns."""
+        groups = list(self.outline.groups.items())
+        asked = {
+            place: chosen
+            for place, ((tag, count), _) in enumerate(groups)
+            if (chosen := wanted(tag & ID_MASK, count))
+        }
+        if not asked:
+            return
+        starts = list(accumulate((count or 1 for (_, count), _ in groups), initial=0))
+        all_steps = self.steps(list(asked))
+        values = iter(self.values([starts[place] + one for place, chosen in asked.items() for one in chosen]))
+        pick = packing.vectors(self._numpy).pick
+        for (place, chosen), steps in zip(asked.items(), all_steps, strict=True):
+            (tag, count), numbers = groups[place]
+            seqs, times = pick(self.seqs, numbers), pick(self.times, numbers)
+            for one in chosen:
+                yield Column(tag & ID_MASK, count, one, seqs, steps, times, next(values))
+
+    @cached_property
+    def seqs(self) -> Any:
+        """The sequence number of all that has a time."""
+        return packing.vectors(self._numpy).shifted(self.outline.places, self._first)
+
+    @cached_property
+    def times(self) -> Any:
+        """All times."""
+        return packing.unpack(self._parts[3], [len(self.outline.places)], "d", self._numpy)[0]
+
+    def steps(self, wanted: Sequence[int] | None = None) -> list[Any]:
+        """Return the steps of each group, or of those wanted."""
+        lengths = [len(numbers) for numbers in self.outline.groups.values()]
+        return packing.unpack(self._parts[4], lengths, "q", self._numpy, wanted)
+
+    def values(self, wanted: Sequence[int] | None = None) -> list[Any]:
+        """Return the values of each column of each group, or of those wanted."""
+        groups = self.outline.groups.items()
+        lengths = [len(numbers) for (_, count), numbers in groups for _ in range(count or 1)]
+        return packing.unpack(self._parts[5], lengths, "d", self._numpy, wanted)
+
+    def payloads(self) -> bytes:
+        """Return the payloads of all events, one after the other."""
+        return packing.unpack_bytes(self._parts[6], sum(size for _, _, size in self.outline.blobs))[0]
 
 
 def unpack_slots(packed: bytes, numpy: bool | None = None) -> bytes:
     """Return the slots that were packed."""
-    parts = _split(packed)
-    records, sized, timed = LENGTHS.unpack(parts[0])
-    tags = _ints(packing.unpack_planes(parts[1], 4, records))
-    outline = Outline(tags, _ints(packing.unpack_planes(parts[2], 4, sized)))
-    groups = outline.groups.items()
-    (times,) = packing.unpack(parts[3], [timed], "d", numpy)
-    steps = packing.unpack(parts[4], [len(places) for _, places in groups], "q", numpy)
-    lengths = [len(places) for (_, count), places in groups for _ in range(count or 1)]
-    values = packing.unpack(parts[5], lengths, "d", numpy)
-    payloads, _ = packing.unpack_bytes(parts[6], sum(size for _, _, size in outline.blobs))
-    fill = _fill_plainly if isinstance(times, packing.Plain) else _fill_with_numpy
-    slots = bytearray(outline.slots * SLOT)
-    _put_events(slots, outline, payloads)
-    fill(slots, outline, times, steps, values)
+    chunk = Unpacked(packed, numpy=numpy)
+    slots = bytearray(chunk.outline.slots * SLOT)
+    _put_events(slots, chunk.outline, chunk.payloads())
+    fill = _fill_plainly if isinstance(chunk.times, packing.Plain) else _fill_with_numpy
+    fill(slots, chunk.outline, chunk.times, chunk.steps(), chunk.values())
     return bytes(slots)
 
 
@@ -81,17 +130,10 @@ def _split(packed: bytes) -> list[bytes]:
     return [packed[start:end] for start, end in pairwise(ends)]
 
 
-def _ints(data: bytes | bytearray) -> array[int]:
-    items = array("I")
-    items.frombytes(data)
-    if sys.byteorder == "big":
-        items.byteswap()
-    return items
-
-
 def _put_events(slots: bytearray, outline: Outline, payloads: bytes) -> None:
     start = 0
-    for at, tag, size in outline.blobs:
+    for number, tag, size in outline.blobs:
+        at = outline.places[number]
         struct.pack_into("<IIqdI", slots, at * SLOT, 0, size, NO_STEP, 0.0, tag)
         slots[(at + 1) * SLOT : (at + 1) * SLOT + size] = payloads[start : start + size]
         start += size
@@ -101,7 +143,8 @@ def _put_events(slots: bytearray, outline: Outline, payloads: bytes) -> None:
 
 def _fill_plainly(slots: bytearray, outline: Outline, times: Any, steps: Any, values: Any) -> None:
     rest = iter(values)
-    for ((tag, count), places), group in zip(outline.groups.items(), steps, strict=True):
+    for ((tag, count), numbers), group in zip(outline.groups.items(), steps, strict=True):
+        places = vectors.pick(outline.places, numbers)
         columns = [next(rest) for _ in range(count or 1)]
         if not count:
             _put(slots, "q", places, 1, group)
@@ -111,7 +154,7 @@ def _fill_plainly(slots: bytearray, outline: Outline, times: Any, steps: Any, va
         put = struct.Struct(f"<IIqdII{count}d").pack_into
         for at, step, *row in zip(places, group, *columns, strict=True):
             put(slots, at * SLOT, 0, count, step, 0.0, tag, 0, *row)
-    _put(slots, "d", outline.timed, 2, times)
+    _put(slots, "d", outline.places, 2, times)
 
 
 def _put(slots: bytearray, code: str, places: Sequence[int], offset: int, items: array[Any]) -> None:
@@ -131,9 +174,10 @@ def _fill_with_numpy(slots: bytearray, outline: Outline, times: Any, steps: Any,
 
     words = np.frombuffer(slots, "<u4").reshape(-1, SLOT // 4)
     doubles, integers = words.view("<f8"), words.view("<i8")
-    rest = iter(values)
-    for ((tag, count), places), group in zip(outline.groups.items(), steps, strict=True):
-        at = _index(places)
+    rest, index = iter(values), packing.vectors().index
+    for ((tag, count), numbers), group in zip(outline.groups.items(), steps, strict=True):
+        places = vectors.pick(outline.places, numbers)
+        at = index(places)
         integers[at, 1] = group
         words[at, 6] = tag
         if not count:
@@ -145,12 +189,4 @@ def _fill_with_numpy(slots: bytearray, outline: Outline, times: Any, steps: Any,
             matrix[:, place] = next(rest)
         payload = at[:, None] + np.arange(1, 1 + payload_slots(8 * count))
         doubles[payload] = matrix.reshape(len(places), -1, 4)
-    doubles[_index(outline.timed), 2] = times
-
-
-def _index(places: Sequence[int]) -> Any:
-    import numpy as np
-
-    if isinstance(places, range):
-        return slice(places.start, places.stop, places.step)
-    return np.array(places, dtype=np.intp)
+    doubles[index(outline.places), 2] = times

@@ -58,6 +58,20 @@ def bits(vector: Vector) -> int:
     return sum(map(int.bit_length, vector))
 
 
+def pick(items: Any, where: Sequence[int]) -> Any:
+    """Return the items at these places."""
+    if isinstance(where, range):
+        return items[where.start : where.stop : where.step]
+    return array("q" if isinstance(items, range) else items.typecode, [items[at] for at in where])
+
+
+def shifted(places: Sequence[int], by: int) -> Any:
+    """Return places, each so much further on."""
+    if isinstance(places, range):
+        return range(places.start + by, places.stop + by, places.step)
+    return array("q", [at + by for at in places])
+
+
 def to_bytes(vectors: Sequence[Vector]) -> bytes:
     """Return all numbers, one vector after the other, as eight bytes each, lowest first."""
     numbers = array("Q", chain.from_iterable(vectors))

@@ -56,6 +56,25 @@ def bits(vector: Vector) -> int:
     return int(np.frexp(vector.astype(np.float64))[1].sum())
 
 
+def pick(items: Any, where: Sequence[int]) -> Any:
+    """Return the items at these places."""
+    return items[index(where)]
+
+
+def index(places: Sequence[int]) -> Any:
+    """Return places in the form in which NumPy takes them."""
+    if isinstance(places, range):
+        return slice(places.start, places.stop, places.step)
+    return np.asarray(places, dtype=np.intp)
+
+
+def shifted(places: Sequence[int], by: int) -> Any:
+    """Return places, each so much further on."""
+    if isinstance(places, range):
+        return np.arange(places.start + by, places.stop + by, places.step)
+    return np.asarray(places, dtype=np.int64) + by
+
+
 def to_bytes(vectors: Sequence[Vector]) -> bytes:
     """Return all numbers, one vector after the other, as eight bytes each, lowest first."""
     return np.concatenate(vectors).astype("<u8").tobytes() if vectors else b""

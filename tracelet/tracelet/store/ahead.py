@@ -44,10 +44,14 @@ def stretches(run_dir: Path, writer: str, cursor: Cursor) -> Iterator[Stretch]:
         seek_names(run_dir, writer, names, seq)
     size = _BLOCK
     while True:
-        block = source.block(seq, min(size, SEGMENT_SLOTS - (seq & (SEGMENT_SLOTS - 1))))
-        written = Block(block.data[: -(-len(block.data.rstrip(b"\0")) // SLOT) * SLOT], block.trusted)
         gatherer = _gatherer(names)
-        used = gatherer.take(written, seq) if written.data else 0
+        if (chunk := source.unpacked(seq, gatherer.numpy)) is not None:
+            gatherer.take_unpacked(chunk)
+            used = chunk.end - seq
+        else:
+            block = source.block(seq, min(size, SEGMENT_SLOTS - (seq & (SEGMENT_SLOTS - 1))))
+            written = Block(block.data[: -(-len(block.data.rstrip(b"\0")) // SLOT) * SLOT], block.trusted)
+            used = gatherer.take(written, seq) if written.data else 0
         if gatherer.holes or not used:
             if gatherer.holes or size > _BLOCK or written.slots < size:
                 return
