@@ -46,6 +46,28 @@ def test_over_budget_collectors_slow_down_first_and_it_is_told(tmp_path, caplog)
     assert "above the budget of 0.50%" in caplog.text
 
 
+def test_what_plugins_take_to_start_slows_nothing_down(tmp_path, monkeypatch):
+    class Heavy:
+        @tracelet.hookimpl
+        def start(self):
+            end = time.thread_time() + 0.2
+            while time.thread_time() < end:
+                pass
+
+        @tracelet.hookimpl
+        def collect(self):
+            return {"light": 1.0}
+
+    monkeypatch.setattr("tracelet.run.budget.PERIOD", 0.01)
+    with tracelet.start_run(
+        dir=tmp_path, plugins=[Heavy(), "no:system", "no:environment", "no:gpu"], config={"budget": "0.5%"}
+    ) as run:
+        time.sleep(0.5)  # six looks
+        overhead = run.status()["overhead"]
+    assert overhead["threads_cpu_s"] > 0.2
+    assert overhead["shed"] == []
+
+
 @pytest.mark.parametrize("budget", ["a lot", "-1%", "150%", 2])
 def test_a_budget_is_a_share(tmp_path, budget):
     with pytest.raises(tracelet.ConfigError, match="budget"):

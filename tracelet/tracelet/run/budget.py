@@ -13,7 +13,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 if TYPE_CHECKING:
     from tracelet.run.run import Run
@@ -25,6 +25,9 @@ LOOK_EVERY: Final = 8  # periods between two looks at the whole
 BURST: Final = 8  # calls that are timed in a row: the first finds cold caches
 SAMPLES: Final = 200  # of the latest calls, whose median counts
 THREAD_PREFIX: Final = "tracelet"
+HORIZON: Final = (
+    10.0  # seconds whose allowance may be taken at once, as a collector does that measures seldom
+)
 
 
 class Sampler:
@@ -72,13 +75,16 @@ class Budget:
     """Watches the share of the caller's time that tracelet takes, and sheds load when it is above ``limit``.
 
     Shed in this order, each step told once: the collectors' intervals are doubled, up to sixteen times; then
-    delivery waits longer between batches. Recording itself is never cut.
+    delivery waits longer between batches. Recording itself is never cut. Each step is judged by what was taken
+    since the one before it; the plugins' start, which comes only once, counts in none.
     """
 
     def __init__(self, run: Run, limit: float | None) -> None:
         self.limit = limit
         self.share = 0.0
-        self.shed: list[str] = []
+        self._shed: dict[str, str] = {}  # the latest step by what it slowed down
+        self._since: _Reading | None = None  # what the next step is judged from
+        self._is_told = False  # that nothing is left to shed
         self._run = run
         self._sampler = Sampler(run)
         self._started = time.perf_counter()
@@ -105,9 +111,9 @@ class Budget:
             "share": self.share,
             "limit": self.limit,
             "call_s": self._call_seconds(),
-            "threads_cpu_s": self._cpu_gone + sum(self._cpu.values()),
+            "threads_cpu_s": self._threads_seconds(),
             "us_per_point": self._sampler.seconds_per_point * 1e6,
-            "shed": list(self.shed),
+            "shed": list(self._shed.values()),
         }
 
     def _watch(self) -> None:
@@ -117,13 +123,13 @@ class Budget:
             periods += 1
             if periods % LOOK_EVERY == 0:
                 self.look()
-                if self.limit is not None and self.share > self.limit:
-                    self._shed()
+                if self.limit is not None:
+                    self._keep(self.limit)
 
     def look(self) -> None:
         """Work out the share taken so far."""
         self._read_threads()
-        taken = self._call_seconds() + self._cpu_gone + sum(self._cpu.values())
+        taken = self._call_seconds() + self._threads_seconds()
         self.share = taken / max(time.perf_counter() - self._started, 1e-9)
 
     def _call_seconds(self) -> float:
@@ -139,19 +145,45 @@ class Budget:
         self._cpu_gone += sum(cpu for ident, cpu in self._cpu.items() if ident not in alive)
         self._cpu = alive
 
-    def _shed(self) -> None:
+    def _threads_seconds(self) -> float:
+        return self._cpu_gone + sum(self._cpu.values())
+
+    def _keep(self, limit: float) -> None:
+        now = _Reading(time.perf_counter(), self._run.writer.recorded, self._threads_seconds())
+        since = self._since
+        if since is None:
+            self._since = now if self._run.host.ready.is_set() else None
+            return
+        calls = self._sampler.seconds_per_point * (now.recorded - since.recorded)
+        taken, passed = calls + now.threads - since.threads, now.at - since.at
+        if taken > limit * max(passed, HORIZON):
+            self._since = now
+            self._slow_down(taken / passed, limit)
+
+    def _slow_down(self, share: float, limit: float) -> None:
         host = self._run.host
-        done = host.collecting.slow_down() if host.collecting is not None else None
-        if done is None and host.delivery is not None:
-            done = host.delivery.slow_down()
-        if done is not None and done not in self.shed:
-            self.shed.append(done)
-            log.warning(
-                "tracelet takes %.2f%% of the program's time, above the budget of %.2f%%: %s",
-                100 * self.share,
-                100 * (self.limit or 0),
-                done,
-            )
+        done = "nothing is left to be slowed down"
+        for part, slower in (("collectors", host.collecting), ("delivery", host.delivery)):
+            step = slower.slow_down() if slower is not None else None
+            if step is not None:
+                self._shed[part] = done = step
+                break
+        else:
+            if self._is_told:
+                return
+            self._is_told = True
+        log.warning(
+            "tracelet takes %.2f%% of the program's time, above the budget of %.2f%%: %s",
+            100 * share,
+            100 * limit,
+            done,
+        )
+
+
+class _Reading(NamedTuple):
+    at: float
+    recorded: int
+    threads: float  # CPU seconds
 
 
 def _cpu_seconds(native_id: int) -> float:
