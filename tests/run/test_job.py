@@ -172,6 +172,16 @@ def test_resume_finds_the_newest_run_whatever_named_it(project):
     assert project.python("train.py", "resume", environ=again).stdout == f"{newer} 19 trial\n"
 
 
+def test_resume_passes_over_what_cannot_be_read_but_not_where_it_was_asked_for(project):
+    project.write("train.py", RESUMING)
+    broken = project.write(".tracelet/runs/broken/notes.txt", "").parent
+    (broken / "journal").symlink_to("journal")  # leads to itself; root, too, cannot read it
+    newest = project.python("train.py").stdout.split()[0]
+    assert project.python("train.py", "resume").stdout == f"{newest} 9 trial\n"
+    done = project.python("train.py", "resume", environ={"TRACELET_RUN_ID": "broken"}, status=1)
+    assert done.stderr.startswith("tracelet: run_id: run 'broken' cannot be read: ")
+
+
 def test_the_last_step_is_the_programs_own(project):
     """Collectors count their ticks, of which there may be more than steps."""
     project.write("tracelet.toml", "[plugins.system]\ninterval = 0.05\n")

@@ -288,3 +288,24 @@ def test_disabled_mode_touches_nothing(tmp_path, monkeypatch):
             run.log_metric("x", "no number")
     assert not (tmp_path / "data").exists()
     assert Path(run.dir).name == run.id
+
+
+def test_a_tensor_with_a_gradient_is_a_number_like_any_other(project):
+    project.write(
+        "train.py",
+        """
+        import warnings, tracelet
+
+        class Tensor:
+            def __float__(self):
+                warnings.warn("Converting a tensor with requires_grad=True to a scalar may lead to ...", stacklevel=2)
+                return 1.5
+
+        with tracelet.start_run() as run:
+            for step in range(3):
+                run.log_metric("loss", Tensor(), step)
+                run.log({"loss": Tensor()}, step=step)
+        """,
+    )
+    assert project.python("train.py").stderr == ""
+    assert list(tracelet.open_store(project.path).runs()[0].metric("loss").values) == [1.5] * 6

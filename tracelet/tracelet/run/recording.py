@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,11 @@ if TYPE_CHECKING:
     from tracelet.journal import Writer
 
 log = logging.getLogger("tracelet.run")
+
+# To log a loss that has a gradient is what everybody does, and reading its number does no harm.
+warnings.filterwarnings(
+    "ignore", "Converting a tensor with requires_grad", UserWarning, r"tracelet\.journal\."
+)
 
 
 class Recording:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import logging
 import os
@@ -87,28 +88,41 @@ def _at(run_dir: Path, *, welcome: bool, resume: bool = False) -> Place:
     """Return the place of a run with a given id: a new run, one that goes on, or one to be continued."""
     if not run_dir.exists():
         return Place(run_dir.name)
+    try:
+        return _of_existing(run_dir, welcome=welcome, resume=resume)
+    except OSError as error:  # to begin anew would be wrong, and whoever trains wants to know
+        raise UsageError(f"run_id: run {run_dir.name!r} cannot be read: {error}") from error
+
+
+def _of_existing(run_dir: Path, *, welcome: bool, resume: bool) -> Place:
     # One that was killed on another host a moment ago looks as if it went on: who says resume means it.
     if _is_running(run_dir) and not resume:
         return Place(run_dir.name, name=_recorded(run_dir).get("name"))
     if welcome or resume:
         return _resumed(run_dir)
     raise UsageError(
-        f"run_id: run {run_dir.name!r} exists and has ended; pass resume=True (TRACELET_RESUME=1) to continue it,"
-        " or another id"
+        f"run_id: run {run_dir.name!r} exists and has ended; pass resume=True (tracelet run --resume,"
+        " TRACELET_RESUME=1) to continue it, or another id"
     )
 
 
 def _latest(runs: Path, project: str, name: str | None) -> Path | None:
     """Return the newest run of a project (of a name), or ``None``."""
-    from tracelet.journal import writers
-
-    folders = list(runs.iterdir()) if runs.is_dir() else []
-    folders.sort(key=lambda folder: writers(folder)[:1], reverse=True)  # ids of writers sort by time
-    for folder in folders:
+    folders = [(_begun(folder), folder) for folder in (runs.iterdir() if runs.is_dir() else ())]
+    for _, folder in sorted((each for each in folders if each[0]), reverse=True):
         recorded = _recorded(folder)
         if recorded.get("project") == project and name in (None, recorded.get("name")):
             return folder
     return None
+
+
+def _begun(run_dir: Path) -> str:
+    """Return the first writer's id, which sorts by time; nothing for a folder that cannot be read, or holds no run."""
+    from tracelet.journal import writers
+
+    with contextlib.suppress(OSError):
+        return next(iter(writers(run_dir)), "")
+    return ""
 
 
 def _resumed(run_dir: Path, writers: Collection[str] | None = None) -> Place:
