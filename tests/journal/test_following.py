@@ -197,9 +197,11 @@ def fill_segments(writer, segments):
     """Record rows and events until a segment is full, and one point at the beginning of each."""
     wide = {f"m{place}": float(place) for place in range(4096)}
     for segment in range(segments):
-        while writer._stream.slots.drawn < segment * SEGMENT_SLOTS:
+        if segment:
             writer.event("text", {"text": "x" * 9_000_000})
             writer.row(wide)
+        while writer._stream.slots.drawn < segment * SEGMENT_SLOTS:
+            writer.event("text", {"text": "x" * 1_000_000})  # leaves few slots at the end: each is a pad
         writer.point("segment", segment)
 
 

@@ -77,7 +77,7 @@ def unpack(
 
 def _best_order(use: ModuleType, vector: Any) -> int:
     sample, costs = vector[:_SAMPLE], []
-    for _ in range(_ORDERS):
+    for _ in range(min(_ORDERS, max(1, len(vector)))):  # a short series has no more differences than numbers
         costs.append(use.bits(use.fold(sample)))
         sample = use.differences(sample)
     return costs.index(min(costs))
