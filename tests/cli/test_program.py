@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+import tracelet
+
 PROBE = """
     import json
     import sys
@@ -104,6 +106,15 @@ def probing(project):
 def test_it_finds_itself_as_under_python(probing, words):
     plain, ours = probe(probing, *words)
     assert ours == plain
+
+
+@pytest.mark.parametrize(
+    ("words", "name"), [(["probe.py"], "probe"), (["-m", "package"], "package"), (["folder"], "folder")]
+)
+def test_a_run_without_a_name_is_called_as_its_program(probing, words, name):
+    probing.tracelet("run", "-q", *words)
+    [run] = tracelet.open_store(probing.path).runs()
+    assert run.name == f"{name}-{run.id.rpartition('-')[2]}"
 
 
 def test_options_of_its_own_are_left_to_it(probing):

@@ -47,6 +47,17 @@ def test_every_ending_keeps_every_point(project, ending, status, outcome):
     assert list(record.metric("x").values) == list(range(1000))
 
 
+def test_an_interactive_session_goes_on_after_a_mistake(project):
+    typed = "import tracelet\nrun = tracelet.start_run()\n1 / 0\nrun.log_metric('x', 1)\n"
+    words = [sys.executable, "-q", "-i"]
+    subprocess.run(
+        words, input=typed.encode(), cwd=project.path, env=project.environ, capture_output=True, check=True
+    )
+    record = only_run(project)
+    assert record.outcome == "finished"
+    assert list(record.metric("x").values) == [1]
+
+
 def test_sigterm_ends_the_run_within_two_seconds(project):
     project.write("train.py", RECORD + "print('ready', flush=True)\nwhile True: time.sleep(0.01)")
     program = subprocess.Popen(

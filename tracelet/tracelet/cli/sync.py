@@ -109,4 +109,4 @@ def _print(
             if result.error:
                 screen.line((plain(result.error), "red"), indent=4)
     if not done:
-        screen.line(f"nothing is due to {', '.join(backends)}")
+        screen.line(f"nothing is due to {', '.join(backends)} (--all: also what they never had any of)")

@@ -81,7 +81,9 @@ def await_plugins(run: Run, strict: bool) -> None:
 
 
 def _default_name(program: Path | None, run_id: str) -> str:
-    return f"{program.stem if program is not None else 'run'}-{run_id.rpartition('-')[2]}"
+    file = program or Path("run")
+    stem = file.parent.name if file.stem in ("__main__", "__init__") else file.stem  # a package that is run
+    return f"{stem}-{run_id.rpartition('-')[2]}"
 
 
 def _masked_arguments(argv: Sequence[str]) -> list[str]:

@@ -32,7 +32,8 @@ def watch() -> None:
     previous = sys.excepthook
 
     def hook(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-        _seen.append(error)
+        if not hasattr(sys, "ps1"):  # an interactive session goes on
+            _seen.append(error)
         if previous is sys.__excepthook__ and _is_plain_mistake(error):
             _tell(error, trace)
         else:
