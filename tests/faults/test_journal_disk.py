@@ -106,6 +106,33 @@ def test_a_full_disk_is_survived_and_recording_resumes(tmp_path, mapped):
     assert set(told["damage"]) <= {"unwritten"}
 
 
+def test_names_that_could_not_be_told_again_are_told_when_there_is_room(tmp_path):
+    program = """
+    writer = Writer(run, {}, mapped=False)
+    for number in range(300):  # so that they do not fit into what is left of a page
+        writer.point(f"metric{number}", number, 0)
+    ballast = open(run.parent / "ballast", "wb", buffering=0)
+    try:
+        while True:
+            ballast.write(bytes(4096))
+    except OSError:
+        ballast.close()
+    time.sleep(1.2)  # the names would be told again by now
+    (run.parent / "ballast").unlink()
+    (file,) = (run / "journal").iterdir()
+    wait_until(lambda: b'"dictionary"' in file.read_bytes())
+    writer.close("finished")
+    data = bytearray(file.read_bytes())
+    for number in range(300):
+        data[data.index(f'"name":"metric{number}"'.encode())] ^= 1
+    file.write_bytes(data)
+    report(writer)
+    """
+    told, _ = outcome_of(program, tmp_path / "disk" / "run", *small_disk(tmp_path / "disk", "3m"))
+    assert told["steps"] == {f"metric{number}": [0] for number in range(300)}
+    assert told["dropped"] == {}
+
+
 def test_every_call_is_either_recorded_or_counted(tmp_path):
     """Several threads meet the full disk at once, with points and rows; no call is lost from the account."""
     program = """

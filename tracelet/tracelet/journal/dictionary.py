@@ -27,6 +27,10 @@ class Dictionary:
         """Take note of what was named."""
         self._unlisted.append((kind, entry))
 
+    def put_back(self, listed: Mapping[str, list[dict[str, Any]]]) -> None:
+        """Take note of what was due and could not be written."""
+        self._unlisted.extend((kind, entry) for kind, entries in listed.items() for entry in entries)
+
     def due(
         self, segment: int, tracks: Tracks, plans: dict[PlanKey, Plan]
     ) -> Iterator[dict[str, list[dict[str, Any]]]]:

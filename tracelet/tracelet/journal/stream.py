@@ -187,7 +187,11 @@ class Stream:
     def list_names(self) -> None:
         """Record again what was named since the last time (all, in a new segment): names must survive damage."""
         for listed in self._dictionary.due(self.slots.drawn >> SEGMENT_SHIFT, self.tracks, self.plans):
-            self.write_event(encode_event("dictionary", listed), time.time())
+            try:
+                self.write_event(encode_event("dictionary", listed), time.time())
+            except UnavailableError:
+                self._dictionary.put_back(listed)
+                raise
 
     def skip_segment(self, fault: UnavailableError) -> bool:
         """Go on in a new segment where a limit on file sizes ends this one; say whether that may help."""
