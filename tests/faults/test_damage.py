@@ -160,3 +160,5 @@ def test_points_survive_the_loss_of_their_name(victim):
     found, damage = victim.read(bytes(damaged))
     assert [(p.step, p.value) for p in found if getattr(p, "name", "") == "unnamed-1"] == [(0, 0.5), (1, 1.5)]
     assert damage.counts["unnamed"] == 1
+    for numpy in (True, False):
+        assert victim.columns(numpy)[1].counts["unnamed"] == 1

@@ -90,7 +90,7 @@ def test_all_ways_of_reading_agree_on_what_damage_leaves(journal, seed):
     journal.records(damage=damages[0])
     for numpy in (True, False):
         assert by_columns(journal, numpy, damages[1 + numpy]) == expected
-    counts = [{**damage.counts, "cut": 0, "unnamed": 0} for damage in damages]
+    counts = [{**damage.counts, "cut": 0} for damage in damages]
     assert counts[0] == counts[1] == counts[2]
 
 

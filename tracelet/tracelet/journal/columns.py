@@ -76,6 +76,8 @@ def read_columns(
             start = parts[-1][0].stop if parts else 0
             part = Part(writer, rank, metric.type, metric.source, start, start + len(series.values))
             parts.append((part, series))
+        if damage is not None:
+            damage.add("unnamed", len(gatherer.names.unknown))
     return {name: _columns(parts, numpy) for name, parts in found.items()}
 
 
@@ -139,7 +141,7 @@ def _gather(source: Source, gatherer: Gatherer, damage: Damage | None) -> None:
         )
         losses.skipped(gatherer.events)
         losses.ended(gatherer.events, as_said=state == "ended")
-        losses.report(damage, unnamed=len(gatherer.names.unknown))
+        losses.report(damage)
 
 
 def _gather_segment(source: Source, gatherer: Gatherer, seq: int, losses: Losses) -> int:

@@ -61,14 +61,13 @@ class Losses:
         known = self.refused or any(event.type == "outcome" for event in events)
         self._damage.add("cut", as_said and not known)
 
-    def report(self, damage: Damage, *, unnamed: int) -> None:
+    def report(self, damage: Damage) -> None:
         """Add everything to an account."""
         for kind, amount in self._damage.counts.items():
             damage.add(kind, amount)
         damage.add("missing", sum(stop - start for start, stop in self._gaps))
         damage.add("header", self.headers)
         damage.add("version", self.refused)
-        damage.add("unnamed", unnamed)
 
 
 def without(gap: tuple[int, int], start: int, stop: int) -> list[tuple[int, int]]:
