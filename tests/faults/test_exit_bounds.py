@@ -89,3 +89,19 @@ def test_exit_is_bounded_without_finish(project):
     done = project.python("train.py")
     assert time.monotonic() - began < 20
     assert "still due" in done.stderr
+
+
+def test_a_run_that_ends_before_its_plugins_have_started_says_so(project):
+    project.write("tracelet.toml", "start_timeout = 0.1\n")
+    project.write("tracelet_plugins.py", "import time\ntime.sleep(3600)\n")
+    project.write(
+        "train.py",
+        """
+        import tracelet
+        run = tracelet.start_run()
+        run.log_metric("x", 1)
+        run.finish(timeout=1)
+        """,
+    )
+    assert "ends while plugins are still being loaded or started" in project.python("train.py").stderr
+    assert "ends while plugins" in project.tracelet("run", "train.py").stdout

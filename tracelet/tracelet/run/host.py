@@ -160,6 +160,14 @@ class Host:
         """Wait for a stage of starting, no longer than ``timeout`` seconds."""
         return event.wait(timeout)
 
+    def tell_unstarted(self) -> None:
+        """Say that the run ends before all plugins have started: these have got nothing."""
+        run_id = self._run.id
+        self.errors.append(
+            f"run {run_id} ends while plugins are still being loaded or started; tracelet sync {run_id} delivers"
+        )
+        log.warning("%s", self.errors[-1])
+
     def failures(self) -> list[str]:
         """Return what is wrong with plugins that somebody asked for."""
         if self.manager is None:

@@ -172,8 +172,8 @@ class Run(Recording):
         if timeout is None:
             timeout = float(self.config.settings.get("finish_timeout", FINISH_TIMEOUT))
         started = time.monotonic()
-        if self._has_content():
-            self.host.wait(self.host.ready, timeout / 2)
+        if self._has_content() and not self.host.wait(self.host.ready, timeout / 2):
+            self.host.tell_unstarted()
         left = max(0.0, timeout - (time.monotonic() - started))
         self.budget.stop()
         self.due = self.host.finish(outcome, left, lambda: self._close(outcome, error))
