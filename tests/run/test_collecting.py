@@ -126,6 +126,19 @@ def test_one_that_fails_loses_that_measurement_alone(tmp_path, failure):
     assert len(read(run).metric("n").values) >= 2
 
 
+def test_a_failure_that_repeats_is_told_once(tmp_path, caplog):
+    calls = []
+
+    def measure():
+        calls.append(1)
+        raise ValueError("no sensor" if len(calls) < 5 else "no driver")
+
+    with tracelet.start_run(dir=tmp_path, plugins=[collector(0.02, measure), *OFF]):
+        until(lambda: len(calls) > 10)
+    told = [record.getMessage() for record in caplog.records if "collect failed" in record.getMessage()]
+    assert [message.rpartition(": ")[2] for message in told] == ["no sensor", "no driver"]
+
+
 def test_nested_results_strings_and_truths(tmp_path):
     measured = {
         "a": {"b": [1, 2.5]},

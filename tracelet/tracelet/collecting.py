@@ -35,6 +35,7 @@ class _Collector:
         self.task: Any = None  # the measurement under way, or the last one
         self.skipped = 0
         self.facts: dict[str, Any] = {}
+        self.failure = ""  # the last one, as it was told
 
 
 class Collecting:
@@ -151,7 +152,10 @@ class Collecting:
         try:
             self._record(collector, hosted.cost("collect").measure(caller))
         except Exception as error:
-            log.warning("plugin %r: collect failed: %s: %s", collector.name, type(error).__name__, error)
+            failure = f"{type(error).__name__}: {error}"
+            if failure != collector.failure:  # one that fails for days is told once
+                collector.failure = failure
+                log.warning("plugin %r: collect failed: %s", collector.name, failure)
             log.debug("collect of %r", collector.name, exc_info=True)
         except SystemExit:
             log.warning(
