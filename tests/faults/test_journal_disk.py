@@ -237,7 +237,7 @@ def open_folder():
 def test_a_read_only_folder(open_folder):
     """Nothing can be recorded from the beginning; when the folder becomes writable, it starts."""
     program = """
-    __import__("tracelet.journal.gather_numpy")  # which the other user may not get to
+    __import__("tracelet.journal.reading.gather_numpy")  # which the other user may not get to
     os.setuid(65534) if os.getuid() == 0 else None
     writer = Writer(run, {"rank": 5})
     for step in range(500):
@@ -437,7 +437,7 @@ def test_each_outage_is_told_once(tmp_path):
 def test_the_heart_beats_amid_an_outage(tmp_path):
     """A run on a full disk is not taken for killed by another host."""
     program = """
-    from tracelet.journal.source import Source
+    from tracelet.journal.reading.source import Source
     writer = Writer(run, {})
     fill(run.parent)
     log_until(lambda: writer.dropped)

@@ -12,8 +12,8 @@ import pytest
 from tests.journal.conftest import same
 
 from tracelet.journal import Damage, PointRecord, read_columns, read_events
-from tracelet.journal.checks import are_whole, expected_checksum
 from tracelet.journal.format import HEADER, POINT, POINT_HEAD, SLOT, seal
+from tracelet.journal.reading.checks import are_whole, expected_checksum
 
 
 def record_at_random(writer, chance, records):

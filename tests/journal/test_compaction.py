@@ -33,10 +33,10 @@ from tracelet.journal import (
     read_events,
     writers,
 )
-from tracelet.journal.chunks import Table, UnsuitableError
+from tracelet.journal.compacting.chunks import Table, UnsuitableError
+from tracelet.journal.compacting.packing import pack, pack_bytes, unpack, unpack_bytes
+from tracelet.journal.compacting.unpacking import unpack_slots
 from tracelet.journal.format import HEADER, KIND_SHIFT, MULTI_HEAD, POINT, POINT_HEAD, ROW, SLOT
-from tracelet.journal.packing import pack, pack_bytes, unpack, unpack_bytes
-from tracelet.journal.unpacking import unpack_slots
 
 EFFORT = int(os.environ.get("TRACELET_TEST_EFFORT", "1"))
 BOTH = pytest.mark.parametrize("numpy", [True, False], ids=["numpy", "plain"])

@@ -338,7 +338,7 @@ def test_what_ended_is_not_read_again(records, monkeypatch):
     age(records.data)
     records.store().runs()
     opened: list[str] = []
-    from tracelet.journal import source
+    from tracelet.journal.reading import source
 
     monkeypatch.setattr(source.Source, "read", lambda *_: opened.append("read") or b"")
     assert [run.summary()["loss"]["last"] for run in records.store().runs()] == [1.0]

@@ -135,7 +135,7 @@ def _data_folder(data: Path) -> Iterator[Finding]:
 def _space(data: Path, place: Path) -> Iterator[Finding]:
     from tracelet.cli.described import near
     from tracelet.cli.figures import size
-    from tracelet.journal.filesystem import mapping_is_safe
+    from tracelet.journal.writing.filesystem import mapping_is_safe
 
     free = shutil.disk_usage(place).free
     way = (

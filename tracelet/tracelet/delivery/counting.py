@@ -18,7 +18,7 @@ from tracelet.journal.format import (
     SLOT,
     payload_slots,
 )
-from tracelet.journal.source import Source
+from tracelet.journal.reading.source import Source
 
 _CHUNK: Final = 32768  # slots, read at a time
 _TAG: Final = 6  # where the tag stands in a slot of eight 32-bit words

@@ -10,8 +10,8 @@ from typing import Final, NamedTuple
 from tracelet.delivery.ledger import Ledger
 from tracelet.journal import Cursor, EventRecord, Follower, Record, writers
 from tracelet.journal.format import SEGMENT_SHIFT, WINDOW_SLOTS, payload_slots
-from tracelet.journal.lifetime import writer_facts
-from tracelet.journal.source import Source, segments
+from tracelet.journal.reading.lifetime import writer_facts
+from tracelet.journal.reading.source import Source, segments
 
 _LOOK_FOR_WRITERS: Final = 1.0  # seconds
 

@@ -8,32 +8,32 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from tracelet.journal.values import as_number, as_step, flatten
-from tracelet.journal.writer import Writer
+from tracelet.journal.writing.values import as_number, as_step, flatten
+from tracelet.journal.writing.writer import Writer
 
 if TYPE_CHECKING:
-    from tracelet.journal.columns import Columns, Part, read_columns, read_events
-    from tracelet.journal.compaction import Compaction, compact
-    from tracelet.journal.follower import Follower
-    from tracelet.journal.lifetime import liveness
-    from tracelet.journal.records import Cursor, Damage, EventRecord, PointRecord, Record
-    from tracelet.journal.source import writers
+    from tracelet.journal.compacting.compaction import Compaction, compact
+    from tracelet.journal.reading.columns import Columns, Part, read_columns, read_events
+    from tracelet.journal.reading.follower import Follower
+    from tracelet.journal.reading.lifetime import liveness
+    from tracelet.journal.reading.records import Cursor, Damage, EventRecord, PointRecord, Record
+    from tracelet.journal.reading.source import writers
 
 _LATER = {
-    "Columns": "columns",
-    "Compaction": "compaction",
-    "Cursor": "records",
-    "Damage": "records",
-    "EventRecord": "records",
-    "Follower": "follower",
-    "Part": "columns",
-    "PointRecord": "records",
-    "Record": "records",
-    "compact": "compaction",
-    "liveness": "lifetime",
-    "read_columns": "columns",
-    "read_events": "columns",
-    "writers": "source",
+    "Columns": "reading.columns",
+    "Compaction": "compacting.compaction",
+    "Cursor": "reading.records",
+    "Damage": "reading.records",
+    "EventRecord": "reading.records",
+    "Follower": "reading.follower",
+    "Part": "reading.columns",
+    "PointRecord": "reading.records",
+    "Record": "reading.records",
+    "compact": "compacting.compaction",
+    "liveness": "reading.lifetime",
+    "read_columns": "reading.columns",
+    "read_events": "reading.columns",
+    "writers": "reading.source",
 }
 
 __all__ = [

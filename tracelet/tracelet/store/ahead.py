@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 from tracelet.journal import Cursor, EventRecord
 from tracelet.journal.format import SEGMENT_SHIFT, SEGMENT_SLOTS, SLOT
-from tracelet.journal.gather import Gatherer
-from tracelet.journal.names import Metric, Names, seek_names
-from tracelet.journal.source import Block, Source
+from tracelet.journal.reading.gather import Gatherer
+from tracelet.journal.reading.names import Metric, Names, seek_names
+from tracelet.journal.reading.source import Block, Source
 from tracelet.store.columns import Points, numpy
 
 FAR = 65536  # slots from which on it is worth it
@@ -68,7 +68,7 @@ def _gatherer(names: Names) -> Gatherer:
     if numpy() is None:
         gatherer = Gatherer()
     else:
-        from tracelet.journal.gather_numpy import NumpyGatherer
+        from tracelet.journal.reading.gather_numpy import NumpyGatherer
 
         gatherer = NumpyGatherer()
     gatherer.names = names

@@ -10,7 +10,7 @@ from typing import Final
 
 from tracelet.journal import Columns, Damage, EventRecord, liveness, read_columns, read_events
 from tracelet.journal.format import FOLDER, journal_folder, parse_file_name
-from tracelet.journal.source import Source
+from tracelet.journal.reading.source import Source
 from tracelet.store.history import History
 from tracelet.store.outcome import Sign
 

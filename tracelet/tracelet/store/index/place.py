@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
-from tracelet.journal.filesystem import SAFE, file_system
+from tracelet.journal.writing.filesystem import SAFE, file_system
 
 FOLDER: Final = "index"
 # Where locks and shared memory are known to work between processes. Network file systems are not among them.

@@ -10,7 +10,6 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 from zlib import crc32
 
-from tracelet.journal.checks import are_whole, up_to_grid
 from tracelet.journal.format import (
     BLOB,
     EMPTY_SLOT,
@@ -26,6 +25,7 @@ from tracelet.journal.format import (
     SLOT_STRUCT,
     payload_slots,
 )
+from tracelet.journal.reading.checks import are_whole, up_to_grid
 
 EMPTY, BROKEN, TORN, PARTIAL = -1, -2, -3, -4
 POINTS = 256  # several points in a row

@@ -11,7 +11,8 @@ import zlib
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from tracelet.journal.chunks import Table, UnsuitableError
+from tracelet.journal.compacting.chunks import Table, UnsuitableError
+from tracelet.journal.compacting.unpacking import Unpacked, unpack_slots
 from tracelet.journal.format import (
     COMPACTED_MAGIC,
     HEADER,
@@ -22,9 +23,8 @@ from tracelet.journal.format import (
     pack_header,
     unpack_header,
 )
-from tracelet.journal.scan import EMPTY, POINTS, Block, Piece, pieces
-from tracelet.journal.segments import Handle
-from tracelet.journal.unpacking import Unpacked, unpack_slots
+from tracelet.journal.handle import Handle
+from tracelet.journal.reading.scan import EMPTY, POINTS, Block, Piece, pieces
 
 _HEAD = struct.Struct(
     "<4sIIIHHI4xI"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from tracelet.journal.format import SLOT
-from tracelet.journal.records import Damage, EventRecord
-from tracelet.journal.scan import BROKEN, EMPTY, TORN, Piece
+from tracelet.journal.reading.records import Damage, EventRecord
+from tracelet.journal.reading.scan import BROKEN, EMPTY, TORN, Piece
 
 KINDS = {EMPTY: "unwritten", BROKEN: "damaged", TORN: "torn"}
 

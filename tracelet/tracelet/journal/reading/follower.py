@@ -9,13 +9,13 @@ from itertools import count, repeat
 from pathlib import Path
 from typing import Any
 
-from tracelet.journal.crossing import Crossing
 from tracelet.journal.events import decode_event
 from tracelet.journal.format import BLOB, ID_MASK, POINT, ROW, SEGMENT_SHIFT, SLOT
-from tracelet.journal.names import Metric, Names, seek_names
-from tracelet.journal.records import Cursor, Damage, EventRecord, PointRecord, Record
-from tracelet.journal.scan import EMPTY, PARTIAL, POINTS, Piece, pieces, point_columns, row_values
-from tracelet.journal.source import Source
+from tracelet.journal.reading.crossing import Crossing
+from tracelet.journal.reading.names import Metric, Names, seek_names
+from tracelet.journal.reading.records import Cursor, Damage, EventRecord, PointRecord, Record
+from tracelet.journal.reading.scan import EMPTY, PARTIAL, POINTS, Piece, pieces, point_columns, row_values
+from tracelet.journal.reading.source import Source
 
 _BLOCK, _PEEK = 4096, 32  # slots read at a time; when nothing new is expected
 _point_record: Callable[[Iterable[Any]], PointRecord] = partial(tuple.__new__, PointRecord)  # without a check

@@ -7,9 +7,9 @@ from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Any
 
-from tracelet.journal.faults import taken
 from tracelet.journal.format import ID_MASK
-from tracelet.journal.tracks import SCALAR, Plan, PlanKey, Tracks
+from tracelet.journal.writing.faults import taken
+from tracelet.journal.writing.tracks import SCALAR, Plan, PlanKey, Tracks
 
 _LISTED = 10_000  # entries in one dictionary event
 

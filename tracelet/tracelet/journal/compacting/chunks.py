@@ -1,6 +1,6 @@
 """Chunks of a compacted segment: many slots as columns, packed.
 
-What :mod:`tracelet.journal.unpacking` makes of them are the same slots again, but for the checksums: a chunk
+What :mod:`tracelet.journal.compacting.unpacking` makes of them are the same slots again, but for the checksums: a chunk
 has one of its own.
 """
 
@@ -9,9 +9,9 @@ from __future__ import annotations
 import struct
 from array import array
 
-from tracelet.journal import packing
+from tracelet.journal.compacting import packing
 from tracelet.journal.format import BLOB, KIND_SHIFT, NO_STEP, PAD, POINT, ROW
-from tracelet.journal.scan import EMPTY, POINTS, Piece, pieces, point_columns
+from tracelet.journal.reading.scan import EMPTY, POINTS, Piece, pieces, point_columns
 
 PARTS = struct.Struct("<7I")  # how many bytes each of the parts has
 LENGTHS = struct.Struct("<3I")  # of tags, sizes and times

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 
-from tracelet.journal.faults import Tally, UnavailableError, taken
+from tracelet.journal.writing.faults import Tally, UnavailableError, taken
 
 _FIRST_WAIT, _LONGEST_WAIT = 0.1, 5.0  # seconds between attempts
 

@@ -7,7 +7,8 @@ import logging
 import os
 from pathlib import Path
 
-from tracelet.journal.compacted import CompactedSegment
+from tracelet.journal.compacting.compacted import CompactedSegment
+from tracelet.journal.compacting.unpacking import Unpacked
 from tracelet.journal.format import (
     COMPACTED,
     COMPACTED_MAGIC,
@@ -24,9 +25,8 @@ from tracelet.journal.format import (
     parse_file_name,
     unpack_header,
 )
-from tracelet.journal.scan import Block
-from tracelet.journal.segments import Handle
-from tracelet.journal.unpacking import Unpacked
+from tracelet.journal.handle import Handle
+from tracelet.journal.reading.scan import Block
 
 
 def segments(run_dir: Path) -> dict[str, list[int]]:

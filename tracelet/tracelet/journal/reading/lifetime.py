@@ -10,8 +10,8 @@ from typing import Any
 from tracelet.journal import identity
 from tracelet.journal.events import decode_event
 from tracelet.journal.format import BLOB, SEGMENT_SHIFT, SEGMENT_SLOTS, SLOT, WINDOW_SLOTS
-from tracelet.journal.scan import PARTIAL, Piece, piece_at, pieces
-from tracelet.journal.source import Source
+from tracelet.journal.reading.scan import PARTIAL, Piece, piece_at, pieces
+from tracelet.journal.reading.source import Source
 
 _STALE = 60.0  # seconds without a heartbeat
 _TAIL = 1 << 16  # slots at the end of what was written among which the outcome is looked for

@@ -10,11 +10,11 @@ from functools import cached_property
 from itertools import accumulate, pairwise
 from typing import Any, NamedTuple
 
-from tracelet.journal import packing, vectors
-from tracelet.journal.chunks import LENGTHS, PARTS
+from tracelet.journal.compacting import packing, vectors
+from tracelet.journal.compacting.chunks import LENGTHS, PARTS
+from tracelet.journal.compacting.outline import Outline, integers
 from tracelet.journal.format import BLOB, ID_MASK, KIND_SHIFT, NO_STEP, PAD, SLOT, payload_slots
-from tracelet.journal.outline import Outline, integers
-from tracelet.journal.scan import EMPTY, Piece
+from tracelet.journal.reading.scan import EMPTY, Piece
 
 
 class Column(NamedTuple):

@@ -10,11 +10,11 @@ from typing import NamedTuple
 
 from tracelet.errors import JournalError
 from tracelet.journal import identity
-from tracelet.journal.compacted import compacted
+from tracelet.journal.compacting.compacted import compacted
 from tracelet.journal.format import COMPACTED, HEADER, SEGMENT_SHIFT, SLOT, SUFFIX, SegmentInfo, file_name
-from tracelet.journal.lifetime import liveness, runs_here, writer_facts
-from tracelet.journal.segments import Handle
-from tracelet.journal.source import Source, segments
+from tracelet.journal.handle import Handle
+from tracelet.journal.reading.lifetime import liveness, runs_here, writer_facts
+from tracelet.journal.reading.source import Source, segments
 
 _PART = ".part"
 _ABANDONED = 3600.0  # seconds after which a file that another host did not finish is taken away

@@ -9,10 +9,10 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 from itertools import chain
 
-from tracelet.journal import vectors
-from tracelet.journal.chunks import Key
+from tracelet.journal.compacting import vectors
+from tracelet.journal.compacting.chunks import Key
 from tracelet.journal.format import KIND_SHIFT, PAD, POINT, ROW, payload_slots
-from tracelet.journal.scan import places_of
+from tracelet.journal.reading.scan import places_of
 
 _OTHERS = re.compile(b"[^%c]" % POINT)
 

@@ -8,7 +8,6 @@ from zlib import crc32
 
 import numpy as np
 
-from tracelet.journal.checks import are_whole, expected_checksum, up_to_grid
 from tracelet.journal.format import (
     BLOB,
     ID_MASK,
@@ -21,9 +20,10 @@ from tracelet.journal.format import (
     SLOT,
     payload_slots,
 )
-from tracelet.journal.gather import Gatherer, Series
-from tracelet.journal.names import Metric
-from tracelet.journal.scan import EMPTY, PARTIAL, Block, Piece, piece_at
+from tracelet.journal.reading.checks import are_whole, expected_checksum, up_to_grid
+from tracelet.journal.reading.gather import Gatherer, Series
+from tracelet.journal.reading.names import Metric
+from tracelet.journal.reading.scan import EMPTY, PARTIAL, Block, Piece, piece_at
 
 _WORDS = SLOT // 4
 _STEP, _TIME, _TAG = 1, 2, 6  # where they stand in a slot: in 8 bytes each, the tag in 4

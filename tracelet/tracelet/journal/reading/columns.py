@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tracelet.journal.format import MAX_ROW, SEGMENT_SHIFT, SEGMENT_SLOTS, SLOT, payload_slots
-from tracelet.journal.gather import Gatherer, Series
-from tracelet.journal.lifetime import liveness, writer_facts
-from tracelet.journal.losses import Losses
-from tracelet.journal.records import Damage, EventRecord
-from tracelet.journal.scan import EMPTY, TORN, Block, Piece
-from tracelet.journal.source import Source, writers
+from tracelet.journal.reading.gather import Gatherer, Series
+from tracelet.journal.reading.lifetime import liveness, writer_facts
+from tracelet.journal.reading.losses import Losses
+from tracelet.journal.reading.records import Damage, EventRecord
+from tracelet.journal.reading.scan import EMPTY, TORN, Block, Piece
+from tracelet.journal.reading.source import Source, writers
 
 _BLOCK = 16384  # slots read at a time
 _WIDEST = payload_slots(8 * MAX_ROW)  # slots that may be all zero and yet belong to a record
@@ -94,7 +94,7 @@ def read_events(run_dir: Path, *, damage: Damage | None = None) -> list[EventRec
 def _gatherer(wanted: frozenset[str] | None, numpy: bool | None) -> Gatherer:
     if numpy is not False:
         try:
-            from tracelet.journal.gather_numpy import NumpyGatherer
+            from tracelet.journal.reading.gather_numpy import NumpyGatherer
         except ImportError:
             if numpy:
                 raise

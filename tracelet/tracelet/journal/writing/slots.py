@@ -8,8 +8,6 @@ import os
 import sys
 from collections.abc import Callable
 
-from tracelet.journal import faults
-from tracelet.journal.faults import SHORT_OF_HANDLES, Tally, UnavailableError
 from tracelet.journal.format import (
     HEADER,
     KIND_SHIFT,
@@ -25,7 +23,9 @@ from tracelet.journal.format import (
     payload_slots,
     seal,
 )
-from tracelet.journal.segments import SegmentFiles
+from tracelet.journal.writing import faults
+from tracelet.journal.writing.faults import SHORT_OF_HANDLES, Tally, UnavailableError
+from tracelet.journal.writing.segments import SegmentFiles
 
 _WINDOWS = SEGMENT_SLOTS >> WINDOW_SHIFT  # in a segment
 _SKIPPED_AT_ONCE = 4096  # slots

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import deque
 from operator import itemgetter
 
-from tracelet.journal.faults import UnavailableError, taken
-from tracelet.journal.stream import Stream
+from tracelet.journal.writing.faults import UnavailableError, taken
+from tracelet.journal.writing.stream import Stream
 
 _LASTING = (
     "run",

@@ -6,8 +6,8 @@ import struct
 from collections.abc import Callable, Iterable, Mapping
 from itertools import count
 
-from tracelet.journal.faults import UnavailableError, new_counter, position
 from tracelet.journal.format import ID_MASK, KIND_SHIFT, POINT, ROW, SLOT, payload_slots
+from tracelet.journal.writing.faults import UnavailableError, new_counter, position
 
 Identity = tuple[str, str, "str | None"]  # name, type, source
 Key = str | Identity  # the name alone where type and source are the usual ones

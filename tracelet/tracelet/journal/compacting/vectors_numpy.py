@@ -1,4 +1,4 @@
-"""Arithmetic on series of 64-bit numbers, modulo 2**64, with NumPy: as :mod:`tracelet.journal.vectors`."""
+"""Arithmetic on series of 64-bit numbers, modulo 2**64, with NumPy: as :mod:`tracelet.journal.compacting.vectors`."""
 
 from __future__ import annotations
 

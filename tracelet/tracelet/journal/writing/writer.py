@@ -13,13 +13,13 @@ from itertools import islice
 from typing import Any
 from zlib import crc32
 
-from tracelet.journal.appender import Appender, get_ready
 from tracelet.journal.events import encode_event
-from tracelet.journal.faults import AbandonedError, UnavailableError
 from tracelet.journal.format import MULTI_HEAD, POINT_HEAD, SEALED, WINDOW_SHIFT, WINDOW_SLOTS
-from tracelet.journal.stream import State
-from tracelet.journal.tracks import SCALAR, Identity, check_name
-from tracelet.journal.values import as_number, as_step, flatten
+from tracelet.journal.writing.appender import Appender, get_ready
+from tracelet.journal.writing.faults import AbandonedError, UnavailableError
+from tracelet.journal.writing.stream import State
+from tracelet.journal.writing.tracks import SCALAR, Identity, check_name
+from tracelet.journal.writing.values import as_number, as_step, flatten
 
 _now = time.time
 _pack_point = POINT_HEAD.pack

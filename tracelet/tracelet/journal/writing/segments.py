@@ -18,23 +18,11 @@ from tracelet.journal.format import (
     file_name,
     pack_header,
 )
+from tracelet.journal.handle import Handle
 
 _CHUNK = 1 << 20  # bytes reserved on the disk ahead of need, at most
 _sync_data = getattr(os, "fdatasync", os.fsync)
 _LARGEST = HEADER + SEGMENT_SLOTS * SLOT
-
-
-class Handle:
-    """A file descriptor that is closed with the last reference to it, so never under a thread that uses it."""
-
-    __slots__ = ("_close", "fd")
-
-    def __init__(self, fd: int) -> None:
-        self.fd = fd
-        self._close = os.close  # at interpreter shutdown the module may be gone first
-
-    def __del__(self) -> None:
-        self._close(self.fd)
 
 
 class SegmentFiles:

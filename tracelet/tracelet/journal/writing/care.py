@@ -6,10 +6,10 @@ import contextlib
 import time
 from pathlib import Path
 
-from tracelet.journal.faults import UnavailableError
-from tracelet.journal.keeper import INTERVAL
-from tracelet.journal.outage import Outage
-from tracelet.journal.stream import Stream
+from tracelet.journal.writing.faults import UnavailableError
+from tracelet.journal.writing.keeper import INTERVAL
+from tracelet.journal.writing.outage import Outage
+from tracelet.journal.writing.stream import Stream
 
 _BEAT = 5.0  # seconds between heartbeats
 

@@ -9,12 +9,12 @@ from itertools import pairwise
 from operator import itemgetter
 from typing import Any, NamedTuple
 
+from tracelet.journal.compacting.unpacking import Unpacked
 from tracelet.journal.events import decode_event
 from tracelet.journal.format import BLOB, ID_MASK, POINT, ROW
-from tracelet.journal.names import Metric, Names
-from tracelet.journal.records import EventRecord
-from tracelet.journal.scan import PARTIAL, POINTS, Block, Piece, pieces, places_of, point_columns
-from tracelet.journal.unpacking import Unpacked
+from tracelet.journal.reading.names import Metric, Names
+from tracelet.journal.reading.records import EventRecord
+from tracelet.journal.reading.scan import PARTIAL, POINTS, Block, Piece, pieces, places_of, point_columns
 
 
 class Series(NamedTuple):

@@ -11,10 +11,7 @@ from pathlib import Path
 from typing import Any
 from zlib import crc32
 
-from tracelet.journal.dictionary import Dictionary
 from tracelet.journal.events import encode_event
-from tracelet.journal.faults import UnavailableError
-from tracelet.journal.filesystem import mapping_is_safe
 from tracelet.journal.format import (
     BLOB,
     KIND_SHIFT,
@@ -28,9 +25,12 @@ from tracelet.journal.format import (
     payload_slots,
 )
 from tracelet.journal.identity import new_writer_id, process_facts
-from tracelet.journal.segments import SegmentFiles
-from tracelet.journal.slots import Slots, Windows
-from tracelet.journal.tracks import SCALAR, Identity, Key, Plan, PlanKey, Track, Tracks, track_key
+from tracelet.journal.writing.dictionary import Dictionary
+from tracelet.journal.writing.faults import UnavailableError
+from tracelet.journal.writing.filesystem import mapping_is_safe
+from tracelet.journal.writing.segments import SegmentFiles
+from tracelet.journal.writing.slots import Slots, Windows
+from tracelet.journal.writing.tracks import SCALAR, Identity, Key, Plan, PlanKey, Track, Tracks, track_key
 
 State = tuple[Iterator[int], Windows, dict[Key, Track], dict[PlanKey, Plan]]
 

@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from tracelet.errors import NoActiveRunError
-from tracelet.journal.backlog import Backlog
-from tracelet.journal.care import Care
 from tracelet.journal.events import encode_event
-from tracelet.journal.faults import AbandonedError, ReplacedError, UnavailableError
-from tracelet.journal.forking import close_at_exit, forget, remember
-from tracelet.journal.keeper import Keeper
-from tracelet.journal.outage import Outage
-from tracelet.journal.slots import Windows
-from tracelet.journal.stream import State, Stream
+from tracelet.journal.writing.backlog import Backlog
+from tracelet.journal.writing.care import Care
+from tracelet.journal.writing.faults import AbandonedError, ReplacedError, UnavailableError
+from tracelet.journal.writing.forking import close_at_exit, forget, remember
+from tracelet.journal.writing.keeper import Keeper
+from tracelet.journal.writing.outage import Outage
+from tracelet.journal.writing.slots import Windows
+from tracelet.journal.writing.stream import State, Stream
 
 _ATTEMPTS = 4  # a file replaced, a segment skipped and an outage over may come together
 

@@ -28,13 +28,13 @@ def vectors(numpy: bool | None = None) -> ModuleType:
     """Return the arithmetic to use: NumPy's where it is installed, unless told otherwise."""
     if numpy is not False:
         try:
-            from tracelet.journal import vectors_numpy
+            from tracelet.journal.compacting import vectors_numpy
         except ImportError:
             if numpy:
                 raise
         else:
             return vectors_numpy
-    from tracelet.journal import vectors
+    from tracelet.journal.compacting import vectors
 
     return vectors
 

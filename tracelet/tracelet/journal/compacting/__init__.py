@@ -1,0 +1,1 @@
+"""Smaller files with the very same records, for runs that have ended."""

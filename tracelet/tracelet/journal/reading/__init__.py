@@ -1,0 +1,1 @@
+"""What everybody else reads with: record by record of a run that goes on, or all of it as columns."""
