@@ -60,6 +60,7 @@ def test_the_runs_are_listed_newest_first(recorded):
         (["-n", "1"], [0.05]),
         (["-n", "0"], [0.05, 0.2, 0.1]),
         (["--param", "lr=0.2"], [0.2]),
+        (["--param", "lr=.2"], [0.2]),
         (["--tag", "team=vision"], [0.05, 0.2, 0.1]),
         (["--tag", "good"], [0.05, 0.2, 0.1]),
         (["--tag", "team=sound"], []),

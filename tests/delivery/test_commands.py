@@ -65,12 +65,15 @@ def test_what_is_due_is_named_and_delivered_later(trained):
     done = trained.tracelet("verify")
     assert "recorded    50 records" in done.stdout
     assert "ledger            0          0         0        50" in done.stdout
+    assert "still due: 50 records" in trained.tracelet("show").stdout
+    assert json.loads(trained.tracelet("show", "--json").stdout)["pending"] == {"ledger": 50}
     done = trained.tracelet("sync", status=1)
     assert "0 records delivered; still due: 50 records" in done.stdout
     assert "the service is down" in done.stdout
     (trained.path / "down").unlink()
     done = trained.tracelet("sync")
     assert "50 records delivered" in done.stdout
+    assert "ledger has all 50 records" in trained.tracelet("show").stdout
     assert len((trained.path / "ledger.txt").read_text().splitlines()) == 50
     assert "nothing is due to ledger" in trained.tracelet("sync").stdout
     assert len((trained.path / "ledger.txt").read_text().splitlines()) == 50

@@ -35,6 +35,8 @@ def described(record: RunRecord) -> dict[str, Any]:
 
 def fully_described(record: RunRecord, metrics: Iterable[Course]) -> dict[str, Any]:
     """Return all that is known of a run but its points."""
+    from tracelet.delivery import progress
+
     return {
         **described(record),
         "metrics": [course.as_dict() for course in metrics],
@@ -49,6 +51,7 @@ def fully_described(record: RunRecord, metrics: Iterable[Course]) -> dict[str, A
         "dropped": record.dropped,
         "damage": record.damage,
         "delivery": record.status,
+        "pending": {each.backend: each.pending for each in progress(record.dir)},
     }
 
 

@@ -88,13 +88,13 @@ def runs(
 
 def _meant(text: str) -> list[Any]:
     """Return the values that a word on the command line may stand for: itself, and the number or truth it spells."""
-    import json
-
+    truth = {"true": True, "false": False}.get(text.lower())
+    if truth is not None:
+        return [text, truth]
     try:
-        value = json.loads(text)
+        return [text, float(text)]
     except ValueError:
         return [text]
-    return [text, value] if isinstance(value, (bool, int, float)) else [text]
 
 
 def _lasts(record: RunRecord, names: Sequence[str]) -> dict[str, float | None]:

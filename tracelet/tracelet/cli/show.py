@@ -67,10 +67,30 @@ def _print_run(screen: Screen, record: RunRecord, found: list[Course], *, everyt
     summary.print_artifacts(screen, record)
     print_tables(screen, record, everything=everything)
     print_costs(screen, record.plugins, record.overhead)
+    _print_delivery(screen, record)
     if everything:
         for source, facts in record.facts.items():
             _print_facts(screen, source, facts)
     _print_troubles(screen, record)
+
+
+def _print_delivery(screen: Screen, record: RunRecord) -> None:
+    """Print how far each backend has come; of a run that goes on, it is on its way."""
+    from tracelet.cli import summary
+    from tracelet.cli.figures import count
+    from tracelet.delivery import progress
+
+    known = progress(record.dir)
+    if record.outcome != "running":
+        summary.print_delivery(screen, {each.backend: each._asdict() for each in known}, {}, record.id)
+        return
+    for each in known:
+        error = (f" ({each.error})", "yellow") if each.error else ""
+        screen.field(
+            "delivery",
+            f"{each.backend} has {count(each.delivered)} records, {count(each.pending)} to come",
+            error,
+        )
 
 
 def _print_processes(screen: Screen, record: RunRecord) -> None:
