@@ -178,8 +178,10 @@ def test_resume_passes_over_what_cannot_be_read_but_not_where_it_was_asked_for(p
     (broken / "journal").symlink_to("journal")  # leads to itself; root, too, cannot read it
     newest = project.python("train.py").stdout.split()[0]
     assert project.python("train.py", "resume").stdout == f"{newest} 9 trial\n"
-    done = project.python("train.py", "resume", environ={"TRACELET_RUN_ID": "broken"}, status=1)
-    assert done.stderr.startswith("tracelet: run_id: run 'broken' cannot be read: ")
+    rank = {"RANK": "0", "WORLD_SIZE": "2", "SLURM_JOB_ID": "7"}
+    for job in ({}, rank):
+        done = project.python("train.py", "resume", environ={"TRACELET_RUN_ID": "broken", **job}, status=1)
+        assert done.stderr.startswith("tracelet: run_id: run 'broken' cannot be read: ")
 
 
 def test_the_last_step_is_the_programs_own(project):

@@ -100,23 +100,17 @@ def _print_processes(screen: Screen, record: RunRecord) -> None:
     several = record.writers
     if len(several) < 2:
         return
-    ranks = {process.rank for process in several if process.rank is not None}
-    counts = {
-        "process": len(several),
-        "rank": len(ranks),
-        "host": len({process.host for process in several}),
-        "forked": sum(process.is_child for process in several),
-        "resumed": sum(
-            bool(process.facts.get("resumed")) and process.rank in (None, 0) for process in several
-        ),
-    }
-    told = [f"{counts['process']}"]
-    told += [f"{plural(counts['rank'], 'rank')} of {several[-1].facts.get('launcher', 'a job')}"] * bool(
-        ranks
-    )
-    told += [f"{plural(counts['host'], 'host')}"] * (counts["host"] > 1)
-    told += [f"{counts['forked']} forked"] * bool(counts["forked"])
-    told += [f"resumed {plural(counts['resumed'], 'time')}"] * bool(counts["resumed"])
+    told = [str(len(several))]
+    if ranks := {process.rank for process in several if process.rank is not None}:
+        told.append(f"{plural(len(ranks), 'rank')} of {several[-1].facts.get('launcher', 'a job')}")
+    if len(hosts := {process.host for process in several}) > 1:
+        told.append(plural(len(hosts), "host"))
+    if forked := sum(process.is_child for process in several):
+        told.append(f"{forked} forked")
+    if resumed := sum(
+        process.rank in (None, 0) and bool(process.facts.get("resumed")) for process in several
+    ):
+        told.append(f"resumed {plural(resumed, 'time')}")
     screen.field("processes", f" {screen.dot} ".join(told))
 
 

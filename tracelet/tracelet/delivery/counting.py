@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -22,6 +23,11 @@ from tracelet.journal.reading.source import Source
 
 _CHUNK: Final = 32768  # slots, read at a time
 _TAG: Final = 6  # where the tag stands in a slot of eight 32-bit words
+
+
+def count_ahead(run_dir: Path, position: Callable[[str], int], targets: Mapping[str, int]) -> int:
+    """Return how many records lie between a backend's position in each writer's journal and a target there."""
+    return sum(count(run_dir, writer, position(writer), target) for writer, target in targets.items())
 
 
 def count(run_dir: Path, writer: str, start: int, stop: int) -> int:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from tracelet.delivery.counting import count
+from tracelet.delivery.counting import count_ahead
 from tracelet.delivery.feed import Feed
 from tracelet.delivery.isolation import RemoteFeed, StandIn, stand_in
 from tracelet.delivery.reading import Writers, ends
@@ -144,9 +144,7 @@ class Delivery:
         return "delivery waits longer between batches" if any(slower) else None
 
     def _pending(self, feed: Feed | RemoteFeed, targets: Mapping[str, int]) -> int:
-        return sum(
-            count(self._run_dir, writer, feed.position(writer), target) for writer, target in targets.items()
-        )
+        return count_ahead(self._run_dir, feed.position, targets)
 
     def _wait(self, targets: dict[str, int], end: float) -> bool:
         feeds = self._all()

@@ -113,8 +113,7 @@ class Feed(Awaited):
 
     def position(self, writer: str) -> int:
         """Return how far a writer is delivered, as a sequence number."""
-        page = self.ledger().pages.get(writer)
-        return page.cursor.next if page is not None else 0
+        return self.ledger().position(writer)
 
     def ledger(self) -> Ledger:
         """Return where the backend stands: with another process delivering, as of when that last stored it."""

@@ -124,6 +124,11 @@ class Ledger:
         """Return the page of a writer."""
         return self.pages.setdefault(writer, Page())
 
+    def position(self, writer: str) -> int:
+        """Return how far a writer is delivered, as a sequence number."""
+        page = self.pages.get(writer)
+        return page.cursor.next if page is not None else 0
+
     @property
     def delivered(self) -> int:
         """How many records the backend took."""

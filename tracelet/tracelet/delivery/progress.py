@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-from tracelet.delivery.counting import count
-from tracelet.delivery.ledger import Ledger, Page, backends
+from tracelet.delivery.counting import count_ahead
+from tracelet.delivery.ledger import Ledger, backends
 from tracelet.delivery.reading import ends
 from tracelet.journal import writers
 
@@ -27,13 +27,6 @@ def progress(run_dir: Path) -> list[Progress]:
     ]  # before the journal, which only grows
     targets = ends(run_dir, writers(run_dir)) if ledgers else {}
     return [
-        Progress(ledger.backend, ledger.delivered, _pending(run_dir, ledger, targets), ledger.error)
-        for ledger in ledgers
+        Progress(each.backend, each.delivered, count_ahead(run_dir, each.position, targets), each.error)
+        for each in ledgers
     ]
-
-
-def _pending(run_dir: Path, ledger: Ledger, targets: dict[str, int]) -> int:
-    return sum(
-        count(run_dir, writer, ledger.pages.get(writer, Page()).cursor.next, end)
-        for writer, end in targets.items()
-    )

@@ -6,15 +6,18 @@ import contextlib
 import itertools
 import logging
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tracelet.config import Config
 from tracelet.errors import UsageError
 from tracelet.run.folder import check_run_id, new_run_id, runs_folder
 from tracelet.run.job import Job, current_job
+
+if TYPE_CHECKING:
+    from tracelet.journal import EventRecord
 
 log = logging.getLogger("tracelet.run")
 
@@ -58,7 +61,7 @@ def place(config: Config, name: str | None) -> Place:
             job.world_size,
         )
     if latest is not None:
-        return _resumed(latest)._replace(job=job)
+        return _at(latest, welcome=True, resume=True)._replace(job=job)
     return Place(new_run_id(), job=job)
 
 
@@ -77,40 +80,50 @@ def _of_job(run_dir: Path, job: Job) -> Place:
 
     if job.launch is None:
         return _at(run_dir, welcome=True)._replace(job=job)
-    processes = [event.payload for event in read_events(run_dir) if event.type == "writer"]
-    earlier = {process["id"] for process in processes if process.get("launch") != job.launch}
-    if not earlier:
-        return Place(run_dir.name, _recorded(run_dir).get("name"), job=job)
-    return _resumed(run_dir, earlier)._replace(job=job)
+    with _readable(run_dir):
+        events = read_events(run_dir)
+        processes = [event.payload for event in events if event.type == "writer"]
+        earlier = {process["id"] for process in processes if process.get("launch") != job.launch}
+        name = _recorded(events).get("name")
+        if not earlier:
+            return Place(run_dir.name, name, job=job)
+        return _resumed(run_dir, name, earlier)._replace(job=job)
 
 
 def _at(run_dir: Path, *, welcome: bool, resume: bool = False) -> Place:
     """Return the place of a run with a given id: a new run, one that goes on, or one to be continued."""
+    from tracelet.journal import read_events
+
     if not run_dir.exists():
         return Place(run_dir.name)
-    try:
-        return _of_existing(run_dir, welcome=welcome, resume=resume)
-    except OSError as error:  # to begin anew would be wrong, and whoever trains wants to know
-        raise UsageError(f"run_id: run {run_dir.name!r} cannot be read: {error}") from error
-
-
-def _of_existing(run_dir: Path, *, welcome: bool, resume: bool) -> Place:
-    # One that was killed on another host a moment ago looks as if it went on: who says resume means it.
-    if _is_running(run_dir) and not resume:
-        return Place(run_dir.name, name=_recorded(run_dir).get("name"))
-    if welcome or resume:
-        return _resumed(run_dir)
+    with _readable(run_dir):
+        # One that was killed on another host a moment ago looks as if it went on: who says resume means it.
+        is_joined = _is_running(run_dir) and not resume
+        if is_joined or welcome or resume:
+            name = _recorded(read_events(run_dir)).get("name")
+            return Place(run_dir.name, name) if is_joined else _resumed(run_dir, name)
     raise UsageError(
         f"run_id: run {run_dir.name!r} exists and has ended; pass resume=True (tracelet run --resume,"
         " TRACELET_RESUME=1) to continue it, or another id"
     )
 
 
+@contextlib.contextmanager
+def _readable(run_dir: Path) -> Iterator[None]:
+    """Have a run that cannot be read told: to begin anew would be wrong, and whoever trains wants to know."""
+    try:
+        yield
+    except OSError as error:
+        raise UsageError(f"run_id: run {run_dir.name!r} cannot be read: {error}") from error
+
+
 def _latest(runs: Path, project: str, name: str | None) -> Path | None:
     """Return the newest run of a project (of a name), or ``None``."""
+    from tracelet.journal import read_events
+
     folders = [(_begun(folder), folder) for folder in (runs.iterdir() if runs.is_dir() else ())]
     for _, folder in sorted((each for each in folders if each[0]), reverse=True):
-        recorded = _recorded(folder)
+        recorded = _recorded(read_events(folder))
         if recorded.get("project") == project and name in (None, recorded.get("name")):
             return folder
     return None
@@ -125,28 +138,26 @@ def _begun(run_dir: Path) -> str:
     return ""
 
 
-def _resumed(run_dir: Path, writers: Collection[str] | None = None) -> Place:
+def _resumed(run_dir: Path, name: str | None, writers: Collection[str] | None = None) -> Place:
     """Return the place that goes on where a run was; with writers, where these were."""
     from tracelet.journal import read_columns
 
     every: dict[str, int] = {}
     own: list[int] = []
-    for name, columns in read_columns(run_dir).items():
+    for metric, columns in read_columns(run_dir).items():
         for part in columns.parts:
             if part.stop > part.start and (writers is None or part.writer in writers):
                 steps = columns.steps[part.start : part.stop]
                 step = int(steps.max() if hasattr(steps, "max") else max(steps))
-                every[name] = max(step, every.get(name, step))
+                every[metric] = max(step, every.get(metric, step))
                 own += [step] * (part.source is None)  # the steps of collectors count ticks
-    return Place(run_dir.name, _recorded(run_dir).get("name"), True, every, max(own, default=None))
+    return Place(run_dir.name, name, True, every, max(own, default=None))
 
 
-def _recorded(run_dir: Path) -> dict[str, Any]:
+def _recorded(events: Iterable[EventRecord]) -> dict[str, Any]:
     """Return what a run's journal says of the run itself; the latest word counts."""
-    from tracelet.journal import read_events
-
     recorded: dict[str, Any] = {}
-    for event in read_events(run_dir):
+    for event in events:
         if event.type == "writer":
             recorded = {**(event.payload.get("run") or {}), **recorded}
         elif event.type == "run":
