@@ -20,9 +20,9 @@ from typing import Any
 
 import psutil
 
-from tracelet_builtin_plugins.environment import EnvironmentCollector
-from tracelet_builtin_plugins.jsonl import JsonlBackend
-from tracelet_builtin_plugins.system import SystemCollector
+from tracelet_builtin_plugins.backends.jsonl import JsonlBackend
+from tracelet_builtin_plugins.collectors.environment import EnvironmentCollector
+from tracelet_builtin_plugins.collectors.system import SystemCollector
 from tracelet_hookspecs import MetricData
 
 
@@ -48,7 +48,7 @@ def system(**config: Any) -> float:
 def environment() -> float:
     program = (
         "import time; import pluggy, attrs, tracelet_hookspecs; begun = time.process_time()\n"
-        "from tracelet_builtin_plugins.environment import EnvironmentCollector as Plugin\n"
+        "from tracelet_builtin_plugins.collectors.environment import EnvironmentCollector as Plugin\n"
         "plugin = Plugin(); plugin.initialize({}); plugin.start(); plugin.collect()\n"
         "print(time.process_time() - begun)"
     )

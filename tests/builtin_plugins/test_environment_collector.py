@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from tracelet_builtin_plugins.environment import EnvironmentCollector
+from tracelet_builtin_plugins.collectors.environment import EnvironmentCollector
 
 PAGE = (Path(__file__).parents[2] / "docs" / "plugins" / "environment.md").read_text(encoding="utf-8")
 needs_git = pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
@@ -161,7 +161,7 @@ def test_a_git_that_hangs_is_left(started: Any, tmp_path: Path, monkeypatch: pyt
 def test_a_folder_that_was_deleted_under_the_program(started: Any, tmp_path: Path) -> None:
     program = (
         "import json, os, sys\n"
-        "from tracelet_builtin_plugins.environment import EnvironmentCollector\n"
+        "from tracelet_builtin_plugins.collectors.environment import EnvironmentCollector\n"
         "os.rmdir(os.getcwd())\n"
         "plugin = EnvironmentCollector(); plugin.initialize({}); plugin.start()\n"
         "print(json.dumps([plugin.collect(), plugin.get_status()]))\n"
@@ -182,7 +182,7 @@ def test_the_command_line_is_the_real_one_masked_and_printable(tmp_path: Path) -
     script = tmp_path / "train it.py"
     script.write_text(
         "import json\n"
-        "from tracelet_builtin_plugins.environment import EnvironmentCollector\n"
+        "from tracelet_builtin_plugins.collectors.environment import EnvironmentCollector\n"
         "plugin = EnvironmentCollector(); plugin.initialize({'packages': False, 'git': False}); plugin.start()\n"
         "print(json.dumps(plugin.collect()['environment']['command'], ensure_ascii=False))\n"
     )

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tracelet_builtin_plugins.environment.masking import MASK, is_secret, mask_command, mask_text
+from tracelet_builtin_plugins.collectors.environment.masking import MASK, is_secret, mask_command, mask_text
 
 SECRET_NAMES = [
     *(

@@ -24,7 +24,7 @@ COMPILER = shutil.which("gcc") or shutil.which("cc") or shutil.which("clang")
 PRELUDE = """
     import json, os, sys, threading, time
     import pluggy
-    from tracelet_builtin_plugins.gpu import GpuCollector
+    from tracelet_builtin_plugins.collectors.gpu import GpuCollector
     from tracelet_hookspecs import specs
 
     def control(*lines):
@@ -301,7 +301,7 @@ def test_the_share_of_own_processes_counts_children_and_nobody_else(with_gpus: P
 
 def test_foreign_process_numbers_are_not_taken_for_no_use(with_gpus: Program) -> None:
     found = with_gpus("""
-        import tracelet_builtin_plugins.gpu as gpu
+        import tracelet_builtin_plugins.collectors.gpu as gpu
         control("process 1 200 40")
         samples = []
         for foreign in (True, False):

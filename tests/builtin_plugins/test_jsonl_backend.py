@@ -20,8 +20,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tracelet_builtin_plugins.jsonl import JsonlBackend, plain
-from tracelet_builtin_plugins.jsonl import file as jsonl_file
+from tracelet_builtin_plugins.backends.jsonl import JsonlBackend, plain
+from tracelet_builtin_plugins.backends.jsonl import file as jsonl_file
 from tracelet_hookspecs import MetricData, MetricType
 
 
@@ -210,7 +210,7 @@ def test_somebody_elses_file_is_refused_and_left_alone(
 PROGRAM = """
     import json, resource, sys, types
     from pathlib import Path
-    from tracelet_builtin_plugins.jsonl import JsonlBackend
+    from tracelet_builtin_plugins.backends.jsonl import JsonlBackend
     from tracelet_hookspecs import MetricData
 
     folder, writer, batches, size = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), int(sys.argv[4])

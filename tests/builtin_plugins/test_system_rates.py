@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tracelet_builtin_plugins.system.rates import Rates
+from tracelet_builtin_plugins.collectors.system.rates import Rates
 
 COUNTER = st.integers(min_value=0, max_value=2**64)
 SECONDS = st.floats(min_value=0.1, max_value=1e6)

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tracelet.cli.best import direction
-from tracelet.cli.figures import ago, count, duration, number, plural, size
-from tracelet.cli.sparkline import ASCII, BLOCKS, sparkline
+from tracelet.cli.views.best import direction
+from tracelet.cli.views.numbers import ago, count, duration, number, plural, size
+from tracelet.cli.views.sparkline import ASCII, BLOCKS, sparkline
 
 anything = st.floats(allow_nan=True, allow_infinity=True)
 

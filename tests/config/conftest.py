@@ -6,7 +6,7 @@ import textwrap
 
 import pytest
 
-from tracelet.core.secrets import redaction
+from tracelet.secrets import redaction
 
 
 @pytest.fixture(autouse=True)

@@ -26,7 +26,7 @@ def modules_after(program):
 
 
 def test_config_imports_nothing_heavy():
-    assert modules_after("import tracelet.config, tracelet.core.secrets") & HEAVY == set()
+    assert modules_after("import tracelet.config, tracelet.secrets") & HEAVY == set()
 
 
 def test_loading_without_a_file_imports_nothing_heavy(tmp_path):
@@ -35,6 +35,6 @@ def test_loading_without_a_file_imports_nothing_heavy(tmp_path):
 
 
 def test_validation_brings_in_its_tools_only_where_they_are_used():
-    short = "from tracelet.core.validation import validate\nvalidate({'x': {'type': 'number'}}, {'x': 1})"
+    short = "from tracelet.config.validation import validate\nvalidate({'x': {'type': 'number'}}, {'x': 1})"
     assert modules_after(short) & {"cattrs", "jsonschema", "attrs", "referencing"} == set()
     assert "cattrs" not in modules_after(short.replace("{'x': {'type': 'number'}}", "{'type': 'object'}"))

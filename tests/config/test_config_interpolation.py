@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tracelet.core.interpolation import EnvStr, from_environment, interpolate, plain, resolve
-from tracelet.core.secrets import redact
+from tracelet.config.interpolation import EnvStr, from_environment, interpolate, plain, resolve
+from tracelet.secrets import redact
 
 ENVIRON = {"NAME": "value", "EMPTY": "", "OTHER": "x}y", "_a1": "low"}
 

@@ -1,7 +1,7 @@
 import pytest
 
 from tracelet.config import PluginOptions
-from tracelet.core.validation import declared_keys, validate
+from tracelet.config.validation import declared_keys, validate
 from tracelet.errors import ConfigError
 
 HOSTS = """\

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from tracelet.core.secrets import (
+from tracelet.secrets import (
     SecretFloat,
     SecretInt,
     SecretStr,

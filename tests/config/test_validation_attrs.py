@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tracelet.core.secrets import SecretStr
-from tracelet.core.validation import check_schema, declared_keys, validate
+from tracelet.config.validation import check_schema, declared_keys, validate
 from tracelet.errors import ConfigError
+from tracelet.secrets import SecretStr
 
 
 def faults_of(schema, values):

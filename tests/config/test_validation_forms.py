@@ -3,10 +3,10 @@
 import attrs
 import pytest
 
-from tracelet.core.secrets import SecretStr
-from tracelet.core.validation import check_schema, declared_keys, validate
-from tracelet.core.validation.schemas import is_json_schema
+from tracelet.config.validation import check_schema, declared_keys, validate
+from tracelet.config.validation.schemas import is_json_schema
 from tracelet.errors import ConfigError
+from tracelet.secrets import SecretStr
 
 
 @attrs.define

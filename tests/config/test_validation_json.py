@@ -1,6 +1,6 @@
 import pytest
 
-from tracelet.core.validation import declared_keys, validate
+from tracelet.config.validation import declared_keys, validate
 from tracelet.errors import ConfigError
 
 

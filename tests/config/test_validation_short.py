@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tracelet.core.validation import validate
-from tracelet.core.validation.shortform import TYPES
+from tracelet.config.validation import validate
+from tracelet.config.validation.shortform import TYPES
 from tracelet.errors import ConfigError
 
 

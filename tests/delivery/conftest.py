@@ -12,8 +12,8 @@ import pytest
 from tracelet.config import load_config
 from tracelet.core.plugins import BackendPlugin, PluginManager, PluginMetadata, PluginType
 from tracelet.delivery import Delivery, Settings
-from tracelet.delivery.recorded import RecordedRun
-from tracelet.delivery.verifying import verify
+from tracelet.delivery.ledger.verify import verify
+from tracelet.delivery.pipeline.recorded import RecordedRun
 from tracelet.journal import Writer
 
 #: As in production, only sooner.

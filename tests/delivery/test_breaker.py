@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tracelet.delivery import Settings
-from tracelet.delivery.breaker import CLOSED, HALF_OPEN, OPEN, PERMANENT, Breaker
+from tracelet.delivery.pipeline.breaker import CLOSED, HALF_OPEN, OPEN, PERMANENT, Breaker
 
 SETTINGS = Settings(retry_first=1.0, retry_longest=60.0, breaker_after=3, retry_after_longest=300.0)
 

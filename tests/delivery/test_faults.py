@@ -10,7 +10,7 @@ from email.message import Message
 
 import pytest
 
-from tracelet.delivery.faults import Fault, judge, retry_after
+from tracelet.delivery.pipeline.failures import Fault, judge, retry_after
 from tracelet.errors import PluginError
 
 

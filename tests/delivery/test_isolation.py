@@ -17,10 +17,10 @@ import pytest
 
 from tracelet import hookimpl
 from tracelet.core.plugins import PluginInfo, PluginMetadata, PluginState
-from tracelet.core.secrets import SecretStr
 from tracelet.delivery import Delivery, sync
-from tracelet.delivery.isolation import process as processes
+from tracelet.delivery.process import process as processes
 from tracelet.journal import read_events
+from tracelet.secrets import SecretStr
 
 PLUGINS = """
     import ctypes, json, os, threading, time

@@ -13,7 +13,7 @@ import threading
 import pytest
 
 from tracelet.delivery import Settings
-from tracelet.delivery.lease import Lease
+from tracelet.delivery.ledger.lease import Lease
 
 SETTINGS = Settings(lease_beat=0.0)
 
@@ -23,7 +23,7 @@ def holder_program(run_dir) -> subprocess.Popen[str]:
     program = """
         import sys, pathlib
         from tracelet.delivery import Settings
-        from tracelet.delivery.lease import Lease
+        from tracelet.delivery.ledger.lease import Lease
         lease = Lease(pathlib.Path(sys.argv[1]), "backend", Settings())
         print(lease.acquire(), flush=True)
         sys.stdin.read()

@@ -9,8 +9,8 @@ import sys
 
 import pytest
 
-from tracelet.delivery.lease import Lease
-from tracelet.delivery.ledger import Ledger, backends, ledger_file
+from tracelet.delivery.ledger.lease import Lease
+from tracelet.delivery.ledger.ledger import Ledger, backends, ledger_file
 from tracelet.errors import JournalError
 from tracelet.journal import Cursor
 
@@ -99,8 +99,8 @@ def test_a_disk_that_takes_a_part_only_leaves_what_was_there(tmp_path, durable):
     program = f"""
 import resource, sys
 from pathlib import Path
-from tracelet.delivery.lease import Lease
-from tracelet.delivery.ledger import Ledger
+from tracelet.delivery.ledger.lease import Lease
+from tracelet.delivery.ledger.ledger import Ledger
 ledger = Ledger(Path(sys.argv[1]), "backend")
 ledger.page("writer").delivered = 1
 ledger.save(durable={durable})

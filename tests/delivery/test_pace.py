@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tracelet.delivery.pace import Pace
+from tracelet.delivery.pipeline.pace import Pace
 from tracelet.delivery.settings import Settings
 
 SETTINGS = Settings()

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tracelet.config import PluginOptions
-from tracelet.delivery.routes import Patterns, Routes
+from tracelet.delivery.pipeline.routes import Patterns, Routes
 
 NAMES = st.text("ab/*?[]!-", min_size=1, max_size=6)
 PATTERNS = st.lists(st.builds(str.__add__, st.sampled_from(["", "!"]), NAMES), max_size=4)

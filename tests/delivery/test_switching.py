@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 
-from tracelet.delivery.lease import Lease
-from tracelet.delivery.ledger import Ledger
+from tracelet.delivery.ledger.lease import Lease
+from tracelet.delivery.ledger.ledger import Ledger
 from tracelet_hookspecs import MetricType
 
 

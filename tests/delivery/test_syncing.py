@@ -6,10 +6,10 @@ import pytest
 
 from tracelet.core.plugins import PluginManager
 from tracelet.delivery import sync, verify
-from tracelet.delivery.lease import Lease
-from tracelet.delivery.ledger import Ledger, ledger_file
-from tracelet.delivery.reading import ends
-from tracelet.delivery.syncing import LATER, is_due
+from tracelet.delivery.ledger.lease import Lease
+from tracelet.delivery.ledger.ledger import Ledger, ledger_file
+from tracelet.delivery.pipeline.reader import ends
+from tracelet.delivery.sync import LATER, is_due
 from tracelet.errors import UsageError
 from tracelet.journal import Cursor, Follower, PointRecord, writers
 

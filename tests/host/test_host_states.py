@@ -16,8 +16,8 @@ from tracelet.core.plugins import (
     PluginState,
     hookimpl,
 )
-from tracelet.core.states import TRANSITIONS, move
 from tracelet.errors import IllegalTransitionError, TraceletError
+from tracelet.host.states import TRANSITIONS, move
 
 S = PluginState
 

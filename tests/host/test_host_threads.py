@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from tracelet.core.accounting import Cost
 from tracelet.core.plugins import PluginManager, PluginState, hookimpl
+from tracelet.host.accounting import Cost
 
 
 def test_all_calls_of_one_plugin_are_on_its_own_thread(manager, make):

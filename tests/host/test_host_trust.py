@@ -7,7 +7,7 @@ import os
 import pytest
 
 from tracelet.core.plugins import PluginInfo, PluginManager, PluginMetadata
-from tracelet.core.projectfile import project_files, refusal
+from tracelet.host.projectfile import project_files, refusal
 
 FUNCTION = "import tracelet\n@tracelet.hookimpl\ndef collect(): return {'x': 1}\n"
 
@@ -114,7 +114,7 @@ def test_roots_files_are_taken_by_everybody(plugin, root, tmp_path, project):
         f"""
         import os
         from pathlib import Path
-        from tracelet.core.projectfile import refusal
+        from tracelet.host.projectfile import refusal
         root = os.open({str(root)!r}, os.O_RDONLY)
         os.fchdir(root)
         os.setuid(12345)

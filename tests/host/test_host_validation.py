@@ -11,8 +11,8 @@ import pytest
 
 import tracelet
 from tracelet.core.plugins import BackendPlugin, PluginMetadata, PluginState, hookimpl
-from tracelet.core.secrets import SecretStr
 from tracelet.errors import PluginError
+from tracelet.secrets import SecretStr
 
 
 def fault(manager, plugin, name=None):

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tracelet.core.worker import Busy, Overrun, Worker
 from tracelet.errors import PluginError
+from tracelet.host.worker import Busy, Overrun, Worker
 
 
 @pytest.fixture

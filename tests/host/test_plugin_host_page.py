@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from tracelet.core.plugins import PluginState
-from tracelet.core.states import TRANSITIONS
+from tracelet.host.states import TRANSITIONS
 
 PAGE = Path(__file__).parents[2] / "docs" / "plugin-host.md"
 

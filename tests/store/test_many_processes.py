@@ -11,7 +11,7 @@ import pytest
 from tracelet.journal import identity
 from tracelet.journal.format import HEARTBEAT_OFFSET
 from tracelet.store.history import Process
-from tracelet.store.outcome import Sign, standing
+from tracelet.store.outcome import LastSeen, standing
 
 
 def test_ranks_are_merged_by_step_and_each_can_be_had_alone(records):
@@ -129,11 +129,11 @@ def test_a_run_of_another_machine_without_a_heartbeat_was_killed(records):
 
 def _process(
     id: str, started: float, state: str, outcome: str | None = None, **facts
-) -> tuple[Process, Sign]:
+) -> tuple[Process, LastSeen]:
     process = Process(
         id, facts, started_at=started, closed=outcome is not None, outcome=outcome, ended_at=started + 1
     )
-    return process, Sign(state, started + 1)
+    return process, LastSeen(state, started + 1)
 
 
 def _outcome(*several) -> str:

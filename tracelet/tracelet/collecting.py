@@ -10,12 +10,12 @@ from collections.abc import Mapping
 from numbers import Number
 from typing import TYPE_CHECKING, Any, Final
 
-from tracelet.core.secrets import mask
 from tracelet.errors import PluginError
 from tracelet.journal import flatten
+from tracelet.secrets import mask
 
 if TYPE_CHECKING:
-    from tracelet.core.plugins import PluginManager
+    from tracelet.host.plugins import PluginManager
     from tracelet.journal import Writer
 
 log = logging.getLogger("tracelet.collecting")

@@ -18,17 +18,17 @@ NAME: Final = "tracelet"
 _UNCUT: Final = 1000  # characters
 #: Where each command is; in the order in which the help lists them.
 COMMANDS: Final = {
-    "run": "tracelet.cli.running:run",
-    "runs": "tracelet.cli.runs:runs",
-    "show": "tracelet.cli.show:show",
-    "compare": "tracelet.cli.compare:compare",
-    "export": "tracelet.cli.export:export",
-    "sync": "tracelet.cli.sync:sync",
-    "verify": "tracelet.cli.verify:verify",
-    "compact": "tracelet.cli.compact:compact",
-    "plugins": "tracelet.cli.plugins:plugins",
-    "hooks": "tracelet.cli.hooks:hooks",
-    "doctor": "tracelet.cli.doctor:doctor",
+    "run": "tracelet.cli.commands.run:run",
+    "runs": "tracelet.cli.commands.runs:runs",
+    "show": "tracelet.cli.commands.show:show",
+    "compare": "tracelet.cli.commands.compare:compare",
+    "export": "tracelet.cli.commands.export:export",
+    "sync": "tracelet.cli.commands.sync:sync",
+    "verify": "tracelet.cli.commands.verify:verify",
+    "compact": "tracelet.cli.commands.compact:compact",
+    "plugins": "tracelet.cli.commands.plugins:plugins",
+    "hooks": "tracelet.cli.commands.hooks:hooks",
+    "doctor": "tracelet.cli.commands.doctor:doctor",
 }
 
 
@@ -83,7 +83,7 @@ def app(ctx: click.Context) -> None:
     if ctx.invoked_subcommand is not None:
         return
     if choices(ctx).trace_config:
-        from tracelet.cli.tracing import trace_plugins
+        from tracelet.cli.views.tracing import trace_plugins
 
         trace_plugins(choices(ctx).manager())
     else:

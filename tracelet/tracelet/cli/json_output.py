@@ -8,7 +8,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any, TextIO
 
-from tracelet.cli.output import Encodable
+from tracelet.cli.views.screen import Encodable
 
 
 def emit_json(data: Any, stream: TextIO | None = None) -> None:

@@ -33,8 +33,8 @@ def explain(error: Exception) -> int:
 
 def tell(line: str) -> None:
     """Print a line on stderr, as from ``tracelet``."""
-    from tracelet.core.secrets import redact
-    from tracelet.core.wording import plain
+    from tracelet.messages import plain
+    from tracelet.secrets import redact
 
     text = plain(redact(" ".join(f"tracelet: {line}".split("\n"))))
     encoding = getattr(sys.stderr, "encoding", None) or "utf-8"
@@ -59,7 +59,7 @@ def interrupt(error: BaseException | None = None) -> NoReturn:
 
 def closest(word: str, known: Iterable[str]) -> str:
     """Return the end of a message about an unknown word: the known one that was probably meant."""
-    from tracelet.core.wording import closest
+    from tracelet.messages import closest
 
     meant = closest(word, known)
     return f"; did you mean {meant!r}?" if meant else ""

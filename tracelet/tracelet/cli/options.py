@@ -12,7 +12,7 @@ import click
 
 if TYPE_CHECKING:
     from tracelet.config import Config
-    from tracelet.core.plugins import PluginManager
+    from tracelet.host.plugins import PluginManager
     from tracelet.store import Store
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -42,7 +42,7 @@ class Choices:
 
             config = program_config(program, {}, command_line=chosen, cli_plugins=self.plugins)
         if self.trace_config:
-            from tracelet.cli.tracing import trace_sources
+            from tracelet.cli.views.tracing import trace_sources
 
             trace_sources(config)
         return config
@@ -53,7 +53,7 @@ class Choices:
         Modules beside the user can be named, as for a program that stands there; they hide no installed ones.
         """
         from tracelet.cli.telling import hush
-        from tracelet.core.plugins import PluginManager
+        from tracelet.host.plugins import PluginManager
 
         hush()
         if os.getcwd() not in sys.path:

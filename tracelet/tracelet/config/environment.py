@@ -9,8 +9,8 @@ from typing import Any, Final
 
 from tracelet.config import settings
 from tracelet.config.files import absolute
-from tracelet.core.interpolation import EnvStr
-from tracelet.core.wording import closest
+from tracelet.config.interpolation import EnvStr
+from tracelet.messages import closest
 
 VARIABLES: Final[Mapping[str, tuple[str, settings.Check]]] = {
     "TRACELET_DIR": ("dir", settings.text),

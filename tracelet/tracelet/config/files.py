@@ -10,9 +10,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
-from tracelet.core.interpolation import interpolate
-from tracelet.core.secrets import seal
+from tracelet.config.interpolation import interpolate
 from tracelet.errors import ConfigError
+from tracelet.secrets import seal
 
 PROJECT_FILE: Final = "tracelet.toml"
 PYPROJECT: Final = "pyproject.toml"

@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 
 from tracelet.config import environment, files, settings
 from tracelet.config.files import absolute
-from tracelet.core.interpolation import interpolate
-from tracelet.core.secrets import seal
-from tracelet.core.wording import did_you_mean
+from tracelet.config.interpolation import interpolate
 from tracelet.errors import ConfigError
+from tracelet.messages import did_you_mean
+from tracelet.secrets import seal
 
 
 class Layer(NamedTuple):

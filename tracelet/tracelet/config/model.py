@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from tracelet.config.settings import PLUGIN_SETTINGS
-from tracelet.core.secrets import mask
-from tracelet.core.wording import closest
 from tracelet.errors import ConfigError
+from tracelet.messages import closest
+from tracelet.secrets import mask
 
 ALWAYS_THE_HOSTS: Final = ("enabled", "deadlines")
 

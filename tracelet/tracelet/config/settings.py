@@ -7,9 +7,9 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from tracelet.core import wording
-from tracelet.core.interpolation import from_environment
-from tracelet.core.wording import did_you_mean, misfit, nearest_choice, unknown_key
+from tracelet import messages
+from tracelet.config.interpolation import from_environment
+from tracelet.messages import did_you_mean, misfit, nearest_choice, unknown_key
 
 MODES: Final = ("online", "offline", "disabled")
 ISOLATIONS: Final = ("thread", "process")
@@ -120,7 +120,7 @@ def one_of(*allowed: str) -> Check:
     def check(path: str, value: Any, faults: list[str]) -> str:
         if isinstance(value, str) and value in allowed:
             return str.__str__(value)
-        faults.append(misfit(path, wording.one_of(allowed), value) + nearest_choice(value, allowed))
+        faults.append(misfit(path, messages.one_of(allowed), value) + nearest_choice(value, allowed))
         return allowed[0]
 
     return check

@@ -1,1 +1,1 @@
-"""The plugin host: finding plugins, checking them, taking them through their lifecycle."""
+"""Documented import paths for plugin authors. The code lives in ``tracelet.host`` and ``tracelet_hookspecs``."""

@@ -1,10 +1,10 @@
 """Delivery: how backends get what the journal holds, at least once and in order."""
 
-from tracelet.delivery.deliverer import Delivery
-from tracelet.delivery.progress import Progress, progress
+from tracelet.delivery.delivery import Delivery
+from tracelet.delivery.ledger.progress import Progress, progress
+from tracelet.delivery.ledger.verify import Reconciliation, Verification, verify
 from tracelet.delivery.settings import Settings
-from tracelet.delivery.syncing import Synced, is_due, sync
-from tracelet.delivery.verifying import Reconciliation, Verification, verify
+from tracelet.delivery.sync import Synced, is_due, sync
 
 __all__ = [
     "Delivery",

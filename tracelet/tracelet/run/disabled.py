@@ -7,8 +7,8 @@ from typing import Any
 
 from tracelet.config import Config
 from tracelet.run.folder import new_run_id, runs_folder
-from tracelet.run.host import Host
-from tracelet.run.nowhere import NoWriter
+from tracelet.run.null_writer import NullWriter
+from tracelet.run.plugins import RunPlugins
 from tracelet.run.run import Run
 
 
@@ -22,18 +22,18 @@ class DisabledRun(Run):
             name=name or run_id,
             run_dir=runs_folder(config.dir) / run_id,
             config=config,
-            writer=NoWriter(),
+            writer=NullWriter(),
             started_at=started_at,
         )
         self._records = False  # media and artifacts are left alone too
-        self.host = _NoHost(self, config)
+        self.host = _NoPlugins(self, config)
 
     def add_plugin(self, plugin: Any, config: Mapping[str, Any] | None = None) -> bool:
         """Start nothing."""
         return False
 
 
-class _NoHost(Host):
+class _NoPlugins(RunPlugins):
     """A host without plugins, which is ready at once."""
 
     def __init__(self, run: Run, config: Config) -> None:

@@ -123,8 +123,8 @@ class Recording:
 
 def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return parameters as JSON can hold them, flat, secrets masked."""
-    from tracelet.core.secrets import mask
     from tracelet.journal import flatten
+    from tracelet.secrets import mask
 
     if not isinstance(values, Mapping):
         raise UsageError(f"expected a mapping of names to values, found {type(values).__name__}")

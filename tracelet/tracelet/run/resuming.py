@@ -24,7 +24,7 @@ log = logging.getLogger("tracelet.run")
 _runs_of_job = itertools.count(1)  # started by this process
 
 
-class Place(NamedTuple):
+class RunTarget(NamedTuple):
     """Where a process records, and what is known of the run so far."""
 
     run_id: str
@@ -35,7 +35,7 @@ class Place(NamedTuple):
     job: Job | None = None
 
 
-def place(config: Config, name: str | None) -> Place:
+def place(config: Config, name: str | None) -> RunTarget:
     """Find the run to record into.
 
     An id from the environment, or from a job of several processes, may be that of a run which goes on or has ended
@@ -62,7 +62,7 @@ def place(config: Config, name: str | None) -> Place:
         )
     if latest is not None:
         return _at(latest, welcome=True, resume=True)._replace(job=job)
-    return Place(new_run_id(), job=job)
+    return RunTarget(new_run_id(), job=job)
 
 
 def _numbered(run_id: str) -> str:
@@ -71,7 +71,7 @@ def _numbered(run_id: str) -> str:
     return run_id if number == 1 else f"{run_id}-{number}"
 
 
-def _of_job(run_dir: Path, job: Job) -> Place:
+def _of_job(run_dir: Path, job: Job) -> RunTarget:
     """Return a rank's place: it resumes what earlier launches of the job recorded, and joins its own launch.
 
     So all ranks are told the same last step, whichever comes first and however far the others are by then.
@@ -86,22 +86,22 @@ def _of_job(run_dir: Path, job: Job) -> Place:
         earlier = {process["id"] for process in processes if process.get("launch") != job.launch}
         name = _recorded(events).get("name")
         if not earlier:
-            return Place(run_dir.name, name, job=job)
+            return RunTarget(run_dir.name, name, job=job)
         return _resumed(run_dir, name, earlier)._replace(job=job)
 
 
-def _at(run_dir: Path, *, welcome: bool, resume: bool = False) -> Place:
+def _at(run_dir: Path, *, welcome: bool, resume: bool = False) -> RunTarget:
     """Return the place of a run with a given id: a new run, one that goes on, or one to be continued."""
     from tracelet.journal import read_events
 
     if not run_dir.exists():
-        return Place(run_dir.name)
+        return RunTarget(run_dir.name)
     with _readable(run_dir):
         # One that was killed on another host a moment ago looks as if it went on: who says resume means it.
         is_joined = _is_running(run_dir) and not resume
         if is_joined or welcome or resume:
             name = _recorded(read_events(run_dir)).get("name")
-            return Place(run_dir.name, name) if is_joined else _resumed(run_dir, name)
+            return RunTarget(run_dir.name, name) if is_joined else _resumed(run_dir, name)
     raise UsageError(
         f"run_id: run {run_dir.name!r} exists and has ended; pass resume=True (tracelet run --resume,"
         " TRACELET_RESUME=1) to continue it, or another id"
@@ -138,7 +138,7 @@ def _begun(run_dir: Path) -> str:
     return ""
 
 
-def _resumed(run_dir: Path, name: str | None, writers: Collection[str] | None = None) -> Place:
+def _resumed(run_dir: Path, name: str | None, writers: Collection[str] | None = None) -> RunTarget:
     """Return the place that goes on where a run was; with writers, where these were."""
     from tracelet.journal import read_columns
 
@@ -151,7 +151,7 @@ def _resumed(run_dir: Path, name: str | None, writers: Collection[str] | None = 
                 step = int(steps.max() if hasattr(steps, "max") else max(steps))
                 every[metric] = max(step, every.get(metric, step))
                 own += [step] * (part.source is None)  # the steps of collectors count ticks
-    return Place(run_dir.name, name, True, every, max(own, default=None))
+    return RunTarget(run_dir.name, name, True, every, max(own, default=None))
 
 
 def _recorded(events: Iterable[EventRecord]) -> dict[str, Any]:

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, Any, Final
 from tracelet.errors import PluginError
 from tracelet.run import accounts
 from tracelet.run.budget import Budget
-from tracelet.run.host import Host
 from tracelet.run.job import Job
-from tracelet.run.nowhere import NoWriter
+from tracelet.run.null_writer import NullWriter
+from tracelet.run.plugins import RunPlugins
 from tracelet.run.recording import Recording
 
 if TYPE_CHECKING:
     from tracelet.config import Config
-    from tracelet.core.plugins import PluginManager
+    from tracelet.host.plugins import PluginManager
     from tracelet.journal import Writer
 
 log = logging.getLogger("tracelet.run")
@@ -52,7 +52,7 @@ class Run(Recording):
     ) -> None:
         # What the program logs on ranks that do not record goes nowhere, at once.
         super().__init__(
-            run_dir, writer if _records(job, config) else NoWriter(), records=_records(job, config)
+            run_dir, writer if _records(job, config) else NullWriter(), records=_records(job, config)
         )
         self.id = run_id
         self.name = name
@@ -70,7 +70,7 @@ class Run(Recording):
         self._pid = os.getpid()
         self._error: str | None = None
         self._open = [True]  # whoever pops it ends the run: no lock, since SIGTERM may come in the middle
-        self.host = Host(self, config, plugins, program)
+        self.host = RunPlugins(self, config, plugins, program)
         self.budget = Budget(self, config.settings.get("budget"))
 
     def rename(self, name: str | None = None, project: str | None = None) -> None:
@@ -222,7 +222,7 @@ def outcome_of(error: BaseException | None) -> tuple[str, str | None]:
     """Return the outcome that an exception leaving the run's block stands for, and its text."""
     if error is None or (isinstance(error, SystemExit) and error.code in (None, 0)):
         return "finished", None
-    from tracelet.core.secrets import redact
+    from tracelet.secrets import redact
 
     text = str(error).strip()
     return "failed", redact(f"{type(error).__name__}: {text}" if text else type(error).__name__)

@@ -63,7 +63,7 @@ def open_run(
 
 
 def _project_plugins(config: Config, program: Path | None) -> bool:
-    from tracelet.core.projectfile import project_files
+    from tracelet.host.projectfile import project_files
 
     return config.autoload and bool(
         project_files(config.root, program.parent if program is not None else Path.cwd())
@@ -88,7 +88,7 @@ def _default_name(program: Path | None, run_id: str) -> str:
 
 def _masked_arguments(argv: Sequence[str]) -> list[str]:
     """Return a command line without the values of options that name a secret."""
-    from tracelet.core.secrets import MASK, is_secret_key, redact
+    from tracelet.secrets import MASK, is_secret_key, redact
 
     shown: list[str] = []
     hide = False

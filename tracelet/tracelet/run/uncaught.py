@@ -54,7 +54,7 @@ def _is_plain_mistake(error: BaseException) -> bool:
 
 
 def _tell(error: BaseException, trace: TracebackType | None) -> None:
-    from tracelet.core.secrets import redact
+    from tracelet.secrets import redact
 
     assert isinstance(error, TraceletError)
     places = [(frame.f_code.co_filename, line) for frame, line in walk_tb(trace)]

@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 
 from tracelet.store import reading
 from tracelet.store.history import History
-from tracelet.store.outcome import KILLED, RUNNING, Sign, standing
+from tracelet.store.outcome import KILLED, RUNNING, LastSeen, standing
 
 UNREADABLE: Final = "unreadable"
 _NEWBORN: Final = 60.0  # seconds in which a folder without a journal is a run about to begin
@@ -49,7 +49,7 @@ def read_details(run_dir: Path, last_time: Callable[[str], float]) -> tuple[Deta
     return (details_of(run_dir, history, signs) if signs else without_journal(run_dir)), history
 
 
-def details_of(run_dir: Path, history: History, signs: Mapping[str, Sign]) -> Details:
+def details_of(run_dir: Path, history: History, signs: Mapping[str, LastSeen]) -> Details:
     """Return the details that events and signs of life add up to."""
     refusal = next((sign.refusal for sign in signs.values() if sign.refusal), None)
     if refusal and not history.processes:

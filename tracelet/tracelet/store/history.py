@@ -15,7 +15,7 @@ from tracelet.journal import EventRecord
 Stamp = tuple[float, str, int]  # time, writer, sequence
 
 
-class Word(NamedTuple):
+class Stamped(NamedTuple):
     """A value, when it was said, and when anything was said about its key for the first time."""
 
     value: Any
@@ -23,7 +23,7 @@ class Word(NamedTuple):
     first: Stamp
 
 
-class Said(dict[str, Word]):
+class LatestValues(dict[str, Stamped]):
     """Values by key; the latest word about a key counts."""
 
     def hear(self, values: Mapping[str, Any], stamp: Stamp) -> None:
@@ -31,10 +31,10 @@ class Said(dict[str, Word]):
         for key, value in values.items():
             known = self.get(str(key))
             if known is None:
-                self[str(key)] = Word(value, stamp, stamp)
+                self[str(key)] = Stamped(value, stamp, stamp)
             else:
                 latest = (value, stamp) if known.stamp <= stamp else known[:2]
-                self[str(key)] = Word(*latest, min(known.first, stamp))
+                self[str(key)] = Stamped(*latest, min(known.first, stamp))
 
     def plain(self) -> dict[str, Any]:
         """Return the values alone, in the order in which their keys were first heard of."""
@@ -82,14 +82,14 @@ class History:
     """Everything that events have told of a run so far; a brief one leaves out facts, artifacts and accounts."""
 
     brief: bool = False
-    opened: dict[str, Word] = field(
+    opened: dict[str, Stamped] = field(
         default_factory=dict
     )  # what processes said on opening: the first word counts
-    changed: Said = field(default_factory=Said)  # what was said of the run later
-    params: Said = field(default_factory=Said)
-    tags: Said = field(default_factory=Said)
-    facts: dict[str, Said] = field(default_factory=dict)
-    artifacts: list[Word] = field(default_factory=list)
+    changed: LatestValues = field(default_factory=LatestValues)  # what was said of the run later
+    params: LatestValues = field(default_factory=LatestValues)
+    tags: LatestValues = field(default_factory=LatestValues)
+    facts: dict[str, LatestValues] = field(default_factory=dict)
+    artifacts: list[Stamped] = field(default_factory=list)
     accounts: dict[str, dict[str, Any]] = field(default_factory=dict)  # what plugins cost, by process
     processes: dict[str, Process] = field(default_factory=dict)
 
@@ -107,7 +107,7 @@ class History:
         for key, value in _mapping(payload.get("run")).items():
             known = self.opened.get(key)
             if value is not None and (known is None or stamp < known.stamp):
-                self.opened[key] = Word(value, stamp, stamp)
+                self.opened[key] = Stamped(value, stamp, stamp)
 
     def _take_run(self, _: Process, payload: dict[str, Any], stamp: Stamp) -> None:
         self.changed.hear({key: value for key, value in payload.items() if value is not None}, stamp)
@@ -120,10 +120,10 @@ class History:
 
     def _take_fact(self, _: Process, payload: dict[str, Any], stamp: Stamp) -> None:
         source = str(payload.get("source") or "")
-        self.facts.setdefault(source, Said()).hear(_mapping(payload.get("facts")), stamp)
+        self.facts.setdefault(source, LatestValues()).hear(_mapping(payload.get("facts")), stamp)
 
     def _take_artifact(self, _: Process, payload: dict[str, Any], stamp: Stamp) -> None:
-        self.artifacts.append(Word(payload, stamp, stamp))
+        self.artifacts.append(Stamped(payload, stamp, stamp))
 
     def _take_plugins(self, process: Process, payload: dict[str, Any], _: Stamp) -> None:
         self.accounts[process.id] = payload
@@ -156,7 +156,7 @@ class History:
     def from_json(cls, data: Mapping[str, Any]) -> History:
         """Return the brief history that :meth:`to_json` described."""
         opened, changed, params, tags = (
-            Said(_words(data[key])) for key in ("opened", "changed", "params", "tags")
+            LatestValues(_words(data[key])) for key in ("opened", "changed", "params", "tags")
         )
         processes = {one["id"]: Process(**one) for one in data["processes"]}
         return cls(True, opened, changed, params, tags, processes=processes)
@@ -194,8 +194,8 @@ _TAKING: Final[dict[str, Callable[[History, Process, dict[str, Any], Stamp], Non
 }
 
 
-def _words(data: Mapping[str, Any]) -> dict[str, Word]:
-    return {key: Word(value, _stamp(stamp), _stamp(first)) for key, (value, stamp, first) in data.items()}
+def _words(data: Mapping[str, Any]) -> dict[str, Stamped]:
+    return {key: Stamped(value, _stamp(stamp), _stamp(first)) for key, (value, stamp, first) in data.items()}
 
 
 def _stamp(items: Sequence[Any]) -> Stamp:

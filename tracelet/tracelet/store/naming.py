@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from fnmatch import fnmatchcase
 
-from tracelet.core.wording import did_you_mean
 from tracelet.errors import StoreError
+from tracelet.messages import did_you_mean
 
 
 def chosen(names: str | Iterable[str], known: Collection[str], missing_ok: bool = False) -> list[str]:

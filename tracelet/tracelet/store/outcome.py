@@ -14,7 +14,7 @@ KILLED: Final = "killed"
 OUTCOMES: Final = (RUNNING, FINISHED, FAILED, KILLED)
 
 
-class Sign(NamedTuple):
+class LastSeen(NamedTuple):
     """The last that was seen of a process: ``running``, ``ended`` or ``killed``, and when (seconds, epoch)."""
 
     state: str
@@ -22,7 +22,7 @@ class Sign(NamedTuple):
     refusal: str | None = None  # why its journal cannot be read
 
 
-class Standing(NamedTuple):
+class RunOutcome(NamedTuple):
     """How a run stands. ``ended_at`` of one that was killed is the last sign of life."""
 
     outcome: str
@@ -30,7 +30,7 @@ class Standing(NamedTuple):
     ended_at: float | None = None
 
 
-def standing(processes: Iterable[Process], signs: Mapping[str, Sign]) -> Standing:
+def standing(processes: Iterable[Process], signs: Mapping[str, LastSeen]) -> RunOutcome:
     """Return how a run stands.
 
     It is running while a process does that was not merely forked from another. Else the latest attempt
@@ -39,25 +39,25 @@ def standing(processes: Iterable[Process], signs: Mapping[str, Sign]) -> Standin
     all_of_them = list(processes)
     deciding = [process for process in all_of_them if not process.is_child] or all_of_them
     if any(_state(process, signs) == RUNNING for process in deciding) or not deciding:
-        return Standing(RUNNING)
+        return RunOutcome(RUNNING)
     each = [_standing_of(process, signs) for process in _latest_attempt(deciding)]
     worst = max(each, key=lambda one: _badness(one.outcome))
     return worst._replace(ended_at=max((one.ended_at or 0.0 for one in each), default=None))
 
 
-def _state(process: Process, signs: Mapping[str, Sign]) -> str:
+def _state(process: Process, signs: Mapping[str, LastSeen]) -> str:
     sign = signs.get(process.id)
     return "ended" if process.closed or sign is None else sign.state
 
 
-def _standing_of(process: Process, signs: Mapping[str, Sign]) -> Standing:
+def _standing_of(process: Process, signs: Mapping[str, LastSeen]) -> RunOutcome:
     sign = signs.get(process.id)
     seen = max(process.last_event, sign.at if sign is not None else 0.0)
     if process.closed or (
         sign is not None and sign.state == "ended"
     ):  # the latter where its last word is damaged
-        return Standing(process.outcome or FINISHED, process.error, process.ended_at or seen)
-    return Standing(KILLED, None, seen)
+        return RunOutcome(process.outcome or FINISHED, process.error, process.ended_at or seen)
+    return RunOutcome(KILLED, None, seen)
 
 
 def _latest_attempt(processes: list[Process]) -> list[Process]:

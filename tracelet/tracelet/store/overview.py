@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-from tracelet.core.wording import one_of
 from tracelet.errors import UsageError
+from tracelet.messages import one_of
 from tracelet.store.record import RunRecord
 from tracelet.store.tally import STATISTICS
 

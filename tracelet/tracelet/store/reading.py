@@ -12,7 +12,7 @@ from tracelet.journal import Columns, Damage, EventRecord, liveness, read_column
 from tracelet.journal.format import FOLDER, journal_folder, parse_file_name
 from tracelet.journal.reading.source import Source
 from tracelet.store.history import History
-from tracelet.store.outcome import Sign
+from tracelet.store.outcome import LastSeen
 
 Files = list[list[int]]  # of each segment of a process: number, bytes, time of change (ns), inode
 
@@ -59,13 +59,13 @@ def read_history(run_dir: Path) -> History:
     return history
 
 
-def read_sign(run_dir: Path, writer: str) -> Sign:
+def read_sign(run_dir: Path, writer: str) -> LastSeen:
     """Return the last sign of life of a process of a run."""
     source = Source(run_dir, writer)
     numbers = source.segments()
     header = source.header(numbers[-1]) if numbers else None
     at = abs(header.heartbeat) if header is not None else 0.0
-    return Sign(liveness(run_dir, writer), at, source.refusal(numbers[-1]) if numbers else None)
+    return LastSeen(liveness(run_dir, writer), at, source.refusal(numbers[-1]) if numbers else None)
 
 
 def read_points(run_dir: Path, names: Iterable[str] | None, damage: Damage) -> dict[str, Columns]:

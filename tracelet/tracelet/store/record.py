@@ -9,8 +9,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from tracelet.core.wording import did_you_mean
 from tracelet.errors import StoreError, UsageError
+from tracelet.messages import did_you_mean
 from tracelet.store.accounts import summed
 from tracelet.store.details import Details, read_details
 from tracelet.store.frames import frame

@@ -8,8 +8,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from tracelet.core.wording import closest, did_you_mean
 from tracelet.errors import StoreError
+from tracelet.messages import closest, did_you_mean
 from tracelet.store.location import RUNS_FOLDER, data_folder, has_runs
 from tracelet.store.record import RunRecord, Summaries
 

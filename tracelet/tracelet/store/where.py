@@ -16,8 +16,8 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from tracelet.core.wording import did_you_mean
 from tracelet.errors import UsageError
+from tracelet.messages import did_you_mean
 from tracelet.store.tally import STATISTICS
 from tracelet.store.tokens import Literal, Token, number, parts_of, tokens
 

@@ -21,7 +21,7 @@ _STRIDE = 65536  # slots
 _FIRST_STRIDE = 8  # slots of the first look
 
 
-class Crossing:
+class GapTracker:
     """The holes of one writer's journal, and what became of them."""
 
     def __init__(self, source: Source, damage: Damage, holes: tuple[Hole, ...]) -> None:

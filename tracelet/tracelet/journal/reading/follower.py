@@ -11,7 +11,7 @@ from typing import Any
 
 from tracelet.journal.events import decode_event
 from tracelet.journal.format import BLOB, ID_MASK, POINT, ROW, SEGMENT_SHIFT, SLOT
-from tracelet.journal.reading.crossing import Crossing
+from tracelet.journal.reading.crossing import GapTracker
 from tracelet.journal.reading.names import Metric, Names, seek_names
 from tracelet.journal.reading.records import Cursor, Damage, EventRecord, PointRecord, Record
 from tracelet.journal.reading.scan import EMPTY, PARTIAL, POINTS, Piece, pieces, point_columns, row_values
@@ -37,7 +37,7 @@ class Follower:
         self.writer = writer
         self.damage = Damage()
         self._source = Source(self.run_dir, writer)
-        self._crossing = Crossing(self._source, self.damage, cursor.holes)
+        self._crossing = GapTracker(self._source, self.damage, cursor.holes)
         self._next = cursor.next
         self._size = _BLOCK
         self._names = Names()

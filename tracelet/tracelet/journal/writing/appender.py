@@ -11,10 +11,10 @@ from typing import Any
 from tracelet.errors import NoActiveRunError
 from tracelet.journal.events import encode_event
 from tracelet.journal.writing.backlog import Backlog
-from tracelet.journal.writing.care import Care
+from tracelet.journal.writing.care import Maintenance
 from tracelet.journal.writing.faults import AbandonedError, ReplacedError, UnavailableError
 from tracelet.journal.writing.forking import close_at_exit, forget, remember
-from tracelet.journal.writing.keeper import Keeper
+from tracelet.journal.writing.keeper import BackgroundThread
 from tracelet.journal.writing.outage import Outage
 from tracelet.journal.writing.slots import Windows
 from tracelet.journal.writing.stream import State, Stream
@@ -69,12 +69,12 @@ class Appender:
     def _start_over(self) -> None:
         """Forget what belongs to another process."""
         self._process = Process()
-        self._keeper = Keeper(self._tick)
+        self._keeper = BackgroundThread(self._tick)
         self._outage = Outage()
         self._backlog = Backlog()
         self._earlier = 0  # points recorded in files before the present one
         self._seen = 0  # points in the present file when it was last seen in its place
-        self._care = Care(self.run_dir, self._outage)
+        self._care = Maintenance(self.run_dir, self._outage)
         self._forked = False
         self._is_short = False
         self._state = self._no_state()

@@ -14,7 +14,7 @@ from tracelet.journal.writing.stream import Stream
 _BEAT = 5.0  # seconds between heartbeats
 
 
-class Care:
+class Maintenance:
     """Looks after the stream of a writer. Trouble on the way ends nothing: a caller will meet it, or the next turn."""
 
     def __init__(self, run_dir: Path, outage: Outage) -> None:

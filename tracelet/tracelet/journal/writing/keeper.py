@@ -11,7 +11,7 @@ from typing import Any
 INTERVAL = 0.5  # seconds between syncs: what losing power may cost
 
 
-class Keeper:
+class BackgroundThread:
     """Calls a method of an object at an interval, until the object is gone or the keeper is stopped.
 
     A bare daemon thread rather than ``threading.Thread``: starting one waits for nothing, so it is safe in a

@@ -21,7 +21,7 @@ from tracelet.store.ahead import is_far_ahead, stretches
 from tracelet.store.columns import FLOATS, INTEGERS, Points
 from tracelet.store.details import Details, details_of
 from tracelet.store.history import History
-from tracelet.store.outcome import KILLED, RUNNING, Sign
+from tracelet.store.outcome import KILLED, RUNNING, LastSeen
 from tracelet.store.reading import Files
 from tracelet.store.tally import Tally
 
@@ -36,7 +36,7 @@ _columns_of = itemgetter(5, 6, 7)  # step, time and value
 class Follow:
     """How far one process has been read: a cursor while it runs; when it does not, all of these files."""
 
-    sign: Sign
+    sign: LastSeen
     files: Files
     cursor: Mapping[str, Any] | None = None
 
@@ -61,7 +61,7 @@ class Account:
         """Return what a list says of the run."""
         return details_of(run_dir, self.history, {id: self._sign(id) for id in self.follows})
 
-    def _sign(self, writer: str) -> Sign:
+    def _sign(self, writer: str) -> LastSeen:
         sign = self.follows[writer].sign
         return sign._replace(at=max(sign.at, self.last_time(writer))) if sign.state == KILLED else sign
 

@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple, cast
 from tracelet.store.details import Details
 from tracelet.store.history import History
 from tracelet.store.index.following import Account, Follow
-from tracelet.store.outcome import KILLED, RUNNING, Sign
+from tracelet.store.outcome import KILLED, RUNNING, LastSeen
 from tracelet.store.reading import Files
 from tracelet.store.tally import STATISTICS, Summary, Tally, combine
 
@@ -53,7 +53,7 @@ def read_account(connection: sqlite3.Connection, known: Known) -> Account:
     row = connection.execute("SELECT seen, history FROM runs WHERE number = ?", (known.number,)).fetchone()
     seen, history = (json.loads(text) for text in row)
     follows = {
-        writer: Follow(Sign(*one["sign"]), one["files"], one["cursor"])
+        writer: Follow(LastSeen(*one["sign"]), one["files"], one["cursor"])
         for writer, one in seen["writers"].items()
     }
     account = Account(seen["changed"], History.from_json(history), follows, is_new=False)

@@ -1,0 +1,1 @@
+"""Plugins that receive what a run records."""

@@ -1,0 +1,1 @@
+"""Plugins that measure the machine."""

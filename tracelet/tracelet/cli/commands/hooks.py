@@ -1,0 +1,92 @@
+"""``tracelet hooks``: what a plugin can implement."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from tracelet.cli.options import choices, json_option
+
+if TYPE_CHECKING:
+    from tracelet.cli.views.screen import Screen
+
+
+@click.command("hooks")
+@click.argument("name", required=False)
+@json_option
+def hooks(name: str | None) -> None:
+    """List the hooks that plugins can implement, or tell all about hook NAME."""
+    from tracelet.cli.json_output import emit_json
+    from tracelet.cli.views.screen import Screen
+
+    known = {each: _described(each, function) for each, function in _hookspecs().items()}
+    if name is not None and name not in known:
+        raise _unknown(name, list(known))
+    if choices().json:
+        emit_json({"hooks": list(known.values())} if name is None else known[name])
+    elif name is None:
+        _print_all(Screen(), list(known.values()))
+    else:
+        _print_one(Screen(), known[name])
+
+
+def _unknown(name: str, known: list[str]) -> Exception:
+    from tracelet.cli.mistakes import closest
+    from tracelet.errors import UsageError
+
+    akin = [each for each in known if name and name in each]
+    hint = f"; there are {', '.join(akin)}" if akin else closest(name, known)
+    return UsageError(f"no hook {name!r}{hint} ('tracelet hooks' lists all)")
+
+
+def _hookspecs() -> dict[str, Callable[..., Any]]:
+    """Return the functions of the contract, in the order of the source."""
+    import tracelet_hookspecs
+
+    mark = f"{tracelet_hookspecs.PROJECT_NAME}_spec"
+    return {name: value for name, value in vars(tracelet_hookspecs.specs).items() if hasattr(value, mark)}
+
+
+def _described(name: str, function: Callable[..., Any]) -> dict[str, Any]:
+    document = inspect.getdoc(function) or ""
+    return {
+        "name": name,
+        "signature": f"{name}{_signature(function)}",
+        "arguments": list(inspect.signature(function).parameters),
+        "summary": document.partition("\n")[0],
+        "documentation": document,
+    }
+
+
+def _signature(function: Callable[..., Any]) -> str:
+    """Write a signature as its source has it (``str(signature)`` puts quotes around annotations)."""
+    signature = inspect.signature(function)
+    words = []
+    for name, parameter in signature.parameters.items():
+        word = f"{name}: {parameter.annotation}"
+        words.append(word if parameter.default is parameter.empty else f"{word} = {parameter.default!r}")
+    return f"({', '.join(words)}) -> {signature.return_annotation}"
+
+
+def _print_all(screen: Screen, hooks: list[dict[str, Any]]) -> None:
+    for hook in hooks:
+        arguments = ", ".join(hook["arguments"])
+        screen.line((hook["name"], "bold cyan"), f"({arguments})")
+        screen.line(hook["summary"].replace("``", "`"), indent=4)
+    screen.blank()
+    screen.line(("tracelet hooks NAME tells when it is called, on which thread, and what it returns", "dim"))
+
+
+def _print_one(screen: Screen, hook: dict[str, Any]) -> None:
+    name, _, rest = hook["signature"].partition("(")
+    screen.line((name, "bold cyan"), f"({rest}")
+    screen.blank()
+    text, _, example = hook["documentation"].partition(".. code-block:: python")
+    for paragraph in text.strip().split("\n\n"):
+        screen.line(" ".join(paragraph.split()).replace("``", "`"))
+        screen.blank()
+    for line in inspect.cleandoc(example).splitlines():
+        screen.line((line, "green"), indent=4)

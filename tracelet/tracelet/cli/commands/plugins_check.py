@@ -1,0 +1,179 @@
+"""``tracelet plugins check``: is a plugin sound? Every fault of it is told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import click
+
+from tracelet.cli.options import choices, json_option, plugin_options
+
+if TYPE_CHECKING:
+    from tracelet.cli.views.screen import Screen
+    from tracelet.host.plugins import PluginManager
+
+
+class Checked(NamedTuple):
+    """One plugin and what is wrong with it."""
+
+    name: str
+    version: str | None
+    type: str | None
+    origin: str
+    faults: list[str]
+
+
+@click.command("check")
+@click.argument("what", metavar="PATH_OR_NAME")
+@plugin_options
+@json_option
+def check(what: str) -> int:
+    """Load and validate a plugin without a run, and tell every fault.
+
+    PATH_OR_NAME is a .py file or a folder of them, the name of a plugin, or an importable module
+    (package.module or package.module:Class). The exit status is 0 when all is well, 1 when there are faults.
+    """
+    from tracelet.cli.json_output import emit_json
+    from tracelet.cli.views.screen import Screen
+
+    checked = list(_check(what))
+    if choices().json:
+        emit_json(
+            {"ok": not any(one.faults for one in checked), "plugins": [one._asdict() for one in checked]}
+        )
+    else:
+        _print(Screen(), checked)
+    return 1 if any(one.faults for one in checked) else 0
+
+
+def _check(what: str) -> Iterator[Checked]:
+    mine = choices()
+    path = Path(what)
+    if path.suffix == ".py" or path.exists():
+        yield from _check_path(path, mine.manager())
+        return
+    if what not in mine.plugins:
+        mine.plugins.append(what)
+    manager = mine.manager()
+    names = _meant_by(what, manager)
+    for name in names:
+        yield _check_one(manager, name, manager)
+
+
+def _check_path(path: Path, others: PluginManager) -> Iterator[Checked]:
+    """Check what a file or folder holds, whatever else is called by the same names."""
+    from tracelet.errors import UsageError
+    from tracelet.host.plugins import PluginManager
+
+    if not path.exists():
+        raise UsageError(f"{path}: there is no such file or folder")
+    if path.is_file() and path.suffix != ".py":
+        raise UsageError(f"{path}: expected a Python file (.py), a folder of them, or the name of a plugin")
+    alone = PluginManager([path], use_default_paths=False)
+    alone.discover_plugins()
+    if not alone.plugins:
+        fault = "holds neither hook implementations nor plugin classes; decorate a function with"
+        yield Checked(
+            path.name, None, None, str(path), [f"{fault} @tracelet.hookimpl, or subclass a base class"]
+        )
+    for name in list(alone.plugins):
+        yield _check_one(alone, name, others)
+    told = {info.error for info in alone.plugins.values()}
+    if problems := [problem for problem in alone.problems if problem not in told]:
+        yield Checked(path.name, None, None, str(path), problems)
+
+
+def _meant_by(what: str, manager: PluginManager) -> list[str]:
+    """Return the plugins that a name or module stands for."""
+    from tracelet.cli.mistakes import closest
+    from tracelet.errors import UsageError
+
+    if what in manager.plugins:
+        return [what]
+    module = f"module {what}"
+    names = [name for name, info in manager.plugins.items() if info.origin == module]
+    if not names:
+        hint = closest(what, manager.plugins)
+        raise UsageError(
+            f"{what!r} is neither a file, nor a plugin that can be found, nor an importable module{hint}"
+        )
+    return names
+
+
+def _check_one(manager: PluginManager, name: str, others: PluginManager) -> Checked:
+    from tracelet.secrets import redact
+    from tracelet_hookspecs import PluginState
+
+    info = manager.plugins[name]
+    if info.state is PluginState.ERROR or not manager.load_plugin(name):
+        faults = [info.error or "cannot be loaded"]
+    else:
+        faults = list(_faults(manager, name, {**others.plugins, **manager.plugins}))
+    kind = info.metadata.type
+    return Checked(
+        name,
+        str(info.metadata.version) or None,
+        kind.value if kind is not None else None,
+        info.origin,
+        [redact(fault) for fault in faults],
+    )
+
+
+def _faults(manager: PluginManager, name: str, known: dict[str, Any]) -> Iterator[str]:
+    """Yield what keeps a loaded plugin from working here: as validation has it, and its configuration."""
+    import tracelet
+    from tracelet.errors import PluginError
+    from tracelet.host.plugins import checks
+
+    info = manager.plugins[name]
+
+    def examine() -> list[str]:
+        return list(checks.faults(info.instance, info, manager.pluggy, known, tracelet.__version__))
+
+    try:
+        yield from manager.hosted(name).submit(examine, step="import")
+    except PluginError as error:
+        yield str(error)
+    yield from configuration_faults(manager, name)
+
+
+def configuration_faults(manager: PluginManager, name: str) -> Iterator[str]:
+    """Yield faults of a plugin's schema; and of the project's table for it, where there is one."""
+    from tracelet.config.validation import check_schema, declared_keys, validate
+    from tracelet.errors import ConfigError
+
+    schema = manager.plugins[name].metadata.config_schema
+    if faults := check_schema(schema):
+        yield from faults
+        return
+    config = manager.config or choices().config()
+    if name not in config.tables:
+        return
+
+    def check(own: dict[str, Any]) -> None:
+        validate(schema, own, path=f"plugins.{name}")
+
+    try:
+        check(config.plugin_config(name, declared_keys(schema), check=check)[1])
+    except ConfigError as error:
+        yield from error.faults
+
+
+def _print(screen: Screen, checked: list[Checked]) -> None:
+    from tracelet.cli.views.numbers import plural
+    from tracelet.cli.views.plugins import near
+
+    for one in checked:
+        good = not one.faults
+        mark = ("ok", "green") if good else ("faulty", "bold red")
+        about = " ".join(filter(None, (one.version, one.type)))
+        screen.line(
+            mark, " ", (one.name, "bold"), f" {about}" if about else "", (f"  {near(one.origin)}", "dim")
+        )
+        for fault in one.faults:
+            screen.line(("- ", "red"), fault, indent=2)
+    faults = sum(len(one.faults) for one in checked)
+    if faults:
+        screen.line((f"{plural(faults, 'fault')} in {plural(len(checked), 'plugin')}", "bold red"))

@@ -1,0 +1,1 @@
+"""Tables, screens and numbers, as the terminal shows them."""

@@ -1,0 +1,87 @@
+"""The three forms of a ``config_schema``, told apart."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from tracelet.config.interpolation import plain
+from tracelet.config.validation import classes, jsonschemas, shortform
+from tracelet.errors import ConfigError
+from tracelet.messages import found, misfit
+from tracelet.secrets import seal
+
+_JSON_KEYWORDS: Final = frozenset(
+    (
+        *("type", "properties", "required", "additionalProperties", "patternProperties", "propertyNames"),
+        *("allOf", "anyOf", "oneOf", "not", "if", "then", "else", "enum", "const", "definitions", "title"),
+        *("description", "default", "examples", "minProperties", "maxProperties", "dependentRequired"),
+        *("dependentSchemas", "dependencies", "unevaluatedProperties", "$schema", "$id", "$ref", "$defs"),
+        *("$comment", "$anchor", "$dynamicRef", "$dynamicAnchor", "$vocabulary"),
+    )
+)
+
+
+def validate(schema: Any, values: Any, *, path: str = "config") -> Any:
+    """Return the configuration that a plugin gets: ``values`` checked, with defaults filled in.
+
+    ``schema`` is the short form, a JSON Schema, an attrs class (the result is an instance of it) or ``None``
+    (anything goes). The result shares no table or list with ``values`` or the schema. Raises
+    :class:`ConfigError` with every fault, each as ``path.key: expected ..., found ...``; values of
+    secrets are never shown.
+    """
+    if faults := check_schema(schema):
+        raise ConfigError(faults, source=f"{path}: the plugin's config_schema is malformed")
+    if classes.is_attrs_class(schema) and isinstance(values, schema):
+        return values
+    if values is not None and not isinstance(values, Mapping):
+        raise ConfigError([misfit(path, "object", values)])
+    result = _checked(schema, {str(key): value for key, value in (values or {}).items()}, path, faults)
+    if faults:
+        raise ConfigError(faults)
+    return result
+
+
+def _checked(schema: Any, values: dict[str, Any], path: str, faults: list[str]) -> Any:
+    if not schema:
+        return plain(seal(values))
+    if classes.is_attrs_class(schema):
+        return classes.structure(schema, values, path, faults)
+    if is_json_schema(schema):
+        return plain(jsonschemas.check(schema, values, path, faults))
+    return plain(shortform.check(schema, values, path, faults))
+
+
+def check_schema(schema: Any) -> list[str]:
+    """Return what is wrong with a schema itself, which is the plugin author's to mend."""
+    path = "config_schema"
+    if schema is None:
+        return []
+    if classes.is_attrs_class(schema):
+        return classes.faults_of(schema, path)
+    if not isinstance(schema, Mapping):
+        wanted = "the short form, a JSON Schema or an attrs class"
+        shown = f"{schema.__name__} (class)" if isinstance(schema, type) else found(schema)
+        return [f"{path}: expected {wanted}, found {shown}"]
+    return (
+        jsonschemas.faults_of(schema, path) if is_json_schema(schema) else shortform.faults_of(schema, path)
+    )
+
+
+def declared_keys(schema: Any) -> frozenset[str]:
+    """Return the keys that a schema declares at its top; none for a malformed one."""
+    if classes.is_attrs_class(schema):
+        return classes.keys(schema)
+    if not isinstance(schema, Mapping):
+        return frozenset()
+    return jsonschemas.keys(schema) if is_json_schema(schema) else frozenset(map(str, schema))
+
+
+def is_json_schema(schema: Mapping[str, Any]) -> bool:
+    """Tell a JSON Schema from the short form, whose keys may well be named ``type`` or ``properties``."""
+    return any(key in _JSON_KEYWORDS and not _is_field(key, value) for key, value in schema.items())
+
+
+def _is_field(key: str, value: Any) -> bool:
+    """Say whether a value describes a key of the short form, rather than being a keyword's argument."""
+    return isinstance(value, Mapping) and (key == "type" or isinstance(value.get("type"), (str, list)))

@@ -1,0 +1,47 @@
+"""The documented import path for plugin authors and for programs that drive plugins themselves.
+
+Nothing is defined here, and nothing inside tracelet imports it.
+"""
+
+from tracelet.host.plugins import PluginHandle, PluginManager
+from tracelet_hookspecs import (
+    BackendInterface,
+    BackendPlugin,
+    CollectorInterface,
+    CollectorPlugin,
+    FrameworkPlugin,
+    MetricData,
+    MetricSink,
+    MetricSource,
+    MetricType,
+    PluginBase,
+    PluginInfo,
+    PluginMetadata,
+    PluginState,
+    PluginType,
+    ProcessorPlugin,
+    hookimpl,
+    hookspec,
+)
+
+__all__ = [
+    "BackendInterface",
+    "BackendPlugin",
+    "CollectorInterface",
+    "CollectorPlugin",
+    "FrameworkPlugin",
+    "MetricData",
+    "MetricSink",
+    "MetricSource",
+    "MetricType",
+    "PluginBase",
+    "PluginHandle",
+    "PluginInfo",
+    "PluginManager",
+    "PluginMetadata",
+    "PluginState",
+    "PluginType",
+    "ProcessorPlugin",
+    "hookimpl",
+    "hookspec",
+]

@@ -1,5 +1,0 @@
-"""Checking a plugin's configuration against its schema: every fault at once, each with its path."""
-
-from tracelet.core.validation.schemas import check_schema, declared_keys, validate
-
-__all__ = ["check_schema", "declared_keys", "validate"]

@@ -1,0 +1,74 @@
+"""How many records lie ahead, counted from the slots alone: quick, and exact where nothing is damaged."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Final
+
+from tracelet.delivery.pipeline.plan import EVENT_HOOKS
+from tracelet.journal.format import (
+    BLOB,
+    KIND_SHIFT,
+    MULTI_HEAD,
+    POINT,
+    ROW,
+    SEGMENT_SHIFT,
+    SEGMENT_SLOTS,
+    SLOT,
+    payload_slots,
+)
+from tracelet.journal.reading.source import Source
+
+_CHUNK: Final = 32768  # slots, read at a time
+_TAG: Final = 6  # where the tag stands in a slot of eight 32-bit words
+
+
+def count_ahead(run_dir: Path, position: Callable[[str], int], targets: Mapping[str, int]) -> int:
+    """Return how many records lie between a backend's position in each writer's journal and a target there."""
+    return sum(count(run_dir, writer, position(writer), target) for writer, target in targets.items())
+
+
+def count(run_dir: Path, writer: str, start: int, stop: int) -> int:
+    """Return how many records that backends get lie between two sequence numbers.
+
+    Points (each value of a row is one), and calls that recorded parameters, tags or an artifact.
+    """
+    source = Source(run_dir, writer)
+    found = 0
+    while start < stop:
+        data = source.read(start, min(_CHUNK, stop - start))
+        if not data:  # the rest of a segment was given up
+            start = (start // SEGMENT_SLOTS + 1) << SEGMENT_SHIFT
+            continue
+        slots, records = _count_in(source, data, start)
+        start += slots
+        found += records
+    return found
+
+
+def _count_in(source: Source, data: bytes, first: int) -> tuple[int, int]:
+    """Return how many slots the records that begin in the data take, and how many of them backends get."""
+    tags = memoryview(data).cast("I")[_TAG::8].tolist()
+    at, found = 0, 0
+    while at < len(tags):
+        kind = tags[at] >> KIND_SHIFT
+        if kind == POINT:
+            found += 1
+        elif kind in (ROW, BLOB):
+            size = MULTI_HEAD.unpack_from(data, at * SLOT)[1]
+            if kind == ROW:
+                found += size
+            elif _is_due(source.read(first + at + 1, payload_slots(size))[:size]):
+                found += 1
+            at += payload_slots(8 * size if kind == ROW else size)
+        at += 1
+    return at, found
+
+
+def _is_due(payload: bytes) -> bool:
+    try:
+        return json.loads(payload).get("type") in EVENT_HOOKS
+    except ValueError:
+        return False

@@ -1,0 +1,128 @@
+"""The journal as one backend reads it: batch after batch, each of one writer, in the order of recording."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Container, Iterable
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from tracelet.delivery.ledger.ledger import Ledger
+from tracelet.journal import Cursor, EventRecord, Follower, Record, writers
+from tracelet.journal.format import SEGMENT_SHIFT, WINDOW_SLOTS, payload_slots
+from tracelet.journal.reading.lifetime import writer_facts
+from tracelet.journal.reading.source import Source, segments
+
+_LOOK_FOR_WRITERS: Final = 1.0  # seconds
+
+Writers = Callable[[], Iterable[str]]
+
+
+class Batch(NamedTuple):
+    """Records of one writer, and where to go on once they are dealt with."""
+
+    writer: str
+    rank: int | None
+    records: list[Record]
+    before: Cursor
+    after: Cursor
+
+    def events(self) -> list[tuple[int, EventRecord]]:
+        """Return the records that are no points, with their places."""
+        return [(at, record) for at, record in enumerate(self.records) if isinstance(record, EventRecord)]
+
+    def until(self, left: Container[tuple[str, int, int]]) -> Batch | None:
+        """Return the records before the first of those that are ``left``, as a batch.
+
+        A row of which something is left is left as a whole. ``None`` where a record that came late, out of order, is
+        left: no cursor can say so.
+        """
+        seqs = [
+            record.seq
+            for record in self.records
+            if (self.writer, record.seq, getattr(record, "index", 0)) in left
+        ]
+        first = min(seqs, default=self.after.next)
+        if first < self.before.next:
+            return None
+        holes = tuple((start, min(stop, first)) for start, stop in self.after.holes if start < first)
+        records = [record for record in self.records if record.seq < first]
+        return Batch(self.writer, self.rank, records, self.before, Cursor(first, holes))
+
+
+def ends(run_dir: Path, which: Iterable[str]) -> dict[str, int]:
+    """Return, for each writer, the sequence number after its last slot in use."""
+    files = segments(run_dir)
+    return {writer: _end(Source(run_dir, writer), files.get(writer, [])) for writer in which}
+
+
+def _end(source: Source, numbers: list[int]) -> int:
+    """Look for the last slot that is not empty, from the end of the last file backwards."""
+    for segment in reversed(numbers):
+        first = segment << SEGMENT_SHIFT
+        left = source.size(segment)
+        while left > 0:
+            start = (left - 1) // WINDOW_SLOTS * WINDOW_SLOTS
+            data = source.read(first + start, left - start)
+            if used := len(data.rstrip(b"\0")):
+                return first + start + payload_slots(used)
+            left = start
+    return 0
+
+
+class Reader:
+    """Reads all writers of a run in turn, from where a ledger says that its backend stands."""
+
+    def __init__(self, run_dir: Path, ledger: Ledger, which: Writers | None = None) -> None:
+        self._run_dir = run_dir
+        self._ledger = ledger
+        self._which = which or (lambda: writers(run_dir))
+        self._followers: dict[str, Follower] = {}
+        self._ranks: dict[str, int | None] = {}
+        self._turns: list[str] = []
+        self._looked = float("-inf")
+        self._short = 0  # batches in a row that had less than was asked for
+
+    def caught_up(self) -> bool:
+        """Whether the last look at each writer gave all that it had."""
+        return self._short >= len(self._turns)
+
+    def read(self, limit: int) -> Batch | None:
+        """Return the next batch of at most about ``limit`` records, or ``None`` when there is nothing new.
+
+        One without records says that the cursor moved over what concerns readers only.
+        """
+        self._look_for_writers()
+        for turn, writer in enumerate(self._turns):
+            follower = self._followers[writer]
+            before = follower.cursor
+            records = follower.read(limit)
+            after = follower.cursor
+            self._short = self._short + 1 if len(records) < limit else 0
+            if records or after != before:
+                self._turns = [*self._turns[turn + 1 :], *self._turns[: turn + 1]]
+                return Batch(writer, self._rank(writer), records, before, after)
+        return None
+
+    def look_again(self) -> None:
+        """Look for new writers at the next read."""
+        self._looked = float("-inf")
+
+    def _look_for_writers(self) -> None:
+        now = time.monotonic()
+        if now - self._looked < _LOOK_FOR_WRITERS:
+            return
+        self._looked = now
+        for writer in self._which():
+            if writer not in self._followers:
+                page = self._ledger.pages.get(writer)
+                cursor = page.cursor if page is not None else None
+                self._followers[writer] = Follower(self._run_dir, writer, cursor)
+                self._turns.append(writer)
+
+    def _rank(self, writer: str) -> int | None:
+        """Return the rank that a writer gave in its first record, which has been written by now."""
+        if writer not in self._ranks:
+            facts = writer_facts(Source(self._run_dir, writer)) or {}
+            self._ranks[writer] = facts.get("rank")
+        return self._ranks[writer]

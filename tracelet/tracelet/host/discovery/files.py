@@ -1,0 +1,96 @@
+"""Plugins in files: the folders of plugin files, and what a description made by hand points at."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+
+from tracelet.errors import PluginError
+from tracelet.host.discovery.found import Found, broken, located
+from tracelet.host.discovery.inspection import forgotten_decorator
+from tracelet.host.discovery.modules import contents, guarded, import_file
+from tracelet.host.discovery.static import literal_metadata
+from tracelet.host.projectfile import refusal
+from tracelet_hookspecs import PluginInfo
+
+Refuse = Callable[[Path], str | None]  # why a file must not be run, or None
+
+
+def plugin_files(place: Path) -> list[Path]:
+    """Return the plugin files of a place: itself, or those in the folder that do not start with ``_``."""
+    if place.is_dir():
+        return sorted(file for file in place.glob("*.py") if not file.name.startswith("_") and file.is_file())
+    return [place]
+
+
+def path_plugins(file: Path, deadline: float, refuse: Refuse = refusal) -> Iterator[Found]:
+    """Yield the plugins in one file of a plugin path, without importing it where its source says enough."""
+    file = file.resolve()
+    try:
+        known = literal_metadata(file.read_bytes(), str(file))
+    except (OSError, SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        message = f"plugin {file.stem!r} ({file}): {located(error)}"
+        yield _broken(file, PluginError(message, step="import", cause=error), refuse)
+        return
+    if known is None:
+        yield from _imported(file, deadline, refuse)
+        return
+    for class_name, metadata in known.items():
+        info = PluginInfo(metadata, module_path=str(file), class_name=class_name, origin=str(file))
+        yield Found(info, load=_loader(file, class_name, refuse))
+
+
+def _loader(file: Path, class_name: str, refuse: Refuse) -> Callable[[], object]:
+    return lambda: getattr(checked_import(file, refuse), class_name)
+
+
+def _broken(file: Path, error: PluginError, refuse: Refuse) -> Found:
+    return broken(
+        file.stem, str(file), error, module_path=str(file), load=lambda: checked_import(file, refuse)
+    )
+
+
+def _imported(file: Path, deadline: float, refuse: Refuse) -> Iterator[Found]:
+    try:
+        module = guarded(lambda: checked_import(file, refuse), file.stem, str(file), deadline)
+    except PluginError as error:
+        yield _broken(file, error, refuse)
+        return
+    plugins = list(contents(module, file.stem, str(file), deadline))
+    if not plugins and (fault := forgotten_decorator(module)):
+        yield _broken(file, PluginError(f"plugin {file.stem!r} ({file}): {fault}", step="import"), refuse)
+    yield from plugins
+
+
+def checked_import(file: Path, refuse: Refuse = refusal) -> ModuleType:
+    """Import a plugin file, unless it could hold another user's code: then :class:`PluginError`, with the remedy."""
+    why = refuse(file)
+    if why is not None:
+        raise PluginError(why, step="import")
+    return import_file(file)
+
+
+def load_described(info: PluginInfo) -> object:
+    """Load what a description made by hand points at: a file or an import name, and a class in it."""
+    path, class_name = os.fspath(info.module_path), info.class_name
+    if not path and info.metadata.entry_point:
+        path, class_name = _split(info.metadata.entry_point)
+    if not path:
+        raise PluginError(
+            f"plugin {info.name!r}: nothing says where to load it from; set instance, module_path and class_name,"
+            " or metadata.entry_point",
+            plugin=info.name,
+            step="import",
+        )
+    module = checked_import(Path(path)) if path.endswith(".py") else importlib.import_module(path)
+    return getattr(module, class_name) if class_name else module
+
+
+def _split(entry_point: str) -> tuple[str, str]:
+    """Split ``pkg.module.Class`` or ``pkg.module:Class``."""
+    separator = ":" if ":" in entry_point else "."
+    path, _, class_name = entry_point.rpartition(separator)
+    return path or class_name, class_name if path else ""

@@ -1,0 +1,67 @@
+"""What discovery yields: a plugin's description and the way to load it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import attrs
+
+from tracelet.errors import PluginError
+from tracelet.host import locations
+from tracelet.secrets import redact
+from tracelet_hookspecs import PluginInfo, PluginMetadata, PluginState
+
+
+@attrs.define(eq=False)
+class Found:
+    """One plugin that a source has.
+
+    ``load`` returns the plugin's class, object or module; it is called on the plugin's own thread, and only
+    when the plugin is wanted. ``activate`` says that the source itself asks for it, ``default`` that it
+    is on unless switched off, ``builtin`` that it ships with the host, ``broken`` that it could not even be
+    looked at: only somebody who asks for it by name tries again.
+    """
+
+    info: PluginInfo
+    load: Callable[[], Any] | None = None
+    activate: bool = False
+    default: bool = False
+    builtin: bool = False
+    broken: bool = False
+
+
+def broken(
+    name: str,
+    origin: str,
+    error: BaseException | str,
+    *,
+    module_path: str = "",
+    class_name: str = "",
+    activate: bool = False,
+    load: Callable[[], Any] | None = None,
+) -> Found:
+    """Describe a plugin that could not even be looked at: in state ERROR, with the reason and its traceback."""
+    metadata = PluginMetadata.from_outside(name)
+    info = PluginInfo(metadata, module_path=module_path, class_name=class_name, origin=origin)
+    info.state = PluginState.ERROR
+    if isinstance(error, BaseException):
+        cause = error.cause if isinstance(error, PluginError) and error.cause is not None else error
+        info.traceback = redact(locations.told(cause)) or None
+    info.error = redact(str(error) if isinstance(error, (str, PluginError)) else describe(error))
+    return Found(info, load=load, activate=activate, broken=True)
+
+
+def describe(error: BaseException) -> str:
+    """Say what an exception is in one line, without secrets."""
+    try:
+        text = str(error).strip()
+    except Exception:  # an exception of a plugin's own may fail to describe itself
+        text = ""
+    return redact(f"{type(error).__name__}: {text}" if text else type(error).__name__)
+
+
+def located(error: BaseException) -> str:
+    """Say what an exception is, and where in the plugin's own code it was raised."""
+    place = "" if isinstance(error, SyntaxError) else locations.of_error(error)
+    return f"{describe(error)} (at {place})" if place else describe(error)

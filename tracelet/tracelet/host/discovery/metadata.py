@@ -1,0 +1,103 @@
+"""Which classes of a module are plugins, and what a plugin says of itself."""
+
+from __future__ import annotations
+
+import inspect
+from types import ModuleType
+from typing import Any, Final
+
+import tracelet_hookspecs as contract
+from tracelet.errors import PluginError
+from tracelet.host.discovery.inspection import (
+    attributes,
+    bases,
+    dynamic,
+    hook_functions,
+    implementations,
+    is_class,
+    is_module,
+)
+from tracelet_hookspecs import PluginMetadata, PluginType
+
+_TYPE_BY_HOOK: Final = {
+    "log_metric": PluginType.BACKEND,
+    "log_metrics": PluginType.BACKEND,
+    "collect": PluginType.COLLECTOR,
+    "process_metric": PluginType.PROCESSOR,
+}
+
+
+def has_hooks(value: object) -> bool:
+    """Whether a class, object or module has decorated hook implementations."""
+    return next(hook_functions(value), None) is not None
+
+
+def is_plugin_class(value: object) -> bool:
+    """Whether a class is a plugin rather than a base or a bystander."""
+    if not is_class(value) or _name(value).startswith("_"):
+        return False
+    return contract.PluginBase in bases(value) or "get_metadata" in attributes(value) or has_hooks(value)
+
+
+def plugin_classes(module: ModuleType) -> list[type]:
+    """Return the plugin classes that a module defines itself, in the order in which they stand there."""
+    own = [
+        value
+        for value in vars(module).values()
+        if is_plugin_class(value) and value.__module__ == module.__name__
+    ]
+    # A class that others in the file build upon and that cannot run itself is their base, not a plugin.
+    return [
+        cls
+        for cls in dict.fromkeys(own)
+        if not (inspect.isabstract(cls) and any(other is not cls and issubclass(other, cls) for other in own))
+    ]
+
+
+def metadata_of(plugin: Any, name: str = "", version: str = "", origin: str = "") -> PluginMetadata:
+    """Return what a plugin says of itself, or what can be said of one that says nothing.
+
+    ``get_metadata`` may be a classmethod, a staticmethod or an instance method (a class is then instantiated
+    without arguments). Raises :class:`PluginError` where the answer is no ``PluginMetadata`` with a name, and
+    whatever the plugin raises.
+    """
+    known = attributes(plugin)
+    if is_module(plugin) or not ("get_metadata" in known or dynamic(plugin, "get_metadata", known)):
+        return _described(plugin, name, version)
+    label = f"plugin {name or _name(plugin)!r}" + (f" ({origin})" if origin else "")
+    found = _asked(plugin, known.get("get_metadata"), label)
+    if not isinstance(found, PluginMetadata):
+        what = f"get_metadata() must return a PluginMetadata, found {type(found).__name__}"
+        raise _unfit(label, f"{what}; import it from tracelet.host.plugins")
+    if not name and not (isinstance(found.name, str) and found.name.strip()):
+        raise _unfit(label, f"metadata name: expected a non-empty string, found {found.name!r}")
+    return found
+
+
+def _asked(plugin: Any, static: Any, label: str) -> Any:
+    if getattr(static, "__isabstractmethod__", False):
+        raise _unfit(label, "lacks get_metadata(); add the missing method")
+    if is_class(plugin) and not isinstance(static, (classmethod, staticmethod)):
+        return plugin().get_metadata()
+    return plugin.get_metadata()
+
+
+def _unfit(label: str, fault: str) -> PluginError:
+    return PluginError(f"{label}: {fault}", step="get_metadata")
+
+
+def _name(plugin: Any) -> str:
+    return str(plugin.__name__ if is_class(plugin) or is_module(plugin) else type(plugin).__name__)
+
+
+def _described(plugin: Any, name: str, version: str) -> PluginMetadata:
+    hooks = {one.hook for one in implementations(plugin) if not one.wraps}
+    kinds = [kind for hook, kind in _TYPE_BY_HOOK.items() if hook in hooks]
+    known = attributes(plugin)
+    document = known.get("__doc__")
+    return PluginMetadata(
+        name=name or _name(plugin),
+        version=str(known.get("__version__") or version or "0"),
+        type=kinds[0] if kinds else PluginType.FRAMEWORK,
+        description=document.strip().partition("\n")[0] if isinstance(document, str) else "",
+    )

@@ -1,0 +1,154 @@
+"""Importing modules and files, and telling which plugins they hold, on a thread and within a deadline."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import importlib.util
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Final
+
+from tracelet.errors import PluginError
+from tracelet.host.discovery.found import Found, broken, located
+from tracelet.host.discovery.inspection import attributes, is_class, is_module
+from tracelet.host.discovery.metadata import has_hooks, metadata_of, plugin_classes
+from tracelet.host.worker import Worker, is_for_here
+from tracelet.secrets import fit_to_chain
+from tracelet_hookspecs import PluginInfo, PluginMetadata
+
+NAMES_MORE: Final = "tracelet_plugins"
+
+_locks: dict[str, Any] = {}  # by module: another thread must not see one that is half executed
+
+
+def import_file(file: Path) -> ModuleType:
+    """Import a ``.py`` file under a name of its own, once per process.
+
+    Its folder joins the end of ``sys.path``, so that the file can import what stands beside it.
+    """
+    file = file.resolve()
+    name = f"{file.stem}_{hashlib.sha256(str(file).encode()).hexdigest()[:12]}"
+    with _locks.setdefault(name, threading.RLock()):
+        return sys.modules[name] if name in sys.modules else _executed(file, name)
+
+
+def _executed(file: Path, name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, file)
+    if spec is None or spec.loader is None:
+        raise PluginError(f"{file}: expected a Python file (.py)", step="import")
+    if str(file.parent) not in sys.path:
+        sys.path.append(str(file.parent))
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        sys.modules.pop(name, None)
+        raise
+    return module
+
+
+def import_name(name: str) -> Any:
+    """Import ``package.module`` or ``package.module:attribute``."""
+    module_name, _, attribute = name.partition(":")
+    value: Any = importlib.import_module(module_name)
+    for part in filter(None, attribute.split(".")):
+        value = getattr(value, part)
+    return value
+
+
+def guarded(
+    function: Callable[[], Any], name: str, origin: str, deadline: float, step: str = "import"
+) -> Any:
+    """Run a plugin's code on a thread of its own, within a deadline.
+
+    Raises :class:`PluginError` for whatever it raises, ``SystemExit`` included. Ctrl-C on the main thread passes.
+    """
+    worker = Worker(name)
+    try:
+        return worker.run(function, step=step, deadline=deadline)
+    except PluginError:
+        raise
+    except BaseException as error:
+        if is_for_here(error):
+            raise
+        message = f"plugin {name!r} ({origin}): {step} failed: {located(error)}"
+        raise PluginError(message, plugin=name, step=step, cause=error) from fit_to_chain(error)
+    finally:
+        worker.retire()
+
+
+def contents(
+    module: ModuleType, name: str, origin: str, deadline: float, *, activate: bool = False
+) -> Iterator[Found]:
+    """Yield the plugins that an imported module holds: itself, where it has hooks, and its plugin classes."""
+    if has_hooks(module):
+        yield of_object(module, origin, deadline, name=name, activate=activate)
+    for cls in plugin_classes(module):
+        yield of_object(cls, origin, deadline, activate=activate)
+
+
+def of_object(plugin: Any, origin: str, deadline: float, *, name: str = "", activate: bool = False) -> Found:
+    """Describe a class, object or module that is at hand. A plugin that cannot describe itself is a broken one."""
+    path, class_name = _whereabouts(plugin)
+    label = name or class_name or path
+    where: dict[str, Any] = {"module_path": path, "class_name": class_name}
+
+    def ask() -> PluginMetadata:
+        return metadata_of(plugin, name, origin=origin)
+
+    try:
+        metadata = guarded(ask, label, origin, deadline, "get_metadata")
+    except PluginError as error:
+        return broken(label, origin, error, activate=activate, load=lambda: plugin, **where)
+    return Found(PluginInfo(metadata, origin=origin, **where), load=lambda: plugin, activate=activate)
+
+
+def _whereabouts(plugin: Any) -> tuple[str, str]:
+    """Return the file (or name) of a plugin's module, and the name of its class."""
+    if is_module(plugin):
+        return str(vars(plugin).get("__file__") or plugin.__name__), ""
+    cls = plugin if is_class(plugin) else type(plugin)
+    module_name = str(attributes(cls).get("__module__", ""))
+    module = sys.modules.get(module_name)
+    return str(getattr(module, "__file__", None) or module_name), str(cls.__name__)
+
+
+def named_by(module: ModuleType) -> list[str]:
+    """Return the further modules that a plugin module names in its ``tracelet_plugins``.
+
+    Raises :class:`PluginError` for anything but a name or a list of them.
+    """
+    names = vars(module).get(NAMES_MORE, ())
+    names = [names] if isinstance(names, str) else names
+    if not isinstance(names, (list, tuple, set, frozenset)) or not all(
+        isinstance(name, str) for name in names
+    ):
+        raise PluginError(
+            f"{getattr(module, '__file__', module.__name__)}: {NAMES_MORE}: expected a list of module names,"
+            f" found {names!r}",
+            step="import",
+        )
+    return list(names)
+
+
+def single_plugin(value: Any) -> Any:
+    """Return what an entry point means: a module without hooks of its own stands for its one plugin class.
+
+    Raises :class:`PluginError` where it holds none or several.
+    """
+    if not is_module(value) or has_hooks(value):
+        return value
+    classes = plugin_classes(value)
+    if len(classes) != 1:
+        names = ", ".join(cls.__name__ for cls in classes) or "none"
+        raise PluginError(
+            f"module {value.__name__}: expected hook implementations or one plugin class, found {names};"
+            " point at one with module:Class",
+            step="import",
+        )
+    return classes[0]

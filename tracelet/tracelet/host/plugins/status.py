@@ -1,0 +1,92 @@
+"""What the host says of its plugins."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from tracelet.errors import PluginError
+from tracelet.host.plugins.hosted import PluginHandle
+from tracelet.host.plugins.lifecycle import Lifecycle
+from tracelet.host.task import Task
+from tracelet.secrets import mask, redact
+from tracelet_hookspecs import PluginInfo
+from tracelet_hookspecs import PluginState as S
+
+HOOK = "get_status"
+
+
+def of_all(plugins: Mapping[str, PluginInfo], lifecycle: Lifecycle) -> dict[str, Any]:
+    """Return counts by state and a description of each plugin."""
+    infos = dict(plugins)
+    states = [info.state for info in infos.values()]
+    answers = _answers(infos, lifecycle)
+    return {
+        "discovered": len(states),
+        "loaded": sum(state >= S.LOADED for state in states),
+        "active": states.count(S.ACTIVE),
+        "errors": states.count(S.ERROR),
+        "plugins": {
+            name: {**_described(info, lifecycle.hosting.hosted.get(name)), **answers.get(name, {})}
+            for name, info in infos.items()
+        },
+    }
+
+
+def accounts(plugins: Mapping[str, PluginInfo], lifecycle: Lifecycle) -> dict[str, dict[str, Any]]:
+    """Describe each plugin without asking it anything."""
+    hosted = lifecycle.hosting.hosted
+    return {name: _described(info, hosted.get(name)) for name, info in dict(plugins).items()}
+
+
+def _described(info: PluginInfo, hosted: PluginHandle | None) -> dict[str, Any]:
+    """Describe one plugin: its state, what it says of itself, what it costs."""
+    kind = info.metadata.type
+    described: dict[str, Any] = {
+        "state": info.state.name.lower(),
+        "type": kind.value if kind is not None else None,
+        "version": str(info.metadata.version),
+        "origin": info.origin,
+    }
+    if info.unavailable:
+        described["unavailable"] = redact(info.unavailable)
+    if info.error:
+        described["error"] = redact(info.error)
+    if hosted is not None and hosted.info is info:
+        described["costs"] = {step: cost.as_dict() for step, cost in sorted(hosted.costs.items())}
+    return described
+
+
+def _answers(infos: Mapping[str, PluginInfo], lifecycle: Lifecycle) -> dict[str, dict[str, Any]]:
+    """Ask every plugin that is at work, all of them side by side, so that a slow one holds up nobody."""
+    asked: dict[str, tuple[PluginHandle, Task, float]] = {}
+    answers: dict[str, dict[str, Any]] = {}
+    for name, info in infos.items():
+        if info.state in (S.INITIALIZED, S.ACTIVE) and name in lifecycle.hosting.instances:
+            try:
+                asked.update(_asked(name, lifecycle.hosting.host(name, info), lifecycle))
+            except PluginError as error:
+                answers[name] = {"status_error": redact(str(error))}
+    for name, (hosted, task, end) in asked.items():
+        answers[name] = _answered(hosted, task, end)
+    return answers
+
+
+def _asked(
+    name: str, hosted: PluginHandle, lifecycle: Lifecycle
+) -> dict[str, tuple[PluginHandle, Task, float]]:
+    lifecycle.register(hosted)
+    if not hosted.implements(HOOK):
+        return {}
+    task = hosted.post(HOOK)
+    if task is None:
+        raise PluginError(f"plugin {name!r}: {HOOK} not called, since {hosted.worker.stuck} never returned")
+    return {name: (hosted, task, time.monotonic() + hosted.deadline(HOOK))}
+
+
+def _answered(hosted: PluginHandle, task: Task, end: float) -> dict[str, Any]:
+    try:
+        return {"status": mask(hosted.answer(task, max(0.0, end - time.monotonic())))}
+    except Exception as error:  # of the plugin, or of an answer that cannot be shown
+        return {"status_error": redact(str(error))}
