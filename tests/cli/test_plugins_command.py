@@ -330,7 +330,7 @@ def test_why_a_plugin_has_nothing_to_do_here_is_told(project):
         """
         from tracelet.config import load_config
         from tracelet.core.plugins import PluginManager
-from tracelet.host.plugins import activation
+        from tracelet.host.plugins import activation
         manager = PluginManager(config=load_config())
         manager.discover_plugins()
         assert not activation.is_available("idle", manager._steps)
