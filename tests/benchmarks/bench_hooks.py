@@ -2,7 +2,7 @@
 
 ``log_metric`` for 1, 3 and 10 backends, microseconds per point given to all of them, the best of several repetitions in
 turns: pluggy's own call of all implementations at once; the host's caller for each backend, as delivery uses it in its
-loops; the same inside another plugin's wrapper, against pluggy's call inside it; and ``hosted.call`` from another
+loops; the same inside another plugin's wrapper, against pluggy's call inside it; and ``handle.call`` from another
 thread, which hands each point over to the backend's own thread and waits for it.
 """
 
@@ -84,29 +84,29 @@ def hosts(count: int, wrapped: bool) -> PluginManager:
 
 def adapted(manager: PluginManager) -> Callable[[int], None]:
     """Return what calls each backend's hook on that backend's thread, a number of times."""
-    backends = [manager.hosted(name) for name in manager.active("log_metric")]
+    backends = [manager.handle(name) for name in manager.active("log_metric")]
 
     def call(calls: int) -> None:
-        for hosted in backends:
-            caller = hosted.bound("log_metric")
+        for handle in backends:
+            caller = handle.caller("log_metric")
 
             def loop(caller: Callable[..., Any] = caller) -> None:
                 for _ in range(calls):
                     caller(**POINT)
 
-            hosted.submit(loop, step="log_metric", deadline=600)
+            handle.submit(loop, step="log_metric", deadline=600)
 
     return call
 
 
 def handed_over(manager: PluginManager) -> Callable[[int], None]:
     """Return what hands each point over to each backend's thread."""
-    backends = [manager.hosted(name) for name in manager.active("log_metric")]
+    backends = [manager.handle(name) for name in manager.active("log_metric")]
 
     def call(calls: int) -> None:
-        for hosted in backends:
+        for handle in backends:
             for _ in range(calls // 20):  # it takes so much longer
-                hosted.call("log_metric", **POINT)
+                handle.call("log_metric", **POINT)
 
     return call
 

@@ -48,7 +48,7 @@ def test_a_backend_without_a_batch_hook_is_called_point_by_point(stage, one_by_o
     values = stage.log(3000)
     stage.flush()
     assert got.values == values
-    cost = stage.manager.hosted("backend").costs["log_metric"]
+    cost = stage.manager.handle("backend").costs["log_metric"]
     assert cost.calls == 3000
 
 

@@ -184,9 +184,9 @@ def test_the_other_hooks_are_passed_on_and_what_it_records_comes_back(isolated, 
 
     stage.delivery = Delivery(stage.manager, Run(), stage.run_dir, settings=stage.settings)
     assert isolated.start()
-    hosted = stage.manager.hosted("backend")
-    hosted.call("run_started", run=Run())
-    hosted.call("run_ended", run=Run(), outcome="finished")
+    handle = stage.manager.handle("backend")
+    handle.call("run_started", run=Run())
+    handle.call("run_ended", run=Run(), outcome="finished")
     assert isolated.lines()[-2:] == [["run", "run-1", isolated.pid], ["ended", "finished"]]
     stage.wait_for(lambda: stage.writer.recorded == 1)
     tags = [event.payload for event in read_events(stage.run_dir) if event.type == "tags"]

@@ -63,7 +63,7 @@ def test_dropping_changing_and_deriving(stage, backend):
     assert (status["delivered"], status["excluded"]) == (3, 3)
     stage.delivery.finish(1)
     stage.verified()
-    assert stage.manager.hosted("first").costs["process_metric"].calls == 6
+    assert stage.manager.handle("first").costs["process_metric"].calls == 6
 
 
 def test_routes_see_what_processors_made(stage, backend):
@@ -90,7 +90,7 @@ def test_what_it_fails_at_goes_on_unchanged_and_is_counted(stage, backend, work)
     values = stage.log(100)
     stage.flush()
     assert got.values == values
-    cost = stage.manager.hosted("processor").costs["process_metric"]
+    cost = stage.manager.handle("processor").costs["process_metric"]
     assert (cost.calls, cost.errors) == (100, 100)
     assert stage.manager.plugins["processor"].state is PluginState.ACTIVE
 

@@ -197,7 +197,7 @@ def look(tmp_path):
 
 def is_well(manager):
     assert manager.plugins["healthy"].state is PluginState.ACTIVE
-    assert manager.hosted("healthy").call("collect") == {"well": 1}
+    assert manager.handle("healthy").call("collect") == {"well": 1}
     status = manager.get_status()
     assert status["plugins"]["healthy"]["status"] == {}
     return True
@@ -276,7 +276,7 @@ def test_a_data_hook_that_fails(look, how):
     manager = look(f"{HEAD}\nclass Ill(Base):\n{NAMED}\n    def collect(self): {how}\n")
     manager.start_plugins(["ill", "healthy"])
     with pytest.raises(Exception, match=r"plugin 'ill': collect (failed|was still running at ill.py)"):
-        manager.hosted("ill").call("collect")
+        manager.handle("ill").call("collect")
     hangs = "hang" in how
     assert manager.plugins["ill"].state is (PluginState.ERROR if hangs else PluginState.ACTIVE)
     assert manager.get_status()["plugins"]["ill"]["costs"]["collect"]["errors"] == 1

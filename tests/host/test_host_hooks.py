@@ -17,7 +17,7 @@ POINT = {"name": "loss", "value": 0.5, "iteration": 3, "timestamp": 7.0, "run": 
 def started(manager, plugin, name="p"):
     manager.register_plugin(plugin, name)
     assert manager.start_plugins({name: {}}) == {name: True}, manager.plugins[name].error
-    return manager.hosted(name)
+    return manager.handle(name)
 
 
 # -- arguments -----------------------------------------------------------------------------------------
@@ -54,12 +54,12 @@ def test_methods_of_a_base_class_need_no_decorator_and_keep_theirs(manager, make
     def when_over(self, outcome):
         seen.append(outcome)
 
-    hosted = started(manager, make("p", {"when_over": when_over}), "p")
+    handle = started(manager, make("p", {"when_over": when_over}), "p")
     for hook in ("initialize", "start", "stop", "get_status", "log_metric", "log_params", "log_artifact"):
-        assert hosted.implements(hook)
-    assert hosted.implements("run_ended")
-    assert not hosted.implements("log_metrics")
-    hosted.call("run_ended", run=None, outcome="finished")
+        assert handle.implements(hook)
+    assert handle.implements("run_ended")
+    assert not handle.implements("log_metrics")
+    handle.call("run_ended", run=None, outcome="finished")
     assert seen == ["finished"]
 
 
@@ -67,10 +67,10 @@ def test_a_batch_method_is_a_hook_without_being_declared(manager, make):
     def log_metrics(self, points):
         self.note(*points)
 
-    hosted = started(manager, make("p", {"log_metrics": log_metrics}), "p")
-    assert hosted.implements("log_metrics")
-    hosted.call("log_metrics", points=[1, 2])
-    assert hosted.plugin.seen[-1] == (1, 2)
+    handle = started(manager, make("p", {"log_metrics": log_metrics}), "p")
+    assert handle.implements("log_metrics")
+    handle.call("log_metrics", points=[1, 2])
+    assert handle.plugin.seen[-1] == (1, 2)
 
 
 def test_static_and_class_methods_and_functions_on_the_object(manager, make):
@@ -94,10 +94,10 @@ def test_static_and_class_methods_and_functions_on_the_object(manager, make):
 
             self.collect = collect
 
-    hosted = started(manager, Own())
-    hosted.call("log_params", params=1, run=None)
-    hosted.call("set_tags", tags=2, run=None)
-    assert hosted.call("collect") == {"own": 1}
+    handle = started(manager, Own())
+    handle.call("log_params", params=1, run=None)
+    handle.call("set_tags", tags=2, run=None)
+    assert handle.call("collect") == {"own": 1}
     assert seen == [1, ("Own", 2)]
 
 
@@ -111,9 +111,9 @@ def test_what_the_implementation_returns_is_the_result(manager):
         def process_metric(self, metric):
             return None
 
-    hosted = started(manager, Own())
-    assert hosted.call("collect") == [1, 2]
-    assert hosted.call("process_metric", metric=MetricData("a", 1)) is None
+    handle = started(manager, Own())
+    assert handle.call("collect") == [1, 2]
+    assert handle.call("process_metric", metric=MetricData("a", 1)) is None
 
 
 # -- order and wrappers --------------------------------------------------------------------------------
@@ -179,8 +179,8 @@ def test_a_wrapper_wraps_lifecycle_and_data_hooks_of_every_plugin(manager, make)
         ("before start", "b"),
         ("after start", "b"),
     ]
-    manager.hosted("a").call("log_metric", **POINT)
-    manager.hosted("a").submit(lambda: manager.hosted("a").bound("log_metric")(**POINT), step="log_metric")
+    manager.handle("a").call("log_metric", **POINT)
+    manager.handle("a").submit(lambda: manager.handle("a").caller("log_metric")(**POINT), step="log_metric")
     assert around.seen[6:] == [("log_metric", "loss")] * 2
     assert manager.plugins["a"].instance.seen[-2:] == [("log_metric", "loss", 0.5, 3)] * 2
     manager.stop_all_plugins()
@@ -194,10 +194,10 @@ def test_a_wrapper_of_a_plugin_stopped_alone_wraps_no_more(manager, make):
     manager.start_plugins(["around", "a"])
     before = len(around.seen)
     manager.stop_plugin("around")
-    manager.hosted("a").call("log_metric", **POINT)
+    manager.handle("a").call("log_metric", **POINT)
     assert len(around.seen) == before
     manager.start_plugin("around")
-    manager.hosted("a").call("log_metric", **POINT)
+    manager.handle("a").call("log_metric", **POINT)
     assert around.seen[before:] == [("log_metric", "loss")]
 
 
@@ -211,7 +211,7 @@ def test_after_stopping_all_no_wrapper_wraps_any_more(manager, make):
     manager.start_plugins(["a"])
     assert len(around.seen) == before
     manager.start_plugins(["around"])
-    manager.hosted("a").call("log_metric", **POINT)
+    manager.handle("a").call("log_metric", **POINT)
     assert around.seen[before:] == [("log_metric", "loss")]
 
 
@@ -222,7 +222,7 @@ def test_calls_can_be_watched_as_pluggy_has_it(manager, make):
     )
     manager.register_plugin(make("a"))
     manager.start_plugins(["a"])
-    manager.hosted("a").call("log_metric", **POINT)
+    manager.handle("a").call("log_metric", **POINT)
     undo()
     manager.stop_all_plugins()
     assert seen == ["initialize", "start", "log_metric"]
@@ -252,8 +252,8 @@ def test_a_wrapper_may_change_the_result_and_take_an_error(manager):
     manager.register_plugin(Fine(), "fine")
     manager.register_plugin(Failing(), "failing")
     manager.start_plugins(["wrapper", "fine", "failing"])
-    assert manager.hosted("fine").call("collect") == {"a": 1, "more": 1}
-    assert manager.hosted("failing").call("collect") == {"saved": 1}
+    assert manager.handle("fine").call("collect") == {"a": 1, "more": 1}
+    assert manager.handle("failing").call("collect") == {"saved": 1}
 
 
 def test_a_plugin_with_a_lifecycle_may_wrap_the_same_hooks_of_the_others(manager, make):
@@ -313,9 +313,9 @@ def test_a_wrapper_that_fails_is_blamed_itself_and_the_call_made_once(
     for _ in range(3):
         if call_fails:
             with pytest.raises(Exception, match="log_metric failed: OSError: the backend's own"):
-                manager.hosted("a").call("log_metric", **POINT)
+                manager.handle("a").call("log_metric", **POINT)
         else:
-            manager.hosted("a").call("log_metric", **POINT)
+            manager.handle("a").call("log_metric", **POINT)
     assert manager.plugins["a"].instance.seen[-3:] == [("log_metric", "loss")] * 3
     assert len(manager.plugins["a"].instance.seen) == 5
     assert ("log_metric", "loss") in other.seen
@@ -345,7 +345,7 @@ def test_a_wrapper_that_hangs_is_left_behind_and_the_wrapped_plugin_goes_on(hast
     hasty.register_plugin(make("a"))
     hasty.start_plugins(["wrapper", "a"])
     for _ in range(2):
-        hasty.hosted("a").call("log_metric", **POINT)
+        hasty.handle("a").call("log_metric", **POINT)
     gate.set()
     assert hasty.plugins["a"].instance.seen[2:] == [("log_metric", "loss", 0.5, 3)] * 2
     assert hasty.plugins["a"].state is PluginState.ACTIVE
@@ -390,7 +390,7 @@ def test_a_plugin_brings_hookspecs_that_others_implement(manager, order):
     assert manager.start_plugins(order) == dict.fromkeys(order, True)
     bringer.manager.hook.alert(text="fire")
     assert listener.heard == ["fire"]
-    assert manager.hosted("listener").implements("alert")
+    assert manager.handle("listener").implements("alert")
 
 
 def test_it_brings_them_once_however_often_it_is_started(manager):
@@ -518,7 +518,7 @@ def test_an_unusual_object_is_a_plugin_like_any_other(manager, make, cls):
     plugin = manager.get_plugin_instance(name)
     assert manager.pluggy.get_plugin(name) is plugin
     for each in ("before", name, "after"):
-        manager.hosted(each).call("log_metric", **POINT)
+        manager.handle(each).call("log_metric", **POINT)
     assert manager.get_status()["plugins"][name]["status"] == {"seen": 3}
     manager.stop_all_plugins()
     assert plugin.seen == ["initialize", "start", "loss", "stop"]
@@ -536,6 +536,6 @@ def test_a_proxy_that_answers_for_another_object(manager, make):
     inner = make("inner")()
     manager.register_plugin(Proxy(inner))
     assert manager.start_plugins({"inner": {"a": 1}}) == {"inner": True}, manager.plugins["inner"].error
-    manager.hosted("inner").call("log_metric", **POINT)
+    manager.handle("inner").call("log_metric", **POINT)
     manager.stop_all_plugins()
     assert inner.seen == [("initialize", {"a": 1}), ("start",), ("log_metric", "loss", 0.5, 3), ("stop",)]

@@ -144,7 +144,7 @@ def test_after_a_fork_the_child_may_start_plugins_of_its_own(project):
         pid = os.fork()
         if pid == 0:
             status = manager.get_status()["plugins"]["slow"]
-            print("child", manager.hosted("slow").worker.usable, "status_error" in status)
+            print("child", manager.handle("slow").worker.usable, "status_error" in status)
             print("child", manager.stop_plugin("slow"), manager.plugins["slow"].state.name)
             print("child", manager.start_plugin("slow"), manager.plugins["slow"].state.name, flush=True)
             os._exit(0)

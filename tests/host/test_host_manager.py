@@ -335,7 +335,7 @@ def test_registering_a_class_an_instance_and_a_module(manager, make, write, tmp_
     started = manager.start_plugins(["cls", "renamed", "a_module_by_hand"])
     assert started == dict.fromkeys(["cls", "renamed", "a_module_by_hand"], True)
     assert manager.get_plugin_instance("renamed") is plugin
-    assert manager.hosted("a_module_by_hand").call("collect") == {"one": 1}
+    assert manager.handle("a_module_by_hand").call("collect") == {"one": 1}
 
 
 def test_registering_a_module_takes_its_classes_too(manager, write, tmp_path, monkeypatch):

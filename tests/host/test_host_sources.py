@@ -22,7 +22,7 @@ LIST = """
         "plugins": {i.name: [i.origin, i.state.name, i.metadata.version, i.error] for i in infos if i.name not in own},
         "own": sorted(i.name for i in infos if i.name in own),
         "problems": manager.problems,
-        "chosen": {k: v for k, v in manager.chosen(defaults=False).items()},
+        "chosen": {k: v for k, v in manager.select_plugins(defaults=False).items()},
         "imported": sorted(m for m in sys.modules if m.startswith("stranger")),
     }))
 """

@@ -30,7 +30,7 @@ def test_all_calls_of_one_plugin_are_on_its_own_thread(manager, make):
         manager.register_plugin(make(name, methods))
     manager.start_plugins(["a", "b"])
     for name in ("a", "b"):
-        manager.hosted(name).call("log_params", params={}, run=None)
+        manager.handle(name).call("log_params", params={}, run=None)
     manager.get_status()
     manager.stop_all_plugins()
     for name in ("a", "b"):
@@ -154,7 +154,7 @@ def test_listeners_hear_of_every_change_in_order_their_own_included(manager, mak
     manager.start_plugins(["listener", "a"])
     manager.stop_plugin("a")
     manager.fail("a", "delivery", RuntimeError("gone"))
-    manager.hosted("listener").submit(lambda: None, step="get_status")
+    manager.handle("listener").submit(lambda: None, step="get_status")
     states = {
         name: [(old, new) for who, old, new, _ in listener.heard if who == name] for name in ("listener", "a")
     }
@@ -184,11 +184,11 @@ def test_calls_errors_wall_and_cpu_time_are_accounted(manager, make):
 
     manager.register_plugin(make("a", {"log_metric": log_metric}))
     manager.start_plugins(["a"])
-    hosted = manager.hosted("a")
+    handle = manager.handle("a")
     for value in (0.05, 0, 0):
-        hosted.call("log_metric", name="x", value=value, iteration=None)
+        handle.call("log_metric", name="x", value=value, iteration=None)
     with pytest.raises(Exception, match="ValueError"):
-        hosted.call("log_metric", name="x", value=-1, iteration=None)
+        handle.call("log_metric", name="x", value=-1, iteration=None)
     costs = manager.get_status()["plugins"]["a"]["costs"]
     cost = costs["log_metric"]
     assert (cost["calls"], cost["errors"]) == (4, 1)
@@ -228,7 +228,7 @@ def test_an_overrun_is_an_error_that_goes_on_costing(hasty, make):
     hasty.register_plugin(make("a", {"log_params": lambda self, params: gate.wait(20)}))
     hasty.start_plugins(["a"])
     with pytest.raises(Exception, match="log_params was still running"):
-        hasty.hosted("a").call("log_params", params={}, run=None)
+        hasty.handle("a").call("log_params", params={}, run=None)
     cost = hasty.get_status()["plugins"]["a"]["costs"]["log_params"]
     assert (cost["calls"], cost["errors"]) == (1, 1)
     assert cost["wall_s"] >= 0.3
@@ -254,7 +254,7 @@ def test_each_plugin_may_have_deadlines_of_its_own(project):
         manager = PluginManager()
         manager.register_plugin(A)
         manager.discover_plugins()
-        print(manager.start_plugins(["a"]), manager.hosted("a").deadline("start"), manager.plugins["a"].error)
+        print(manager.start_plugins(["a"]), manager.handle("a").deadline("start"), manager.plugins["a"].error)
         """,
     )
     said = project.python("drive.py").stdout

@@ -156,7 +156,7 @@ def test_arguments_are_read_through_decorators(manager, make):
 
     manager.register_plugin(make("a", {"log_metric": log_metric}))
     assert manager.start_plugins(["a"]) == {"a": True}
-    manager.hosted("a").call("log_metric", name="x", value=1, iteration=None)
+    manager.handle("a").call("log_metric", name="x", value=1, iteration=None)
     assert manager.plugins["a"].instance.seen[-1] == ("x",)
 
 
@@ -306,7 +306,7 @@ def test_a_secret_is_in_no_chain_of_exceptions(manager, make):
     manager.register_plugin(make("a", {"get_status": get_status}, config_schema=SHORT))
     manager.start_plugins({"a": {"url": "http://x", "token": secret}})
     with pytest.raises(PluginError) as failed:
-        manager.hosted("a").call("get_status")
+        manager.handle("a").call("get_status")
     told = "".join(traceback.format_exception(None, failed.value, failed.value.__traceback__))
     assert secret not in told
     assert "OSError: ***" in told

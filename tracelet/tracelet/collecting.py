@@ -128,29 +128,29 @@ class Collecting:
 
     def _measure(self, collector: _Collector) -> None:
         """Have a collector measure on its own thread, unless it is still at the last one."""
-        hosted = self._manager.hosted(collector.name)
-        if not hosted.worker.usable:
+        handle = self._manager.handle(collector.name)
+        if not handle.worker.usable:
             return
         if collector.busy_since is not None:
             collector.skipped += 1
             self._give_up_late(collector)
             return
         collector.busy_since = time.monotonic()
-        collector.task = hosted.worker.post(
-            lambda: self._collect(collector), step="collect", deadline=hosted.deadline("collect")
+        collector.task = handle.worker.post(
+            lambda: self._collect(collector), step="collect", deadline=handle.deadline("collect")
         )
 
     def _give_up_late(self, collector: _Collector) -> None:
-        hosted = self._manager.hosted(collector.name)
+        handle = self._manager.handle(collector.name)
         late = collector.busy_since is not None and time.monotonic() - collector.busy_since
-        if late and late > hosted.deadline("collect"):
-            self._manager.fail(collector.name, "collect", hosted.worker.leave_behind(collector.task))
+        if late and late > handle.deadline("collect"):
+            self._manager.fail(collector.name, "collect", handle.worker.leave_behind(collector.task))
 
     def _collect(self, collector: _Collector) -> None:
-        hosted = self._manager.hosted(collector.name)
-        caller = hosted.bound("collect")
+        handle = self._manager.handle(collector.name)
+        caller = handle.caller("collect")
         try:
-            self._record(collector, hosted.cost("collect").measure(caller))
+            self._record(collector, handle.cost("collect").measure(caller))
         except Exception as error:
             failure = f"{type(error).__name__}: {error}"
             if failure != collector.failure:  # one that fails for days is told once

@@ -62,7 +62,7 @@ class Delivery:
         self._leaving: dict[str, BackendWorker] = {}  # switched off: the last of each name
         self._lock = threading.RLock()  # a signal handler may come in between
         self._pid = os.getpid()
-        manager.stand_in = lambda info: stand_in(info, manager, run)
+        manager.make_proxy = lambda info: stand_in(info, manager, run)
 
     def add(self, name: str) -> None:
         """Begin to deliver to an active plugin: from where it stands, or from the run's first record."""
@@ -76,7 +76,7 @@ class Delivery:
 
     def _feed(self, name: str) -> BackendWorker | RemoteWorker:
         """Make the feed of a plugin, wherever that is."""
-        plugin = self._manager.hosted(name).plugin
+        plugin = self._manager.handle(name).plugin
         if isinstance(plugin, PluginProxy):
             return RemoteWorker(
                 *(self._manager, plugin, self._run_dir), writers=self._given_writers, settings=self._settings

@@ -100,17 +100,17 @@ def _start(manager: PluginManager, delivery: Delivery, run: RunView, names: Iter
     active = [name for name, is_active in started.items() if is_active]
     _call(manager, active, "run_started", run=run)
     for name in active:
-        if any(manager.hosted(name).implements(hook) for hook in BACKEND_HOOKS):
+        if any(manager.handle(name).implements(hook) for hook in BACKEND_HOOKS):
             delivery.add(name)
     return active
 
 
 def _call(manager: PluginManager, names: Iterable[str], hook: str, **kwargs: Any) -> None:
     for name in names:
-        hosted = manager.hosted(name)
-        if hosted.implements(hook) and hosted.worker.usable:
+        handle = manager.handle(name)
+        if handle.implements(hook) and handle.worker.usable:
             try:
-                hosted.call(hook, **kwargs)
+                handle.call(hook, **kwargs)
             except PluginError as error:
                 log.warning("%s", error)
 

@@ -65,7 +65,7 @@ class BackendWorker(Awaited):
         self.error: str | None = None
         #: The one before this, whose last call may still be going on.
         self.after: BackendWorker | None = None
-        self._lease = Lease(run_dir, name, self.settings, manager.hosted(name).deadline("log_metrics"))
+        self._lease = Lease(run_dir, name, self.settings, manager.handle(name).deadline("log_metrics"))
         make = partial(Pipeline, manager, run, run_dir, name, writers=writers, settings=self.settings)
         self._make_line = partial(make, breaker=self.breaker, is_ours=self._lease.beat)
         self._read_ledger = partial(Ledger, run_dir, name, strict=False)

@@ -93,10 +93,12 @@ class RunPlugins:
         manager.discover_plugins()
         if self.cancelled.is_set():
             return
-        self._activate([*names, *(name for name, asked in manager.chosen(defaults=False).items() if asked)])
+        self._activate(
+            [*names, *(name for name, asked in manager.select_plugins(defaults=False).items() if asked)]
+        )
         self.asked.set()
         if not self.cancelled.is_set():
-            self._activate([name for name, asked in manager.chosen().items() if not asked])
+            self._activate([name for name, asked in manager.select_plugins().items() if not asked])
 
     def _register(self, manager: PluginManager) -> list[str]:
         names = []
@@ -131,10 +133,10 @@ class RunPlugins:
         """Give an active plugin what its hooks are for: measurements to make, records to receive."""
         assert self.manager is not None
         assert self.collecting is not None
-        hosted = self.manager.hosted(name)
-        if self._collect and hosted.implements("collect"):
+        handle = self.manager.handle(name)
+        if self._collect and handle.implements("collect"):
             self.collecting.add(name)
-        if self.delivery is not None and any(hosted.implements(hook) for hook in BACKEND_HOOKS):
+        if self.delivery is not None and any(handle.implements(hook) for hook in BACKEND_HOOKS):
             self.delivery.add(name)
 
     def call_all(
@@ -145,12 +147,12 @@ class RunPlugins:
         answers = []
         end = None if timeout is None else time.monotonic() + timeout
         for name in names:
-            hosted = self.manager.hosted(name)
-            if not hosted.implements(hook):
+            handle = self.manager.handle(name)
+            if not handle.implements(hook):
                 continue
-            left = None if end is None else max(0.05, min(end - time.monotonic(), hosted.deadline(hook)))
+            left = None if end is None else max(0.05, min(end - time.monotonic(), handle.deadline(hook)))
             try:
-                answers.append(hosted.call(hook, deadline=left, **kwargs))
+                answers.append(handle.call(hook, deadline=left, **kwargs))
             except PluginError as error:
                 self.errors.append(str(error))
                 log.warning("%s", error)

@@ -133,7 +133,7 @@ def _faults(manager: PluginManager, name: str, known: dict[str, Any]) -> Iterato
         return list(checks.faults(info.instance, info, manager.pluggy, known, tracelet.__version__))
 
     try:
-        yield from manager.hosted(name).submit(examine, step="import")
+        yield from manager.handle(name).submit(examine, step="import")
     except PluginError as error:
         yield str(error)
     yield from configuration_faults(manager, name)

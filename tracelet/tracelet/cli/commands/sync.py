@@ -59,7 +59,7 @@ def _backends(config: Config) -> tuple[list[str], list[str]]:
 
     manager = choices().manager(config)
     backends, beside = [], []
-    for name in manager.chosen(defaults=False):
+    for name in manager.select_plugins(defaults=False):
         loaded = manager.load_plugin(name)
         hooks = {one.hook for one in implementations(manager.plugins[name].instance)} if loaded else set()
         if not loaded or hooks.intersection(BACKEND_HOOKS):

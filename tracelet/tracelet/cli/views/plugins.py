@@ -55,7 +55,7 @@ def one_plugin(manager: PluginManager, name: str) -> dict[str, Any]:
 
 def _load_those_in_use(manager: PluginManager) -> dict[str, str]:
     """Return how each plugin in use comes to be so: ``asked``, ``default``; or ``unavailable``."""
-    chosen = manager.chosen()
+    chosen = manager.select_plugins()
     use = {name: "asked" if asked else "default" for name, asked in chosen.items()}
     for name, info in manager.plugins.items():
         if name in use and info.state < PluginState.VALIDATED:

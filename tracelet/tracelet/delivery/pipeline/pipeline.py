@@ -57,7 +57,7 @@ class Pipeline:
         self._name = name
         self._settings = settings
         self._reader = Reader(run_dir, self.ledger, writers)
-        self._sender = Sender(manager.hosted(name), run, settings)
+        self._sender = Sender(manager.handle(name), run, settings)
         self._courier = RetryingSender(name, self._sender, breaker, settings)
         self._breaker = breaker
         self._is_ours = is_ours  # whether it is still this process that delivers
@@ -70,9 +70,9 @@ class Pipeline:
 
     def _new_planner(self) -> Planner:
         routes = Routes(self._manager.options(self._name))
-        hosted = self._sender.hosted
+        handle = self._sender.handle
         processors = Processors(self._manager)
-        return Planner(self._run_dir, routes, processors, hosted.implements, self._sender.handles)
+        return Planner(self._run_dir, routes, processors, handle.implements, self._sender.handles)
 
     def reconfigure(self) -> None:
         """Take up changed routes and a plugin that was started anew. The batch under way goes on as planned.

@@ -47,10 +47,10 @@ class Processors:
         return groups
 
     def _apply(self, name: str, groups: list[list[MetricData]]) -> list[list[MetricData]]:
-        hosted = self._manager.hosted(name)
+        handle = self._manager.handle(name)
         for _ in range(_PATIENCE):
             try:
-                return self._on_its_thread(hosted, groups)
+                return self._on_its_thread(handle, groups)
             except Busy as busy:
                 log.debug("%s", busy)
             except PluginError as error:  # an overrun: the thread is lost, and with it the processor
@@ -59,9 +59,9 @@ class Processors:
         log.warning("plugin %r: busy for too long; metrics go on without it", name)
         return groups
 
-    def _on_its_thread(self, hosted: PluginHandle, groups: list[list[MetricData]]) -> list[list[MetricData]]:
-        caller = hosted.bound(HOOK)
-        cost = hosted.cost(HOOK)
+    def _on_its_thread(self, handle: PluginHandle, groups: list[list[MetricData]]) -> list[list[MetricData]]:
+        caller = handle.caller(HOOK)
+        cost = handle.cost(HOOK)
 
         def work() -> list[list[MetricData]]:
             cost.calls += sum(map(len, groups)) - 1
@@ -74,11 +74,11 @@ class Processors:
             except (Exception, SystemExit) as error:
                 cost.errors += 1
                 if cost.errors == 1:
-                    told = f"plugin {hosted.info.name!r}: {HOOK} failed: {describe(error)}"
+                    told = f"plugin {handle.info.name!r}: {HOOK} failed: {describe(error)}"
                     log.warning("%s; the metric goes on as it was", told)
                 return [untouched]
 
-        made: list[list[MetricData]] = hosted.submit(work, step=HOOK)
+        made: list[list[MetricData]] = handle.submit(work, step=HOOK)
         return made
 
 

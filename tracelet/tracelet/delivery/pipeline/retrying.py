@@ -81,7 +81,7 @@ class RetryingSender:
             log.warning("%s; the journal keeps what is due, and it is tried again now and then", self.error)
 
     def _judge(self, plan: Plan, step: Step, error: PluginError) -> None:
-        if isinstance(error, Overrun) or not self.sender.hosted.worker.usable:
+        if isinstance(error, Overrun) or not self.sender.handle.worker.usable:
             self.error = redact(str(error))
             raise error
         fault = judge(error)

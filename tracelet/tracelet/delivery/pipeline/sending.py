@@ -20,8 +20,8 @@ log = logging.getLogger("tracelet.delivery")
 class Sender:
     """Calls the data hooks of one backend, and finds out how much it takes at a time."""
 
-    def __init__(self, hosted: PluginHandle, run: RunView, settings: Settings) -> None:
-        self.hosted = hosted
+    def __init__(self, handle: PluginHandle, run: RunView, settings: Settings) -> None:
+        self.handle = handle
         self._run = run
         self._settings = settings
         self._handled: dict[MetricType, bool] = {}
@@ -37,21 +37,21 @@ class Sender:
         before = len(step)
         if step.owner is not None:
             assert step.kwargs is not None
-            self.hosted.call(step.hook, run=self._run, **step.kwargs)
+            self.handle.call(step.hook, run=self._run, **step.kwargs)
             return True
         if step.hook == "log_metric":
             self._one_by_one(step)
         else:
-            self.hosted.call("log_metrics", points=step.points, run=self._run)
+            self.handle.call("log_metrics", points=step.points, run=self._run)
             step.done = len(step.points)
         self._adapt(before - len(step), time.perf_counter() - began)
         return not len(step)
 
     def _one_by_one(self, step: Step) -> None:
         """Call ``log_metric`` until there are no more points, or a good part of the deadline is over."""
-        caller = self.hosted.bound("log_metric")
-        cost = self.hosted.cost("log_metric")
-        limit = min(self._settings.batch_aim, self.hosted.deadline("log_metric") / 4)
+        caller = self.handle.caller("log_metric")
+        cost = self.handle.cost("log_metric")
+        limit = min(self._settings.batch_aim, self.handle.deadline("log_metric") / 4)
         run = self._run
 
         def work() -> None:
@@ -72,7 +72,7 @@ class Sender:
             finally:
                 cost.calls += max(0, step.done - first - 1)
 
-        self.hosted.submit(work, step="log_metric")
+        self.handle.submit(work, step="log_metric")
 
     def _adapt(self, taken: int, seconds: float) -> None:
         """Grow batches while that is worth it, and cut them where they come near the deadline."""
@@ -95,10 +95,10 @@ class Sender:
     def handles(self, kind: MetricType) -> bool:
         """Ask the backend, once per type, whether it wants metrics of that type. One that cannot say gets them."""
         if kind not in self._handled:
-            ask = getattr(self.hosted.plugin, "can_handle_type", None)
+            ask = getattr(self.handle.plugin, "can_handle_type", None)
             try:
                 answer = not callable(ask) or bool(
-                    self.hosted.submit(lambda: ask(kind), step="can_handle_type")
+                    self.handle.submit(lambda: ask(kind), step="can_handle_type")
                 )
             except PluginError as error:
                 log.warning("%s; it gets metrics of type %s", error, kind.value)

@@ -102,10 +102,10 @@ class Session:
 
     def do_hook(self, hook: str, arguments: Mapping[str, Any]) -> Any:
         """Call one of its hooks."""
-        hosted = self._host().hosted(self._name)
+        handle = self._host().handle(self._name)
         if hook in _WITH_RUN:
             arguments = {**arguments, "run": self._run}
-        return hosted.call(hook, **arguments) if hosted.implements(hook) else None
+        return handle.call(hook, **arguments) if handle.implements(hook) else None
 
     def do_feed(self, settings: Any, processors: list[tuple[str, ImportSpec, Any]], writers: Any) -> None:
         """Begin to deliver."""
@@ -201,10 +201,10 @@ class Session:
     def _sign_of_life(self, state: Any) -> dict[str, Any]:
         message: dict[str, Any] = {"beat": os.getpid()}
         if state is not None:
-            hosted = self._host().hosted(self._name)
+            handle = self._host().handle(self._name)
             message["state"] = state
             message["costs"] = {  # all other hooks are called by way of the run's process
-                hook: cost.as_dict() for hook, cost in hosted.costs.items() if hook in BACKEND_HOOKS
+                hook: cost.as_dict() for hook, cost in handle.costs.items() if hook in BACKEND_HOOKS
             }
             info = self._host().plugins[self._name]
             message["failed"] = info.error if info.state.name == "ERROR" else None

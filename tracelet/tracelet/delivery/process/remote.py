@@ -93,7 +93,7 @@ class RemoteWorker(Awaited):
         """Return how to load the processors there: the one that pluggy calls first comes last, as it does here."""
         plugins = self._manager.plugins
         return [
-            (name, recipe_of(plugins[name]), self._manager.hosted(name).config)
+            (name, recipe_of(plugins[name]), self._manager.handle(name).config)
             for name in reversed(Processors(self._manager).names())
         ]
 

@@ -70,16 +70,16 @@ class PluginProxy:
         return process
 
     def _opening(self) -> dict[str, Any]:
-        hosted = self._manager.hosted(self.info.name)
+        handle = self._manager.handle(self.info.name)
         run = self._run
         about = {key: getattr(run, key) for key in ("id", "name", "project", "dir", "started_at")}
         return {
             "name": self.info.name,
             "recipe": self.recipe,
-            "own": hosted.config,
+            "own": handle.config,
             "config": self._manager.config,
             "program": self._manager.program,
-            "deadlines": {step: _sooner(limit) for step, limit in hosted.limits.items()},
+            "deadlines": {step: _sooner(limit) for step, limit in handle.limits.items()},
             "run": about,
         }
 
@@ -111,7 +111,7 @@ class PluginProxy:
         return self.process.call(what, self._limit(arguments.get("hook", what)), **arguments)
 
     def _limit(self, step: str) -> float:
-        return self._manager.hosted(self.info.name).deadline(step) + _SLOWNESS
+        return self._manager.handle(self.info.name).deadline(step) + _SLOWNESS
 
     def _end(self) -> None:
         process, self.process = self.process, None
@@ -168,9 +168,9 @@ class PluginProxy:
 
     def _account(self, costs: Mapping[str, Mapping[str, float]]) -> None:
         """Show what the data hooks cost there; the steps of its life are accounted here already."""
-        hosted = self._manager.hosted(self.info.name)
+        handle = self._manager.handle(self.info.name)
         for hook, cost in costs.items():
-            account = hosted.cost(hook)
+            account = handle.cost(hook)
             account.calls, account.errors = int(cost["calls"]), int(cost["errors"])
             account.wall_s, account.cpu_s = cost["wall_s"], cost["cpu_s"]
 

@@ -1,6 +1,6 @@
 """``PluginManager``: the adapter over pluggy's registry."""
 
-from tracelet.host.plugins.hosted import PluginHandle
+from tracelet.host.plugins.handle import PluginHandle
 from tracelet.host.plugins.manager import PluginManager
 
 __all__ = ["PluginHandle", "PluginManager"]

@@ -56,7 +56,7 @@ def plugin_config(config: Config | None, info: PluginInfo) -> tuple[PluginOption
     )
 
 
-def chosen(config: Config, catalog: Catalog) -> dict[str, bool]:
+def select_plugins(config: Config, catalog: Catalog) -> dict[str, bool]:
     """Return the plugins that are to run, and of each whether somebody asked for it (or it is on by default)."""
     # A module that was asked for stands for what it holds, which is activated under names of its own.
     held = catalog.modules - catalog.plugins.keys()
@@ -80,18 +80,18 @@ def is_available(name: str, steps: Steps) -> bool:
     """
     if not steps.load(name):
         return False
-    hosted = steps.hosted(name)
+    handle = steps.handle(name)
 
     def ask() -> object:
-        function = getattr(hosted.info.instance, "is_available", None)
+        function = getattr(handle.info.instance, "is_available", None)
         return function() if callable(function) else True
 
     try:
-        answer = hosted.submit(ask, step="is_available")
+        answer = handle.submit(ask, step="is_available")
     except PluginError as error:
         steps.fail(name, "is_available", error)
         return False
-    hosted.info.unavailable = None if answer is True else str(answer or "it has nothing to do")
+    handle.info.unavailable = None if answer is True else str(answer or "it has nothing to do")
     if answer is not True:
         log.debug("plugin %r is not available here: %s", name, answer)
     return answer is True

@@ -15,8 +15,8 @@ from tracelet.config.validation import validate
 from tracelet.errors import ConfigError, PluginError
 from tracelet.host import discovery
 from tracelet.host.plugins import checks
+from tracelet.host.plugins.handle import PluginHandle
 from tracelet.host.plugins.hookchecks import hook_doubts, hook_faults
-from tracelet.host.plugins.hosted import PluginHandle
 from tracelet.host.plugins.hosting import PluginTable
 from tracelet_hookspecs import PluginState as S
 
@@ -30,18 +30,18 @@ class Lifecycle:
         self.hosting = hosting
         self._configured = configured
 
-    def load(self, hosted: PluginHandle) -> None:
+    def load(self, handle: PluginHandle) -> None:
         """Import the plugin, on its own thread, and read what it says of itself."""
-        self._revive(hosted)
-        info = hosted.info
-        if self.hosting.object_of(hosted) is None:
-            with _timing(hosted, "import"):
-                info.instance = hosted.submit(lambda: self._loaded(hosted), step="import")
+        self._revive(handle)
+        info = handle.info
+        if self.hosting.object_of(handle) is None:
+            with _timing(handle, "import"):
+                info.instance = handle.submit(lambda: self._loaded(handle), step="import")
         if info.state in (S.DISCOVERED, S.ERROR):
-            self.hosting.move_to(hosted, S.LOADED)
+            self.hosting.move_to(handle, S.LOADED)
 
-    def _loaded(self, hosted: PluginHandle) -> Any:
-        info, found = hosted.info, self.hosting.catalog.found.get(hosted.name)
+    def _loaded(self, handle: PluginHandle) -> Any:
+        info, found = handle.info, self.hosting.catalog.found.get(handle.name)
         if found is not None and found.info is info and found.load is not None:
             plugin = found.load()
         else:
@@ -53,142 +53,142 @@ class Lifecycle:
             info.metadata = attrs.evolve(metadata, name=info.name)
         return plugin
 
-    def validate(self, hosted: PluginHandle) -> None:
+    def validate(self, handle: PluginHandle) -> None:
         """Check all that must hold before the plugin is initialized."""
-        info = hosted.info
-        if info.state < S.LOADED or info.state is S.ERROR or self.hosting.object_of(hosted) is None:
-            self.load(hosted)
-        plugin, known = self.hosting.object_of(hosted), self.hosting.catalog.plugins
+        info = handle.info
+        if info.state < S.LOADED or info.state is S.ERROR or self.hosting.object_of(handle) is None:
+            self.load(handle)
+        plugin, known = self.hosting.object_of(handle), self.hosting.catalog.plugins
 
         def look() -> tuple[list[str], list[str]]:
             registry = self.hosting.registry
             found = list(checks.faults(plugin, info, registry, known, host_version()))
             return found, [] if found else list(hook_doubts(plugin, registry))
 
-        with _timing(hosted, "validate"):
-            found, doubts = hosted.submit(look, step="validate")
+        with _timing(handle, "validate"):
+            found, doubts = handle.submit(look, step="validate")
         if found:
-            raise self._unfit(hosted, "validate", found)
+            raise self._unfit(handle, "validate", found)
         for doubt in doubts:
-            self.hosting.catalog.report(f"{_who(hosted)}: {doubt}")
+            self.hosting.catalog.report(f"{_who(handle)}: {doubt}")
         if info.state is S.LOADED:
-            self.hosting.move_to(hosted, S.VALIDATED)
+            self.hosting.move_to(handle, S.VALIDATED)
 
-    def register(self, hosted: PluginHandle) -> None:
+    def register(self, handle: PluginHandle) -> None:
         """Make the plugin's object and hand it to pluggy, where it may bring hookspecs of its own."""
-        plugin = self.hosting.instances.get(hosted.name)
+        plugin = self.hosting.instances.get(handle.name)
         if plugin is None:
-            plugin = self.hosting.stand_in(hosted.info)
+            plugin = self.hosting.make_proxy(handle.info)
             if plugin is None:
-                plugin = hosted.info.instance
+                plugin = handle.info.instance
             if discovery.is_class(plugin):
-                plugin = hosted.submit(plugin, step="initialize", calls=0)
-            self.hosting.instances[hosted.name] = plugin
-        if hosted.plugin is plugin and self.hosting.registry.has_plugin(hosted.name):
+                plugin = handle.submit(plugin, step="initialize", calls=0)
+            self.hosting.instances[handle.name] = plugin
+        if handle.plugin is plugin and self.hosting.registry.has_plugin(handle.name):
             return
-        hosted.submit(lambda: self._enrol(hosted, plugin), step="register")
-        hosted.plugin = plugin
+        handle.submit(lambda: self._enrol(handle, plugin), step="register")
+        handle.plugin = plugin
 
-    def _enrol(self, hosted: PluginHandle, plugin: Any) -> None:
+    def _enrol(self, handle: PluginHandle, plugin: Any) -> None:
         registry = self.hosting.registry
-        if hosted.plugin is not plugin and checks.brings_hooks(
+        if handle.plugin is not plugin and checks.brings_hooks(
             plugin
         ):  # once, however often it is registered
             registry.let_bring_hooks(plugin)
             if found := list(hook_faults(plugin, registry)):
-                raise self._unfit(hosted, "register", found)
-        self.hosting.forget(hosted)
-        registry.register(plugin, hosted.name)
+                raise self._unfit(handle, "register", found)
+        self.hosting.forget(handle)
+        registry.register(plugin, handle.name)
 
-    def initialize(self, hosted: PluginHandle, config: Any = None) -> None:
+    def initialize(self, handle: PluginHandle, config: Any = None) -> None:
         """Validate the configuration and give it to the plugin. ``None`` stands for the last one, or the configured."""
-        self._revive(hosted)
-        info = hosted.info
+        self._revive(handle)
+        info = handle.info
         if (
             info.state not in (S.VALIDATED, S.INITIALIZED, S.STOPPED)
-            or self.hosting.object_of(hosted) is None
+            or self.hosting.object_of(handle) is None
         ):
-            self.validate(hosted)
-        self.register(hosted)
+            self.validate(handle)
+        self.register(handle)
         if config is None:
-            config = hosted.config if hosted.config is not None else self._configured(hosted)
-        hosted.config = config
-        with _timing(hosted, "initialize"):
-            valid = hosted.submit(lambda: _configure(hosted, config), step="initialize", calls=0)
+            config = handle.config if handle.config is not None else self._configured(handle)
+        handle.config = config
+        with _timing(handle, "initialize"):
+            valid = handle.submit(lambda: _configure(handle, config), step="initialize", calls=0)
             if isinstance(valid, ConfigError):
                 raise valid
-            if hosted.implements("initialize"):
-                hosted.call("initialize", config=valid, plugin=info)
-        self.hosting.begin(hosted)
-        self.hosting.move_to(hosted, S.INITIALIZED)
+            if handle.implements("initialize"):
+                handle.call("initialize", config=valid, plugin=info)
+        self.hosting.begin(handle)
+        self.hosting.move_to(handle, S.INITIALIZED)
 
-    def start(self, hosted: PluginHandle) -> None:
+    def start(self, handle: PluginHandle) -> None:
         """Start an initialized plugin; one that stopped or failed is initialized again, as it was."""
-        if hosted.info.state in (S.STOPPED, S.ERROR):
-            self.initialize(hosted)
-        self.register(hosted)
-        if hosted.implements("start"):
-            with _timing(hosted, "start"):
-                hosted.call("start", plugin=hosted.info)
-            hosted.worker.run(
-                lambda: _set_active(hosted.plugin, True), step="start", deadline=hosted.deadline("start")
+        if handle.info.state in (S.STOPPED, S.ERROR):
+            self.initialize(handle)
+        self.register(handle)
+        if handle.implements("start"):
+            with _timing(handle, "start"):
+                handle.call("start", plugin=handle.info)
+            handle.worker.run(
+                lambda: _set_active(handle.plugin, True), step="start", deadline=handle.deadline("start")
             )
-        if hosted.name not in self.hosting.begun:
-            self.hosting.begin(hosted)
-        self.hosting.move_to(hosted, S.ACTIVE)
+        if handle.name not in self.hosting.begun:
+            self.hosting.begin(handle)
+        self.hosting.move_to(handle, S.ACTIVE)
 
-    def stop(self, hosted: PluginHandle, deadline: float | None = None) -> None:
+    def stop(self, handle: PluginHandle, deadline: float | None = None) -> None:
         """Stop a plugin. One that had failed keeps its state, so that the failure stays to be seen."""
-        self.hosting.begun.pop(hosted.name, None)
-        hosted.begun = False
+        self.hosting.begun.pop(handle.name, None)
+        handle.begun = False
         try:
-            if hosted.worker.usable:
-                self.register(hosted)
-                hosted.worker.post(lambda: _set_active(hosted.plugin, False), step="stop", deadline=1.0)
-                if hosted.implements("stop"):
-                    with _timing(hosted, "stop"):
-                        hosted.call("stop", deadline=deadline, plugin=hosted.info)
-            if hosted.info.state is not S.ERROR:
-                self.hosting.move_to(hosted, S.STOPPED)
+            if handle.worker.usable:
+                self.register(handle)
+                handle.worker.post(lambda: _set_active(handle.plugin, False), step="stop", deadline=1.0)
+                if handle.implements("stop"):
+                    with _timing(handle, "stop"):
+                        handle.call("stop", deadline=deadline, plugin=handle.info)
+            if handle.info.state is not S.ERROR:
+                self.hosting.move_to(handle, S.STOPPED)
         finally:
-            hosted.worker.retire()
+            handle.worker.retire()
 
-    def _revive(self, hosted: PluginHandle) -> None:
+    def _revive(self, handle: PluginHandle) -> None:
         """Give a plugin whose thread hangs (or stayed in a fork's parent) a new one, and a new object to go with it."""
-        if hosted.worker.usable:
+        if handle.worker.usable:
             return
-        hosted.worker.renew()
-        hosted.begun = False
-        if discovery.is_class(hosted.info.instance):
-            self.hosting.forget(hosted)
-            self.hosting.instances.pop(hosted.name, None)
-            hosted.plugin = None
+        handle.worker.renew()
+        handle.begun = False
+        if discovery.is_class(handle.info.instance):
+            self.hosting.forget(handle)
+            self.hosting.instances.pop(handle.name, None)
+            handle.plugin = None
 
-    def _unfit(self, hosted: PluginHandle, step: str, found: list[str]) -> PluginError:
-        return PluginError(f"{_who(hosted)}: {'; '.join(found)}", plugin=hosted.name, step=step)
+    def _unfit(self, handle: PluginHandle, step: str, found: list[str]) -> PluginError:
+        return PluginError(f"{_who(handle)}: {'; '.join(found)}", plugin=handle.name, step=step)
 
 
 @contextlib.contextmanager
-def _timing(hosted: PluginHandle, step: str) -> Iterator[None]:
+def _timing(handle: PluginHandle, step: str) -> Iterator[None]:
     began = time.perf_counter()
     try:
         yield
     finally:
-        hosted.info.timings[step] = time.perf_counter() - began
+        handle.info.timings[step] = time.perf_counter() - began
 
 
-def _who(hosted: PluginHandle) -> str:
-    return f"plugin {hosted.name!r} ({hosted.info.origin})"
+def _who(handle: PluginHandle) -> str:
+    return f"plugin {handle.name!r} ({handle.info.origin})"
 
 
-def _configure(hosted: PluginHandle, config: Any) -> Any:
+def _configure(handle: PluginHandle, config: Any) -> Any:
     """Validate a configuration and set it on the plugin's object. Returns it, or the fault that was found."""
-    path = f"plugins.{hosted.name}"
+    path = f"plugins.{handle.name}"
     try:
-        valid = validate(hosted.info.metadata.config_schema, config, path=path)
+        valid = validate(handle.info.metadata.config_schema, config, path=path)
     except ConfigError as error:
         return error
-    _give(hosted.plugin, valid)
+    _give(handle.plugin, valid)
     return valid
 
 

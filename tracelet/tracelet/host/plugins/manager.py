@@ -14,7 +14,7 @@ import pluggy
 from tracelet.errors import UsageError
 from tracelet.host.plugins import activation, by_hand, status
 from tracelet.host.plugins.catalog import Catalog
-from tracelet.host.plugins.hosted import PluginHandle
+from tracelet.host.plugins.handle import PluginHandle
 from tracelet.host.plugins.hosting import PluginTable
 from tracelet.host.plugins.lifecycle import Lifecycle
 from tracelet.host.plugins.registry import Registry
@@ -86,13 +86,13 @@ class PluginManager:
         self._hosting.instances = instances
 
     @property
-    def stand_in(self) -> Callable[[PluginInfo], Any]:
+    def make_proxy(self) -> Callable[[PluginInfo], Any]:
         """Returns the object that speaks for a plugin in a process of its own, ``None`` for any other."""
-        return self._hosting.stand_in
+        return self._hosting.make_proxy
 
-    @stand_in.setter
-    def stand_in(self, make: Callable[[PluginInfo], Any]) -> None:
-        self._hosting.stand_in = make
+    @make_proxy.setter
+    def make_proxy(self, make: Callable[[PluginInfo], Any]) -> None:
+        self._hosting.make_proxy = make
 
     @property
     def problems(self) -> list[str]:
@@ -134,12 +134,12 @@ class PluginManager:
 
         return load_mapping(Path(path))
 
-    def chosen(self, defaults: bool = True) -> dict[str, bool]:
+    def select_plugins(self, defaults: bool = True) -> dict[str, bool]:
         """Return the plugins that the configuration activates, and whether each was asked for or is on by default.
 
         One that is on by default is left out where it says that it is not available here.
         """
-        names = activation.chosen(self._configuration(), self._catalog)
+        names = activation.select_plugins(self._configuration(), self._catalog)
         return {
             name: asked
             for name, asked in names.items()
@@ -168,9 +168,9 @@ class PluginManager:
         """Stop a plugin, within ``deadline`` seconds. ``True`` also for one that was never initialized."""
         return self._steps.stop(name, deadline)
 
-    def _config_of(self, hosted: PluginHandle) -> Mapping[str, Any]:
-        options, own = activation.plugin_config(self.config, hosted.info)
-        hosted.limits.update(options.deadlines)
+    def _config_of(self, handle: PluginHandle) -> Mapping[str, Any]:
+        options, own = activation.plugin_config(self.config, handle.info)
+        handle.limits.update(options.deadlines)
         return own
 
     def options(self, name: str) -> PluginOptions:
@@ -211,9 +211,9 @@ class PluginManager:
 
     # -- asking ----------------------------------------------------------------------------------------
 
-    def hosted(self, name: str) -> PluginHandle:
+    def handle(self, name: str) -> PluginHandle:
         """Return a plugin at work: its thread, its callers, its account. Raises ``KeyError`` for an unknown one."""
-        return self._steps.hosted(name)
+        return self._steps.handle(name)
 
     def active(self, *hooks: str) -> list[str]:
         """Return the active plugins, or those that implement one of the hooks, in the order of starting."""

@@ -97,7 +97,7 @@ class Sequence:
 
         Those that bring hookspecs come before those that may implement them. Returns those that are registered.
         """
-        objects = {name: self._hosting.object_of(self._steps.hosted(name)) for name in loaded}
+        objects = {name: self._hosting.object_of(self._steps.handle(name)) for name in loaded}
         bringing_first = sorted(loaded, key=lambda name: not brings_hooks(objects[name]))
         return {
             name
@@ -129,7 +129,7 @@ class Sequence:
         results = [
             self._steps.stop(name, self._left(name, end), mute=False) for name in reversed(self.order())
         ]
-        for name in list(self._hosting.hosted):
+        for name in list(self._hosting.handles):
             self._hosting.registry.mute(name, True)
         return all(results)
 
@@ -147,11 +147,11 @@ class Sequence:
     def _left(self, name: str, end: float | None) -> float | None:
         if end is None:
             return None
-        return max(LEAST, min(end - time.monotonic(), self._steps.hosted(name).deadline("stop")))
+        return max(LEAST, min(end - time.monotonic(), self._steps.handle(name).deadline("stop")))
 
     def active(self, *hooks: str) -> list[str]:
         """Return the active plugins, or those that implement one of the hooks, in the order of starting."""
         names = [name for name in self.order() if self._is_active(name)]
         if not hooks:
             return names
-        return [name for name in names if any(map(self._steps.hosted(name).implements, hooks))]
+        return [name for name in names if any(map(self._steps.handle(name).implements, hooks))]

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tracelet.errors import PluginError
-from tracelet.host.plugins.hosted import PluginHandle
+from tracelet.host.plugins.handle import PluginHandle
 from tracelet.host.plugins.lifecycle import Lifecycle
 from tracelet.host.task import Task
 from tracelet.secrets import mask, redact
@@ -28,7 +28,7 @@ def of_all(plugins: Mapping[str, PluginInfo], lifecycle: Lifecycle) -> dict[str,
         "active": states.count(S.ACTIVE),
         "errors": states.count(S.ERROR),
         "plugins": {
-            name: {**_described(info, lifecycle.hosting.hosted.get(name)), **answers.get(name, {})}
+            name: {**_described(info, lifecycle.hosting.handles.get(name)), **answers.get(name, {})}
             for name, info in infos.items()
         },
     }
@@ -36,11 +36,11 @@ def of_all(plugins: Mapping[str, PluginInfo], lifecycle: Lifecycle) -> dict[str,
 
 def accounts(plugins: Mapping[str, PluginInfo], lifecycle: Lifecycle) -> dict[str, dict[str, Any]]:
     """Describe each plugin without asking it anything."""
-    hosted = lifecycle.hosting.hosted
-    return {name: _described(info, hosted.get(name)) for name, info in dict(plugins).items()}
+    handle = lifecycle.hosting.handles
+    return {name: _described(info, handle.get(name)) for name, info in dict(plugins).items()}
 
 
-def _described(info: PluginInfo, hosted: PluginHandle | None) -> dict[str, Any]:
+def _described(info: PluginInfo, handle: PluginHandle | None) -> dict[str, Any]:
     """Describe one plugin: its state, what it says of itself, what it costs."""
     kind = info.metadata.type
     described: dict[str, Any] = {
@@ -53,8 +53,8 @@ def _described(info: PluginInfo, hosted: PluginHandle | None) -> dict[str, Any]:
         described["unavailable"] = redact(info.unavailable)
     if info.error:
         described["error"] = redact(info.error)
-    if hosted is not None and hosted.info is info:
-        described["costs"] = {step: cost.as_dict() for step, cost in sorted(hosted.costs.items())}
+    if handle is not None and handle.info is info:
+        described["costs"] = {step: cost.as_dict() for step, cost in sorted(handle.costs.items())}
     return described
 
 
@@ -68,25 +68,25 @@ def _answers(infos: Mapping[str, PluginInfo], lifecycle: Lifecycle) -> dict[str,
                 asked.update(_asked(name, lifecycle.hosting.host(name, info), lifecycle))
             except PluginError as error:
                 answers[name] = {"status_error": redact(str(error))}
-    for name, (hosted, task, end) in asked.items():
-        answers[name] = _answered(hosted, task, end)
+    for name, (handle, task, end) in asked.items():
+        answers[name] = _answered(handle, task, end)
     return answers
 
 
 def _asked(
-    name: str, hosted: PluginHandle, lifecycle: Lifecycle
+    name: str, handle: PluginHandle, lifecycle: Lifecycle
 ) -> dict[str, tuple[PluginHandle, Task, float]]:
-    lifecycle.register(hosted)
-    if not hosted.implements(HOOK):
+    lifecycle.register(handle)
+    if not handle.implements(HOOK):
         return {}
-    task = hosted.post(HOOK)
+    task = handle.post(HOOK)
     if task is None:
-        raise PluginError(f"plugin {name!r}: {HOOK} not called, since {hosted.worker.stuck} never returned")
-    return {name: (hosted, task, time.monotonic() + hosted.deadline(HOOK))}
+        raise PluginError(f"plugin {name!r}: {HOOK} not called, since {handle.worker.stuck} never returned")
+    return {name: (handle, task, time.monotonic() + handle.deadline(HOOK))}
 
 
-def _answered(hosted: PluginHandle, task: Task, end: float) -> dict[str, Any]:
+def _answered(handle: PluginHandle, task: Task, end: float) -> dict[str, Any]:
     try:
-        return {"status": mask(hosted.answer(task, max(0.0, end - time.monotonic())))}
+        return {"status": mask(handle.answer(task, max(0.0, end - time.monotonic())))}
     except Exception as error:  # of the plugin, or of an answer that cannot be shown
         return {"status_error": redact(str(error))}

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from tracelet.errors import PluginError
 from tracelet.host.plugins.catalog import Catalog
-from tracelet.host.plugins.hosted import PluginHandle
+from tracelet.host.plugins.handle import PluginHandle
 from tracelet.host.plugins.lifecycle import Lifecycle
 from tracelet.host.worker import Busy
 from tracelet_hookspecs import PluginInfo
@@ -34,18 +34,18 @@ class Steps:
         """Import a plugin."""
         return self._take(name, "load", self._lifecycle.load, self._is_loaded)
 
-    def _is_loaded(self, hosted: PluginHandle) -> bool:
-        state = hosted.info.state
+    def _is_loaded(self, handle: PluginHandle) -> bool:
+        state = handle.info.state
         return (
             state >= S.LOADED
             and state is not S.ERROR
-            and self._lifecycle.hosting.object_of(hosted) is not None
+            and self._lifecycle.hosting.object_of(handle) is not None
         )
 
     def validate(self, name: str) -> bool:
         """Check a plugin, loading it first where due."""
         return self._take(
-            name, "validate", self._lifecycle.validate, lambda hosted: hosted.info.state in _VALID
+            name, "validate", self._lifecycle.validate, lambda handle: handle.info.state in _VALID
         )
 
     def register(self, name: str) -> bool:
@@ -55,7 +55,7 @@ class Steps:
     def initialize(self, name: str, config: Mapping[str, Any] | None = None) -> bool:
         """Give a plugin its configuration, making up the steps before."""
         return self._take(
-            name, "initialize", lambda hosted: self._lifecycle.initialize(hosted, config), _is_active
+            name, "initialize", lambda handle: self._lifecycle.initialize(handle, config), _is_active
         )
 
     def start(self, name: str) -> bool:
@@ -70,9 +70,9 @@ class Steps:
 
     def bring_up(self, name: str, config: Mapping[str, Any] | None) -> bool:
         """Initialize and start a plugin, as one step that no other thread comes between."""
-        hosted = self.hosted(name)
+        handle = self.handle(name)
         try:
-            with hosted.turn("start", hosted.deadline("initialize") + hosted.deadline("start")):
+            with handle.turn("start", handle.deadline("initialize") + handle.deadline("start")):
                 return self.initialize(name, config) and self.start(name)
         except Busy as busy:
             log.warning("%s", busy)
@@ -81,25 +81,25 @@ class Steps:
     def stop(self, name: str, deadline: float | None = None, *, mute: bool = True) -> bool:
         """Stop a plugin. With ``mute``, its wrappers wrap nothing any more."""
 
-        def stop(hosted: PluginHandle) -> None:
+        def stop(handle: PluginHandle) -> None:
             if mute:
                 self._lifecycle.hosting.registry.mute(name, True)
-            self._lifecycle.stop(hosted, deadline)
+            self._lifecycle.stop(handle, deadline)
 
         return self._take(name, "stop", stop, self._has_nothing_to_stop, deadline)
 
-    def _has_nothing_to_stop(self, hosted: PluginHandle) -> bool:
-        if hosted.name not in self._lifecycle.hosting.instances:
+    def _has_nothing_to_stop(self, handle: PluginHandle) -> bool:
+        if handle.name not in self._lifecycle.hosting.instances:
             return True
-        if hosted.info.state is S.ERROR:
-            return not hosted.begun
-        return hosted.info.state not in (S.INITIALIZED, S.ACTIVE)
+        if handle.info.state is S.ERROR:
+            return not handle.begun
+        return handle.info.state not in (S.INITIALIZED, S.ACTIVE)
 
     def fail(self, name: str, step: str, error: BaseException) -> None:
         """Put a plugin into ERROR."""
-        self._lifecycle.hosting.fail(self.hosted(name), step, error)
+        self._lifecycle.hosting.fail(self.handle(name), step, error)
 
-    def hosted(self, name: str) -> PluginHandle:
+    def handle(self, name: str) -> PluginHandle:
         """Return a plugin at work. Raises ``KeyError`` for an unknown one."""
         return self._lifecycle.hosting.host(name, self._catalog.plugins[name])
 
@@ -115,31 +115,31 @@ class Steps:
         if info is None:
             log.error("%s: %s", step, self._catalog.unknown(name))
             return False
-        hosted = self._lifecycle.hosting.host(name, info)
+        handle = self._lifecycle.hosting.host(name, info)
         try:
-            with hosted.turn(step, timeout):
-                return self._taken(hosted, step, action, done)
+            with handle.turn(step, timeout):
+                return self._taken(handle, step, action, done)
         except Busy as busy:
             log.warning("%s", busy)
             return False
 
     def _taken(
-        self, hosted: PluginHandle, step: str, action: Callable[[PluginHandle], Any], done: Done | None
+        self, handle: PluginHandle, step: str, action: Callable[[PluginHandle], Any], done: Done | None
     ) -> bool:
-        if done is not None and done(hosted):
+        if done is not None and done(handle):
             return True
         try:
-            action(hosted)
+            action(handle)
         except Exception as error:
-            self._lifecycle.hosting.fail(hosted, step, error)
+            self._lifecycle.hosting.fail(handle, step, error)
             if isinstance(error, PluginError) and isinstance(error.cause, KeyboardInterrupt):
                 _thread.interrupt_main()  # the user's program is to hear it, and it is not on this thread
             return False
         except KeyboardInterrupt as error:
-            self._lifecycle.hosting.fail(hosted, step, error)
+            self._lifecycle.hosting.fail(handle, step, error)
             raise
         return True
 
 
-def _is_active(hosted: PluginHandle) -> bool:
-    return hosted.info.state is S.ACTIVE
+def _is_active(handle: PluginHandle) -> bool:
+    return handle.info.state is S.ACTIVE

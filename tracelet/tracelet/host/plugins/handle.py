@@ -58,7 +58,7 @@ class PluginHandle:
         """Whether the plugin is registered and has an implementation of this hook that is no wrapper."""
         return self.name in self._registry.cast(hook).implementors
 
-    def bound(self, hook: str) -> PluginCaller:
+    def caller(self, hook: str) -> PluginCaller:
         """Return the hook's caller, for loops inside :meth:`submit`."""
         caller = self._callers.get(hook)
         if caller is None:
@@ -71,7 +71,7 @@ class PluginHandle:
 
         Raises :class:`~tracelet.errors.PluginError` when it fails or overruns.
         """
-        caller = self.bound(hook)
+        caller = self.caller(hook)
         try:
             return self.submit(lambda: caller(**kwargs), step=hook, deadline=deadline)
         except WrapperHung as hung:
@@ -108,7 +108,7 @@ class PluginHandle:
 
         Returns the call, to wait for; ``None`` where the thread hangs or cannot be started.
         """
-        caller, cost = self.bound(hook), self.cost(hook)
+        caller, cost = self.caller(hook), self.cost(hook)
         try:
             return self.worker.post(
                 lambda: cost.measure(lambda: caller(**kwargs)), step=hook, deadline=self.deadline(hook)
