@@ -1,0 +1,74 @@
+"""The gates and the passes of the tests, each under a name: ``nox -l`` lists them, ``nox -s types`` runs one.
+
+``.ci/run`` calls the same sessions, so whatever CI does can be repeated here.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2024.4.15"
+nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.sessions = ["lint", "types", "layers", "wheel", "docs", "tests"]
+
+OLDEST_AND_NEWEST = ["3.10", "3.13"]
+#: What the short passes leave out: tests that install packages, and tests that take more than a few seconds.
+SHORT = ["-m", "not pip and not slow", "--hypothesis-profile=short"]
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check style, format and spelling."""
+    session.install("ruff>=0.9", "codespell>=2.3", "tomli>=2.0; python_version < '3.11'")
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+    session.run("codespell", "-D", "-", "-D", ".codespell/house.txt")
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """Check the types (mypy, strict)."""
+    session.install("-e", ".[lint]")
+    session.run("mypy")
+
+
+@nox.session
+def layers(session: nox.Session) -> None:
+    """Check that imports point downward only, and that no two modules import each other."""
+    session.install("-e", ".[lint]")
+    session.run("lint-imports")
+    session.run("python", ".ci/check_circles.py")
+
+
+@nox.session
+def wheel(session: nox.Session) -> None:
+    """Build the wheel and check what it contains."""
+    session.install("build>=1.2")
+    dist = Path(session.create_tmp()) / "dist"
+    shutil.rmtree(dist, ignore_errors=True)
+    session.run("python", "-m", "build", "--outdir", str(dist), ".", silent=True)
+    session.run("python", ".ci/check_wheel.py", *map(str, dist.glob("*.whl")))
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Build the documentation; a warning is an error."""
+    session.install("-e", ".[docs]")
+    session.run("sphinx-build", "-W", "--keep-going", "-q", "docs", *(session.posargs or ["site"]))
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """Run all tests. Arguments after ``--`` go to pytest."""
+    session.install("-e", ".[test]")
+    session.run("pytest", *(session.posargs or ["-n", "auto"]))
+
+
+@nox.session(python=OLDEST_AND_NEWEST)
+def short(session: nox.Session) -> None:
+    """Run the shorter pass of the tests on the oldest and the newest Python."""
+    session.install("-e", ".[test,polars]")
+    session.run("pytest", "-q", *SHORT, *(session.posargs or ["-n", "auto"]))
