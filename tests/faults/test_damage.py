@@ -12,7 +12,7 @@ from tests.journal.conftest import Journal
 
 from tracelet.journal import Damage, PointRecord, read_columns
 from tracelet.journal.format import HEADER, SLOT
-from tracelet.journal.reading.scan import piece_at
+from tracelet.journal.segments.pieces import piece_at
 
 LONG = int(os.environ.get("TRACELET_TEST_EFFORT", "1"))  # times as many examples
 

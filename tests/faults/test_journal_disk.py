@@ -237,7 +237,7 @@ def open_folder():
 def test_a_read_only_folder(open_folder):
     """Nothing can be recorded from the beginning; when the folder becomes writable, it starts."""
     program = """
-    __import__("tracelet.journal.reading.gather_numpy")  # which the other user may not get to
+    __import__("tracelet.journal.reading.gathering_numpy")  # which the other user may not get to
     os.setuid(65534) if os.getuid() == 0 else None
     writer = Writer(run, {"rank": 5})
     for step in range(500):
@@ -442,7 +442,7 @@ def test_the_heart_beats_amid_an_outage(tmp_path):
     fill(run.parent)
     log_until(lambda: writer.dropped)
     before = time.time()
-    writer._care.beat_at = 0
+    writer._maintenance.beat_at = 0
     wait_until(lambda: Source(run, writer.id).header(0).heartbeat > before)
     assert writer._outage.fault
     report(writer)

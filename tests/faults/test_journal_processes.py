@@ -374,8 +374,8 @@ def test_threads_forks_and_handlers_on_an_interpreter_without_a_gil(journal):
     """There, counters take a lock: one that a handler may enter again and that no fork leaves held."""
     program = """
     sys._is_gil_enabled = lambda: False  # what such an interpreter says; the rest is the same
-    from tracelet.journal.writing import faults
-    assert isinstance(faults.new_counter(), faults.LockedCounter)
+    from tracelet.journal.writing import counters
+    assert isinstance(counters.new_counter(), counters.LockedCounter)
     sys.setswitchinterval(1e-5)
     writer = Writer(run, {})
     hits = itertools.count(1)

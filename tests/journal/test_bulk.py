@@ -13,7 +13,7 @@ from tests.journal.conftest import same
 
 from tracelet.journal import Damage, PointRecord, read_columns, read_events
 from tracelet.journal.format import HEADER, POINT, POINT_HEAD, SLOT, seal
-from tracelet.journal.reading.checks import are_whole, expected_checksum
+from tracelet.journal.segments.checksums import are_intact, expected_checksum
 
 
 def record_at_random(writer, chance, records):
@@ -197,12 +197,12 @@ def slots_of(first, count):
 def test_one_checksum_checks_many_slots(first):
     count = min(300, 4096 - first % 4096)
     data = slots_of(first, count)
-    assert are_whole(data, first)
-    assert not are_whole(data, first + 1 if count < 4096 - first % 4096 else first - 1)
+    assert are_intact(data, first)
+    assert not are_intact(data, first + 1 if count < 4096 - first % 4096 else first - 1)
     for place in range(0, len(data), 7):
         damaged = bytearray(data)
         damaged[place] ^= 1
-        assert not are_whole(bytes(damaged), first)
+        assert not are_intact(bytes(damaged), first)
 
 
 def test_the_expected_checksum_is_that_of_any_whole_records():

@@ -33,10 +33,10 @@ from tracelet.journal import (
     read_events,
     writers,
 )
-from tracelet.journal.compacting.chunks import Table, UnsuitableError
-from tracelet.journal.compacting.packing import pack, pack_bytes, unpack, unpack_bytes
-from tracelet.journal.compacting.unpacking import unpack_slots
+from tracelet.journal.compacting.table import ChunkTable, UnsuitableError
 from tracelet.journal.format import HEADER, KIND_SHIFT, MULTI_HEAD, POINT, POINT_HEAD, ROW, SLOT
+from tracelet.journal.segments.packing import pack, pack_bytes, unpack, unpack_bytes
+from tracelet.journal.segments.unpacking import unpack_slots
 
 EFFORT = int(os.environ.get("TRACELET_TEST_EFFORT", "1"))
 BOTH = pytest.mark.parametrize("numpy", [True, False], ids=["numpy", "plain"])
@@ -499,8 +499,8 @@ def test_truncation_of_a_compacted_file_keeps_whole_chunks(journal):
 
 def test_slots_that_are_no_records_are_refused():
     with pytest.raises(UnsuitableError):
-        Table.of(b"\1" * SLOT * 3, 0)
-    assert unpack_slots(Table.of(bytes(SLOT * 3), 0).pack(False)) == bytes(SLOT * 3)
+        ChunkTable.of(b"\1" * SLOT * 3, 0)
+    assert unpack_slots(ChunkTable.of(bytes(SLOT * 3), 0).pack(False)) == bytes(SLOT * 3)
 
 
 def test_compacting_a_run_that_is_not_there(tmp_path):

@@ -277,7 +277,7 @@ def test_a_writer_that_closed_has_ended(journal):
 
 def test_a_writer_of_another_host_is_alive_while_its_heart_beats(journal, monkeypatch):
     from tracelet.journal import identity
-    from tracelet.journal.writing.segments import SegmentFiles
+    from tracelet.journal.writing.segment_files import SegmentFiles
 
     writer = journal.writer()
     monkeypatch.setattr(identity, "host_name", lambda: "elsewhere")
@@ -317,7 +317,7 @@ def test_the_outcome_is_found_behind_and_before_much(journal, late, compacted):
 import os, sys, time
 from pathlib import Path
 from tracelet.journal import Writer
-from tracelet.journal.writing.segments import SegmentFiles
+from tracelet.journal.writing.segment_files import SegmentFiles
 SegmentFiles.trim = lambda *_: os._exit(1)
 writer = Writer(Path(sys.argv[1]), {})
 if sys.argv[2] == "late rows":
@@ -338,9 +338,9 @@ writer.close("failed", "x" * 500_000 if sys.argv[2] == "a long error" else None)
 def test_a_writer_that_was_only_silent_is_waited_for_again(journal, monkeypatch):
     """Taken for dead from another host, since its heart was not heard: what comes later is not given up."""
     from tracelet.journal import identity
-    from tracelet.journal.reading import crossing
+    from tracelet.journal.reading import gaps
 
-    monkeypatch.setattr(crossing, "_ASK_AGAIN", 0.0)
+    monkeypatch.setattr(gaps, "_ASK_AGAIN", 0.0)
     writer = journal.writer()
     monkeypatch.setattr(identity, "host_name", lambda: "elsewhere")
     slots, beat = writer._stream.slots, writer._stream.slots.files.beat

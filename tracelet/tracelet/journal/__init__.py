@@ -13,26 +13,26 @@ from tracelet.journal.writing.writer import Writer
 
 if TYPE_CHECKING:
     from tracelet.journal.compacting.compaction import Compaction, compact
-    from tracelet.journal.reading.columns import Columns, Part, read_columns, read_events
     from tracelet.journal.reading.follower import Follower
+    from tracelet.journal.reading.journal_records import Cursor, Damage, EventRecord, PointRecord, Record
     from tracelet.journal.reading.lifetime import liveness
-    from tracelet.journal.reading.records import Cursor, Damage, EventRecord, PointRecord, Record
+    from tracelet.journal.reading.run_columns import Columns, Part, read_columns, read_events
     from tracelet.journal.reading.source import writers
 
 _LATER = {
-    "Columns": "reading.columns",
+    "Columns": "reading.run_columns",
     "Compaction": "compacting.compaction",
-    "Cursor": "reading.records",
-    "Damage": "reading.records",
-    "EventRecord": "reading.records",
+    "Cursor": "reading.journal_records",
+    "Damage": "reading.journal_records",
+    "EventRecord": "reading.journal_records",
     "Follower": "reading.follower",
-    "Part": "reading.columns",
-    "PointRecord": "reading.records",
-    "Record": "reading.records",
+    "Part": "reading.run_columns",
+    "PointRecord": "reading.journal_records",
+    "Record": "reading.journal_records",
     "compact": "compacting.compaction",
     "liveness": "reading.lifetime",
-    "read_columns": "reading.columns",
-    "read_events": "reading.columns",
+    "read_columns": "reading.run_columns",
+    "read_events": "reading.run_columns",
     "writers": "reading.source",
 }
 

@@ -8,8 +8,9 @@ from typing import NamedTuple
 
 from tracelet.journal import Cursor, EventRecord
 from tracelet.journal.format import SEGMENT_SHIFT, SEGMENT_SLOTS, SLOT
-from tracelet.journal.reading.gather import Gatherer
+from tracelet.journal.reading.gathering import Gatherer
 from tracelet.journal.reading.names import Metric, Names, seek_names
+from tracelet.journal.reading.run_columns import new_gatherer
 from tracelet.journal.reading.source import Block, Source
 from tracelet.store.columns import Points, numpy
 
@@ -65,11 +66,6 @@ def stretches(run_dir: Path, writer: str, cursor: Cursor) -> Iterator[Stretch]:
 
 
 def _gatherer(names: Names) -> Gatherer:
-    if numpy() is None:
-        gatherer = Gatherer()
-    else:
-        from tracelet.journal.reading.gather_numpy import NumpyGatherer
-
-        gatherer = NumpyGatherer()
+    gatherer = new_gatherer(numpy=numpy() is not None)
     gatherer.names = names
     return gatherer

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from tracelet.journal import Columns
-from tracelet.journal.reading.columns import Part
+from tracelet.journal.reading.run_columns import Part
 from tracelet.store.columns import EMPTY, INTEGERS, Points, joined, order_by, pick
 
 

@@ -10,9 +10,9 @@ from typing import NamedTuple
 
 from tracelet.errors import JournalError
 from tracelet.journal import identity
-from tracelet.journal.compacting.compacted import compacted
+from tracelet.journal.compacting.compacted_file import compact_slots
+from tracelet.journal.descriptor import Descriptor
 from tracelet.journal.format import COMPACTED, HEADER, SEGMENT_SHIFT, SLOT, SUFFIX, SegmentInfo, file_name
-from tracelet.journal.handle import Handle
 from tracelet.journal.reading.lifetime import liveness, runs_here, writer_facts
 from tracelet.journal.reading.source import Source, segments
 
@@ -33,7 +33,7 @@ class Compaction(NamedTuple):
     points: int = 0
     left: dict[str, str] = {}
 
-    def and_also(self, other: Compaction) -> Compaction:
+    def combine(self, other: Compaction) -> Compaction:
         """Return what both did."""
         return Compaction(
             self.segments + other.segments,
@@ -60,10 +60,10 @@ def compact(run_dir: Path, *, numpy: bool | None = None) -> Compaction:
         source = Source(run_dir, writer)
         reason = _reason_to_wait(source, numbers[-1])
         if reason:
-            done = done.and_also(Compaction(left={writer: reason}))
+            done = done.combine(Compaction(left={writer: reason}))
             continue
         for segment in numbers:
-            done = done.and_also(_compact_file(source, segment, is_last=segment == numbers[-1], numpy=numpy))
+            done = done.combine(_compact_file(source, segment, is_last=segment == numbers[-1], numpy=numpy))
     return done
 
 
@@ -129,8 +129,8 @@ def _write(path: Path, slots: bytes, info: SegmentInfo, *, is_last: bool, numpy:
     part = path.with_name(f".{path.name}.{_who()}.{os.urandom(4).hex()}{_PART}")
     points = 0
     try:
-        handle = Handle(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-        for packed in compacted(slots, info, is_last=is_last, numpy=numpy):
+        handle = Descriptor(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
+        for packed in compact_slots(slots, info, is_last=is_last, numpy=numpy):
             points += packed.points
             data = packed.data
             while data:
@@ -145,7 +145,7 @@ def _write(path: Path, slots: bytes, info: SegmentInfo, *, is_last: bool, numpy:
 
 
 def _sync(folder: Path) -> None:
-    handle = Handle(os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
+    handle = Descriptor(os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
     os.fsync(handle.fd)
 
 

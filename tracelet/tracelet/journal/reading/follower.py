@@ -11,11 +11,11 @@ from typing import Any
 
 from tracelet.journal.events import decode_event
 from tracelet.journal.format import BLOB, ID_MASK, POINT, ROW, SEGMENT_SHIFT, SLOT
-from tracelet.journal.reading.crossing import GapTracker
+from tracelet.journal.reading.gaps import GapTracker
+from tracelet.journal.reading.journal_records import Cursor, Damage, EventRecord, PointRecord, Record
 from tracelet.journal.reading.names import Metric, Names, seek_names
-from tracelet.journal.reading.records import Cursor, Damage, EventRecord, PointRecord, Record
-from tracelet.journal.reading.scan import EMPTY, PARTIAL, POINTS, Piece, pieces, point_columns, row_values
 from tracelet.journal.reading.source import Source
+from tracelet.journal.segments.pieces import EMPTY, PARTIAL, POINTS, Piece, pieces, point_columns, row_values
 
 _BLOCK, _PEEK = 4096, 32  # slots read at a time; when nothing new is expected
 _point_record: Callable[[Iterable[Any]], PointRecord] = partial(tuple.__new__, PointRecord)  # without a check
@@ -37,7 +37,7 @@ class Follower:
         self.writer = writer
         self.damage = Damage()
         self._source = Source(self.run_dir, writer)
-        self._crossing = GapTracker(self._source, self.damage, cursor.holes)
+        self._gaps = GapTracker(self._source, self.damage, cursor.holes)
         self._next = cursor.next
         self._size = _BLOCK
         self._names = Names()
@@ -47,18 +47,18 @@ class Follower:
     @property
     def cursor(self) -> Cursor:
         """What to give to a later follower, so that it goes on where this one stands."""
-        return Cursor(self._next, self._crossing.holes)
+        return Cursor(self._next, self._gaps.holes)
 
     @property
     def is_waiting(self) -> bool:
         """Whether the last read stopped before a slot that is being filled in, with more records behind it."""
-        return self._crossing.is_waiting
+        return self._gaps.is_waiting
 
     def read(self, limit: int = 4096) -> list[Record]:
         """Return further records: about ``limit`` at most (a row is never split), none when nothing is new."""
         found: list[Record] = []
-        self._crossing.is_waiting = False
-        for piece in self._crossing.look_again():
+        self._gaps.is_waiting = False
+        for piece in self._gaps.look_again():
             self._take(piece, found, piece.slots)
         while len(found) < limit and self._advance(found, limit):
             pass
@@ -70,7 +70,7 @@ class Follower:
         self._check_header()
         block = self._source.block(start, size)
         if not block.data:
-            return self._go_to(self._crossing.ahead(start))
+            return self._go_to(self._gaps.ahead(start))
         for piece in pieces(block.data, start, trusted=block.trusted):
             if piece.seq < self._next:
                 continue
@@ -81,7 +81,7 @@ class Follower:
             elif piece.kind == PARTIAL and block.slots >= size:
                 self._size = max(2 * size, _BLOCK) if piece.seq == start else _BLOCK
                 return True
-            elif not self._go_to(self._crossing.over(piece, block.data, start)):
+            elif not self._go_to(self._gaps.over(piece, block.data, start)):
                 self._size = _PEEK if piece.kind == EMPTY else _BLOCK
                 return False
             elif self._next == piece.seq:
@@ -143,7 +143,7 @@ class Follower:
     def _take_event(self, piece: Piece, found: list[Record]) -> None:
         type_, payload = decode_event(bytes(piece.payload))
         if type_ == "skip":
-            self._crossing.forgive(payload["from"], payload["to"])
+            self._gaps.forgive(payload["from"], payload["to"])
         if not self._names.learn(type_, payload):
             found.append(EventRecord(piece.seq, type_, payload, piece.time))
 

@@ -10,8 +10,8 @@ from typing import Any
 from tracelet.journal import identity
 from tracelet.journal.events import decode_event
 from tracelet.journal.format import BLOB, SEGMENT_SHIFT, SEGMENT_SLOTS, SLOT, WINDOW_SLOTS
-from tracelet.journal.reading.scan import PARTIAL, Piece, piece_at, pieces
 from tracelet.journal.reading.source import Source
+from tracelet.journal.segments.pieces import PARTIAL, Piece, piece_at, pieces
 
 _STALE = 60.0  # seconds without a heartbeat
 _TAIL = 1 << 16  # slots at the end of what was written among which the outcome is looked for
@@ -95,7 +95,7 @@ def _has_outcome_somewhere(source: Source, seq: int) -> bool:
         else:
             block = source.block(seq, SEGMENT_SLOTS)
             found, end = pieces(block.data, seq, trusted=block.trusted), seq + block.slots
-        if any(piece.kind == BLOB and _says_outcome(piece) for piece in found):
+        if any(piece.kind == BLOB and _is_outcome_event(piece) for piece in found):
             return True
         if end == seq:
             return False
@@ -113,10 +113,10 @@ def _blobs(data: bytes) -> list[int]:
 
 def _is_outcome(source: Source, seq: int) -> bool:
     piece = _piece(source, seq)
-    return piece is not None and piece.kind == BLOB and _says_outcome(piece)
+    return piece is not None and piece.kind == BLOB and _is_outcome_event(piece)
 
 
-def _says_outcome(event: Piece) -> bool:
+def _is_outcome_event(event: Piece) -> bool:
     return decode_event(bytes(event.payload))[0] == "outcome"
 
 

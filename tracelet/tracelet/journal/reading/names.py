@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 from tracelet.journal.events import decode_event
 from tracelet.journal.format import BLOB, SEGMENT_SHIFT
-from tracelet.journal.reading.scan import PARTIAL, pieces
 from tracelet.journal.reading.source import Source
+from tracelet.journal.segments.pieces import PARTIAL, pieces
 
 _STRIDE = 32768  # slots
 

@@ -7,8 +7,7 @@ import logging
 import os
 from pathlib import Path
 
-from tracelet.journal.compacting.compacted import CompactedSegment
-from tracelet.journal.compacting.unpacking import Unpacked
+from tracelet.journal.descriptor import Descriptor
 from tracelet.journal.format import (
     COMPACTED,
     COMPACTED_MAGIC,
@@ -25,8 +24,9 @@ from tracelet.journal.format import (
     parse_file_name,
     unpack_header,
 )
-from tracelet.journal.handle import Handle
-from tracelet.journal.reading.scan import Block
+from tracelet.journal.segments.compacted_segment import CompactedSegment
+from tracelet.journal.segments.pieces import Block
+from tracelet.journal.segments.unpacking import UnpackedChunk
 
 
 def segments(run_dir: Path) -> dict[str, list[int]]:
@@ -49,7 +49,7 @@ def writers(run_dir: Path) -> list[str]:
 class PlainSegment:
     """A segment as it was written. Read plainly: a file may shrink under a mapping."""
 
-    def __init__(self, handle: Handle) -> None:
+    def __init__(self, handle: Descriptor) -> None:
         self._handle = handle
 
     def block(self, at: int, slots: int) -> Block:
@@ -75,7 +75,7 @@ class NewerSegment:
             f"{path}: expected journal version {VERSION}, found version {info.version}: it was made by a newer "
             "tracelet and is left out; upgrade tracelet to read it"
         )
-        _tell_once(self.refusal)
+        _warn_once(self.refusal)
 
     def block(self, at: int, slots: int) -> Block:
         """Return nothing."""
@@ -90,12 +90,12 @@ class NewerSegment:
         return self._info
 
 
-_told: set[str] = set()
+_warned: set[str] = set()
 
 
-def _tell_once(text: str) -> None:
-    if text not in _told:
-        _told.add(text)
+def _warn_once(text: str) -> None:
+    if text not in _warned:
+        _warned.add(text)
         logging.getLogger("tracelet.journal").warning(text)
 
 
@@ -115,11 +115,11 @@ class Source:
     def read(self, seq: int, slots: int) -> bytes:
         """Return up to so many slots from ``seq`` on, none beyond the end of its segment."""
         data = self.block(seq, slots).data
-        while (got := len(data) // SLOT) < slots and (more := self._beside(seq, got, slots)):
+        while (got := len(data) // SLOT) < slots and (more := self._next_chunk(seq, got, slots)):
             data += more
         return data
 
-    def _beside(self, seq: int, got: int, slots: int) -> bytes:
+    def _next_chunk(self, seq: int, got: int, slots: int) -> bytes:
         """Return what a compacted segment has in its next chunk."""
         if not isinstance(self._file, CompactedSegment) or (seq + got) >> SEGMENT_SHIFT != self._segment:
             return b""
@@ -136,7 +136,7 @@ class Source:
         at = seq & (SEGMENT_SLOTS - 1)
         return file.block(at, min(slots, SEGMENT_SLOTS - at))
 
-    def unpacked(self, seq: int, numpy: bool | None = None) -> Unpacked | None:
+    def unpacked(self, seq: int, numpy: bool | None = None) -> UnpackedChunk | None:
         """Return the chunk of a compacted segment that begins at ``seq``, None where :meth:`block` is to be asked."""
         file = self._open(seq >> SEGMENT_SHIFT)
         if isinstance(file, CompactedSegment):
@@ -195,7 +195,7 @@ class Source:
 
 
 def _open(path: Path) -> File:
-    handle = Handle(os.open(path, os.O_RDONLY | os.O_CLOEXEC))
+    handle = Descriptor(os.open(path, os.O_RDONLY | os.O_CLOEXEC))
     kind, magic = (PlainSegment, MAGIC) if path.suffix == SUFFIX else (CompactedSegment, COMPACTED_MAGIC)
     info = unpack_header(os.pread(handle.fd, HEADER, 0), magic)
     return kind(handle) if info is None or info.version == VERSION else NewerSegment(path, info)

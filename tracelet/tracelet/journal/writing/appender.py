@@ -10,14 +10,13 @@ from typing import Any
 
 from tracelet.errors import NoActiveRunError
 from tracelet.journal.events import encode_event
-from tracelet.journal.writing.backlog import Backlog
-from tracelet.journal.writing.care import Maintenance
-from tracelet.journal.writing.faults import AbandonedError, ReplacedError, UnavailableError
-from tracelet.journal.writing.forking import close_at_exit, forget, remember
-from tracelet.journal.writing.keeper import BackgroundThread
-from tracelet.journal.writing.outage import Outage
-from tracelet.journal.writing.slots import Windows
+from tracelet.journal.writing.maintenance import BackgroundThread, Maintenance
+from tracelet.journal.writing.outages import OutageTracker
+from tracelet.journal.writing.pending_events import PendingEvents
+from tracelet.journal.writing.process_hooks import close_at_exit, forget, remember
+from tracelet.journal.writing.slot_writer import WindowTable
 from tracelet.journal.writing.stream import State, Stream
+from tracelet.journal.writing.unavailable import AbandonedError, ReplacedError, UnavailableError
 
 _ATTEMPTS = 4  # a file replaced, a segment skipped and an outage over may come together
 
@@ -69,18 +68,18 @@ class Appender:
     def _start_over(self) -> None:
         """Forget what belongs to another process."""
         self._process = Process()
-        self._keeper = BackgroundThread(self._tick)
-        self._outage = Outage()
-        self._backlog = Backlog()
+        self._thread = BackgroundThread(self._tick)
+        self._outage = OutageTracker()
+        self._pending = PendingEvents()
         self._earlier = 0  # points recorded in files before the present one
         self._seen = 0  # points in the present file when it was last seen in its place
-        self._care = Maintenance(self.run_dir, self._outage)
+        self._maintenance = Maintenance(self.run_dir, self._outage)
         self._forked = False
         self._is_short = False
         self._state = self._no_state()
 
     def _no_state(self) -> State:
-        return iter(()), Windows(self._process), {}, {}
+        return iter(()), WindowTable(self._process), {}, {}
 
     # --- writing -----------------------------------------------------------------------------------------
 
@@ -123,7 +122,7 @@ class Appender:
             close_at_exit(self)
         fault = self._outage.fault
         if fault is not None:
-            if not self._outage.is_due():
+            if not self._outage.may_retry():
                 return fault
             self._resume(self._stream)
         return None
@@ -149,7 +148,7 @@ class Appender:
         self._state = self._no_state()
         self._stream = self._new_stream()
         self._forked = False
-        self._keeper.start()
+        self._thread.start()
 
     def _new_stream(self) -> Stream:
         """Return the process's next stream: the same one to all threads that ask at the same time."""
@@ -161,7 +160,7 @@ class Appender:
             facts,
             self._steps(),
             mapped=self._mapped,
-            on_window=self._keeper.ring,
+            on_window=self._thread.ring,
             process=process,
         )
         return process.streams.setdefault(number, stream)
@@ -169,7 +168,7 @@ class Appender:
     def _resume(self, stream: Stream) -> None:
         """Begin to record, or go on after an outage."""
         stream.open()
-        self._backlog.write(stream)
+        self._pending.write(stream)
         self._record_drops(stream)
         self._outage.over()
         self._state = stream.state
@@ -190,15 +189,15 @@ class Appender:
             return
         try:
             if self._outage.fault is None:
-                self._care.look_ahead(self._stream)
+                self._maintenance.look_ahead(self._stream)
                 self._choose_path(self._stream)
-                if self._care.is_sync_due():
+                if self._maintenance.is_sync_due():
                     self._look_for_deletion(self._stream)
-                    self._care.keep_safe(self._stream)
+                    self._maintenance.keep_safe(self._stream)
             else:
                 self._attempt(get_ready, self._state)
             if not self._closed:
-                self._care.beat(self._stream)
+                self._maintenance.beat(self._stream)
         except NoActiveRunError:
             return  # closed meanwhile
         self._outage.tell()
@@ -218,7 +217,7 @@ class Appender:
             self._seen = 0
             self._outage.drop(ReplacedError().reason, lost)
             self._outage.say(f"{self.run_dir}: the folder was deleted; recording begins anew there")
-            self._backlog.begin_anew()
+            self._pending.restore()
             self._begin()
 
     # --- ending ------------------------------------------------------------------------------------------
@@ -243,7 +242,7 @@ class Appender:
             self._attempt(get_ready, self._state)
         self._closed = True
         self._state = self._no_state()
-        self._keeper.stop()
+        self._thread.stop()
         if opened:
             self._end(self._stream, outcome)
         self._outage.tell()
@@ -259,7 +258,7 @@ class Appender:
             stream.end(self._closed_error)
         except (OSError, UnavailableError) as error:
             stream.retire(self._closed_error)
-            self._outage.say_once(
+            self._outage.warn_once(
                 "end", f"{self.run_dir}: the end of the run could not be recorded ({error})"
             )
         except AbandonedError:

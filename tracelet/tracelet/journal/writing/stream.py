@@ -25,16 +25,25 @@ from tracelet.journal.format import (
     payload_slots,
 )
 from tracelet.journal.identity import new_writer_id, process_facts
-from tracelet.journal.writing.dictionary import Dictionary
-from tracelet.journal.writing.faults import UnavailableError
 from tracelet.journal.writing.filesystem import mapping_is_safe
-from tracelet.journal.writing.segments import SegmentFiles
-from tracelet.journal.writing.slots import Slots, Windows
-from tracelet.journal.writing.tracks import SCALAR, Identity, Key, Plan, PlanKey, Track, Tracks, track_key
+from tracelet.journal.writing.metric_table import (
+    SCALAR,
+    Identity,
+    Key,
+    LayoutKey,
+    MetricState,
+    MetricTable,
+    RowLayout,
+    metric_key,
+)
+from tracelet.journal.writing.name_dictionary import NameDictionary
+from tracelet.journal.writing.segment_files import SegmentFiles
+from tracelet.journal.writing.slot_writer import SlotWriter, WindowTable
+from tracelet.journal.writing.unavailable import UnavailableError
 
-State = tuple[Iterator[int], Windows, dict[Key, Track], dict[PlanKey, Plan]]
+State = tuple[Iterator[int], WindowTable, dict[Key, MetricState], dict[LayoutKey, RowLayout]]
 
-_PLANS = 1024  # sets of metrics that get a layout of their own; rows of further ones are written as points
+_LAYOUTS = 1024  # sets of metrics that get a layout of their own; rows of further ones are written as points
 _WORTH_SKIPPING = 1024  # slots used before a segment is left because of a limit on file sizes
 _FEW = 1024  # slots
 
@@ -55,14 +64,14 @@ class Stream:
         self.id = new_writer_id()
         mapped = mapping_is_safe(run_dir) if mapped is None else mapped
         files = SegmentFiles(journal_folder(run_dir), self.id, preallocate=mapped)
-        self.slots = Slots(files, mapped=mapped, process=process, on_window=on_window)
-        self.tracks = Tracks(self._write_name, steps)
-        self.plans: dict[PlanKey, Plan] = {}
+        self.slots = SlotWriter(files, mapped=mapped, process=process, on_window=on_window)
+        self.tracks = MetricTable(self._write_name, steps)
+        self.layouts: dict[LayoutKey, RowLayout] = {}
         self._column_ids = count(1)
-        self._dictionary = Dictionary()
+        self._dictionary = NameDictionary()
         self._synced = -1
         self._end_tokens = [True]
-        # Slots 0.. are drawn before anybody else can draw: the writer's introduction always comes first.
+        # SlotWriter 0.. are drawn before anybody else can draw: the writer's introduction always comes first.
         mine = {"id": self.id, **process_facts(), "started_at": time.time()}
         self._introduction = encode_event("writer", {**facts, **mine})
         self.slots.reserve(_blob_slots(self._introduction))
@@ -82,23 +91,23 @@ class Stream:
     def state(self) -> State:
         """What the quick path works on: empty where it must not be taken."""
         if self.slots.mapped and not self.slots.is_short:
-            return self.slots.counter, self.slots.windows, self.tracks, self.plans
+            return self.slots.counter, self.slots.windows, self.tracks, self.layouts
         return iter(()), self.slots.windows, {}, {}
 
     @property
     def recorded(self) -> int:
         """How many points have been recorded here."""
-        rows = sum(plan.gained for plan in list(self.plans.values()))
+        rows = sum(plan.gained for plan in list(self.layouts.values()))
         return self.slots.drawn - self.slots.overhead.value + rows
 
     # --- records -----------------------------------------------------------------------------------------
 
     def write_point(self, metric: Identity, value: float, step: int | None) -> None:
         """Record one value."""
-        track = self.tracks[track_key(*metric)]
+        track = self.tracks[metric_key(*metric)]
         step = track.next() if step is None else step
         self.slots.write(POINT_HEAD.pack(value, step, time.time(), track.tag))
-        track.saw(step)
+        track.note(step)
 
     def write_row(self, values: Mapping[str, float], step: int | None, type: str, source: str | None) -> None:
         """Record several values at one step."""
@@ -107,7 +116,7 @@ class Stream:
             return self.write_point((names[0], type, source), values[names[0]], step)
         if len(names) > MAX_ROW:
             return self._write_parts(values, step, type, source)
-        plan = self._plan(names, type, source)
+        plan = self._layout(names, type, source)
         if plan is None:
             return self._write_points(values, step, type, source)
         payload = plan.pack_values(*values.values())
@@ -115,7 +124,7 @@ class Stream:
         head = MULTI_HEAD.pack(crc32(payload), plan.count, step, time.time(), plan.tag)
         self.slots.write(head, payload)
         next(plan.rows)
-        plan.saw(step)
+        plan.note(step)
         return None
 
     def _write_parts(
@@ -133,18 +142,18 @@ class Stream:
         for name, value in values.items():
             self.write_point((name, type, source), value, step)
 
-    def _plan(self, names: tuple[str, ...], type: str, source: str | None) -> Plan | None:
-        key = plan_key(names, type, source)
-        known = self.plans.get(key)
-        if known is not None or len(self.plans) >= _PLANS:
+    def _layout(self, names: tuple[str, ...], type: str, source: str | None) -> RowLayout | None:
+        key = layout_key(names, type, source)
+        known = self.layouts.get(key)
+        if known is not None or len(self.layouts) >= _LAYOUTS:
             return known
         columns = [self.tracks.identify((name, type, source)) for name in names]
         identity = next(self._column_ids)
         entry = {"id": identity, "names": columns}
         self.write_event(encode_event("columns", entry), time.time())
         self._dictionary.add("columns", entry)
-        fresh = Plan(identity, len(names))
-        plan = self.plans.setdefault(key, fresh)
+        fresh = RowLayout(identity, len(names))
+        plan = self.layouts.setdefault(key, fresh)
         if plan is fresh:
             self.tracks.relate(plan, names)
         return plan
@@ -186,7 +195,7 @@ class Stream:
 
     def list_names(self) -> None:
         """Record again what was named since the last time (all, in a new segment): names must survive damage."""
-        for listed in self._dictionary.due(self.slots.drawn >> SEGMENT_SHIFT, self.tracks, self.plans):
+        for listed in self._dictionary.due(self.slots.drawn >> SEGMENT_SHIFT, self.tracks, self.layouts):
             try:
                 self.write_event(encode_event("dictionary", listed), time.time())
             except UnavailableError:
@@ -236,7 +245,7 @@ class Stream:
         self.slots.files.close()
 
 
-def plan_key(names: tuple[str, ...], type: str, source: str | None) -> PlanKey:
+def layout_key(names: tuple[str, ...], type: str, source: str | None) -> LayoutKey:
     """Return what the plan of a row is found by."""
     return names if type is SCALAR and source is None else (names, type, source)
 

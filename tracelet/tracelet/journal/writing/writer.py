@@ -16,9 +16,9 @@ from zlib import crc32
 from tracelet.journal.events import encode_event
 from tracelet.journal.format import MULTI_HEAD, POINT_HEAD, SEALED, WINDOW_SHIFT, WINDOW_SLOTS
 from tracelet.journal.writing.appender import Appender, get_ready
-from tracelet.journal.writing.faults import AbandonedError, UnavailableError
+from tracelet.journal.writing.metric_table import SCALAR, Identity, check_name
 from tracelet.journal.writing.stream import State
-from tracelet.journal.writing.tracks import SCALAR, Identity, check_name
+from tracelet.journal.writing.unavailable import AbandonedError, UnavailableError
 from tracelet.journal.writing.values import as_number, as_step, flatten
 
 _now = time.time
@@ -103,11 +103,11 @@ class Writer(Appender):
             NoActiveRunError: the writer is closed.
         """
         state = self._state
-        counter, windows, _, plans = state
+        counter, windows, _, layouts = state
         at, drawn = step, None
         try:
             names = tuple(metrics)
-            plan = plans[names if type is SCALAR and source is None else (names, type, source)]
+            plan = layouts[names if type is SCALAR and source is None else (names, type, source)]
             payload = plan.pack_values(*metrics.values())
             if step is None:
                 plan.last = at = plan.next() if plan.related else plan.last + 1
@@ -142,16 +142,16 @@ class Writer(Appender):
             NoActiveRunError: the writer is closed.
         """
         state, event = self._state, (encode_event(type, payload), _now())
-        self._backlog.heed(type, event)
+        self._pending.remember(type, event)
         if self._attempt(lambda stream: stream.write_event(*event), state):
-            self._backlog.add(event)
+            self._pending.add(event)
 
     def sync(self) -> None:
         """Wait until everything recorded so far is on the disk, as far as the disk takes it."""
         if not (self._closed or self._forked):
             self._attempt(get_ready, self._state)
             self._look_for_deletion(self._stream)
-            self._care.sync(self._stream)
+            self._maintenance.sync(self._stream)
             self._outage.tell()
 
     @property

@@ -8,15 +8,15 @@ from itertools import islice
 from typing import Any
 
 from tracelet.journal.format import ID_MASK
-from tracelet.journal.writing.faults import taken
-from tracelet.journal.writing.tracks import SCALAR, Plan, PlanKey, Tracks
+from tracelet.journal.writing.counters import drain
+from tracelet.journal.writing.metric_table import SCALAR, LayoutKey, MetricTable, RowLayout
 
 _LISTED = 10_000  # entries in one dictionary event
 
 Entry = tuple[str, dict[str, Any]]  # "names" or "columns", and what the event of it said
 
 
-class Dictionary:
+class NameDictionary:
     """Which names and columns have not been told again yet."""
 
     def __init__(self) -> None:
@@ -32,22 +32,22 @@ class Dictionary:
         self._unlisted.extend((kind, entry) for kind, entries in listed.items() for entry in entries)
 
     def due(
-        self, segment: int, tracks: Tracks, plans: dict[PlanKey, Plan]
+        self, segment: int, tracks: MetricTable, layouts: dict[LayoutKey, RowLayout]
     ) -> Iterator[dict[str, list[dict[str, Any]]]]:
         """Give the dictionaries to be written now: of what is new, or of everything in a new segment."""
         if segment != self._segment:
             self._segment = segment
-            copied = plans.copy()  # before the ids: a plan's metrics have theirs when it is made
+            copied = layouts.copy()  # before the ids: a plan's metrics have theirs when it is made
             self._unlisted.extend(_everything(tracks.ids.copy(), copied))
-        entries = taken(self._unlisted)
+        entries = drain(self._unlisted)
         while listed := list(islice(entries, _LISTED)):
             yield {kind: [entry for each, entry in listed if each == kind] for kind in ("names", "columns")}
 
 
-def _everything(ids: Mapping[Any, int], plans: Mapping[PlanKey, Plan]) -> Iterator[Entry]:
+def _everything(ids: Mapping[Any, int], layouts: Mapping[LayoutKey, RowLayout]) -> Iterator[Entry]:
     for (name, type_, source), identity in ids.items():
         yield "names", {"id": identity, "name": name, "metric": type_, "source": source}
-    for key, plan in plans.items():
+    for key, plan in layouts.items():
         names, type_, source = key if isinstance(key[0], tuple) else (key, SCALAR, None)
         columns = [ids.get((name, type_, source)) for name in names]
         yield "columns", {"id": plan.tag & ID_MASK, "names": columns}

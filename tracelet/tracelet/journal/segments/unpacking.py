@@ -10,11 +10,11 @@ from functools import cached_property
 from itertools import accumulate, pairwise
 from typing import Any, NamedTuple
 
-from tracelet.journal.compacting import packing, vectors
-from tracelet.journal.compacting.chunks import LENGTHS, PARTS
-from tracelet.journal.compacting.outline import Outline, integers
 from tracelet.journal.format import BLOB, ID_MASK, KIND_SHIFT, NO_STEP, PAD, SLOT, payload_slots
-from tracelet.journal.reading.scan import EMPTY, Piece
+from tracelet.journal.segments import arithmetic, packing
+from tracelet.journal.segments.outline import Outline, integers
+from tracelet.journal.segments.packing import LENGTHS, PARTS
+from tracelet.journal.segments.pieces import EMPTY, Piece
 
 
 class Column(NamedTuple):
@@ -29,7 +29,7 @@ class Column(NamedTuple):
     values: Any
 
 
-class Unpacked:
+class UnpackedChunk:
     """A chunk of a compacted segment. Its columns are unpacked when they are asked for, and no others."""
 
     def __init__(self, packed: bytes, first: int = 0, numpy: bool | None = None) -> None:
@@ -82,7 +82,7 @@ class Unpacked:
         starts = list(accumulate((count or 1 for (_, count), _ in groups), initial=0))
         all_steps = self.steps(list(asked))
         values = iter(self.values([starts[place] + one for place, chosen in asked.items() for one in chosen]))
-        pick = packing.vectors(self._numpy).pick
+        pick = packing.choose_arithmetic(self._numpy).pick
         for (place, chosen), steps in zip(asked.items(), all_steps, strict=True):
             (tag, count), numbers = groups[place]
             seqs, times = pick(self.seqs, numbers), pick(self.times, numbers)
@@ -92,7 +92,7 @@ class Unpacked:
     @cached_property
     def seqs(self) -> Any:
         """The sequence number of all that has a time."""
-        return packing.vectors(self._numpy).shifted(self.outline.places, self._first)
+        return packing.choose_arithmetic(self._numpy).shift(self.outline.places, self._first)
 
     @cached_property
     def times(self) -> Any:
@@ -117,7 +117,7 @@ class Unpacked:
 
 def unpack_slots(packed: bytes, numpy: bool | None = None) -> bytes:
     """Return the slots that were packed."""
-    chunk = Unpacked(packed, numpy=numpy)
+    chunk = UnpackedChunk(packed, numpy=numpy)
     slots = bytearray(chunk.outline.slots * SLOT)
     _put_events(slots, chunk.outline, chunk.payloads())
     fill = _fill_plainly if isinstance(chunk.times, packing.Plain) else _fill_with_numpy
@@ -144,7 +144,7 @@ def _put_events(slots: bytearray, outline: Outline, payloads: bytes) -> None:
 def _fill_plainly(slots: bytearray, outline: Outline, times: Any, steps: Any, values: Any) -> None:
     rest = iter(values)
     for ((tag, count), numbers), group in zip(outline.groups.items(), steps, strict=True):
-        places = vectors.pick(outline.places, numbers)
+        places = arithmetic.pick(outline.places, numbers)
         columns = [next(rest) for _ in range(count or 1)]
         if not count:
             _put(slots, "q", places, 1, group)
@@ -174,9 +174,9 @@ def _fill_with_numpy(slots: bytearray, outline: Outline, times: Any, steps: Any,
 
     words = np.frombuffer(slots, "<u4").reshape(-1, SLOT // 4)
     doubles, integers = words.view("<f8"), words.view("<i8")
-    rest, index = iter(values), packing.vectors().index
+    rest, index = iter(values), packing.choose_arithmetic().index
     for ((tag, count), numbers), group in zip(outline.groups.items(), steps, strict=True):
-        places = vectors.pick(outline.places, numbers)
+        places = arithmetic.pick(outline.places, numbers)
         at = index(places)
         integers[at, 1] = group
         words[at, 6] = tag

@@ -9,10 +9,10 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 from itertools import chain
 
-from tracelet.journal.compacting import vectors
-from tracelet.journal.compacting.chunks import Key
 from tracelet.journal.format import KIND_SHIFT, PAD, POINT, ROW, payload_slots
-from tracelet.journal.reading.scan import places_of
+from tracelet.journal.segments import arithmetic
+from tracelet.journal.segments.packing import Key
+from tracelet.journal.segments.pieces import places_of
 
 _OTHERS = re.compile(b"[^%c]" % POINT)
 
@@ -56,7 +56,7 @@ class Outline:
         if len(self._points) > 1:
             numbers = array("I", chain.from_iterable(self._points))
         groups = {
-            (tag, 0): vectors.pick(numbers, which) for tag, which in places_of(self._point_tags).items()
+            (tag, 0): arithmetic.pick(numbers, which) for tag, which in places_of(self._point_tags).items()
         }
         if not self._rows:
             return groups

@@ -5,12 +5,13 @@ from __future__ import annotations
 import time
 from collections import deque
 
-from tracelet.journal.writing.faults import Tally, UnavailableError, taken
+from tracelet.journal.writing.counters import Tally, drain
+from tracelet.journal.writing.unavailable import UnavailableError
 
 _FIRST_WAIT, _LONGEST_WAIT = 0.1, 5.0  # seconds between attempts
 
 
-class Outage:
+class OutageTracker:
     """Keeps account of a writer's trouble with its disk. ``fault`` is what keeps it from recording now."""
 
     def __init__(self, fault: UnavailableError | None = None) -> None:
@@ -20,7 +21,7 @@ class Outage:
         self._retry_at = 0.0
         self._wait = _FIRST_WAIT
         self._notices: deque[str] = deque()
-        self._told: set[str] = set()
+        self._warned: set[str] = set()
         self._reasons: set[str] = set()  # why nothing can be written, in the present outage
 
     def begin(self, fault: UnavailableError, where: str) -> None:
@@ -29,7 +30,7 @@ class Outage:
         self._wait = min(2 * self._wait, _LONGEST_WAIT)
         self.fault = fault
         self._reasons.add(fault.reason)
-        self.say_once(
+        self.warn_once(
             fault.reason,
             f"{where}: recording has stopped ({fault.reason}). The program goes on, what it logs is counted as "
             "dropped, and recording resumes as soon as it can.",
@@ -39,14 +40,14 @@ class Outage:
         """Take note that recording goes on. Should it stop again, that is told again."""
         self.fault = None
         self._wait = _FIRST_WAIT
-        self._told -= self._reasons
+        self._warned -= self._reasons
         self._reasons = set()
 
     def retry_now(self) -> None:
         """Let the next attempt be made at once."""
         self._retry_at = 0.0
 
-    def is_due(self) -> bool:
+    def may_retry(self) -> bool:
         """Say whether it is time for another attempt."""
         return time.monotonic() >= self._retry_at
 
@@ -71,10 +72,10 @@ class Outage:
         """Take note that the journal has these."""
         self._recorded_drops = drops
 
-    def say_once(self, subject: str, text: str) -> None:
+    def warn_once(self, subject: str, text: str) -> None:
         """Leave a warning for :meth:`tell`, once per subject until that is forgotten."""
-        if subject not in self._told:
-            self._told.add(subject)
+        if subject not in self._warned:
+            self._warned.add(subject)
             self.say(text)
 
     def say(self, text: str) -> None:
@@ -83,11 +84,11 @@ class Outage:
 
     def forget(self, subject: str) -> None:
         """Let the subject be told again, since the trouble was over in the meantime."""
-        self._told.discard(subject)
+        self._warned.discard(subject)
 
     def tell(self) -> None:
         """Log the warnings. Not for a caller's path: logging takes locks."""
-        for text in taken(self._notices):
+        for text in drain(self._notices):
             import logging
 
             logging.getLogger("tracelet.journal").warning(text)

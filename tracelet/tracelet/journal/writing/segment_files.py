@@ -8,6 +8,7 @@ import struct
 import time
 from pathlib import Path
 
+from tracelet.journal.descriptor import Descriptor
 from tracelet.journal.format import (
     HEADER,
     HEARTBEAT_OFFSET,
@@ -18,7 +19,6 @@ from tracelet.journal.format import (
     file_name,
     pack_header,
 )
-from tracelet.journal.handle import Handle
 
 _CHUNK = 1 << 20  # bytes reserved on the disk ahead of need, at most
 _sync_data = getattr(os, "fdatasync", os.fsync)
@@ -33,22 +33,22 @@ class SegmentFiles:
         self.writer = writer
         self.created = time.time()
         self._preallocate = preallocate
-        self._folder_handle: Handle | None = None
-        self._handles: dict[int, Handle] = {}
+        self._folder_handle: Descriptor | None = None
+        self._handles: dict[int, Descriptor] = {}
         self._reserved: dict[int, int] = {}
         self._new_entries = True
         self._is_closed = False
 
-    def handle(self, segment: int) -> Handle:
+    def handle(self, segment: int) -> Descriptor:
         """Return a segment's open file, creating it at first."""
         return self._handles.get(segment) or self._create(segment)
 
-    def _create(self, segment: int) -> Handle:
+    def _create(self, segment: int) -> Descriptor:
         if self._is_closed:  # its header says so, and is not to be written again
             raise OSError(errno.EBADF, os.strerror(errno.EBADF))
         flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
         name = file_name(self.writer, segment)
-        handle = Handle(os.open(name, flags, 0o600, dir_fd=self._folder().fd))
+        handle = Descriptor(os.open(name, flags, 0o600, dir_fd=self._folder().fd))
         if self._preallocate:
             os.posix_fallocate(handle.fd, 0, HEADER)
         # Each thread that comes here at the same time writes the very same bytes.
@@ -58,13 +58,13 @@ class SegmentFiles:
         self._new_entries = True
         return self._handles.setdefault(segment, handle)
 
-    def _folder(self) -> Handle:
+    def _folder(self) -> Descriptor:
         """Return the open folder: files are created relative to it, so that it may be moved."""
         known = self._folder_handle
         if known is None:
             for folder in (self.folder.parent, self.folder):
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            known = Handle(os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
+            known = Descriptor(os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
             self._folder_handle = known
         return known
 
@@ -92,7 +92,7 @@ class SegmentFiles:
         handle = self._handles.get(segment) or self._newest()
         return handle is not None and os.fstat(handle.fd).st_nlink == 0
 
-    def _newest(self) -> Handle | None:
+    def _newest(self) -> Descriptor | None:
         handles = self._handles.copy()
         return handles[max(handles)] if handles else None
 
@@ -105,7 +105,7 @@ class SegmentFiles:
             self._new_entries = False
             os.fsync(folder.fd)
             for above in (self.folder.parent, self.folder.parent.parent):
-                parent = Handle(os.open(above, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
+                parent = Descriptor(os.open(above, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
                 os.fsync(parent.fd)
 
     def release(self, before: int) -> None:

@@ -1,6 +1,6 @@
-"""Chunks of a compacted segment: many slots as columns, packed.
+"""SeriesParts of a compacted segment: many slots as columns, packed.
 
-What :mod:`tracelet.journal.compacting.unpacking` makes of them are the same slots again, but for the checksums: a chunk
+What :mod:`tracelet.journal.segments.unpacking` makes of them are the same slots again, but for the checksums: a chunk
 has one of its own.
 """
 
@@ -9,14 +9,10 @@ from __future__ import annotations
 import struct
 from array import array
 
-from tracelet.journal.compacting import packing
 from tracelet.journal.format import BLOB, KIND_SHIFT, NO_STEP, PAD, POINT, ROW
-from tracelet.journal.reading.scan import EMPTY, POINTS, Piece, pieces, point_columns
-
-PARTS = struct.Struct("<7I")  # how many bytes each of the parts has
-LENGTHS = struct.Struct("<3I")  # of tags, sizes and times
-
-Key = tuple[int, int]  # tag, and how many metrics a row has (0 for points)
+from tracelet.journal.segments import packing
+from tracelet.journal.segments.packing import LENGTHS, PARTS, Key
+from tracelet.journal.segments.pieces import EMPTY, POINTS, Piece, pieces, point_columns
 
 
 class UnsuitableError(Exception):
@@ -31,7 +27,7 @@ class Group:
         self.columns = [array("d") for _ in range(columns)]
 
 
-class Table:
+class ChunkTable:
     """What a chunk holds, as columns."""
 
     def __init__(self) -> None:
@@ -42,7 +38,7 @@ class Table:
         self.payloads = bytearray()  # of all events
 
     @classmethod
-    def of(cls, data: bytes, first: int, *, trusted: bool = False) -> Table:
+    def of(cls, data: bytes, first: int, *, trusted: bool = False) -> ChunkTable:
         """Return the table of some slots.
 
         Raises:

@@ -6,11 +6,11 @@ import time
 from collections.abc import Iterator
 
 from tracelet.journal.format import SEGMENT_SHIFT, SEGMENT_SLOTS, SLOT
+from tracelet.journal.reading.journal_records import Damage, Hole
 from tracelet.journal.reading.lifetime import liveness
-from tracelet.journal.reading.losses import KINDS, without
-from tracelet.journal.reading.records import Damage, Hole
-from tracelet.journal.reading.scan import EMPTY, PARTIAL, TORN, Piece, pieces
+from tracelet.journal.reading.loss_count import KINDS, without
 from tracelet.journal.reading.source import Source
+from tracelet.journal.segments.pieces import EMPTY, PARTIAL, TORN, Piece, pieces
 
 _PATIENCE = 1.0  # seconds that a hole is waited for while its writer lives
 _REVISIT = 0.1  # seconds between looks at holes that were passed over

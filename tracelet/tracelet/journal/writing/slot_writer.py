@@ -23,9 +23,9 @@ from tracelet.journal.format import (
     payload_slots,
     seal,
 )
-from tracelet.journal.writing import faults
-from tracelet.journal.writing.faults import SHORT_OF_HANDLES, Tally, UnavailableError
-from tracelet.journal.writing.segments import SegmentFiles
+from tracelet.journal.writing.counters import Tally, draw_several, new_counter, position
+from tracelet.journal.writing.segment_files import SegmentFiles
+from tracelet.journal.writing.unavailable import SHORT_OF_HANDLES, UnavailableError
 
 _WINDOWS = SEGMENT_SLOTS >> WINDOW_SHIFT  # in a segment
 _SKIPPED_AT_ONCE = 4096  # slots
@@ -35,10 +35,10 @@ _PAD_HEAD = POINT_HEAD.pack(0.0, NO_STEP, 0.0, PAD << KIND_SHIFT)
 _MAP_OPTIONS = {"trackfd": False} if sys.version_info >= (3, 13) else {}
 
 
-class Windows(dict[int, memoryview]):
+class WindowTable(dict[int, memoryview]):
     """The mapped windows by number. A missing one is opened, or ``refusal`` says what is raised instead."""
 
-    def __init__(self, process: object, slots: Slots | None = None) -> None:
+    def __init__(self, process: object, slots: SlotWriter | None = None) -> None:
         super().__init__()
         self.process = process  # a forked child tells by it what belongs to its parent
         self.slots = slots
@@ -66,7 +66,7 @@ class Windows(dict[int, memoryview]):
         return certain
 
 
-class Slots:
+class SlotWriter:
     """The slots of one writer. No lock: a slot belongs to whoever drew its number; opening twice is harmless."""
 
     def __init__(
@@ -74,8 +74,8 @@ class Slots:
     ) -> None:
         self.files = files
         self.mapped = mapped
-        self.counter = faults.new_counter()
-        self.windows = Windows(process, self)
+        self.counter = new_counter()
+        self.windows = WindowTable(process, self)
         self.is_short = False  # of what a map takes: then plain writes do what maps would
         self.overhead = Tally()  # slots that hold no single point: events, rows, pads, losses
         self._on_window = on_window
@@ -83,7 +83,7 @@ class Slots:
     @property
     def drawn(self) -> int:
         """How many slots have been given out."""
-        return faults.position(self.counter)
+        return position(self.counter)
 
     def write(self, head: bytes, payload: bytes = b"") -> None:
         """Put one record into slots of its own.
@@ -108,7 +108,7 @@ class Slots:
     def reserve(self, size: int) -> int:
         """Draw slots that follow each other in one segment, and return the first one's number."""
         while True:
-            drawn = faults.several(self.counter, size)
+            drawn = draw_several(self.counter, size)
             first, last = drawn[0], drawn[-1]
             if last - first == size - 1 and first >> SEGMENT_SHIFT == last >> SEGMENT_SHIFT:
                 return first
@@ -152,7 +152,7 @@ class Slots:
                 data, offset = data[written:], offset + written
         except OSError as error:
             self.windows.check()  # it may be closed by now
-            raise UnavailableError.because(error, segment) from error
+            raise UnavailableError.from_os_error(error, segment) from error
 
     def open_for_quick_path(self, window: int) -> memoryview:
         """Open a window for a caller who has drawn a slot in it."""
@@ -186,7 +186,7 @@ class Slots:
             mapping = mmap.mmap(handle.fd, _MAPPED_BYTES, offset=within * WINDOW_BYTES, **_MAP_OPTIONS)
         except OSError as error:
             self.windows.check()  # it may be closed by now
-            raise UnavailableError.because(error, segment) from error
+            raise UnavailableError.from_os_error(error, segment) from error
         except ValueError as error:
             # Shorter than what was just reserved: it is being trimmed at the end, or by others.
             self.windows.check()
@@ -209,13 +209,13 @@ class Slots:
         try:
             self.files.handle(segment)
         except OSError as error:
-            raise UnavailableError.because(error, segment) from error
+            raise UnavailableError.from_os_error(error, segment) from error
 
     def skip_segment(self, segment: int) -> None:
         """Go on in the segment after this one. Other threads may be drawing from it, or skipping it, too."""
         while self.drawn >> SEGMENT_SHIFT == segment:
             left = SEGMENT_SLOTS - (self.drawn & (SEGMENT_SLOTS - 1))
-            drawn = faults.several(self.counter, min(left, _SKIPPED_AT_ONCE))
+            drawn = draw_several(self.counter, min(left, _SKIPPED_AT_ONCE))
             beyond = [seq for seq in drawn if seq >> SEGMENT_SHIFT != segment]
             self.overhead.add(len(drawn) - len(beyond))
             self.give_up(beyond)

@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tracelet.journal.format import MAX_ROW, SEGMENT_SHIFT, SEGMENT_SLOTS, SLOT, payload_slots
-from tracelet.journal.reading.gather import Gatherer, Series
+from tracelet.journal.reading.gathering import Gatherer, Series
+from tracelet.journal.reading.journal_records import Damage, EventRecord
 from tracelet.journal.reading.lifetime import liveness, writer_facts
-from tracelet.journal.reading.losses import Losses
-from tracelet.journal.reading.records import Damage, EventRecord
-from tracelet.journal.reading.scan import EMPTY, TORN, Block, Piece
+from tracelet.journal.reading.loss_count import LossCounter
 from tracelet.journal.reading.source import Source, writers
+from tracelet.journal.segments.packing import use_numpy
+from tracelet.journal.segments.pieces import EMPTY, TORN, Block, Piece
 
 _BLOCK = 16384  # slots read at a time
 _WIDEST = payload_slots(8 * MAX_ROW)  # slots that may be all zero and yet belong to a record
@@ -67,7 +68,7 @@ def read_columns(
     wanted = None if names is None else frozenset(names)
     found: dict[str, list[tuple[Part, Series]]] = {}
     for writer in writers(run_dir):
-        gatherer = _gatherer(wanted, numpy)
+        gatherer = new_gatherer(wanted, numpy)
         source = Source(run_dir, writer)
         _gather(source, gatherer, damage)
         rank = (writer_facts(source) or {}).get("rank")
@@ -85,22 +86,19 @@ def read_events(run_dir: Path, *, damage: Damage | None = None) -> list[EventRec
     """Return all events of a run, writer after writer."""
     events: list[EventRecord] = []
     for writer in writers(run_dir):
-        gatherer = _gatherer(frozenset(), None)
+        gatherer = new_gatherer(frozenset(), None)
         _gather(Source(run_dir, writer), gatherer, damage)
         events += sorted(gatherer.events, key=lambda event: event.seq)
     return events
 
 
-def _gatherer(wanted: frozenset[str] | None, numpy: bool | None) -> Gatherer:
-    if numpy is not False:
-        try:
-            from tracelet.journal.reading.gather_numpy import NumpyGatherer
-        except ImportError:
-            if numpy:
-                raise
-        else:
-            return NumpyGatherer(wanted)
-    return Gatherer(wanted)
+def new_gatherer(wanted: frozenset[str] | None = None, numpy: bool | None = None) -> Gatherer:
+    """Return a gatherer that uses NumPy if it is installed, unless the caller says otherwise."""
+    if not use_numpy(numpy):
+        return Gatherer(wanted)
+    from tracelet.journal.reading.gathering_numpy import NumpyGatherer
+
+    return NumpyGatherer(wanted)
 
 
 def _columns(parts: list[tuple[Part, Series]], numpy: bool | None) -> Columns:
@@ -123,7 +121,7 @@ def _columns(parts: list[tuple[Part, Series]], numpy: bool | None) -> Columns:
 
 def _gather(source: Source, gatherer: Gatherer, damage: Damage | None) -> None:
     """Feed all of a writer's slots to a gatherer."""
-    losses = Losses()
+    losses = LossCounter()
     # Asked before reading: what was written before the writer ended is there then.
     state = liveness(source.run_dir, source.writer)
     end = 0
@@ -144,7 +142,7 @@ def _gather(source: Source, gatherer: Gatherer, damage: Damage | None) -> None:
         losses.report(damage)
 
 
-def _gather_segment(source: Source, gatherer: Gatherer, seq: int, losses: Losses) -> int:
+def _gather_segment(source: Source, gatherer: Gatherer, seq: int, losses: LossCounter) -> int:
     """Feed one segment; return where its file ends."""
     stop = seq + SEGMENT_SLOTS
     size = _BLOCK
@@ -156,7 +154,7 @@ def _gather_segment(source: Source, gatherer: Gatherer, seq: int, losses: Losses
             continue
         if not (block := source.block(seq, min(size, stop - seq))).data:
             break
-        likely = min(block.slots, losses.saw(block.data, seq) + _WIDEST)  # beyond it, nothing was written
+        likely = min(block.slots, losses.note(block.data, seq) + _WIDEST)  # beyond it, nothing was written
         used = gatherer.take(Block(block.data[: likely * SLOT], block.trusted), seq)
         if used == likely:
             gatherer.take_piece(Piece(EMPTY, seq + used, block.slots - used))

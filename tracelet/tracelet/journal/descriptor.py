@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 
-class Handle:
+class Descriptor:
     """A file descriptor that is closed with the last reference to it, so never under a thread that uses it."""
 
     __slots__ = ("_close", "fd")

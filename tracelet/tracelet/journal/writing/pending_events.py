@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections import deque
 from operator import itemgetter
 
-from tracelet.journal.writing.faults import UnavailableError, taken
+from tracelet.journal.writing.counters import drain
 from tracelet.journal.writing.stream import Stream
+from tracelet.journal.writing.unavailable import UnavailableError
 
 _LASTING = (
     "run",
@@ -20,14 +21,14 @@ _WAITING = 5000  # that can wait to be written
 Event = tuple[bytes, float]  # encoded, and when it was recorded
 
 
-class Backlog:
+class PendingEvents:
     """The events of one writer that are still to be written, or may have to be once more."""
 
     def __init__(self) -> None:
         self._waiting: deque[Event] = deque(maxlen=_WAITING)
         self._lasting: dict[str, deque[Event]] = {type: deque(maxlen=_KEPT) for type in _LASTING}
 
-    def heed(self, type: str, event: Event) -> None:
+    def remember(self, type: str, event: Event) -> None:
         """Take note of an event that is being recorded."""
         if type in self._lasting:
             self._lasting[type].append(event)
@@ -36,7 +37,7 @@ class Backlog:
         """Let an event wait."""
         self._waiting.append(event)
 
-    def begin_anew(self) -> None:
+    def restore(self) -> None:
         """Put all that lasts in front of what waits."""
         lasting = [event for events in self._lasting.values() for event in list(events)]
         self._waiting.extendleft(sorted(lasting, key=itemgetter(1), reverse=True))
@@ -47,7 +48,7 @@ class Backlog:
         Raises:
             UnavailableError: that is not possible now; the rest goes on waiting.
         """
-        for event in taken(self._waiting):
+        for event in drain(self._waiting):
             try:
                 stream.write_event(*event)
             except UnavailableError:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from tracelet.journal.format import SLOT
-from tracelet.journal.reading.records import Damage, EventRecord
-from tracelet.journal.reading.scan import BROKEN, EMPTY, TORN, Piece
+from tracelet.journal.reading.journal_records import Damage, EventRecord
+from tracelet.journal.segments.pieces import BROKEN, EMPTY, TORN, Piece
 
 KINDS = {EMPTY: "unwritten", BROKEN: "damaged", TORN: "torn"}
 
 
-class Losses:
+class LossCounter:
     """Adds up what a reader of one writer's whole journal could not read."""
 
     def __init__(self) -> None:
@@ -21,7 +21,7 @@ class Losses:
         self._damage = Damage()
         self._gaps: list[tuple[int, int]] = []
 
-    def saw(self, data: bytes, first: int) -> int:
+    def note(self, data: bytes, first: int) -> int:
         """Take note of which slots were written to; return how many, up to the last one of them."""
         used = len(data) if data[-SLOT:].strip(b"\0") else len(data.rstrip(b"\0"))
         used = -(-used // SLOT)

@@ -38,11 +38,11 @@ def _zeros_checksum(slots: int) -> int:
 
 
 def up_to_grid(seq: int) -> int:
-    """Return how many slots from ``seq`` on :func:`are_whole` can check at once."""
+    """Return how many slots from ``seq`` on :func:`are_intact` can check at once."""
     return _GRID - seq % _GRID
 
 
-def are_whole(data: bytes | memoryview, first: int) -> bool:
+def are_intact(data: bytes | memoryview, first: int) -> bool:
     """Say whether each slot in ``data`` is whole by itself, that is: a record of one slot.
 
     One damaged slot never passes; several do with a probability of 2**-32. The slots must not go beyond the

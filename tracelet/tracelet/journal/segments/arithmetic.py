@@ -65,7 +65,7 @@ def pick(items: Any, where: Sequence[int]) -> Any:
     return array("q" if isinstance(items, range) else items.typecode, [items[at] for at in where])
 
 
-def shifted(places: Sequence[int], by: int) -> Any:
+def shift(places: Sequence[int], by: int) -> Any:
     """Return places, each so much further on."""
     if isinstance(places, range):
         return range(places.start + by, places.stop + by, places.step)

@@ -7,16 +7,17 @@ from collections.abc import Callable, Iterable, Mapping
 from itertools import count
 
 from tracelet.journal.format import ID_MASK, KIND_SHIFT, POINT, ROW, SLOT, payload_slots
-from tracelet.journal.writing.faults import UnavailableError, new_counter, position
+from tracelet.journal.writing.counters import new_counter, position
+from tracelet.journal.writing.unavailable import UnavailableError
 
 Identity = tuple[str, str, "str | None"]  # name, type, source
 Key = str | Identity  # the name alone where type and source are the usual ones
-PlanKey = tuple[str, ...] | tuple[tuple[str, ...], str, "str | None"]
+LayoutKey = tuple[str, ...] | tuple[tuple[str, ...], str, "str | None"]
 
 SCALAR = "scalar"
 
 
-def track_key(name: str, type: str, source: str | None) -> Key:
+def metric_key(name: str, type: str, source: str | None) -> Key:
     """Return what a metric's track is found by."""
     return name if type is SCALAR and source is None else (name, type, source)
 
@@ -28,7 +29,7 @@ def check_name(name: object) -> None:
         raise TypeError(f"metric {name!r}: expected a name, found {found}")
 
 
-class Track:
+class MetricState:
     """One metric, or several that are logged together, with the largest step seen."""
 
     __slots__ = ("last", "related", "tag")
@@ -36,18 +37,18 @@ class Track:
     def __init__(self, tag: int, last: int) -> None:
         self.tag = tag
         self.last = last
-        self.related: list[Track] = []  # tracks that share a metric with this one
+        self.related: list[MetricState] = []  # tracks that share a metric with this one
 
     def next(self) -> int:
         """Return the step after the largest one seen for any metric concerned."""
         return max(self.last, *(track.last for track in self.related), self.last) + 1
 
-    def saw(self, step: int) -> None:
+    def note(self, step: int) -> None:
         """Remember a step."""
         self.last = max(self.last, step)
 
 
-class Plan(Track):
+class RowLayout(MetricState):
     """How a row of certain metrics is written: its columns' id, and the layouts made once."""
 
     __slots__ = ("count", "pack_values", "put", "rows", "size")
@@ -66,8 +67,8 @@ class Plan(Track):
         return position(self.rows) * (self.count - self.size)
 
 
-class Tracks(dict[Key, Track]):
-    """Tracks by metric. One that is missing is registered: its name goes into the journal first.
+class MetricTable(dict[Key, MetricState]):
+    """MetricTable by metric. One that is missing is registered: its name goes into the journal first.
 
     Two threads may register the same name at once: it then has two ids, which readers do not mind.
     """
@@ -78,12 +79,12 @@ class Tracks(dict[Key, Track]):
         self._record_name = record_name
         self._steps = steps  # where counting goes on after a fork or a resume
         self._next_id = count(1)
-        self._by_name: dict[str, dict[int, Track]] = {}
+        self._by_name: dict[str, dict[int, MetricState]] = {}
 
-    def __missing__(self, key: Key) -> Track:
+    def __missing__(self, key: Key) -> MetricState:
         name, type_, source = key if isinstance(key, tuple) else (key, SCALAR, None)
         tag = POINT << KIND_SHIFT | self.identify((name, type_, source))
-        fresh = Track(tag, -1)
+        fresh = MetricState(tag, -1)
         track = self.setdefault(key, fresh)
         if track is fresh:
             self.relate(track, [name])
@@ -111,20 +112,20 @@ class Tracks(dict[Key, Track]):
         seen += [track.last for name in names for track in list(self._by_name.get(name, {}).values())]
         return max(seen)
 
-    def _earlier(self, name: str) -> dict[int, Track]:
+    def _earlier(self, name: str) -> dict[int, MetricState]:
         """Return a track for the steps that came before this journal began, if any did."""
         if name not in self._steps:
             return {}
-        track = Track(0, self._steps[name])
+        track = MetricState(0, self._steps[name])
         return {id(track): track}
 
     def steps(self) -> dict[str, int]:
         """Return the largest step seen for each metric."""
         return {name: self.last([name]) for name in [*self._steps, *self._by_name]}
 
-    def relate(self, track: Track, names: Iterable[str]) -> None:
+    def relate(self, track: MetricState, names: Iterable[str]) -> None:
         """Tie a new track to those that it shares metrics with, so that steps count up over all of them."""
-        related: dict[int, Track] = {}
+        related: dict[int, MetricState] = {}
         for name in names:
             others = self._by_name.get(name)
             if others is None:

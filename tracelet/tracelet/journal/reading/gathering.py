@@ -9,12 +9,12 @@ from itertools import pairwise
 from operator import itemgetter
 from typing import Any, NamedTuple
 
-from tracelet.journal.compacting.unpacking import Unpacked
 from tracelet.journal.events import decode_event
 from tracelet.journal.format import BLOB, ID_MASK, POINT, ROW
+from tracelet.journal.reading.journal_records import EventRecord
 from tracelet.journal.reading.names import Metric, Names
-from tracelet.journal.reading.records import EventRecord
-from tracelet.journal.reading.scan import PARTIAL, POINTS, Block, Piece, pieces, places_of, point_columns
+from tracelet.journal.segments.pieces import PARTIAL, POINTS, Block, Piece, pieces, places_of, point_columns
+from tracelet.journal.segments.unpacking import UnpackedChunk
 
 
 class Series(NamedTuple):
@@ -31,7 +31,7 @@ class Series(NamedTuple):
         return cls(array("q"), array("q"), array("d"), array("d"))
 
 
-class Chunks:
+class SeriesParts:
     """Series of one metric, to be joined once; the last one takes points one by one."""
 
     def __init__(self) -> None:
@@ -92,7 +92,7 @@ class Gatherer:
         self.events: list[EventRecord] = []
         self.holes: list[Piece] = []  # what is no whole record
         self._wanted = wanted
-        self._points: dict[int, Chunks] = {}
+        self._points: dict[int, SeriesParts] = {}
         self._rows: dict[tuple[int, int], Rows] = {}
         self._columns: dict[tuple[int, int, int], list[Series]] = {}  # of rows: id, how many, which one
 
@@ -106,7 +106,7 @@ class Gatherer:
             used += piece.slots
         return used
 
-    def take_unpacked(self, chunk: Unpacked) -> None:
+    def take_unpacked(self, chunk: UnpackedChunk) -> None:
         """Take in a chunk of a compacted segment: of its columns, those wanted."""
         for piece in chunk.events():
             self.take_event(piece)
@@ -158,10 +158,10 @@ class Gatherer:
     def _is_row_wanted(self, identity: int, count: int) -> bool:
         return len(self._wanted_of(identity, count)) > 0
 
-    def _chunks(self, identity: int) -> Chunks:
+    def _chunks(self, identity: int) -> SeriesParts:
         found = self._points.get(identity)
         if found is None:
-            found = self._points[identity] = Chunks()
+            found = self._points[identity] = SeriesParts()
         return found
 
     def _rows_of(self, piece: Piece) -> Rows:
@@ -190,7 +190,7 @@ class Gatherer:
         """Return all points by metric."""
         wanted = self._wanted
         return {
-            metric: self.merged(parts)
+            metric: self.merge(parts)
             for metric, parts in self._parts().items()
             if wanted is None or metric.name in wanted
         }
@@ -206,7 +206,7 @@ class Gatherer:
             found.setdefault(self.names.row(identity, count)[place], []).extend(parts)
         return found
 
-    def merged(self, parts: list[Series]) -> Series:
+    def merge(self, parts: list[Series]) -> Series:
         """Return several series as one, in the order of recording."""
         if len(parts) == 1:
             return parts[0]

@@ -15,6 +15,13 @@ from itertools import accumulate, pairwise
 from types import ModuleType
 from typing import Any
 
+from tracelet.journal.segments import arithmetic
+
+PARTS = struct.Struct("<7I")  # the length in bytes of each part of a chunk
+LENGTHS = struct.Struct("<3I")  # how many tags, sizes and times a chunk has
+
+Key = tuple[int, int]  # tag, and how many metrics a row has (0 for points)
+
 Plain = array  # what comes out where NumPy is not used
 
 _ORDERS = 7  # that are tried: 0 to 6
@@ -24,24 +31,35 @@ _CONSTANT, _DEFLATED, _RAW = range(3)
 _PART = struct.Struct("<BI")  # how it is stored, how many bytes it takes
 
 
-def vectors(numpy: bool | None = None) -> ModuleType:
-    """Return the arithmetic to use: NumPy's where it is installed, unless told otherwise."""
-    if numpy is not False:
-        try:
-            from tracelet.journal.compacting import vectors_numpy
-        except ImportError:
-            if numpy:
-                raise
-        else:
-            return vectors_numpy
-    from tracelet.journal.compacting import vectors
+def use_numpy(wanted: bool | None = None) -> bool:
+    """Say whether to use NumPy: as the caller wants, or if it is installed when ``wanted`` is None.
 
-    return vectors
+    Raises:
+        ImportError: the caller wants NumPy, and it is not installed.
+    """
+    if wanted is False:
+        return False
+    try:
+        import numpy  # noqa: F401
+    except ImportError:
+        if wanted:
+            raise
+        return False
+    return True
+
+
+def choose_arithmetic(numpy: bool | None = None) -> ModuleType:
+    """Return the arithmetic to use: NumPy's if it is installed, unless the caller says otherwise."""
+    if not use_numpy(numpy):
+        return arithmetic
+    from tracelet.journal.segments import arithmetic_numpy
+
+    return arithmetic_numpy
 
 
 def pack(series: Sequence[Sequence[Any]], code: str, numpy: bool | None = None) -> bytes:
     """Pack several series of int64 (code ``q``) or float64 (``d``)."""
-    use = vectors(numpy)
+    use = choose_arithmetic(numpy)
     orders, folded = bytearray(), []
     for numbers in series:
         vector = use.from_numbers(numbers, code)
@@ -61,7 +79,7 @@ def unpack(
     wanted: Sequence[int] | None = None,
 ) -> list[Any]:
     """Return the series that :func:`pack` packed, given their lengths; of these only the ``wanted``."""
-    use = vectors(numpy)
+    use = choose_arithmetic(numpy)
     orders, rest = unpack_bytes(data, len(lengths))
     spans = list(pairwise(accumulate(lengths, initial=0)))
     if wanted is not None:

@@ -1,4 +1,4 @@
-"""Arithmetic on series of 64-bit numbers, modulo 2**64, with NumPy: as :mod:`tracelet.journal.compacting.vectors`."""
+"""Arithmetic on series of 64-bit numbers, modulo 2**64, with NumPy: as :mod:`tracelet.journal.segments.arithmetic`."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def index(places: Sequence[int]) -> Any:
     return np.asarray(places, dtype=np.intp)
 
 
-def shifted(places: Sequence[int], by: int) -> Any:
+def shift(places: Sequence[int], by: int) -> Any:
     """Return places, each so much further on."""
     if isinstance(places, range):
         return np.arange(places.start + by, places.stop + by, places.step)

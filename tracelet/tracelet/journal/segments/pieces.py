@@ -25,7 +25,7 @@ from tracelet.journal.format import (
     SLOT_STRUCT,
     payload_slots,
 )
-from tracelet.journal.reading.checks import are_whole, up_to_grid
+from tracelet.journal.segments.checksums import are_intact, up_to_grid
 
 EMPTY, BROKEN, TORN, PARTIAL = -1, -2, -3, -4
 POINTS = 256  # several points in a row
@@ -108,7 +108,7 @@ def _are_points(data: memoryview, first: int, trusted: bool) -> bool:
     slots = len(data) // SLOT
     if data[_KIND] != POINT or data[(slots - 1) * SLOT + _KIND] != POINT:
         return False
-    return bytes(data[_KIND::SLOT]).count(POINT) == slots and (trusted or are_whole(data, first))
+    return bytes(data[_KIND::SLOT]).count(POINT) == slots and (trusted or are_intact(data, first))
 
 
 def piece_at(data: bytes | memoryview, at: int, seq: int, *, trusted: bool = False) -> Piece:

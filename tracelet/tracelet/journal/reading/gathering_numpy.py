@@ -20,10 +20,10 @@ from tracelet.journal.format import (
     SLOT,
     payload_slots,
 )
-from tracelet.journal.reading.checks import are_whole, expected_checksum, up_to_grid
-from tracelet.journal.reading.gather import Gatherer, Series
+from tracelet.journal.reading.gathering import Gatherer, Series
 from tracelet.journal.reading.names import Metric
-from tracelet.journal.reading.scan import EMPTY, PARTIAL, Block, Piece, piece_at
+from tracelet.journal.segments.checksums import are_intact, expected_checksum, up_to_grid
+from tracelet.journal.segments.pieces import EMPTY, PARTIAL, Block, Piece, piece_at
 
 _WORDS = SLOT // 4
 _STEP, _TIME, _TAG = 1, 2, 6  # where they stand in a slot: in 8 bytes each, the tag in 4
@@ -127,7 +127,7 @@ class NumpyGatherer(Gatherer):
             return super().take(block, first)
         rows = {key: _Rows(words, starts, key[1]) for key, starts in layout.rows.items() if starts}
         whole = block.trusted or (
-            _heads_are_whole(words, layout, first) and all(map(_Rows.are_whole, rows.values()))
+            _heads_are_whole(words, layout, first) and all(map(_Rows.are_intact, rows.values()))
         )
         if not whole:
             return super().take(block, first)
@@ -170,7 +170,7 @@ class NumpyGatherer(Gatherer):
                 found.setdefault(metric, []).extend(parts)
         return found
 
-    def merged(self, parts: list[Series]) -> Series:
+    def merge(self, parts: list[Series]) -> Series:
         """Return several series as one, in the order of recording."""
         columns = [np.concatenate(column) for column in list(zip(*parts, strict=True))[1:]]
         if any(before.seqs[-1] > after.seqs[0] for before, after in pairwise(parts)):
@@ -192,7 +192,7 @@ class _Rows:
             [payload, self._heads[:, :1]], axis=1
         )  # each with its checksum behind it
 
-    def are_whole(self) -> bool:
+    def are_intact(self) -> bool:
         """Say whether all payloads fit their checksums."""
         return crc32(self._sealed) == expected_checksum(len(self._starts), 8 * self._count + 4)
 
@@ -229,7 +229,7 @@ def _points_are_whole(words: Array, first: int) -> bool:
     at = 0
     while at < len(words):
         size = up_to_grid(first + at)
-        if not are_whole(memoryview(words[at : at + size]).cast("B"), first + at):
+        if not are_intact(memoryview(words[at : at + size]).cast("B"), first + at):
             return False
         at += size
     return True
