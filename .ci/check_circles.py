@@ -53,7 +53,9 @@ def main() -> int:
     for circle in circles:
         print(f"circle of {len(circle)} modules:")
         for module in circle:
-            print(f"  {module} -> {', '.join(sorted(graph.find_modules_directly_imported_by(module) & set(circle)))}")
+            print(
+                f"  {module} -> {', '.join(sorted(graph.find_modules_directly_imported_by(module) & set(circle)))}"
+            )
     print(f"{len(graph.modules)} modules, {len(circles)} circles")
     return 1 if circles else 0
 
