@@ -12,7 +12,7 @@ from tracelet_hookspecs._bases import (
     PluginBase,
     ProcessorPlugin,
 )
-from tracelet_hookspecs._markers import PROJECT_NAME, hookimpl, hookspec
+from tracelet_hookspecs._markers import BACKEND_HOOKS, PROJECT_NAME, hookimpl, hookspec
 from tracelet_hookspecs._records import (
     MetricData,
     MetricType,
@@ -24,6 +24,7 @@ from tracelet_hookspecs._records import (
 )
 
 __all__ = [
+    "BACKEND_HOOKS",
     "PROJECT_NAME",
     "BackendInterface",
     "BackendPlugin",

@@ -1,4 +1,4 @@
-"""The two decorators of the contract, both of pluggy's project ``tracelet``."""
+"""The decorators of the contract, both of pluggy's project ``tracelet``, and the hooks that make a backend."""
 
 from __future__ import annotations
 
@@ -10,3 +10,6 @@ PROJECT_NAME: Final = "tracelet"
 
 hookspec: Final = pluggy.HookspecMarker(PROJECT_NAME)
 hookimpl: Final = pluggy.HookimplMarker(PROJECT_NAME)
+
+#: A plugin that implements at least one of these hooks receives what a run records.
+BACKEND_HOOKS: Final = ("log_metric", "log_metrics", "log_params", "log_artifact", "set_tags")

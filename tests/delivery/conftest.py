@@ -13,7 +13,7 @@ from tracelet.config import load_config
 from tracelet.core.plugins import BackendPlugin, PluginManager, PluginMetadata, PluginType
 from tracelet.delivery import Delivery, Settings
 from tracelet.delivery.ledger.verify import verify
-from tracelet.delivery.pipeline.recorded import RecordedRun
+from tracelet.delivery.sync import RecordedRun
 from tracelet.journal import Writer
 
 #: As in production, only sooner.

@@ -18,7 +18,7 @@ import pytest
 from tracelet import hookimpl
 from tracelet.core.plugins import PluginInfo, PluginMetadata, PluginState
 from tracelet.delivery import Delivery, sync
-from tracelet.delivery.process import process as processes
+from tracelet.delivery.process import plugin_process as processes
 from tracelet.journal import read_events
 from tracelet.secrets import SecretStr
 
@@ -246,7 +246,7 @@ def test_a_hang_is_an_error_there_too(isolated, stage):
 
 
 def test_one_that_holds_its_interpreter_is_ended_and_the_training_goes_on(isolated, stage, monkeypatch):
-    monkeypatch.setattr(processes, "_PATIENCE", 1.0)
+    monkeypatch.setattr(processes, "_SILENCE_ALLOWED", 1.0)
     values = stage.log(10)
     assert isolated.start(trouble={"kind": "hog"})
     began = time.monotonic()

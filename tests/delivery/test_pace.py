@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from tracelet.delivery.limits import Settings
 from tracelet.delivery.pipeline.pace import Pace
-from tracelet.delivery.settings import Settings
 
 SETTINGS = Settings()
 

@@ -9,8 +9,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from tracelet.delivery.ledger.counting import count
-from tracelet.delivery.pipeline.reader import ends
+from tracelet.delivery.ledger.counting import count, ends
 from tracelet.journal import Follower, PointRecord
 
 #: What a backend does at a call: nothing amiss most of the time.

@@ -14,7 +14,7 @@ def test_switched_on_again_while_the_last_call_still_goes_on(stage, backend):
     go_on = threading.Event()
     got = stage.add(backend(before=lambda hook, given: go_on.wait(10)))
     values = stage.log(10)
-    stage.wait_for(lambda: (line := stage.delivery._feeds["backend"].line) and line.plan)
+    stage.wait_for(lambda: (pipeline := stage.delivery._workers["backend"].pipeline) and pipeline.plan)
     stage.delivery.remove("backend", timeout=0.01)
     stage.delivery.add("backend")
     values += stage.log(10, start=10)
@@ -51,18 +51,18 @@ def test_a_call_that_outlasts_its_lease_does_not_undo_what_the_next_one_booked(s
     go_on = threading.Event()
     first = stage.add(backend(before=lambda hook, given: go_on.wait(10)))
     stage.log(10)
-    feed = stage.delivery._feeds["backend"]
-    stage.wait_for(lambda: feed.line and feed.line.plan)
-    feed._lease.file.unlink()  # as another host does that takes this process to be dead
+    worker = stage.delivery._workers["backend"]
+    stage.wait_for(lambda: worker.pipeline and worker.pipeline.plan)
+    worker._lease.file.unlink()  # as another host does that takes this process to be dead
     lease = Lease(stage.run_dir, "backend", stage.settings)
     assert lease.acquire()
     ledger = Ledger(stage.run_dir, "backend")
-    ledger.page(feed.line._batch.writer).delivered = 11
+    ledger.page(worker.pipeline._batch.writer).delivered = 11
     for _ in range(10):
         ledger.save()
-    feed._lease._beat_at = float("-inf")  # a moment ago is long ago
+    worker._lease._beat_at = float("-inf")  # a moment ago is long ago
     go_on.set()
-    stage.wait_for(lambda: feed.state == "standby")
+    stage.wait_for(lambda: worker.state == "standby")
     assert len(first.points) == 10, "it comes twice, which cannot be helped"
     assert Ledger(stage.run_dir, "backend").delivered == 11
     lease.release()

@@ -6,9 +6,9 @@ import pytest
 
 from tracelet.core.plugins import PluginManager
 from tracelet.delivery import sync, verify
+from tracelet.delivery.ledger.counting import ends
 from tracelet.delivery.ledger.lease import Lease
 from tracelet.delivery.ledger.ledger import Ledger, ledger_file
-from tracelet.delivery.pipeline.reader import ends
 from tracelet.delivery.sync import LATER, is_due
 from tracelet.errors import UsageError
 from tracelet.journal import Cursor, Follower, PointRecord, writers

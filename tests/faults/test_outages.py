@@ -223,7 +223,7 @@ def test_an_hour_of_outage_in_scaled_time(stage, service, proxy, client):
     for _ in range(60):
         values += stage.log(100, start=len(values))
         time.sleep(0.02)
-    plan = stage.delivery._feeds["backend"].line.plan
+    plan = stage.delivery._workers["backend"].pipeline.plan
     assert sum(len(step.points) for step in plan.steps) <= stage.settings.batch_first
     proxy.mode = "pass"
     stage.wait_for(lambda: stage.status()["pending"] == 0)

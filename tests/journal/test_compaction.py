@@ -20,8 +20,7 @@ from tests.journal.conftest import Journal
 from tests.journal.test_bulk import by_columns, by_follower, record_at_random
 from tests.journal.test_following import fill_segments
 
-from tracelet.delivery.ledger.counting import count
-from tracelet.delivery.pipeline.reader import ends
+from tracelet.delivery.ledger.counting import count, ends
 from tracelet.errors import JournalError
 from tracelet.journal import (
     Cursor,

@@ -1,9 +1,8 @@
 """Delivery: how backends get what the journal holds, at least once and in order."""
 
 from tracelet.delivery.delivery import Delivery
-from tracelet.delivery.ledger.progress import Progress, progress
-from tracelet.delivery.ledger.verify import Reconciliation, Verification, verify
-from tracelet.delivery.settings import Settings
+from tracelet.delivery.ledger.verify import Progress, Reconciliation, Verification, progress, verify
+from tracelet.delivery.limits import Settings
 from tracelet.delivery.sync import Synced, is_due, sync
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""Delivery of one run: a feed per backend."""
+"""Delivery of one run: a worker per backend."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from tracelet.delivery.ledger.counting import count_ahead
-from tracelet.delivery.pipeline.reader import Writers, ends
-from tracelet.delivery.process import PluginProxy, RemoteWorker, stand_in
-from tracelet.delivery.settings import Settings
+from tracelet.delivery.ledger.counting import count_ahead, ends
+from tracelet.delivery.limits import Settings
+from tracelet.delivery.pipeline.reader import Writers
+from tracelet.delivery.process import PluginProxy, RemoteWorker, make_proxy
 from tracelet.delivery.waiting import STANDBY
 from tracelet.delivery.worker import BackendWorker
 from tracelet.journal import writers as all_writers
@@ -31,7 +31,7 @@ class Delivery:
     """Brings what a run records to its backends, each at its own pace, from the journal.
 
     Recording knows nothing of it and never waits. Every method may be called from any thread; in a forked child
-    none of them does anything, since the feeds stayed in its parent.
+    none of them does anything, since the workers stayed in its parent.
     """
 
     def __init__(
@@ -58,24 +58,24 @@ class Delivery:
         self._given_writers = writers
         self._writers = writers or (lambda: all_writers(run_dir))
         self._settings = settings or Settings()
-        self._feeds: dict[str, BackendWorker | RemoteWorker] = {}
+        self._workers: dict[str, BackendWorker | RemoteWorker] = {}
         self._leaving: dict[str, BackendWorker] = {}  # switched off: the last of each name
         self._lock = threading.RLock()  # a signal handler may come in between
         self._pid = os.getpid()
-        manager.make_proxy = lambda info: stand_in(info, manager, run)
+        manager.make_proxy = lambda info: make_proxy(info, manager, run)
 
     def add(self, name: str) -> None:
         """Begin to deliver to an active plugin: from where it stands, or from the run's first record."""
         with self._lock:
-            if self._is_elsewhere() or name in self._feeds:
+            if self._is_elsewhere() or name in self._workers:
                 return
-            feed = self._feeds[name] = self._feed(name)
-            if isinstance(feed, BackendWorker):
-                feed.after = self._leaving.get(name)
-            feed.start()
+            worker = self._workers[name] = self._make_worker(name)
+            if isinstance(worker, BackendWorker):
+                worker.after = self._leaving.get(name)
+            worker.start()
 
-    def _feed(self, name: str) -> BackendWorker | RemoteWorker:
-        """Make the feed of a plugin, wherever that is."""
+    def _make_worker(self, name: str) -> BackendWorker | RemoteWorker:
+        """Make the worker of a plugin, wherever that is."""
         plugin = self._manager.handle(name).plugin
         if isinstance(plugin, PluginProxy):
             return RemoteWorker(
@@ -88,17 +88,17 @@ class Delivery:
     def remove(self, name: str, timeout: float = _REMOVING) -> None:
         """Deliver no more to a plugin, once it has the batch under way or ``timeout`` seconds are over."""
         with self._lock:
-            feed = self._feeds.pop(name, None)
-            if isinstance(feed, BackendWorker):
-                self._leaving[name] = feed
-        if feed is not None and not self._is_elsewhere():
-            feed.stop(timeout)
+            worker = self._workers.pop(name, None)
+            if isinstance(worker, BackendWorker):
+                self._leaving[name] = worker
+        if worker is not None and not self._is_elsewhere():
+            worker.stop(timeout)
 
     def reconfigure(self, name: str) -> None:
         """Take up a changed configuration of a plugin, or one that was mended: it is tried again at once."""
-        feed = self._feeds.get(name)
-        if feed is not None and not self._is_elsewhere():
-            feed.reconfigure()
+        worker = self._workers.get(name)
+        if worker is not None and not self._is_elsewhere():
+            worker.reconfigure()
 
     def status(self) -> dict[str, dict[str, Any]]:
         """Return, per backend, what it got and what not, what goes wrong, and how far it is behind."""
@@ -106,7 +106,8 @@ class Delivery:
             return {}
         targets = self._targets()
         return {
-            name: {**feed.status(), "pending": self._pending(feed, targets)} for name, feed in self._all()
+            name: {**worker.status(), "pending": self._pending(worker, targets)}
+            for name, worker in self._all()
         }
 
     def flush(self, timeout: float) -> bool:
@@ -126,45 +127,45 @@ class Delivery:
         end = time.monotonic() + timeout
         targets = self._targets()
         self._wait(targets, end)
-        feeds = self._all()
+        workers = self._all()
         elsewhere = {
-            name for name, feed in feeds if feed.state == STANDBY
+            name for name, worker in workers if worker.state == STANDBY
         }  # another process delivers to those
-        for _, feed in feeds:
-            feed.ask_to_stop()
+        for _, worker in workers:
+            worker.ask_to_stop()
         end = max(end, time.monotonic() + _GRACE)
-        for _, feed in feeds:
-            feed.stop(min(end - time.monotonic(), _STOPPING))
-        left = {name: self._pending(feed, targets) for name, feed in feeds if name not in elsewhere}
+        for _, worker in workers:
+            worker.stop(min(end - time.monotonic(), _STOPPING))
+        left = {name: self._pending(worker, targets) for name, worker in workers if name not in elsewhere}
         return {name: _records(pending) for name, pending in left.items() if pending}
 
     def slow_down(self) -> str | None:
         """Rest longer between batches, to take less of the program's time. Returns what was done, if anything."""
-        slower = [feed.slow_down() for _, feed in self._all()]
+        slower = [worker.slow_down() for _, worker in self._all()]
         return "delivery waits longer between batches" if any(slower) else None
 
-    def _pending(self, feed: BackendWorker | RemoteWorker, targets: Mapping[str, int]) -> int:
-        return count_ahead(self._run_dir, feed.position, targets)
+    def _pending(self, worker: BackendWorker | RemoteWorker, targets: Mapping[str, int]) -> int:
+        return count_ahead(self._run_dir, worker.position, targets)
 
     def _wait(self, targets: dict[str, int], end: float) -> bool:
-        feeds = self._all()
-        for _, feed in feeds:
-            feed.hurry()
+        workers = self._all()
+        for _, worker in workers:
+            worker.hurry()
         try:
             results = [
-                feed.wait(targets, end) for _, feed in feeds
+                worker.wait(targets, end) for _, worker in workers
             ]  # each is waited for, whatever the others do
             return all(results)
         finally:
-            for _, feed in feeds:
-                feed.calm()
+            for _, worker in workers:
+                worker.calm()
 
     def _targets(self) -> dict[str, int]:
-        return ends(self._run_dir, self._writers()) if self._feeds else {}
+        return ends(self._run_dir, self._writers()) if self._workers else {}
 
     def _all(self) -> list[tuple[str, BackendWorker | RemoteWorker]]:
         with self._lock:
-            return list(self._feeds.items())
+            return list(self._workers.items())
 
     def _is_elsewhere(self) -> bool:
         return os.getpid() != self._pid

@@ -8,16 +8,14 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from tracelet.delivery.attaching import call_each, is_backend, start_and_attach
 from tracelet.delivery.delivery import Delivery
-from tracelet.delivery.ledger.counting import count
+from tracelet.delivery.ledger.counting import count, ends
 from tracelet.delivery.ledger.ledger import Ledger, ledger_file
-from tracelet.delivery.pipeline.plan import BACKEND_HOOKS
-from tracelet.delivery.pipeline.reader import ends
-from tracelet.delivery.pipeline.recorded import RecordedRun
-from tracelet.delivery.settings import Settings
-from tracelet.errors import JournalError, PluginError
-from tracelet.journal import Cursor, writers
-from tracelet_hookspecs import RunView
+from tracelet.delivery.limits import Settings
+from tracelet.errors import JournalError, UsageError
+from tracelet.journal import Cursor, liveness, read_events, writers
+from tracelet_hookspecs import BACKEND_HOOKS
 
 if TYPE_CHECKING:
     from tracelet.host.plugins import PluginManager
@@ -68,11 +66,16 @@ def sync(
     before = {name: _delivered(run_dir, name) for name in names}
     delivery = Delivery(manager, run, run_dir, settings=settings or LATER)
     end = time.monotonic() + timeout
+
+    def attach(name: str) -> None:
+        if is_backend(manager, name):
+            delivery.add(name)
+
     try:
-        active = _start(manager, delivery, run, [*beside, *names])
+        active = start_and_attach(manager, [*beside, *names], run, attach)
         delivery.flush(timeout)
         status = delivery.status()
-        _call(manager, active, "run_ended", run=run, outcome=run.outcome)
+        call_each(manager, active, "run_ended", run=run, outcome=run.outcome)
         due = delivery.finish(min(max(0.0, end - time.monotonic()), _FINISHING))
         errors = {name: _trouble(manager, name, status) for name in names}
     finally:
@@ -93,26 +96,6 @@ def _trouble(manager: PluginManager, name: str, status: Mapping[str, Mapping[str
     if info is None:
         return f"no plugin is named {name!r}; `tracelet plugins` lists all that can be found"
     return info.error or f"plugin {name!r} implements none of {', '.join(BACKEND_HOOKS)}"
-
-
-def _start(manager: PluginManager, delivery: Delivery, run: RunView, names: Iterable[str]) -> list[str]:
-    started = manager.start_plugins(dict.fromkeys(names))
-    active = [name for name, is_active in started.items() if is_active]
-    _call(manager, active, "run_started", run=run)
-    for name in active:
-        if any(manager.handle(name).implements(hook) for hook in BACKEND_HOOKS):
-            delivery.add(name)
-    return active
-
-
-def _call(manager: PluginManager, names: Iterable[str], hook: str, **kwargs: Any) -> None:
-    for name in names:
-        handle = manager.handle(name)
-        if handle.implements(hook) and handle.worker.usable:
-            try:
-                handle.call(hook, **kwargs)
-            except PluginError as error:
-                log.warning("%s", error)
 
 
 def is_due(run_dir: Path, name: str) -> bool:
@@ -141,3 +124,62 @@ def _delivered(run_dir: Path, name: str) -> int:
         return Ledger(run_dir, name).delivered
     except JournalError:
         return 0
+
+
+RUNNING: Final = "running"
+KILLED: Final = "killed"
+
+
+class RecordedRun:
+    """Who a run is, read from its journal. What a plugin records into it is not kept: the run is over."""
+
+    def __init__(self, run_dir: Path) -> None:
+        """Read it. Raises :class:`~tracelet.errors.UsageError` where there is no journal."""
+        self.dir = run_dir
+        self.id, self.name, self.project = run_dir.name, run_dir.name, ""
+        self.started_at = 0.0
+        self._ended: str | None = None
+        events = read_events(run_dir)
+        if not events:
+            raise UsageError(f"{run_dir}: expected the folder of a run, found no journal in it")
+        for event in events:
+            self._learn(event.type, event.payload, event.time)
+
+    def _learn(self, type: str, payload: Mapping[str, Any], time: float) -> None:
+        about = payload.get("run", {}) if type == "writer" else payload if type == "run" else {}
+        self.id = about.get("id", self.id)
+        self.name = about.get("name", self.name)
+        self.project = about.get("project", self.project)
+        if type == "writer":
+            self.started_at = min(self.started_at or time, time)
+        elif type == "outcome" and payload.get("outcome"):
+            self._ended = str(payload["outcome"])
+
+    @property
+    def outcome(self) -> str:
+        """``running``, what the run ended as, or ``killed`` where it did not come to say."""
+        alive = any(liveness(self.dir, writer) == RUNNING for writer in writers(self.dir))
+        return RUNNING if alive else self._ended or KILLED
+
+    def log_metric(self, name: str, value: Any, iteration: int | None = None) -> None:
+        """Record nothing."""
+        self._refuse("log_metric")
+
+    def log(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
+        """Record nothing."""
+        self._refuse("log")
+
+    def log_params(self, params: Mapping[str, Any]) -> None:
+        """Record nothing."""
+        self._refuse("log_params")
+
+    def set_tags(self, tags: Mapping[str, Any]) -> None:
+        """Record nothing."""
+        self._refuse("set_tags")
+
+    def log_artifact(self, local_path: str, artifact_path: str | None = None) -> None:
+        """Record nothing."""
+        self._refuse("log_artifact")
+
+    def _refuse(self, what: str) -> None:
+        log.info("run %s: %s left out, since what was recorded earlier is being delivered", self.id, what)

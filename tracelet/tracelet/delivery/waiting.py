@@ -17,7 +17,7 @@ RESTING: Final = "resting"  # no use in trying: it hangs, its credentials are wr
 STOPPED: Final = "stopped"
 
 
-class Awaited(ABC):
+class WaitableWorker(ABC):
     """A feed that can be waited for, wherever it is."""
 
     def __init__(self, name: str) -> None:
@@ -71,3 +71,28 @@ class Awaited(ABC):
     def reached(self, targets: Mapping[str, int]) -> bool:
         """Say whether each writer is delivered up to a sequence number."""
         return all(self.position(writer) >= target for writer, target in targets.items())
+
+
+class WakeEvent:
+    """Like an event that is cleared by waiting for it.
+
+    ``threading.Event`` has a lock that its own thread cannot take twice: a signal handler that rings while the
+    program below it is ringing would wait for ever.
+    """
+
+    def __init__(self) -> None:
+        self._condition = threading.Condition(threading.RLock())
+        self._is_set = False
+
+    def set(self) -> None:
+        """Wake the thread that waits, or that waits next."""
+        with self._condition:
+            self._is_set = True
+            self._condition.notify_all()
+
+    def wait(self, seconds: float) -> None:
+        """Wait until it rings, no longer than so many seconds."""
+        with self._condition:
+            if not self._is_set:
+                self._condition.wait(None if seconds == float("inf") else seconds)
+            self._is_set = False

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tracelet.delivery.ledger.lease import Lease
 from tracelet.delivery.ledger.ledger import Ledger
+from tracelet.delivery.limits import Settings
 from tracelet.delivery.pipeline.breaker import CLOSED, Breaker
 from tracelet.delivery.pipeline.pace import Pace
 from tracelet.delivery.pipeline.pipeline import Pipeline
 from tracelet.delivery.pipeline.reader import Writers
-from tracelet.delivery.settings import Settings
 from tracelet.delivery.waiting import (
     DELIVERING,
     IDLE,
@@ -24,9 +24,9 @@ from tracelet.delivery.waiting import (
     STANDBY,
     STARTING,
     STOPPED,
-    Awaited,
+    WaitableWorker,
+    WakeEvent,
 )
-from tracelet.delivery.wake import WakeEvent
 from tracelet.errors import PluginError, TraceletError
 from tracelet.host.discovery import describe
 from tracelet.secrets import format_exception, redact
@@ -40,7 +40,7 @@ log = logging.getLogger("tracelet.delivery")
 _STUMBLED: Final = 5.0  # seconds, when the journal itself cannot be read
 
 
-class BackendWorker(Awaited):
+class BackendWorker(WaitableWorker):
     """Delivers one run to one backend, at least once and in order, until it is stopped.
 
     Its thread is a daemon and cannot hold up the end of the program. What it had not booked by then is still in the
@@ -61,20 +61,20 @@ class BackendWorker(Awaited):
         self.state = STARTING
         self.settings = settings or Settings()
         self.breaker = Breaker(self.settings)
-        self.line: Pipeline | None = None
+        self.pipeline: Pipeline | None = None
         self.error: str | None = None
         #: The one before this, whose last call may still be going on.
         self.after: BackendWorker | None = None
         self._lease = Lease(run_dir, name, self.settings, manager.handle(name).deadline("log_metrics"))
         make = partial(Pipeline, manager, run, run_dir, name, writers=writers, settings=self.settings)
-        self._make_line = partial(make, breaker=self.breaker, is_ours=self._lease.beat)
+        self._make_pipeline = partial(make, breaker=self.breaker, is_ours=self._lease.beat)
         self._read_ledger = partial(Ledger, run_dir, name, strict=False)
         self._manager = manager
         self.pace = Pace(self.settings)
         self._stopping = self._abandoned = self._reconfigured = False
         self._failures_then = 0
-        self._bell = WakeEvent()
-        self._thread = threading.Thread(target=self._run, name=f"tracelet feed {name}", daemon=True)
+        self._wake = WakeEvent()
+        self._thread = threading.Thread(target=self._run, name=f"tracelet delivery {name}", daemon=True)
 
     # -- for other threads -----------------------------------------------------------------------------
 
@@ -88,19 +88,19 @@ class BackendWorker(Awaited):
 
     def reconfigure(self) -> None:
         """Take up changed routes, or a plugin that was mended or started anew."""
-        if (line := self.line) is not None:
-            line.reconfigure()
+        if (pipeline := self.pipeline) is not None:
+            pipeline.reconfigure()
         self._reconfigured = True
-        self._bell.ring()
+        self._wake.set()
 
     def _on_hurry(self) -> None:
         self._failures_then = self.breaker.failures
         if self.state == STANDBY or (self.state == RESTING and self._is_active()):
             self.state = STARTING  # the other process may be done by now, or the plugin was started anew
-        if (line := self.line) is not None:
-            line.look_again()
+        if (pipeline := self.pipeline) is not None:
+            pipeline.look_again()
         self.breaker.hurry()
-        self._bell.ring()
+        self._wake.set()
 
     def _on_calm(self) -> None:
         """Go on as before."""
@@ -117,13 +117,13 @@ class BackendWorker(Awaited):
 
     def ledger(self) -> Ledger:
         """Return where the backend stands: with another process delivering, as of when that last stored it."""
-        line = self.line
-        return line.ledger if line is not None else self._read_ledger()
+        pipeline = self.pipeline
+        return pipeline.ledger if pipeline is not None else self._read_ledger()
 
     def ask_to_stop(self) -> None:
         """Have the thread end once the batch under way is dealt with. Returns at once."""
         self._stopping = True
-        self._bell.ring()
+        self._wake.set()
 
     def is_under_way(self) -> bool:
         """Say whether its thread has not ended yet."""
@@ -135,21 +135,21 @@ class BackendWorker(Awaited):
         if self._thread.ident is not None:
             self._thread.join(max(0.0, timeout))
         self._abandoned = True
-        if self.line is not None:
-            self.line.save()
+        if self.pipeline is not None:
+            self.pipeline.save()
         return not self._thread.is_alive()
 
     def status(self) -> dict[str, Any]:
         """Return what there is to know of the feed, as JSON can hold it."""
-        line, ledger = self.line, self.ledger()
-        behind = line.behind_since if line is not None else None
+        pipeline, ledger = self.pipeline, self.ledger()
+        behind = pipeline.behind_since if pipeline is not None else None
         return {
             "state": self.state,
             "delivered": ledger.delivered,
             "excluded": ledger.excluded,
             "dropped": ledger.dropped,
-            "retries": line.retries if line is not None else ledger.retries,
-            "error": self.error or (line.error if line is not None else ledger.error),
+            "retries": pipeline.retries if pipeline is not None else ledger.retries,
+            "error": self.error or (pipeline.error if pipeline is not None else ledger.error),
             "breaker": self.breaker.state,
             "lag_s": max(0.0, time.time() - behind) if behind is not None else 0.0,
         }
@@ -160,8 +160,8 @@ class BackendWorker(Awaited):
         try:
             while not self._may_end():
                 self._turn()
-            if self.line is not None:
-                self.line.close()
+            if self.pipeline is not None:
+                self.pipeline.close()
         finally:
             self._lease.release()
             self._move(STOPPED)
@@ -170,7 +170,7 @@ class BackendWorker(Awaited):
         """Whether to end here: a batch that goes well is seen through first."""
         if self._abandoned:
             return True
-        under_way = self.line is not None and self.line.plan is not None
+        under_way = self.pipeline is not None and self.pipeline.plan is not None
         return self._stopping and not (under_way and self.breaker.failures == 0 and self.state != RESTING)
 
     def _turn(self) -> None:
@@ -186,58 +186,58 @@ class BackendWorker(Awaited):
         """Whether it is this feed's turn: the plugin is at work, and nobody else delivers."""
         if not self._is_active():
             self._move(RESTING)
-            self._bell.wait(self.settings.standby_poll)
+            self._wake.wait(self.settings.standby_poll)
             return False
         if self.state == RESTING:
             self._reconfigured = True  # it was started anew
         held = self._lease.beat() or self._lease.acquire()
         if not held:
             self.error = self._lease.told()
-            self.line = None  # where the other one stands is read anew when it is our turn
+            self.pipeline = None  # where the other one stands is read anew when it is our turn
             follows = self.after is not None and self.after.is_under_way()
             self._move(STARTING if follows else STANDBY)
-            self._bell.wait(self.settings.poll_longest if follows else self.settings.standby_poll)
+            self._wake.wait(self.settings.poll_longest if follows else self.settings.standby_poll)
         return held
 
     def _is_active(self) -> bool:
         return self._manager.plugins[self.name].state is PluginState.ACTIVE
 
     def _work(self) -> None:
-        line = self.line = self.line or self._make_line()
+        pipeline = self.pipeline = self.pipeline or self._make_pipeline()
         if self._reconfigured:
-            self._take_up_changes(line)
+            self._take_up_changes(pipeline)
         if self._waiting:
             self.breaker.hurry(self.settings.retry_longest_ending)
         if (wait := self.breaker.wait()) > 0:
             self._move(RETRYING)
-            line.save()
-            self._bell.wait(wait)
+            pipeline.save()
+            self._wake.wait(wait)
             return
         began = time.monotonic()
-        if line.step():
+        if pipeline.step():
             self.pace.worked(time.monotonic() - began)
             self._move(RETRYING if self.breaker.failures else DELIVERING)
         else:
             self.pace.looked(time.monotonic() - began)
         self.error = None
-        if line.caught_up():
+        if pipeline.caught_up():
             self._move(IDLE)
-            line.save_if_due()
-            self._bell.wait(self.settings.poll_shortest if self._waiting else self.pace.rest())
+            pipeline.save_if_due()
+            self._wake.wait(self.settings.poll_shortest if self._waiting else self.pace.rest())
 
-    def _take_up_changes(self, line: Pipeline) -> None:
+    def _take_up_changes(self, pipeline: Pipeline) -> None:
         self._reconfigured = False
         self.error = None
         self.breaker.reset()
-        line.reconfigure()
+        pipeline.reconfigure()
         self._move(DELIVERING)
 
     def _rest(self, error: PluginError) -> None:
         """It is no use to go on: the backend hangs, or its credentials are wrong. The journal keeps everything."""
         self.error = redact(str(error))
         self._manager.fail(self.name, error.step or "delivery", error)
-        if self.line is not None:
-            self.line.save()
+        if self.pipeline is not None:
+            self.pipeline.save()
         self._move(RESTING)
 
     def _stumble(self, error: Exception) -> None:
@@ -246,9 +246,9 @@ class BackendWorker(Awaited):
             trace = "" if isinstance(error, (OSError, TraceletError)) else "\n" + format_exception(error)
             log.error("%s; tried again every %g s%s", told, _STUMBLED, trace)
         self.error = told
-        self.line = None  # what was booked stands; what was under way is read again
+        self.pipeline = None  # what was booked stands; what was under way is read again
         self._move(RETRYING)
-        self._bell.wait(_STUMBLED)
+        self._wake.wait(_STUMBLED)
 
     def _move(self, state: str) -> None:
         with self._progress:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tracelet.errors import PluginError, TraceletError
 from tracelet.run import forking
+from tracelet_hookspecs import BACKEND_HOOKS
 
 if TYPE_CHECKING:
     from tracelet.collecting import Collecting
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("tracelet.run")
 
-BACKEND_HOOKS: Final = ("log_metric", "log_metrics", "log_params", "log_artifact", "set_tags")
 _AFTER: Final = 1e-3  # seconds in which start_run returns to the program, before plugins want the interpreter
 _SETTLING: Final = 0.5  # seconds that delivery may take before the journal is closed
 
@@ -112,12 +112,10 @@ class RunPlugins:
     def _activate(self, names: Iterable[str]) -> None:
         """Start plugins and give each its work."""
         assert self.manager is not None
-        started = self.manager.start_plugins(dict.fromkeys(name for name in names if self._has_work(name)))
-        active = [name for name, is_active in started.items() if is_active]
-        # Whoever gets points has heard of the run before.
-        self.call_all("run_started", active, run=self._run)
-        for name in active:
-            self.attach(name)
+        from tracelet.delivery.attaching import start_and_attach
+
+        wanted = [name for name in names if self._has_work(name)]
+        start_and_attach(self.manager, wanted, self._run, self.attach, report=self._report_failure)
 
     def _has_work(self, name: str) -> bool:
         """Whether a plugin has anything to do in this process. A backend that is given nothing is not started."""
@@ -144,19 +142,13 @@ class RunPlugins:
     ) -> list[Any]:
         """Call a hook of several plugins, side by side, and return what they answered. Failures are told."""
         assert self.manager is not None
-        answers = []
-        end = None if timeout is None else time.monotonic() + timeout
-        for name in names:
-            handle = self.manager.handle(name)
-            if not handle.implements(hook):
-                continue
-            left = None if end is None else max(0.05, min(end - time.monotonic(), handle.deadline(hook)))
-            try:
-                answers.append(handle.call(hook, deadline=left, **kwargs))
-            except PluginError as error:
-                self.errors.append(str(error))
-                log.warning("%s", error)
-        return answers
+        from tracelet.delivery.attaching import call_each
+
+        return call_each(self.manager, names, hook, timeout, report=self._report_failure, **kwargs)
+
+    def _report_failure(self, error: PluginError) -> None:
+        self.errors.append(str(error))
+        log.warning("%s", error)
 
     def wait(self, event: threading.Event, timeout: float) -> bool:
         """Wait for a stage of starting, no longer than ``timeout`` seconds."""

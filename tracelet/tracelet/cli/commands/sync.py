@@ -54,8 +54,8 @@ def sync(run: str | None, everything: bool, timeout: float | None) -> int:
 
 def _backends(config: Config) -> tuple[list[str], list[str]]:
     """Return the plugins to deliver to, and those that have to be there for it: the processors."""
-    from tracelet.delivery.pipeline.plan import BACKEND_HOOKS
     from tracelet.host.discovery import implementations
+    from tracelet_hookspecs import BACKEND_HOOKS
 
     manager = choices().manager(config)
     backends, beside = [], []

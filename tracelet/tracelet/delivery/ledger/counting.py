@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -17,9 +17,10 @@ from tracelet.journal.format import (
     SEGMENT_SHIFT,
     SEGMENT_SLOTS,
     SLOT,
+    WINDOW_SLOTS,
     payload_slots,
 )
-from tracelet.journal.reading.source import Source
+from tracelet.journal.reading.source import Source, segments
 
 _CHUNK: Final = 32768  # slots, read at a time
 _TAG: Final = 6  # where the tag stands in a slot of eight 32-bit words
@@ -60,15 +61,35 @@ def _count_in(source: Source, data: bytes, first: int) -> tuple[int, int]:
             size = MULTI_HEAD.unpack_from(data, at * SLOT)[1]
             if kind == ROW:
                 found += size
-            elif _is_due(source.read(first + at + 1, payload_slots(size))[:size]):
+            elif _is_counted(source.read(first + at + 1, payload_slots(size))[:size]):
                 found += 1
             at += payload_slots(8 * size if kind == ROW else size)
         at += 1
     return at, found
 
 
-def _is_due(payload: bytes) -> bool:
+def _is_counted(payload: bytes) -> bool:
     try:
         return json.loads(payload).get("type") in EVENT_HOOKS
     except ValueError:
         return False
+
+
+def ends(run_dir: Path, which: Iterable[str]) -> dict[str, int]:
+    """Return, for each writer, the sequence number after its last slot in use."""
+    files = segments(run_dir)
+    return {writer: _end(Source(run_dir, writer), files.get(writer, [])) for writer in which}
+
+
+def _end(source: Source, numbers: list[int]) -> int:
+    """Look for the last slot that is not empty, from the end of the last file backwards."""
+    for segment in reversed(numbers):
+        first = segment << SEGMENT_SHIFT
+        left = source.size(segment)
+        while left > 0:
+            start = (left - 1) // WINDOW_SLOTS * WINDOW_SLOTS
+            data = source.read(first + start, left - start)
+            if used := len(data.rstrip(b"\0")):
+                return first + start + payload_slots(used)
+            left = start
+    return 0

@@ -12,7 +12,7 @@ from typing import Any, Final
 from urllib.parse import quote
 
 from tracelet.delivery.ledger.ledger import FOLDER
-from tracelet.delivery.settings import Settings
+from tracelet.delivery.limits import Settings
 from tracelet.journal import identity
 
 SUFFIX: Final = ".lease"

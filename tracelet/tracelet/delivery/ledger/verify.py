@@ -6,6 +6,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from tracelet.delivery.ledger.counting import count_ahead, ends
 from tracelet.delivery.ledger.ledger import Ledger, backends
 from tracelet.delivery.pipeline.plan import is_due
 from tracelet.journal import Damage, EventRecord, Follower, Record, writers
@@ -109,3 +110,24 @@ def _reconciled(ledger: Ledger, recorded: int, pending: int) -> Reconciliation:
         pending=pending,
         error=ledger.error,
     )
+
+
+class Progress(NamedTuple):
+    """What one backend has had of a run, counting points (each value of a row is one), parameters, tags, artifacts."""
+
+    backend: str
+    delivered: int
+    pending: int
+    error: str | None
+
+
+def progress(run_dir: Path) -> list[Progress]:
+    """Return how far each backend has come that had any of a run, also of one that goes on."""
+    ledgers = [
+        Ledger(run_dir, name, strict=False) for name in backends(run_dir)
+    ]  # before the journal, which only grows
+    targets = ends(run_dir, writers(run_dir)) if ledgers else {}
+    return [
+        Progress(each.backend, each.delivered, count_ahead(run_dir, each.position, targets), each.error)
+        for each in ledgers
+    ]

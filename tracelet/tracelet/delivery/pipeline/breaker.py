@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from tracelet.delivery.settings import Settings
+from tracelet.delivery.limits import Settings
 
 CLOSED: Final = "closed"
 OPEN: Final = "open"

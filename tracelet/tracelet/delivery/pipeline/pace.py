@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from tracelet.delivery.settings import Settings
+from tracelet.delivery.limits import Settings
 
 _DUTY: Final = 20  # with nothing left to do, rest this many times as long as the work took
 _LOOKING: Final = 50  # after a look that found nothing new, rest at least this many times as long as it took

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from tracelet.delivery.ledger.ledger import Ledger
+from tracelet.delivery.limits import Settings
 from tracelet.delivery.pipeline.breaker import Breaker
 from tracelet.delivery.pipeline.plan import Entry, Plan
 from tracelet.delivery.pipeline.planner import Planner
@@ -18,7 +19,6 @@ from tracelet.delivery.pipeline.reader import Batch, Reader, Writers
 from tracelet.delivery.pipeline.retrying import RetryingSender
 from tracelet.delivery.pipeline.routes import Routes
 from tracelet.delivery.pipeline.sending import Sender
-from tracelet.delivery.settings import Settings
 from tracelet.secrets import redact
 from tracelet_hookspecs import RunView
 
@@ -58,7 +58,7 @@ class Pipeline:
         self._settings = settings
         self._reader = Reader(run_dir, self.ledger, writers)
         self._sender = Sender(manager.handle(name), run, settings)
-        self._courier = RetryingSender(name, self._sender, breaker, settings)
+        self._retrying = RetryingSender(name, self._sender, breaker, settings)
         self._breaker = breaker
         self._is_ours = is_ours  # whether it is still this process that delivers
         self._planning = threading.RLock()
@@ -87,18 +87,18 @@ class Pipeline:
     @property
     def error(self) -> str | None:
         """The last failure, while it lasts."""
-        return self._courier.error
+        return self._retrying.error
 
     @property
     def retries(self) -> int:
         """How often something was tried again."""
-        return self.ledger.retries + self._courier.retries
+        return self.ledger.retries + self._retrying.retries
 
     def step(self) -> bool:
         """Do one piece of work: give the backend something, or book what it has got. ``False``: nothing is new.
 
         Raises:
-            PluginError: it is no use to go on; see :meth:`Courier.attempt`.
+            PluginError: it is no use to go on; see :meth:`RetryingSender.attempt`.
             OSError: the journal cannot be read.
         """
         if self.plan is None:
@@ -110,7 +110,7 @@ class Pipeline:
             self._begin(batch, planner)
         assert self.plan is not None
         if self.plan.steps:
-            self._courier.attempt(self.plan)
+            self._retrying.attempt(self.plan)
         elif self.plan.aside:
             self._widen(self.plan)
         if not self.plan.steps and not self.plan.aside:
@@ -128,7 +128,7 @@ class Pipeline:
         if batch is not None:
             self._planner.extend(plan, batch)
         else:
-            self._courier.blame_backend(plan)
+            self._retrying.blame_backend(plan)
 
     def _book(self, plan: Plan) -> None:
         """Enter what became of a plan, and move the cursors."""
@@ -140,8 +140,8 @@ class Pipeline:
                 page = self.ledger.page(writer)
                 page.dropped[reason] += 1
                 page.delivered -= 1
-            self.ledger.retries += self._courier.retries
-            self._courier.retries = 0
+            self.ledger.retries += self._retrying.retries
+            self._retrying.retries = 0
             self.ledger.error = None
             self._unsaved = True
         self.plan = self.behind_since = None

@@ -9,8 +9,6 @@ from typing import Any, Final, NamedTuple
 from tracelet.journal import Cursor, EventRecord, PointRecord
 from tracelet_hookspecs import MetricData
 
-#: What a plugin has to implement, at least one of, to be delivered to.
-BACKEND_HOOKS: Final = ("log_metric", "log_metrics", "log_params", "log_artifact", "set_tags")
 #: The events that are delivered, and the hook that takes each.
 EVENT_HOOKS: Final = {"params": "log_params", "tags": "set_tags", "artifact": "log_artifact"}
 #: Metrics that a processor makes of one carry its id, told apart by this much in the index.

@@ -9,9 +9,8 @@ from typing import Final, NamedTuple
 
 from tracelet.delivery.ledger.ledger import Ledger
 from tracelet.journal import Cursor, EventRecord, Follower, Record, writers
-from tracelet.journal.format import SEGMENT_SHIFT, WINDOW_SLOTS, payload_slots
 from tracelet.journal.reading.lifetime import writer_facts
-from tracelet.journal.reading.source import Source, segments
+from tracelet.journal.reading.source import Source
 
 _LOOK_FOR_WRITERS: Final = 1.0  # seconds
 
@@ -48,26 +47,6 @@ class Batch(NamedTuple):
         holes = tuple((start, min(stop, first)) for start, stop in self.after.holes if start < first)
         records = [record for record in self.records if record.seq < first]
         return Batch(self.writer, self.rank, records, self.before, Cursor(first, holes))
-
-
-def ends(run_dir: Path, which: Iterable[str]) -> dict[str, int]:
-    """Return, for each writer, the sequence number after its last slot in use."""
-    files = segments(run_dir)
-    return {writer: _end(Source(run_dir, writer), files.get(writer, [])) for writer in which}
-
-
-def _end(source: Source, numbers: list[int]) -> int:
-    """Look for the last slot that is not empty, from the end of the last file backwards."""
-    for segment in reversed(numbers):
-        first = segment << SEGMENT_SHIFT
-        left = source.size(segment)
-        while left > 0:
-            start = (left - 1) // WINDOW_SLOTS * WINDOW_SLOTS
-            data = source.read(first + start, left - start)
-            if used := len(data.rstrip(b"\0")):
-                return first + start + payload_slots(used)
-            left = start
-    return 0
 
 
 class Reader:

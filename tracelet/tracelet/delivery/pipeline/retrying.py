@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 import os
 
+from tracelet.delivery.limits import Settings
 from tracelet.delivery.pipeline.breaker import CLOSED, Breaker
 from tracelet.delivery.pipeline.failures import Fault, judge, retry_after
 from tracelet.delivery.pipeline.plan import Plan, Step
 from tracelet.delivery.pipeline.sending import Sender
-from tracelet.delivery.settings import Settings
 from tracelet.errors import PluginError
 from tracelet.host.worker import Busy, Overrun
 from tracelet.secrets import redact

@@ -6,8 +6,8 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
+from tracelet.delivery.limits import Settings
 from tracelet.delivery.pipeline.plan import Step
-from tracelet.delivery.settings import Settings
 from tracelet.errors import PluginError
 from tracelet_hookspecs import MetricType, RunView
 

@@ -13,15 +13,16 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from tracelet.delivery.pipeline.plan import BACKEND_HOOKS
-from tracelet.delivery.process.distant import RemoteRun
-from tracelet.delivery.process.recipes import ImportSpec
-from tracelet.delivery.process.wire import Message, PipeWriter, Receiver, as_json, unpickled
+from tracelet.delivery.process.import_spec import ImportSpec
+from tracelet.delivery.process.pipes import Message, PipeReader, PipeWriter, as_json, unpickled
 from tracelet.errors import PluginError
+from tracelet.journal import as_number
 from tracelet.secrets import format_exception, redact
+from tracelet_hookspecs import BACKEND_HOOKS
 
 if TYPE_CHECKING:
     from tracelet.delivery.worker import BackendWorker
@@ -35,15 +36,47 @@ _PDEATHSIG: Final = 1  # prctl(2)'s PR_SET_PDEATHSIG
 _LEAVING: Final = 2.0  # seconds for the batch under way when the run's process is gone
 
 
+class RemoteRun:
+    """Who the run is; what the plugin records is sent to the run's process, whose journal it is."""
+
+    def __init__(self, about: Mapping[str, Any], record: Callable[[str, list[Any]], None]) -> None:
+        self.id: str = about["id"]
+        self.name: str = about["name"]
+        self.project: str = about["project"]
+        self.dir: Path = about["dir"]
+        self.started_at: float = about["started_at"]
+        self._record = record
+
+    def log_metric(self, name: str, value: Any, iteration: int | None = None) -> None:
+        """Record one number."""
+        self._record("log_metric", [name, as_number(value, name), iteration])
+
+    def log(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
+        """Record many numbers at one step."""
+        self._record("log", [dict(metrics), step])
+
+    def log_params(self, params: Mapping[str, Any]) -> None:
+        """Record parameters."""
+        self._record("log_params", [dict(params)])
+
+    def set_tags(self, tags: Mapping[str, Any]) -> None:
+        """Record tags."""
+        self._record("set_tags", [dict(tags)])
+
+    def log_artifact(self, local_path: str, artifact_path: str | None = None) -> None:
+        """Copy a file or folder into the run."""
+        self._record("log_artifact", [os.path.abspath(local_path), artifact_path])
+
+
 class Session:
     """One plugin in this process, and what the run's process wants of it."""
 
-    def __init__(self, receiver: Receiver, sender: PipeWriter) -> None:
+    def __init__(self, receiver: PipeReader, sender: PipeWriter) -> None:
         self._receiver = receiver
         self._sender = sender
         self._parent = os.getppid()
         self._manager: PluginManager | None = None
-        self._feed: BackendWorker | None = None
+        self._worker: BackendWorker | None = None
         self._name = ""
         self._waiting = self._hurries = 0
         self._look = threading.Event()
@@ -74,7 +107,7 @@ class Session:
 
     # -- what can be asked -----------------------------------------------------------------------------
 
-    def do_open(self, name: str, recipe: ImportSpec, own: Any, run: Any, **about: Any) -> None:
+    def do_open(self, name: str, spec: ImportSpec, own: Any, run: Any, **about: Any) -> None:
         """Make a host for the plugin."""
         from tracelet.host.plugins import PluginManager
 
@@ -86,7 +119,7 @@ class Session:
             program=about["program"],
             deadlines=about["deadlines"],
         )
-        self._put(name, recipe)
+        self._put(name, spec)
         self._own = own
 
     def do_initialize(self) -> None:
@@ -107,55 +140,55 @@ class Session:
             arguments = {**arguments, "run": self._run}
         return handle.call(hook, **arguments) if handle.implements(hook) else None
 
-    def do_feed(self, settings: Any, processors: list[tuple[str, ImportSpec, Any]], writers: Any) -> None:
+    def do_deliver(self, settings: Any, processors: list[tuple[str, ImportSpec, Any]], writers: Any) -> None:
         """Begin to deliver."""
         from tracelet.delivery.worker import BackendWorker
 
         manager = self._host()
-        for name, recipe, own in processors:
-            self._put(name, recipe)
+        for name, spec, own in processors:
+            self._put(name, spec)
             manager.initialize_plugin(name, own)
             manager.start_plugin(name)
             self._raise_failure(name)
         which = (lambda: writers) if writers is not None else None
-        self._feed = BackendWorker(
+        self._worker = BackendWorker(
             manager, self._run, self._run.dir, self._name, writers=which, settings=settings
         )
-        self._feed.start()
+        self._worker.start()
 
     def do_hurry(self, number: int) -> None:
         """Somebody waits for everything to be delivered."""
         self._waiting += 1
-        if self._feed is not None:
-            self._feed.hurry()
+        if self._worker is not None:
+            self._worker.hurry()
         self._hurries = number
 
     def do_calm(self) -> None:
         """Nobody does any more."""
         self._waiting -= 1
-        if self._feed is not None:
-            self._feed.calm()
+        if self._worker is not None:
+            self._worker.calm()
 
     def do_reconfigure(self, config: Any) -> None:
         """Take up a changed configuration, and try again what was given up."""
         self._host().config = config
-        if self._feed is not None:
-            self._feed.reconfigure()
+        if self._worker is not None:
+            self._worker.reconfigure()
 
     def do_slow_down(self) -> None:
         """Rest longer between batches."""
-        if self._feed is not None:
-            self._feed.pace.slow_down()
+        if self._worker is not None:
+            self._worker.pace.slow_down()
 
     def do_ask_to_stop(self) -> None:
         """End delivery once the batch under way is dealt with."""
-        if self._feed is not None:
-            self._feed.ask_to_stop()
+        if self._worker is not None:
+            self._worker.ask_to_stop()
 
-    def do_stop_feed(self, timeout: float) -> Any:
+    def do_stop_delivery(self, timeout: float) -> Any:
         """End delivery."""
-        if self._feed is not None:
-            self._feed.stop(timeout)
+        if self._worker is not None:
+            self._worker.stop(timeout)
         return self._state()
 
     def do_stop(self) -> None:
@@ -170,11 +203,11 @@ class Session:
         assert self._manager is not None
         return self._manager
 
-    def _put(self, name: str, recipe: ImportSpec) -> None:
+    def _put(self, name: str, spec: ImportSpec) -> None:
         from tracelet_hookspecs import PluginInfo, PluginMetadata
 
         metadata = PluginMetadata.from_outside(name)
-        self._host().plugins[name] = PluginInfo(metadata, *recipe, origin=recipe.module_path)
+        self._host().plugins[name] = PluginInfo(metadata, *spec, origin=spec.module_path)
 
     def _raise_failure(self, name: str) -> None:
         info = self._host().plugins[name]
@@ -186,7 +219,7 @@ class Session:
     # -- reports, on a thread of their own -------------------------------------------------------------
 
     def _report(self) -> None:
-        """Say how the feed is doing, now and then; end with the process that listens."""
+        """Say how the worker is doing, now and then; end with the process that listens."""
         last: Any = None
         with contextlib.suppress(OSError):
             while os.getppid() == self._parent:
@@ -211,18 +244,18 @@ class Session:
         return message
 
     def _state(self) -> Any:
-        feed = self._feed
-        if feed is None:
+        worker = self._worker
+        if worker is None:
             return None
         hurries = self._hurries  # before the state, which may be older otherwise
-        positions = {writer: page.cursor.next for writer, page in list(feed.ledger().pages.items())}
-        about = {"positions": positions, "hopeless": feed.is_hopeless(), "hurries": hurries}
-        return {**feed.status(), **about}
+        positions = {writer: page.cursor.next for writer, page in list(worker.ledger().pages.items())}
+        about = {"positions": positions, "hopeless": worker.is_hopeless(), "hurries": hurries}
+        return {**worker.status(), **about}
 
     def _leave(self) -> None:
         """End, at once but for the batch under way."""
-        if self._feed is not None:
-            self._feed.stop(_LEAVING)
+        if self._worker is not None:
+            self._worker.stop(_LEAVING)
         os._exit(0)
 
 
@@ -255,7 +288,7 @@ def main() -> None:
             number, signal.SIG_IGN
         )  # sent to the whole group: the run's process decides what they mean
     _wake_when_orphaned()
-    receiver, sender = Receiver(os.dup(0)), PipeWriter(os.dup(1))
+    receiver, sender = PipeReader(os.dup(0)), PipeWriter(os.dup(1))
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
     os.dup2(2, 1)  # what a plugin prints goes where errors go

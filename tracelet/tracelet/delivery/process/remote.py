@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from tracelet.delivery.ledger.ledger import Ledger
-from tracelet.delivery.pipeline.plan import BACKEND_HOOKS
+from tracelet.delivery.limits import Settings
 from tracelet.delivery.pipeline.processors import Processors
 from tracelet.delivery.pipeline.reader import Writers
-from tracelet.delivery.process.recipes import ImportSpec, recipe_of
-from tracelet.delivery.process.standin import PluginProxy
-from tracelet.delivery.settings import Settings
-from tracelet.delivery.waiting import RESTING, STARTING, STOPPED, Awaited
+from tracelet.delivery.process.import_spec import ImportSpec, import_spec_of
+from tracelet.delivery.process.proxy import PluginProxy
+from tracelet.delivery.waiting import RESTING, STARTING, STOPPED, WaitableWorker
 from tracelet.errors import PluginError
+from tracelet_hookspecs import BACKEND_HOOKS
 
 if TYPE_CHECKING:
     from tracelet.host.plugins import PluginManager
@@ -36,7 +36,7 @@ _FIRST: Final[Mapping[str, Any]] = {
 }
 
 
-class RemoteWorker(Awaited):
+class RemoteWorker(WaitableWorker):
     """Does what a :class:`~tracelet.delivery.worker.Feed` does, by telling one in the plugin's process.
 
     What it knows is what that process last said.
@@ -45,32 +45,32 @@ class RemoteWorker(Awaited):
     def __init__(
         self,
         manager: PluginManager,
-        stand_in: PluginProxy,
+        proxy: PluginProxy,
         run_dir: Path,
         *,
         writers: Writers | None = None,
         settings: Settings | None = None,
     ) -> None:
-        super().__init__(stand_in.info.name)
+        super().__init__(proxy.info.name)
         self._manager = manager
-        self._stand_in = stand_in
+        self._proxy = proxy
         self._run_dir = run_dir
         self._writers = writers
         self._settings = settings or Settings()
         self._known: dict[str, Any] = dict(_FIRST)
         self._positions: dict[str, int] | None = None
         self._hurries = 0
-        stand_in.listener = self._hear
-        stand_in.restarted = self._hurry_again
+        proxy.listener = self._hear
+        proxy.restarted = self._hurry_again
 
     def start(self) -> None:
         """Begin. The process may take a moment for it, which nobody waits for."""
         self._warn_of_wrappers()
-        threading.Thread(target=self._start, name=f"tracelet feed {self.name}", daemon=True).start()
+        threading.Thread(target=self._start, name=f"tracelet delivery {self.name}", daemon=True).start()
 
     def _start(self) -> None:
         try:
-            self._stand_in.feed(
+            self._proxy.deliver(
                 settings=self._settings,
                 processors=self._processors(),
                 writers=list(self._writers()) if self._writers is not None else None,
@@ -93,7 +93,7 @@ class RemoteWorker(Awaited):
         """Return how to load the processors there: the one that pluggy calls first comes last, as it does here."""
         plugins = self._manager.plugins
         return [
-            (name, recipe_of(plugins[name]), self._manager.handle(name).config)
+            (name, import_spec_of(plugins[name]), self._manager.handle(name).config)
             for name in reversed(Processors(self._manager).names())
         ]
 
@@ -110,7 +110,7 @@ class RemoteWorker(Awaited):
 
     def reconfigure(self) -> None:
         """Take up changed routes, or a plugin that was mended."""
-        self._stand_in.reconfigure(_ANSWERING)
+        self._proxy.reconfigure(_ANSWERING)
 
     def slow_down(self) -> bool:
         """Have it rest longer between batches."""
@@ -118,15 +118,15 @@ class RemoteWorker(Awaited):
 
     def _on_hurry(self) -> None:
         self._hurries += 1
-        self._stand_in.tell("hurry", number=self._hurries)
+        self._proxy.tell("hurry", number=self._hurries)
 
     def _on_calm(self) -> None:
-        self._stand_in.tell("calm")
+        self._proxy.tell("calm")
 
     def _hurry_again(self) -> None:
         with self._progress:
             for _ in range(self._waiting):
-                self._stand_in.tell("hurry", number=self._hurries)
+                self._proxy.tell("hurry", number=self._hurries)
 
     def is_hopeless(self) -> bool:
         """Say whether it is no use to wait, as far as is known."""
@@ -143,12 +143,12 @@ class RemoteWorker(Awaited):
 
     def ask_to_stop(self) -> None:
         """Have it end once the batch under way is dealt with. Returns at once."""
-        self._stand_in.tell("ask_to_stop")
+        self._proxy.tell("ask_to_stop")
 
     def stop(self, timeout: float) -> bool:
         """Stop once the batch under way is dealt with, or after ``timeout`` seconds."""
         try:
-            state = self._stand_in.stop_feed(timeout, timeout + _ANSWERING)
+            state = self._proxy.stop_delivery(timeout, timeout + _ANSWERING)
         except PluginError:
             return False
         if state is not None and self.state != RESTING:
@@ -157,10 +157,10 @@ class RemoteWorker(Awaited):
 
     def status(self) -> dict[str, Any]:
         """Return what there is to know of the feed, as JSON can hold it."""
-        process = self._stand_in.process
+        process = self._proxy.process
         known = {key: self._known[key] for key in _FIRST}
         return {
             **known,
             "process": process.pid if process is not None else None,
-            "restarts": self._stand_in.restarts,
+            "restarts": self._proxy.restarts,
         }

@@ -21,7 +21,7 @@ class ImportSpec(NamedTuple):
     class_name: str
 
 
-def recipe_of(info: PluginInfo) -> ImportSpec:
+def import_spec_of(info: PluginInfo) -> ImportSpec:
     """Say how to load a plugin elsewhere.
 
     Raises :class:`~tracelet.errors.PluginError` for one that exists in this process only.

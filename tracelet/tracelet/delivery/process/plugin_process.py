@@ -14,7 +14,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from tracelet.delivery.process.wire import PipeWriter, Receiver, from_json, pickled
+from tracelet.delivery.process.pipes import PipeReader, PipeWriter, from_json, pickled
 from tracelet.errors import PluginError
 
 log = logging.getLogger("tracelet.delivery")
@@ -31,7 +31,7 @@ sys.path[:] = json.loads(read(int.from_bytes(read(4), "little")))
 from tracelet.delivery.process.child import main
 main()
 """
-_PATIENCE: Final = 15.0  # seconds of silence, beyond the longest call, after which it is taken to hang
+_SILENCE_ALLOWED: Final = 15.0  # seconds of silence, beyond the longest call, after which it is taken to hang
 _ENDING: Final = 3.0  # seconds to end in once the pipe is closed
 
 
@@ -47,7 +47,7 @@ class ProcessGoneError(PluginError):
     """The plugin's process has ended, or does not answer."""
 
 
-class Process:
+class PluginProcess:
     """A child process with one plugin in it, and the thread that listens to it.
 
     ``heard`` is called with every message that is no answer, ``gone`` once when the process has ended; both on the
@@ -58,20 +58,20 @@ class Process:
         self,
         name: str,
         heard: Callable[[Mapping[str, Any]], None],
-        gone: Callable[[Process], None],
+        gone: Callable[[PluginProcess], None],
         longest: float,
     ) -> None:
         self.name = name
         self._heard = heard
         self._gone = gone
-        self._silence = longest + _PATIENCE
+        self._silence = longest + _SILENCE_ALLOWED
         self._answers: dict[int, Mapping[str, Any] | None] = {}
         self._answered = threading.Condition(threading.RLock())
         self._number = 0
         self.ending = False
         self.ended = False
         self._process, down, up = self._spawn()
-        self._sender, self._receiver = PipeWriter(down), Receiver(up)
+        self._sender, self._receiver = PipeWriter(down), PipeReader(up)
         self._sender.send(json.dumps(sys.path).encode())
         threading.Thread(target=self._listen, name=f"tracelet process {name}", daemon=True).start()
 

@@ -82,7 +82,7 @@ class PipeWriter:
                 self._handle = -1
 
 
-class Receiver:
+class PipeReader:
     """Reads messages from the other end."""
 
     def __init__(self, handle: int) -> None:

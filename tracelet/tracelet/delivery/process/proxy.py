@@ -10,8 +10,8 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
-from tracelet.delivery.process.process import Process, ProcessGoneError
-from tracelet.delivery.process.recipes import ImportSpec, recipe_of
+from tracelet.delivery.process.import_spec import ImportSpec, import_spec_of
+from tracelet.delivery.process.plugin_process import PluginProcess, ProcessGoneError
 from tracelet.delivery.waiting import RESTING, STARTING
 from tracelet.errors import PluginError
 from tracelet.host.discovery import implementations
@@ -32,10 +32,10 @@ _RECORDING: Final = ("log_metric", "log", "log_params", "set_tags", "log_artifac
 class PluginProxy:
     """Takes the steps of a plugin's life there. Of its hooks, those are here that the host calls one at a time."""
 
-    def __init__(self, info: PluginInfo, recipe: ImportSpec, manager: PluginManager, run: RunView) -> None:
+    def __init__(self, info: PluginInfo, spec: ImportSpec, manager: PluginManager, run: RunView) -> None:
         self.info = info
-        self.recipe = recipe
-        self.process: Process | None = None
+        self.spec = spec
+        self.process: PluginProcess | None = None
         self.restarts = 0
         #: Who wants to hear what the plugin's process says of its feed, and of another that took its place.
         self.listener: Callable[[Mapping[str, Any]], None] = lambda state: None
@@ -43,7 +43,7 @@ class PluginProxy:
         self._manager = manager
         self._run = run
         self._crashes: deque[float] = deque(maxlen=CRASHES)
-        self._feeding: Mapping[str, Any] | None = None
+        self._delivering: Mapping[str, Any] | None = None
         self._changing = threading.RLock()
 
     # -- the life of the plugin, on its own thread -----------------------------------------------------
@@ -59,8 +59,8 @@ class PluginProxy:
         with self._changing:
             self.process = self._begun()
 
-    def _begun(self) -> Process:
-        process = Process(self.info.name, self._hear, self._ended, self._limit("log_metrics"))
+    def _begun(self) -> PluginProcess:
+        process = PluginProcess(self.info.name, self._hear, self._ended, self._limit("log_metrics"))
         try:
             process.call("open", self._limit("import"), **self._opening())
             process.call("initialize", self._limit("initialize"))
@@ -75,7 +75,7 @@ class PluginProxy:
         about = {key: getattr(run, key) for key in ("id", "name", "project", "dir", "started_at")}
         return {
             "name": self.info.name,
-            "recipe": self.recipe,
+            "spec": self.spec,
             "own": handle.config,
             "config": self._manager.config,
             "program": self._manager.program,
@@ -86,7 +86,7 @@ class PluginProxy:
     def start(self) -> None:
         """Start the plugin, and go on delivering to one that was stopped amid that."""
         self.call("start")
-        self._feed_again()
+        self._deliver_again()
 
     def stop(self) -> None:
         """Stop the plugin, and end its process."""
@@ -120,17 +120,17 @@ class PluginProxy:
 
     # -- the feed there --------------------------------------------------------------------------------
 
-    def feed(self, **arguments: Any) -> None:
+    def deliver(self, **arguments: Any) -> None:
         """Have the process begin to deliver; one that takes its place after a crash does so too."""
-        self._feeding = arguments
-        self.call("feed", **arguments)
+        self._delivering = arguments
+        self.call("deliver", **arguments)
 
-    def stop_feed(self, seconds: float, timeout: float) -> Any:
+    def stop_delivery(self, seconds: float, timeout: float) -> Any:
         """Have the process end delivery, and return what became of it; no more is begun after a crash."""
-        self._feeding = None
+        self._delivering = None
         if self.process is None:
             return None
-        return self.process.call("stop_feed", timeout, timeout=seconds)
+        return self.process.call("stop_delivery", timeout, timeout=seconds)
 
     def reconfigure(self, timeout: float) -> None:
         """Have the process take up the present configuration, for what is recorded once this has returned.
@@ -174,7 +174,7 @@ class PluginProxy:
             account.calls, account.errors = int(cost["calls"]), int(cost["errors"])
             account.wall_s, account.cpu_s = cost["wall_s"], cost["cpu_s"]
 
-    def _ended(self, process: Process) -> None:
+    def _ended(self, process: PluginProcess) -> None:
         """The process has ended. Where nobody wanted it to: begin again, unless it keeps happening."""
         with self._changing:
             if process.ending or process is not self.process or self.info.state is not PluginState.ACTIVE:
@@ -188,7 +188,7 @@ class PluginProxy:
             else:
                 self._begin_again()
 
-    def _too_often(self, process: Process) -> PluginError:
+    def _too_often(self, process: PluginProcess) -> PluginError:
         return PluginError(
             f"plugin {self.info.name!r}: its process {process.how_it_ended()}, {CRASHES} times within"
             f" {WITHIN / 60:g} minutes; it is not started again, and the journal keeps what is due",
@@ -201,14 +201,14 @@ class PluginProxy:
         try:
             self.process = self._begun()
             self.call("start")
-            self._feed_again()
+            self._deliver_again()
         except (PluginError, OSError) as error:
             if self.process is None or not self.process.ended:  # else its own end is told as a crash
                 self._fail(error)
 
-    def _feed_again(self) -> None:
-        if self._feeding is not None:
-            self.call("feed", **self._feeding)
+    def _deliver_again(self) -> None:
+        if self._delivering is not None:
+            self.call("deliver", **self._delivering)
             self.restarted()
 
     def _fail(self, error: Exception) -> None:
@@ -248,7 +248,7 @@ class _Hooks:
     log_metric = log_metrics = log_params = log_artifact = set_tags = _not_here
 
 
-def stand_in(info: PluginInfo, manager: PluginManager, run: RunView) -> PluginProxy | None:
+def make_proxy(info: PluginInfo, manager: PluginManager, run: RunView) -> PluginProxy | None:
     """Return what stands for a plugin that is to be in a process of its own, ``None`` for any other.
 
     Raises :class:`~tracelet.errors.PluginError` for one that cannot be.
@@ -258,6 +258,6 @@ def stand_in(info: PluginInfo, manager: PluginManager, run: RunView) -> PluginPr
         return None
     hooks = {one.hook for one in implementations(info.instance) if not one.wraps}
     passed_on = {name: function for name, function in vars(_Hooks).items() if name in hooks}
-    kind = type("StandIn", (PluginProxy,), passed_on)
-    made: PluginProxy = kind(info, recipe_of(info), manager, run)
+    kind = type("IsolatedPlugin", (PluginProxy,), passed_on)
+    made: PluginProxy = kind(info, import_spec_of(info), manager, run)
     return made
