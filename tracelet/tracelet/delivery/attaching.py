@@ -56,7 +56,7 @@ def call_each(
     answers = []
     end = None if timeout is None else time.monotonic() + timeout
     for name in names:
-        handle = manager.hosted(name)
+        handle = manager.handle(name)
         if not handle.implements(hook) or not handle.worker.usable:
             continue
         left = None if end is None else max(0.05, min(end - time.monotonic(), handle.deadline(hook)))
@@ -69,5 +69,5 @@ def call_each(
 
 def is_backend(manager: PluginManager, name: str) -> bool:
     """Say whether an active plugin receives what a run records."""
-    handle = manager.hosted(name)
+    handle = manager.handle(name)
     return any(handle.implements(hook) for hook in BACKEND_HOOKS)
