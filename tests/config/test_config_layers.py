@@ -107,7 +107,8 @@ class TestEnvironment:
             "TRACELET_PLUGINS": "a b",
         }
         assert faults_of(folder.load, environ=environ) == [
-            "TRACELET_RUN_ID: expected up to 128 letters, digits, '.', '_' or '-', found '../x' (string)",
+            "TRACELET_RUN_ID: expected 1 to 128 letters, digits, '.', '_' or '-', starting with a letter or digit,"
+            " found '../x' (string)",
             "TRACELET_RESUME: expected boolean, found 'perhaps' (string)",
             "TRACELET_MODE: expected one of 'online', 'offline', 'disabled', found 'ofline' (string)"
             " (did you mean 'offline'?)",

@@ -116,7 +116,7 @@ def test_the_interpreter_exits(project, program):
     began = time.monotonic()
     done = project.python("train.py", program)
     assert "done" in done.stdout
-    assert "still due to backend" in done.stderr
+    assert "pending for backend" in done.stderr
     assert time.monotonic() - began < 10
 
 

@@ -141,7 +141,7 @@ def test_a_backend_that_stays_stopped_is_left_and_what_is_due_is_named(project, 
         stop(pid)
         out, err = program.communicate(timeout=30)
     assert out == "finished\n"
-    assert "still due to backend" in err
+    assert "pending for backend" in err
     end = time.monotonic() + 10
     while state_of(pid) not in ("", "X", "Z"):
         assert time.monotonic() < end, "it is left behind"

@@ -167,7 +167,7 @@ def test_a_summary_of_any_kind_ends_the_run_all_the_same(tmp_path):
 
     with tracelet.start_run(dir=tmp_path, plugins=[Odd(), *OFF]) as run:
         run.log_metric("x", 1)
-    assert run.host.summary == ["7"]
+    assert run.plugins.summary == ["7"]
     assert run.outcome == "finished"
 
 

@@ -1,8 +1,10 @@
-"""Experiment tracking as a plugin host. The public names resolve on first use: importing costs nothing."""
+"""Experiment tracking as a plugin host. Public names are resolved on first use, so that importing costs nothing."""
 
 from __future__ import annotations
 
-TYPE_CHECKING = False  # as type checkers know it; importing typing would cost more than all the rest
+TYPE_CHECKING = (
+    False  # type checkers know this name; importing typing would cost more than everything else here
+)
 if TYPE_CHECKING:
     from typing import Any
 
@@ -65,7 +67,7 @@ __all__ = [
     "start_run",
 ]
 
-_ELSEWHERE = {
+_HOMES = {
     "hookimpl": "tracelet_hookspecs",
     "hookspec": "tracelet_hookspecs",
     "open_store": "tracelet.store",
@@ -74,12 +76,12 @@ _ELSEWHERE = {
 
 
 def __getattr__(name: str) -> Any:
-    """Resolve a public name where it lives, and keep it."""
+    """Import a public name from the module that defines it, and keep it."""
     if name not in __all__:
         raise AttributeError(f"module 'tracelet' has no attribute {name!r}")
     from importlib import import_module
 
-    value = getattr(import_module(_ELSEWHERE.get(name, "tracelet.run")), name)
+    value = getattr(import_module(_HOMES.get(name, "tracelet.run")), name)
     globals()[name] = value
     return value
 

@@ -16,7 +16,7 @@ from tracelet.secrets import mask
 
 if TYPE_CHECKING:
     from tracelet.host.plugins import PluginManager
-    from tracelet.journal import Writer
+    from tracelet.journal import Recorder
 
 log = logging.getLogger("tracelet.collecting")
 
@@ -45,7 +45,7 @@ class Collecting:
     tick comes skips that tick, and one that passes its deadline is put into ERROR.
     """
 
-    def __init__(self, manager: PluginManager, writer: Writer) -> None:
+    def __init__(self, manager: PluginManager, writer: Recorder) -> None:
         self._manager = manager
         self._writer = writer
         self._collectors: dict[str, _Collector] = {}

@@ -44,7 +44,8 @@ METRIC_TYPES: Final = (
 )
 
 _PLUGIN_NAME: Final = r"(?:no:)?[A-Za-z0-9_][\w.\-]*(?::[\w.]+)?"
-_RUN_ID: Final = r"[A-Za-z0-9_][A-Za-z0-9._-]{0,127}"
+#: A run's id names its folder, so it starts with a letter or digit.
+RUN_ID: Final = r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}"
 
 Check = Callable[[str, Any, list[str]], Any]  # (path, value, faults) -> the value to use
 
@@ -137,9 +138,11 @@ def plugin_names(path: str, value: Any, faults: list[str]) -> list[str]:
 
 def run_id(path: str, value: Any, faults: list[str]) -> str:
     """Check for a run's identifier, which names its folder."""
-    if isinstance(value, str) and re.fullmatch(_RUN_ID, value):
+    if isinstance(value, str) and re.fullmatch(RUN_ID, value):
         return str.__str__(value)
-    faults.append(misfit(path, "up to 128 letters, digits, '.', '_' or '-'", value))
+    faults.append(
+        misfit(path, "1 to 128 letters, digits, '.', '_' or '-', starting with a letter or digit", value)
+    )
     return ""
 
 

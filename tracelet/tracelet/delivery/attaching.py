@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from tracelet.errors import PluginError
@@ -25,7 +25,7 @@ def _log_failure(error: PluginError) -> None:
 
 def start_and_attach(
     manager: PluginManager,
-    names: Iterable[str],
+    names: Iterable[str] | Mapping[str, Any],
     run: RunView,
     attach: Attach,
     *,
@@ -33,9 +33,10 @@ def start_and_attach(
 ) -> list[str]:
     """Start plugins, call their ``run_started``, then attach each one; return the names of those that started.
 
-    A plugin that receives points has been told about the run before. ``report`` is called with each failed hook.
+    ``names`` may map each name to its configuration. A plugin knows the run before it receives points. ``report`` is
+    called with each failed hook.
     """
-    started = manager.start_plugins(dict.fromkeys(names))
+    started = manager.start_plugins(names)
     active = [name for name, is_active in started.items() if is_active]
     call_each(manager, active, "run_started", report=report, run=run)
     for name in active:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from tracelet.journal.recorder import NullRecorder, Recorder
 from tracelet.journal.writing.values import as_number, as_step, flatten
 from tracelet.journal.writing.writer import Writer
 
@@ -43,9 +44,11 @@ __all__ = [
     "Damage",
     "EventRecord",
     "Follower",
+    "NullRecorder",
     "Part",
     "PointRecord",
     "Record",
+    "Recorder",
     "Writer",
     "as_number",
     "as_step",

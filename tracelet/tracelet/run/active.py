@@ -34,20 +34,20 @@ def start_run(
 ) -> Run:
     """Start a run and make it the active one.
 
-    ``plugins`` are names, classes, instances or modules to activate besides what the configuration does;
-    ``config`` holds settings as in ``tracelet.toml``; ``run_id`` with ``resume`` continues a run, ``resume``
-    alone the newest of the project (and name); ``dir`` is the data folder in place of ``.tracelet``. Under
-    ``tracelet run`` it joins the run that the command has opened.
+    ``plugins`` are names, classes, instances or modules to activate in addition to the configured ones; ``config``
+    holds settings as in ``tracelet.toml``; ``run_id`` with ``resume`` continues a run, ``resume`` alone the newest
+    one of the project (and name); ``dir`` is the data folder, instead of ``.tracelet``. Under ``tracelet run``,
+    it joins the run that the command has opened.
 
     Nothing that a plugin raises reaches the caller, unless ``strict`` is true: then a plugin that cannot be
     started is a :class:`~tracelet.errors.PluginError`. Raises :class:`~tracelet.errors.ConfigError` for a
-    faulty configuration and :class:`~tracelet.errors.UsageError` for arguments that cannot be meant.
+    faulty configuration and :class:`~tracelet.errors.UsageError` for invalid arguments.
     """
     uncaught.watch()
     names, objects = starting.split_plugins(plugins)
     given = {"project": project, "run_id": run_id, "resume": resume or None, "strict": strict}
     given["dir"] = str(Path(dir).expanduser().absolute()) if dir is not None else None
-    overrides = starting.overrides_of(names=names, config=config, given=given)
+    overrides = starting.as_overrides(names=names, config=config, given=given)
     ambient = _adoptable()
     if ambient is not None:
         run = _adopt(ambient, name, project, [*names, *objects])

@@ -1,7 +1,7 @@
-"""What tracelet takes of the caller's time: measured always, and kept below a budget where one is given.
+"""What tracelet takes of the program's time: always measured, and kept below a budget if one is set.
 
-The share is the time that the program spends in recording calls plus the CPU time of tracelet's own threads in this
-process (they hold the interpreter's lock while they compute), over the time that has passed.
+The share is the time that the program spends in recording calls, plus the CPU time of tracelet's own threads in this
+process (they hold the interpreter's lock while they compute), divided by the time that has passed.
 """
 
 from __future__ import annotations
@@ -13,56 +13,58 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
-if TYPE_CHECKING:
-    from tracelet.run.run import Run
+from tracelet.run.context import RunContext
+from tracelet.run.run_plugins import RunPlugins
 
 log = logging.getLogger("tracelet.run")
 
-PERIOD: Final = 0.25  # seconds between two calls that are timed
-LOOK_EVERY: Final = 8  # periods between two looks at the whole
-BURST: Final = 8  # calls that are timed in a row: the first finds cold caches
-SAMPLES: Final = 200  # of the latest calls, whose median counts
+PERIOD: Final = 0.25  # seconds between two bursts of timed calls
+LOOK_EVERY: Final = 8  # periods between two updates of the share
+BURST: Final = 8  # calls timed in a row: the first one finds cold caches
+SAMPLES: Final = 200  # latest calls whose median counts
 THREAD_PREFIX: Final = "tracelet"
 HORIZON: Final = (
-    10.0  # seconds whose allowance may be taken at once, as a collector does that measures seldom
+    10.0  # seconds whose allowance may be spent at once, as a collector with a long interval does
 )
 
+Call = Callable[..., None]
+Install = Callable[[Call, Call], None]  # (point, row) -> the calls that the run uses from now on
 
-class Sampler:
-    """Times a few recording calls now and then: it stands in for the call, and steps aside again.
 
-    So the quick path carries no clock, and the median of the samples stands for all calls (a mean would count
-    the times at which another thread had the interpreter).
+class CallSampler:
+    """Times a few recording calls now and then: it replaces the calls for a burst and then restores them.
+
+    So the fast path carries no clock. The median of the samples stands for all calls; a mean would count the moments
+    at which another thread held the interpreter.
     """
 
-    def __init__(self, run: Run) -> None:
-        self._run = run
+    def __init__(self, point: Call, row: Call, install: Install) -> None:
+        self._point = point
+        self._row = row
+        self._install = install
         self._left = 0
         self._samples: deque[float] = deque(maxlen=SAMPLES)  # seconds per point
 
     def arm(self) -> None:
-        """Have the next recording calls timed."""
+        """Time the next recording calls."""
         self._left = BURST
-        self._run._point = self._timed(self._run._recorder.point, lambda arguments: 1)
-        self._run._row = self._timed(self._run._recorder.row, lambda arguments: len(arguments[0]))
+        self._install(
+            self._timed(self._point, lambda arguments: 1),
+            self._timed(self._row, lambda arguments: len(arguments[0])),
+        )
 
-    def _timed(self, call: Callable[..., None], points: Callable[[Any], int]) -> Callable[..., None]:
+    def _timed(self, call: Call, points: Callable[[Any], int]) -> Call:
         def timed(*arguments: Any) -> None:
             self._left -= 1
             if self._left <= 0:
-                self._disarm()
+                self._install(self._point, self._row)
             began = time.perf_counter()
-            try:
-                call(*arguments)
-            finally:
-                self._samples.append((time.perf_counter() - began) / max(points(arguments), 1))
+            call(*arguments)
+            self._samples.append((time.perf_counter() - began) / max(points(arguments), 1))
 
         return timed
-
-    def _disarm(self) -> None:
-        self._run._point, self._run._row = self._run._recorder.point, self._run._recorder.row
 
     @property
     def seconds_per_point(self) -> float:
@@ -72,46 +74,49 @@ class Sampler:
 
 
 class Budget:
-    """Watches the share of the caller's time that tracelet takes, and sheds load when it is above ``limit``.
+    """Measures the share of the program's time that tracelet takes, and sheds load while it is above ``limit``.
 
-    Shed in this order, each step told once: the collectors' intervals are doubled, up to sixteen times; then
-    delivery waits longer between batches. Recording itself is never cut. Each step is judged by what was taken
-    since the one before it; the plugins' start, which comes only once, counts in none.
+    Load is shed in this order, and each step is reported once: the collectors' intervals are doubled, up to sixteen
+    times; then delivery waits longer between batches. Recording itself is never cut. Each step is judged by what
+    was taken since the step before. The start of the plugins happens only once and does not count.
     """
 
-    def __init__(self, run: Run, limit: float | None) -> None:
+    def __init__(
+        self, context: RunContext, plugins: RunPlugins, sampler: CallSampler, limit: float | None
+    ) -> None:
         self.limit = limit
         self.share = 0.0
-        self._shed: dict[str, str] = {}  # the latest step by what it slowed down
-        self._since: _Reading | None = None  # what the next step is judged from
-        self._is_told = False  # that nothing is left to shed
-        self._run = run
-        self._sampler = Sampler(run)
+        self._shed: dict[str, str] = {}  # the latest step, by what it slowed down
+        self._since: _Reading | None = None  # the start of the period that the next step is judged by
+        self._is_exhausted = False  # nothing is left to slow down
+        self._writer = context.writer
+        self._plugins = plugins
+        self._sampler = sampler
         self._started = time.perf_counter()
-        self._cpu_gone = 0.0  # CPU seconds of threads that have ended
+        self._cpu_of_ended = 0.0  # CPU seconds of threads that have ended
         self._cpu: dict[int, float] = {}
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="tracelet budget", daemon=True)
 
     def start(self) -> None:
-        """Begin to watch."""
+        """Start measuring."""
         self._thread.start()
 
     def stop(self) -> None:
-        """End watching, with a last look."""
+        """Stop measuring, with a last update."""
         if not self._stop.is_set():
             self._stop.set()
-            self.look()
+            self.update()
 
     def status(self) -> dict[str, Any]:
         """Return the share taken so far, its parts in seconds, the limit, and what was shed."""
         if not self._stop.is_set():
-            self.look()
+            self.update()
         return {
             "share": self.share,
             "limit": self.limit,
             "call_s": self._call_seconds(),
-            "threads_cpu_s": self._threads_seconds(),
+            "threads_cpu_s": self._thread_seconds(),
             "us_per_point": self._sampler.seconds_per_point * 1e6,
             "shed": list(self._shed.values()),
         }
@@ -122,37 +127,39 @@ class Budget:
             self._sampler.arm()
             periods += 1
             if periods % LOOK_EVERY == 0:
-                self.look()
+                self.update()
                 if self.limit is not None:
                     self._keep(self.limit)
 
-    def look(self) -> None:
-        """Work out the share taken so far."""
+    def update(self) -> None:
+        """Compute the share taken so far."""
         self._read_threads()
-        taken = self._call_seconds() + self._threads_seconds()
+        taken = self._call_seconds() + self._thread_seconds()
         self.share = taken / max(time.perf_counter() - self._started, 1e-9)
 
     def _call_seconds(self) -> float:
-        return self._sampler.seconds_per_point * self._run.writer.recorded
+        return self._sampler.seconds_per_point * self._writer.recorded
 
     def _read_threads(self) -> None:
-        """Read what tracelet's threads have spent on a CPU, where the kernel tells (Linux's schedstat, in ns)."""
+        """Read the CPU time of tracelet's threads, if the kernel reports it (Linux's schedstat, in ns)."""
         alive = {}
         for thread in threading.enumerate():
             if thread.name.startswith(THREAD_PREFIX) and thread.native_id is not None:
-                with contextlib.suppress(OSError, ValueError, IndexError):  # it has just ended, or no Linux
+                with contextlib.suppress(
+                    OSError, ValueError, IndexError
+                ):  # it has just ended, or not on Linux
                     alive[thread.native_id] = _cpu_seconds(thread.native_id)
-        self._cpu_gone += sum(cpu for ident, cpu in self._cpu.items() if ident not in alive)
+        self._cpu_of_ended += sum(cpu for ident, cpu in self._cpu.items() if ident not in alive)
         self._cpu = alive
 
-    def _threads_seconds(self) -> float:
-        return self._cpu_gone + sum(self._cpu.values())
+    def _thread_seconds(self) -> float:
+        return self._cpu_of_ended + sum(self._cpu.values())
 
     def _keep(self, limit: float) -> None:
-        now = _Reading(time.perf_counter(), self._run.writer.recorded, self._threads_seconds())
+        now = _Reading(time.perf_counter(), self._writer.recorded, self._thread_seconds())
         since = self._since
         if since is None:
-            self._since = now if self._run.host.ready.is_set() else None
+            self._since = now if self._plugins.ready.is_set() else None
             return
         calls = self._sampler.seconds_per_point * (now.recorded - since.recorded)
         taken, passed = calls + now.threads - since.threads, now.at - since.at
@@ -161,17 +168,17 @@ class Budget:
             self._slow_down(taken / passed, limit)
 
     def _slow_down(self, share: float, limit: float) -> None:
-        host = self._run.host
-        done = "nothing is left to be slowed down"
-        for part, slower in (("collectors", host.collecting), ("delivery", host.delivery)):
+        done = "nothing is left to slow down"
+        parts = {"collectors": self._plugins.collecting, "delivery": self._plugins.delivery}
+        for part, slower in parts.items():
             step = slower.slow_down() if slower is not None else None
             if step is not None:
                 self._shed[part] = done = step
                 break
         else:
-            if self._is_told:
+            if self._is_exhausted:
                 return
-            self._is_told = True
+            self._is_exhausted = True
         log.warning(
             "tracelet takes %.2f%% of the program's time, above the budget of %.2f%%: %s",
             100 * share,
@@ -187,7 +194,7 @@ class _Reading(NamedTuple):
 
 
 def _cpu_seconds(native_id: int) -> float:
-    file = os.open(f"/proc/self/task/{native_id}/schedstat", os.O_RDONLY)  # a third of what open() takes
+    file = os.open(f"/proc/self/task/{native_id}/schedstat", os.O_RDONLY)  # a third of the cost of open()
     try:
         return int(os.read(file, 128).split()[0]) / 1e9
     finally:

@@ -1,4 +1,4 @@
-"""Runs whose program ends without ending them: at exit, by an exception, by SIGTERM."""
+"""Ends runs that the program left open: at exit, after an exception, at SIGTERM."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _preemption: Preemption | None = None
 
 
 def watch(run: Run) -> None:
-    """See to it that a run is ended when its program is."""
+    """Make sure that a run ends when its program does."""
     _open[:] = [ref for ref in _open if (other := ref()) is not None and other.outcome is None]
     _open.append(weakref.ref(run))
     global _preemption
@@ -37,7 +37,7 @@ def _at_exit() -> None:
 
 
 def _end_at_once(timeout: float) -> None:
-    """End the runs at SIGTERM; of one that is just being finished, the outcome at least is recorded."""
+    """End the runs at SIGTERM. A run that is being finished already has at least its outcome recorded."""
     _finish_all("killed", "SIGTERM", timeout)
     for ref in _open:
         if (run := ref()) is not None:

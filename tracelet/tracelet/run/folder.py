@@ -1,4 +1,4 @@
-"""Where a run's data live: ids, and folders that nobody else can read."""
+"""Run ids, and folders that nobody else can read."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import time
 from pathlib import Path
 from typing import Final
 
+from tracelet.config.settings import RUN_ID
 from tracelet.errors import UsageError
 
 log = logging.getLogger("tracelet.run")
 
-_LETTERS: Final = "abcdefghjkmnpqrstuvwxyz023456789"  # nothing that reads like something else
-_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+_LETTERS: Final = "abcdefghjkmnpqrstuvwxyz023456789"  # without letters and digits that look alike
 
 
 def new_run_id() -> str:
@@ -25,7 +25,7 @@ def new_run_id() -> str:
 
 def check_run_id(run_id: str) -> str:
     """Return the id, or raise :class:`UsageError`: it names a folder."""
-    if not _ID.fullmatch(run_id):
+    if not re.fullmatch(RUN_ID, run_id):
         raise UsageError(
             "run_id: expected 1 to 128 letters, digits, dots, dashes and underscores, starting with a letter or"
             f" digit, found {run_id!r}"
@@ -34,12 +34,12 @@ def check_run_id(run_id: str) -> str:
 
 
 def runs_folder(data: Path) -> Path:
-    """Return the folder of all runs below a data folder."""
+    """Return the folder that holds all runs of a data folder."""
     return data / "runs"
 
 
 def make_data_folder(data: Path) -> None:
-    """Make the data folder, private, and have git ignore it."""
+    """Create the data folder, private and ignored by git."""
     data.mkdir(mode=0o700, parents=True, exist_ok=True)
     ignore = data / ".gitignore"
     if not ignore.exists():
@@ -49,9 +49,9 @@ def make_data_folder(data: Path) -> None:
 
 
 def make_run_folder(data: Path, run_id: str) -> Path:
-    """Make a run's folder, private. It may be there: another process of the same run came first.
+    """Create a run's folder, private. It exists already if another process of the same run came first.
 
-    Where it cannot be made the training goes on: the journal counts what it cannot write, and tries again.
+    If it cannot be created, the training goes on: the journal counts what it cannot write, and tries again.
     """
     folder = runs_folder(data) / run_id
     try:
@@ -59,7 +59,7 @@ def make_run_folder(data: Path, run_id: str) -> Path:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
         log.error(
-            "%s: the run's folder cannot be made (%s); mend that, or set TRACELET_DIR", folder, error.strerror
+            "%s: cannot create the run's folder (%s); fix that or set TRACELET_DIR", folder, error.strerror
         )
     return folder
 

@@ -7,8 +7,7 @@ import os
 from collections.abc import Mapping
 from typing import Any, Final, NamedTuple
 
-# Rank, size, rank on the host. torchrun first: under Slurm it sets its own and leaves Slurm's behind.
-#: What tells one launch of a job from the next: all its ranks have the same, a restart or another job has not.
+#: What distinguishes one launch of a job from the next: the same on all its ranks, different after a restart.
 _LAUNCHES: Final = (
     "TORCHELASTIC_RESTART_COUNT",
     "MASTER_PORT",
@@ -19,6 +18,8 @@ _LAUNCHES: Final = (
     "PMIX_NAMESPACE",
     "PMI_JOBID",
 )
+#: Launcher, and its variables for rank, size and rank on the host. torchrun comes first: under Slurm it sets its own
+#: variables and leaves Slurm's in place.
 _LAUNCHERS: Final = (
     ("torchrun", "RANK", "WORLD_SIZE", "LOCAL_RANK"),  # and Ray Train's workers, which are told the same
     ("mpi", "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_LOCAL_RANK"),

@@ -1,8 +1,8 @@
-"""SIGTERM, by which programs are preempted: their runs end first, within two seconds, whatever the program is doing.
+"""SIGTERM, which preempts programs: their runs end first, within two seconds, whatever the program is doing.
 
-A handler in Python runs on the main thread, between two bytecodes. One that is deep in C (a collective that waits for
-a lost peer, a long product of matrices) does not come to it. So a thread hears of the signal too, through the wakeup
-descriptor, and where the main thread has not begun within a moment, it ends the runs in its place.
+A handler in Python runs on the main thread, between two bytecodes. A main thread that is deep in C (a collective that
+waits for a lost peer, a long matrix product) never gets there. So a thread receives the signal too, through the wakeup
+descriptor. If the main thread has not begun within a moment, that thread ends the runs in its place.
 """
 
 from __future__ import annotations
@@ -16,22 +16,22 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Final
 
-LIMIT: Final = 1.5  # seconds in all; preemption leaves few, and the promise is two
-GRACE: Final = 0.3  # seconds of them that the main thread has to begin
+LIMIT: Final = 1.5  # seconds in all: preemption allows few, and two are promised
+GRACE: Final = 0.3  # of these, how long the main thread has to begin
 
 
 class Preemption:
-    """What this process does at SIGTERM. ``end`` ends the runs, within so many seconds."""
+    """What this process does at SIGTERM. ``end(seconds)`` ends the runs within that time."""
 
     def __init__(self, end: Callable[[float], None]) -> None:
         self._end = end
-        self._held = threading.local()  # the signal mask of a thread that is forking
+        self._held = threading.local()  # the signal mask of a thread that forks
         self._renew()
         if hasattr(os, "register_at_fork"):
             os.register_at_fork(before=self._hold, after_in_parent=self._resume, after_in_child=self._release)
 
     def _renew(self) -> None:
-        self._turn = [True]  # whoever pops it ends the runs: no lock, since a handler may come in between
+        self._turn = [True]  # whoever pops it ends the runs: no lock, since a handler may interrupt
         self._ender: int | None = None  # the thread that does
         self._ended = False
         self._pipe: tuple[int, int] | None = (
@@ -39,7 +39,7 @@ class Preemption:
         )
 
     def catch(self) -> None:
-        """Catch the signal where the program leaves it to its default. Its own handler stays, and decides."""
+        """Catch the signal unless the program has a handler of its own, which stays and decides."""
         if threading.current_thread() is not threading.main_thread():
             return
         if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
@@ -55,10 +55,10 @@ class Preemption:
         if self._begin():
             self._end(LIMIT)
         elif self._ender == threading.get_ident():
-            return  # a second signal, amid the ending at the first
+            return  # a second signal while the first one is being handled
         else:
             self._await_ending(LIMIT)
-        # The exit status stays what the signal makes it, so that whoever sent it sees its effect.
+        # The exit status stays that of the signal, so that the sender sees its effect.
         signal.signal(number, signal.SIG_DFL)
         os.kill(os.getpid(), number)
 
@@ -73,12 +73,12 @@ class Preemption:
     def _await_ending(self, timeout: float) -> None:
         end = time.monotonic() + timeout
         while not self._ended and time.monotonic() < end:
-            time.sleep(0.01)  # not an Event: a further signal would find its lock held by this very thread
+            time.sleep(0.01)  # not an Event: another signal would find its lock held by this very thread
 
     # -- the thread --------------------------------------------------------------------------------------
 
     def _listen(self) -> None:
-        """Have the thread hear of signals, unless the program (an event loop) has its own use for that."""
+        """Let the thread receive signals, unless the program (an event loop) uses the wakeup descriptor itself."""
         if self._pipe is None:
             self._pipe = os.pipe()
             os.set_blocking(self._pipe[1], False)
@@ -95,7 +95,7 @@ class Preemption:
                 continue
             time.sleep(GRACE)
             if self._is_ours() and self._begin():
-                # On a thread of its own: what the main thread holds while it hangs must not keep the process here.
+                # On another thread: a lock that the hanging main thread holds must not block this one.
                 threading.Thread(target=self._finish, name="tracelet ending", daemon=True).start()
                 self._await_ending(LIMIT - GRACE)
                 _die()
@@ -109,10 +109,10 @@ class Preemption:
     # -- forks -------------------------------------------------------------------------------------------
 
     def _hold(self) -> None:
-        """Have a SIGTERM wait while a child is being forked.
+        """Block SIGTERM while a child is being forked.
 
-        One that reached the child between the fork and :meth:`_release` would go to the inherited handler, and the
-        interpreter forgets what is pending there in a new child: the signal would be lost, and the child never die.
+        A signal that reached the child between the fork and :meth:`_release` would go to the inherited handler, and
+        the interpreter of a new child forgets pending signals: the signal would be lost and the child never die.
         """
         self._held.mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
 
@@ -120,10 +120,10 @@ class Preemption:
         signal.pthread_sigmask(signal.SIG_SETMASK, self._held.mask)
 
     def _release(self) -> None:
-        """Give the signal back in a forked child, which has no run to end.
+        """Restore the signal in a forked child, which has no run to end.
 
-        A handler in Python runs only between two bytecodes: a pool's worker that blocks in a semaphore would
-        neither run it nor die, and whoever terminates the pool would wait for ever.
+        A handler in Python runs only between two bytecodes: a pool worker that blocks in a semaphore would neither
+        run it nor die, and terminating the pool would hang forever.
         """
         if self._is_ours():
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
@@ -133,7 +133,7 @@ class Preemption:
         self._resume()
 
     def _unlisten(self, receiving: int, sending: int) -> None:
-        """Leave the parent's thread alone with the parent's signals."""
+        """Stop using the parent's pipe, which belongs to the parent's thread."""
         before = signal.set_wakeup_fd(-1)
         if before not in (-1, sending):
             signal.set_wakeup_fd(before)
@@ -142,7 +142,7 @@ class Preemption:
 
 
 def _read(descriptor: int) -> bytes:
-    """Return the numbers of signals that came; nothing once the program has closed what it did not open."""
+    """Return the numbers of received signals; empty once the program has closed descriptors it did not open."""
     try:
         return os.read(descriptor, 64)
     except OSError:
@@ -150,7 +150,7 @@ def _read(descriptor: int) -> bytes:
 
 
 def _die() -> None:
-    """Die of SIGTERM on a thread other than the main one, where Python itself lets nobody change a disposition."""
+    """Die of SIGTERM on a thread other than the main one, where Python does not allow changing a disposition."""
     try:
         import ctypes
 
@@ -158,4 +158,4 @@ def _die() -> None:
         os.kill(os.getpid(), signal.SIGTERM)
         time.sleep(0.1)
     finally:
-        os._exit(128 + signal.SIGTERM)  # as a shell would tell it
+        os._exit(128 + signal.SIGTERM)  # as a shell reports it

@@ -13,7 +13,7 @@ from tracelet.errors import UsageError
 from tracelet.run import artifacts, media
 
 if TYPE_CHECKING:
-    from tracelet.journal import Writer
+    from tracelet.journal import Recorder
 
 log = logging.getLogger("tracelet.run")
 
@@ -26,7 +26,7 @@ warnings.filterwarnings(
 class Recording:
     """What a program calls in its loop. Each call appends to the journal and returns."""
 
-    def __init__(self, run_dir: Path, recorder: Writer, *, records: bool = True) -> None:
+    def __init__(self, run_dir: Path, recorder: Recorder, *, records: bool = True) -> None:
         self.dir = run_dir
         self._recorder = recorder
         self._records = records

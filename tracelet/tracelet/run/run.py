@@ -5,23 +5,20 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
 
 from tracelet.errors import PluginError
-from tracelet.run import accounts
-from tracelet.run.budget import Budget
-from tracelet.run.job import Job
-from tracelet.run.null_writer import NullWriter
-from tracelet.run.plugins import RunPlugins
+from tracelet.journal import NullRecorder
+from tracelet.run.budget import Budget, CallSampler
+from tracelet.run.context import RunContext
 from tracelet.run.recording import Recording
+from tracelet.run.run_plugins import RunPlugins
 
 if TYPE_CHECKING:
-    from tracelet.config import Config
     from tracelet.host.plugins import PluginManager
-    from tracelet.journal import Writer
 
 log = logging.getLogger("tracelet.run")
 
@@ -31,69 +28,69 @@ FLUSH_TIMEOUT: Final = 10.0
 
 
 class Run(Recording):
-    """One recorded execution of a program. Made by :func:`tracelet.start_run`; ends the run as a context manager.
+    """One recorded execution of a program. Returned by :func:`tracelet.start_run`; as a context manager it ends itself.
 
     The recording methods append to the journal, in memory that the operating system owns, and return: what they
-    recorded survives a kill of the process. They may be called from any thread, and in forked children.
+    recorded survives a kill of the process. They may be called from any thread and in forked children.
     """
 
     def __init__(
         self,
+        context: RunContext,
         *,
-        run_id: str,
         name: str,
-        run_dir: Path,
-        config: Config,
-        writer: Writer,
         started_at: float,
         plugins: Sequence[Any] = (),
         program: Path | None = None,
-        job: Job | None = None,
     ) -> None:
-        # What the program logs on ranks that do not record goes nowhere, at once.
-        super().__init__(
-            run_dir, writer if _records(job, config) else NullWriter(), records=_records(job, config)
-        )
-        self.id = run_id
+        # On a rank that does not record, the calls check their values and return.
+        recorder = context.writer if context.records else NullRecorder()
+        super().__init__(context.dir, recorder, records=context.records)
+        self.id = context.id
         self.name = name
-        self.project = config.project
+        self.project = context.config.project
         self.started_at = started_at
         self.outcome: str | None = None
-        self.due: dict[str, Any] = {}
-        self.config = config
-        self.job = job
-        self.writer = writer
-        #: Set while the program that made the run has not yet called start_run itself (``tracelet run``).
+        #: What backends had not received yet when the run ended.
+        self.pending: dict[str, Any] = {}
+        self.config = context.config
+        self.job = context.job
+        self.writer = context.writer
+        #: Set while the program inside ``tracelet run`` has not called start_run itself.
         self.adoptable = False
         #: The largest step recorded before a resumed run went on, ``None`` in a new one.
         self.last_step: int | None = None
         self._pid = os.getpid()
         self._error: str | None = None
         self._open = [True]  # whoever pops it ends the run: no lock, since SIGTERM may come in the middle
-        self.host = RunPlugins(self, config, plugins, program)
-        self.budget = Budget(self, config.settings.get("budget"))
+        self.plugins = RunPlugins(context, self, plugins, program)
+        sampler = CallSampler(self._point, self._row, self._use_calls)
+        self.budget = Budget(context, self.plugins, sampler, context.config.settings.get("budget"))
+
+    def _use_calls(self, point: Callable[..., None], row: Callable[..., None]) -> None:
+        self._point, self._row = point, row
 
     def rename(self, name: str | None = None, project: str | None = None) -> None:
-        """Give the run another name, or put it into another project."""
+        """Give the run another name, or move it to another project."""
         changed = {key: value for key, value in (("name", name), ("project", project)) if value}
         if changed:
             self.name, self.project = name or self.name, project or self.project
             self._recorder.event("run", changed)
 
-    # -- asking ----------------------------------------------------------------------------------------
+    # -- state -----------------------------------------------------------------------------------------
 
     @property
     def manager(self) -> PluginManager:
         """The run's plugin manager. Waits until the plugins that were asked for have been started."""
-        self.host.wait(self.host.asked, START_TIMEOUT)
-        if self.host.manager is None:
+        self.plugins.wait(self.plugins.asked, START_TIMEOUT)
+        if self.plugins.manager is None:
             raise PluginError("the run's plugins have not been started yet; see run.status()")
-        return self.host.manager
+        return self.plugins.manager
 
     def status(self) -> dict[str, Any]:
-        """Return what there is to know of the run now: records, losses, plugins with their costs, delivery."""
-        host = self.host
-        host.wait(host.ready, 1.0)
+        """Return the state of the run now: records, losses, plugins with their costs, delivery."""
+        plugins = self.plugins
+        plugins.wait(plugins.ready, 1.0)
         return {
             "id": self.id,
             "name": self.name,
@@ -102,63 +99,53 @@ class Run(Recording):
             "outcome": self.outcome,
             "recorded": self.writer.recorded,
             "dropped": self.writer.dropped,
-            "plugins": host.manager.get_status()["plugins"] if host.manager is not None else {},
-            "collecting": host.collecting.status() if host.collecting is not None else {},
-            "delivery": host.delivery.status() if host.delivery is not None else {},
+            "plugins": plugins.manager.get_status()["plugins"] if plugins.manager is not None else {},
+            "collecting": plugins.collecting.status() if plugins.collecting is not None else {},
+            "delivery": plugins.delivery.status() if plugins.delivery is not None else {},
             "overhead": self.budget.status(),
-            "problems": host.failures(),
+            "problems": plugins.failures(),
         }
 
     def wait_started(self, timeout: float = START_TIMEOUT) -> bool:
-        """Wait until every plugin has been started, or has failed to, no longer than ``timeout`` seconds."""
-        return self.host.wait(self.host.ready, timeout)
+        """Wait until every plugin has started or failed, no longer than ``timeout`` seconds."""
+        return self.plugins.wait(self.plugins.ready, timeout)
 
-    # -- plugins while the run goes on -----------------------------------------------------------------
+    # -- plugins during the run ------------------------------------------------------------------------
 
     def add_plugin(self, plugin: Any, config: Mapping[str, Any] | None = None) -> bool:
-        """Switch a plugin on while the run goes on: a known name, a class, an instance or a module.
+        """Start a plugin during the run: a known name, a class, an instance or a module.
 
         A backend gets every point of the run, also those recorded before. Returns whether it is active.
         """
-        manager = self.manager
-        name = plugin if isinstance(plugin, str) else manager.register_plugin(plugin).name
-        active = manager.start_plugins({name: config})[name]
-        if active:
-            self.host.call_all("run_started", [name], run=self)
-            self.host.attach(name)
-        return active
+        return bool(self.manager) and self.plugins.add(plugin, config)
 
     def remove_plugin(self, name: str) -> bool:
-        """Switch a plugin off while the run goes on. What is due to a backend stays in the journal."""
-        if self.host.collecting is not None:
-            self.host.collecting.remove(name)
-        if self.host.delivery is not None:
-            self.host.delivery.remove(name)
-        return self.manager.stop_plugin(name)
+        """Stop a plugin during the run. What is pending for a backend stays in the journal."""
+        return bool(self.manager) and self.plugins.remove(name)
 
-    # -- ending ----------------------------------------------------------------------------------------
+    # -- the end ---------------------------------------------------------------------------------------
 
     def flush(self, durable: bool = False, timeout: float = FLUSH_TIMEOUT) -> bool:
         """Wait until the backends have what was recorded so far, no longer than ``timeout`` seconds.
 
-        ``durable=True`` also waits until it is on the disk, safe from a loss of power. Returns whether all of it is
-        delivered; what is not stays in the journal.
+        ``durable=True`` also waits until it is on the disk, safe from a loss of power. Returns whether everything
+        was delivered; the rest stays in the journal.
         """
         if durable:
             self.writer.sync()
-        host = self.host
+        plugins = self.plugins
         end = time.monotonic() + timeout
-        host.wait(host.asked, timeout)
-        if host.delivery is None:
+        plugins.wait(plugins.asked, timeout)
+        if plugins.delivery is None:
             return True
-        return bool(host.delivery.flush(max(0.0, end - time.monotonic())))
+        return bool(plugins.delivery.flush(max(0.0, end - time.monotonic())))
 
     def finish(
         self, outcome: str = "finished", timeout: float | None = None, *, error: str | None = None
     ) -> dict[str, Any]:
         """End the run. Always returns, within about ``timeout`` seconds (30, ``finish_timeout``).
 
-        Returns what is still due, per backend; it stays in the journal, and ``tracelet sync`` delivers it later.
+        Returns what is pending, per backend; it stays in the journal, and ``tracelet sync`` delivers it later.
         A second call does nothing.
         """
         if os.getpid() != self._pid:
@@ -167,37 +154,41 @@ class Run(Recording):
         try:
             self._open.pop()
         except IndexError:
-            return self.due
+            return self.pending
         self.outcome, self._error = outcome, error
         if timeout is None:
             timeout = float(self.config.settings.get("finish_timeout", FINISH_TIMEOUT))
         started = time.monotonic()
-        if self._has_content() and not self.host.wait(self.host.ready, timeout / 2):
-            self.host.tell_unstarted()
+        if self._has_content() and not self.plugins.wait(self.plugins.ready, timeout / 2):
+            self.plugins.report_unstarted()
         left = max(0.0, timeout - (time.monotonic() - started))
         self.budget.stop()
-        self.due = self.host.finish(outcome, left, lambda: self._close(outcome, error))
-        delivery = self.host.delivery.status() if self.due and self.host.delivery is not None else {}
-        for backend, what in self.due.items():
-            error = delivery.get(backend, {}).get("error")
-            why = f" ({error})" if error else ""
-            log.warning(
-                "run %s: still due to %s: %s%s; run: tracelet sync %s", self.id, backend, what, why, self.id
-            )
-        return self.due
+        self.pending = self.plugins.finish(outcome, left, self._close)
+        self._report_pending()
+        return self.pending
 
     def cut_short(self) -> None:
-        """Close the journal with the outcome that a ``finish`` under way was given: the process is about to die."""
+        """Close the journal at once, with the outcome of the ``finish`` in progress: the process is about to die."""
         if self.outcome is not None and os.getpid() == self._pid:
             self.writer.close(self.outcome, self._error)
 
-    def _close(self, outcome: str, error: str | None) -> None:
-        accounts.record(self)
-        self.writer.close(outcome, error)
+    def _close(self) -> None:
+        self.plugins.record_costs(self.budget.status())
+        self.writer.close(self.outcome, self._error)
+
+    def _report_pending(self) -> None:
+        delivery = self.plugins.delivery
+        states = delivery.status() if self.pending and delivery is not None else {}
+        for backend, what in self.pending.items():
+            error = states.get(backend, {}).get("error")
+            why = f" ({error})" if error else ""
+            log.warning(
+                "run %s: %s pending for %s%s; run: tracelet sync %s", self.id, what, backend, why, self.id
+            )
 
     def _has_content(self) -> bool:
         """Whether it is worth waiting for plugins: somebody asked for one, or something was recorded."""
-        return self.host.awaited or self.writer.recorded > 0
+        return self.plugins.awaited or self.writer.recorded > 0
 
     def __enter__(self) -> Run:
         return self
@@ -212,14 +203,20 @@ class Run(Recording):
         return f"<Run {self.name} ({self.id}), {self.outcome or 'running'}>"
 
 
-def _records(job: Job | None, config: Config) -> bool:
-    """Whether what the program logs on this rank is recorded: on rank zero, unless ``ranks`` says otherwise."""
-    ranks = config.settings.get("ranks", (0,))
-    return job is None or ranks is None or job.rank in ranks
+class DisabledRun(Run):
+    """The run of ``TRACELET_MODE=disabled``: takes every call, records nothing, touches no file, starts no plugin."""
+
+    def add_plugin(self, plugin: Any, config: Mapping[str, Any] | None = None) -> bool:
+        """Start nothing."""
+        return False
+
+    def remove_plugin(self, name: str) -> bool:
+        """Stop nothing."""
+        return False
 
 
 def outcome_of(error: BaseException | None) -> tuple[str, str | None]:
-    """Return the outcome that an exception leaving the run's block stands for, and its text."""
+    """Return the outcome of a block that this exception leaves, and the exception as text."""
     if error is None or (isinstance(error, SystemExit) and error.code in (None, 0)):
         return "finished", None
     from tracelet.secrets import redact

@@ -11,9 +11,11 @@ from typing import Any
 
 from tracelet.config import Config
 from tracelet.errors import PluginError, UsageError
-from tracelet.journal import Writer
-from tracelet.run import folder, resuming
-from tracelet.run.run import START_TIMEOUT, Run
+from tracelet.journal import NullRecorder, Writer
+from tracelet.run import folder
+from tracelet.run.context import RunContext
+from tracelet.run.run import START_TIMEOUT, DisabledRun, Run
+from tracelet.run.target import choose_target
 
 
 def open_run(
@@ -26,40 +28,35 @@ def open_run(
 ) -> Run:
     """Open a run's journal and begin to start its plugins. Returns before they have started."""
     if config.mode == "disabled":
-        from tracelet.run.disabled import DisabledRun
-
-        return DisabledRun(config, name, time.time())
-    place = resuming.place(config, name)
-    run_dir = folder.make_run_folder(config.dir, place.run_id)
+        return _open_disabled(config, name)
+    target = choose_target(config, name)
+    run_dir = folder.make_run_folder(config.dir, target.run_id)
     started_at = time.time()
-    label = name or place.name or _default_name(program, place.run_id)
+    label = name or target.name or _default_name(program, target.run_id)
     facts = {
-        "run": {"id": place.run_id, "name": label, "project": config.project},
+        "run": {"id": target.run_id, "name": label, "project": config.project},
         "script": str(program) if program is not None else None,
         "argv": _masked_arguments(argv),
         "cwd": os.getcwd(),
-        "resumed": place.resumed,
+        "resumed": target.resumed,
         "python": sys.version.split()[0],
-        "tracelet": _version(),
-        **(place.job.facts() if place.job is not None else {}),
+        "tracelet": sys.modules["tracelet"].__version__,
+        **(target.job.facts() if target.job is not None else {}),
     }
-    writer = Writer(run_dir, facts, last_steps=place.last_steps)
-    run = Run(
-        run_id=place.run_id,
-        name=label,
-        run_dir=run_dir,
-        config=config,
-        writer=writer,
-        started_at=started_at,
-        plugins=plugins,
-        program=program,
-        job=place.job,
-    )
-    run.last_step = place.last_step
-    run.host.awaited = bool(plugins or config.plugins or _project_plugins(config, program))
-    run.host.start()
+    writer = Writer(run_dir, facts, last_steps=target.last_steps)
+    context = RunContext(target.run_id, run_dir, writer, config, target.job)
+    run = Run(context, name=label, started_at=started_at, plugins=plugins, program=program)
+    run.last_step = target.last_step
+    run.plugins.awaited = bool(plugins or config.plugins or _project_plugins(config, program))
+    run.plugins.start()
     run.budget.start()
     return run
+
+
+def _open_disabled(config: Config, name: str | None) -> Run:
+    run_id = folder.new_run_id()
+    context = RunContext(run_id, folder.runs_folder(config.dir) / run_id, NullRecorder(), config)
+    return DisabledRun(context, name=name or run_id, started_at=time.time())
 
 
 def _project_plugins(config: Config, program: Path | None) -> bool:
@@ -71,18 +68,20 @@ def _project_plugins(config: Config, program: Path | None) -> bool:
 
 
 def await_plugins(run: Run, strict: bool) -> None:
-    """Wait, within bounds, for the plugins that somebody asked for. Raises for their failures when strict."""
+    """Wait, within limits, for the plugins that somebody asked for. With ``strict``, raises for their failures."""
     limit = float(run.config.settings.get("start_timeout", START_TIMEOUT))
-    if run.host.awaited or strict:
-        run.host.wait(run.host.asked, 3600.0 if strict else limit)
-    if strict and (failures := run.host.failures()):
+    if run.plugins.awaited or strict:
+        run.plugins.wait(run.plugins.asked, 3600.0 if strict else limit)
+    if strict and (failures := run.plugins.failures()):
         run.finish("failed", error=failures[0])
         raise PluginError("; ".join(failures))
 
 
 def _default_name(program: Path | None, run_id: str) -> str:
     file = program or Path("run")
-    stem = file.parent.name if file.stem in ("__main__", "__init__") else file.stem  # a package that is run
+    stem = (
+        file.parent.name if file.stem in ("__main__", "__init__") else file.stem
+    )  # a package run as a program
     return f"{stem}-{run_id.rpartition('-')[2]}"
 
 
@@ -104,14 +103,8 @@ def _masked_arguments(argv: Sequence[str]) -> list[str]:
     return shown
 
 
-def _version() -> str:
-    from tracelet import __version__
-
-    return __version__
-
-
 def split_plugins(plugins: Any) -> tuple[list[str], list[Any]]:
-    """Tell names from objects in what was given as ``plugins``."""
+    """Separate the names from the objects in what was given as ``plugins``."""
     if plugins is None:
         return [], []
     if isinstance(plugins, (str, type)) or not isinstance(plugins, Sequence):
@@ -120,10 +113,10 @@ def split_plugins(plugins: Any) -> tuple[list[str], list[Any]]:
     return names, [plugin for plugin in plugins if not isinstance(plugin, str)]
 
 
-def overrides_of(
+def as_overrides(
     *, names: list[str], config: Mapping[str, Any] | None, given: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Return what a program gave ``start_run``, in the configuration's keys."""
+    """Return the arguments of ``start_run`` as a layer of the configuration."""
     if config is not None and not isinstance(config, Mapping):
         raise UsageError(f"start_run(config=...): expected a mapping, found {type(config).__name__}")
     values = {**(config or {}), **{key: value for key, value in given.items() if value is not None}}

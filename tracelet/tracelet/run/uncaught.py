@@ -1,7 +1,7 @@
-"""Exceptions that nobody catches: what they mean for the run, and how they are shown.
+"""Uncaught exceptions: what they mean for the run, and how they are shown.
 
-A mistake in use (a slip in ``tracelet.toml``, an argument that cannot be meant) is an exception like any other, which
-the program may catch. Where it does not, the message says all there is to say, and a traceback would only hide it.
+A mistake in use (a typo in ``tracelet.toml``, an impossible argument) is an exception like any other, which the program
+may catch. If it does not, the message says everything, and a traceback would only hide it.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _watching = False
 
 
 def watch() -> None:
-    """Take notice of exceptions that nobody catches, from now on."""
+    """Notice uncaught exceptions from now on."""
     global _watching
     if _watching:
         return
@@ -35,7 +35,7 @@ def watch() -> None:
         if not hasattr(sys, "ps1"):  # an interactive session goes on
             _seen.append(error)
         if previous is sys.__excepthook__ and _is_plain_mistake(error):
-            _tell(error, trace)
+            _print_message(error, trace)
         else:
             previous(kind, error, trace)
 
@@ -43,17 +43,17 @@ def watch() -> None:
 
 
 def latest() -> BaseException | None:
-    """Return the exception that is ending the program, if one is."""
+    """Return the exception that is ending the program, if there is one."""
     return _seen[-1] if _seen else None
 
 
 def _is_plain_mistake(error: BaseException) -> bool:
-    """Say whether the message alone tells what is wrong: not where another exception was being handled."""
+    """Return whether the message alone explains the failure: not if another exception was being handled."""
     in_another = error.__context__ is not None and not error.__suppress_context__
     return isinstance(error, _PLAIN) and not in_another and not os.environ.get(DEBUG)
 
 
-def _tell(error: BaseException, trace: TracebackType | None) -> None:
+def _print_message(error: BaseException, trace: TracebackType | None) -> None:
     from tracelet.secrets import redact
 
     assert isinstance(error, TraceletError)

@@ -49,31 +49,29 @@ def _config_file(config: Config) -> str:
 
 
 def _print_plugins(screen: Screen, run: Run, config: Config, *, trace: bool) -> None:
-    manager = run.host.manager
+    manager = run.plugins.manager
     if manager is None:
-        failures = run.host.failures()
+        failures = run.plugins.failures()
     else:
         screen.field("plugins", _plugins_at_work(screen, manager))
-        failures = run.host.failures()
-        for line in _lines_of_plugins(run, manager, config):
+        failures = run.plugins.failures()
+        for line in _lines_of_plugins(run, config):
             screen.line(line)
     if trace and manager is not None:
         from tracelet.cli.views.tracing import print_plugins
 
         print_plugins(screen, manager)
-    if not run.host.ready.is_set():
+    if not run.plugins.ready.is_set():
         screen.problem("some plugins are still starting; the program starts without waiting for them")
     for failure in dict.fromkeys([*slips(os.environ), *failures]):
         screen.problem(failure)
 
 
-def _lines_of_plugins(run: Run, manager: PluginManager, config: Config) -> list[str]:
+def _lines_of_plugins(run: Run, config: Config) -> list[str]:
     """Return what the plugins' ``report_header`` hooks say."""
-    from tracelet.run.plugins import lines_of
+    from tracelet.run.run_plugins import report_lines
 
-    return lines_of(
-        run.host.call_all("report_header", manager.active("report_header"), config=config.masked())
-    )
+    return report_lines(run.plugins.call_hook("report_header", config=config.masked()))
 
 
 def _plugins_at_work(screen: Screen, manager: PluginManager) -> Text:

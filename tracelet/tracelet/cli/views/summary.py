@@ -15,7 +15,7 @@ from tracelet.cli.views.numbers import duration, number, plural, size
 from tracelet.cli.views.screen import STATE_STYLES, Screen, joined, state
 from tracelet.cli.views.trends import MetricSummary, courses, drawn, print_courses
 from tracelet.messages import plain
-from tracelet.run.accounts import accounts
+from tracelet.run.run_plugins import sum_costs
 from tracelet.store import RunRecord
 
 if TYPE_CHECKING:
@@ -48,9 +48,9 @@ def print_summary(screen: Screen, run: Run, exit_status: int, *, verbose: bool =
     record = _record(run)
     if record is not None:
         _print_recorded(screen, record, everything=verbose)
-    print_costs(screen, accounts(status["plugins"]), status["overhead"])
-    print_delivery(screen, status["delivery"], run.due, run.id)
-    for line in run.host.summary:
+    print_costs(screen, sum_costs(status["plugins"]), status["overhead"])
+    print_delivery(screen, status["delivery"], run.pending, run.id)
+    for line in run.plugins.summary:
         screen.line(line)
     print_problems(screen, status)
     if verbose:
@@ -162,7 +162,7 @@ def print_problems(screen: Screen, status: Mapping[str, Any]) -> None:
 
 def print_tracebacks(screen: Screen, run: Run) -> None:
     """Print where each plugin that failed did so."""
-    manager = run.host.manager
+    manager = run.plugins.manager
     for info in manager.plugins.values() if manager is not None else ():
         if info.traceback:
             screen.blank()

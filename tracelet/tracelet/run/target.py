@@ -1,4 +1,4 @@
-"""Which run a process records into: a new one, one to be resumed, or the one that its job shares."""
+"""Which run a process records into: a new one, a resumed one, or the one that its job shares."""
 
 from __future__ import annotations
 
@@ -25,22 +25,22 @@ _runs_of_job = itertools.count(1)  # started by this process
 
 
 class RunTarget(NamedTuple):
-    """Where a process records, and what is known of the run so far."""
+    """The run that a process records into, and what is known of it so far."""
 
     run_id: str
     name: str | None = None
     resumed: bool = False
     last_steps: Mapping[str, int] = MappingProxyType({})  # of each metric
-    last_step: int | None = None  # of what the program recorded; ``None`` in a new run
+    last_step: int | None = None  # recorded by the program; ``None`` in a new run
     job: Job | None = None
 
 
-def place(config: Config, name: str | None) -> RunTarget:
-    """Find the run to record into.
+def choose_target(config: Config, name: str | None) -> RunTarget:
+    """Choose the run to record into.
 
-    An id from the environment, or from a job of several processes, may be that of a run which goes on or has ended
-    (a preempted job that is back): it is continued. One that the program itself gave needs ``resume``.
-    Raises :class:`UsageError` where that is missing.
+    An id from the environment, or from a job of several processes, may belong to a run that is still going on or has
+    ended (a preempted job that is back): that run is continued. An id given by the program itself needs ``resume``.
+    Raises :class:`UsageError` if that is missing.
     """
     runs = runs_folder(config.dir)
     job = current_job()
@@ -72,9 +72,9 @@ def _numbered(run_id: str) -> str:
 
 
 def _of_job(run_dir: Path, job: Job) -> RunTarget:
-    """Return a rank's place: it resumes what earlier launches of the job recorded, and joins its own launch.
+    """Return a rank's target: it resumes what earlier launches of the job recorded, and joins its own launch.
 
-    So all ranks are told the same last step, whichever comes first and however far the others are by then.
+    So all ranks get the same last step, whichever starts first and however far the others are by then.
     """
     from tracelet.journal import read_events
 
@@ -91,13 +91,13 @@ def _of_job(run_dir: Path, job: Job) -> RunTarget:
 
 
 def _at(run_dir: Path, *, welcome: bool, resume: bool = False) -> RunTarget:
-    """Return the place of a run with a given id: a new run, one that goes on, or one to be continued."""
+    """Return the run with a given id: a new one, one that is still going on, or one to be resumed."""
     from tracelet.journal import read_events
 
     if not run_dir.exists():
         return RunTarget(run_dir.name)
     with _readable(run_dir):
-        # One that was killed on another host a moment ago looks as if it went on: who says resume means it.
+        # A run that was killed on another host a moment ago still looks alive: resume is taken at its word.
         is_joined = _is_running(run_dir) and not resume
         if is_joined or welcome or resume:
             name = _recorded(read_events(run_dir)).get("name")
@@ -110,7 +110,7 @@ def _at(run_dir: Path, *, welcome: bool, resume: bool = False) -> RunTarget:
 
 @contextlib.contextmanager
 def _readable(run_dir: Path) -> Iterator[None]:
-    """Have a run that cannot be read told: to begin anew would be wrong, and whoever trains wants to know."""
+    """Report a run that cannot be read: silently starting it again would be wrong."""
     try:
         yield
     except OSError as error:
@@ -121,7 +121,7 @@ def _latest(runs: Path, project: str, name: str | None) -> Path | None:
     """Return the newest run of a project (of a name), or ``None``."""
     from tracelet.journal import read_events
 
-    folders = [(_begun(folder), folder) for folder in (runs.iterdir() if runs.is_dir() else ())]
+    folders = [(_first_writer(folder), folder) for folder in (runs.iterdir() if runs.is_dir() else ())]
     for _, folder in sorted((each for each in folders if each[0]), reverse=True):
         recorded = _recorded(read_events(folder))
         if recorded.get("project") == project and name in (None, recorded.get("name")):
@@ -129,8 +129,8 @@ def _latest(runs: Path, project: str, name: str | None) -> Path | None:
     return None
 
 
-def _begun(run_dir: Path) -> str:
-    """Return the first writer's id, which sorts by time; nothing for a folder that cannot be read, or holds no run."""
+def _first_writer(run_dir: Path) -> str:
+    """Return the first writer's id, which sorts by time; empty for a folder that is unreadable or holds no run."""
     from tracelet.journal import writers
 
     with contextlib.suppress(OSError):
@@ -139,7 +139,7 @@ def _begun(run_dir: Path) -> str:
 
 
 def _resumed(run_dir: Path, name: str | None, writers: Collection[str] | None = None) -> RunTarget:
-    """Return the place that goes on where a run was; with writers, where these were."""
+    """Return the target that continues a run where it was; with ``writers``, where these were."""
     from tracelet.journal import read_columns
 
     every: dict[str, int] = {}
@@ -155,7 +155,7 @@ def _resumed(run_dir: Path, name: str | None, writers: Collection[str] | None = 
 
 
 def _recorded(events: Iterable[EventRecord]) -> dict[str, Any]:
-    """Return what a run's journal says of the run itself; the latest word counts."""
+    """Return what a run's journal says about the run itself; the latest value counts."""
     recorded: dict[str, Any] = {}
     for event in events:
         if event.type == "writer":

@@ -1,0 +1,92 @@
+"""What a run records into: the journal's writer, or nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from tracelet.journal.writing.values import as_number, as_step, flatten
+
+
+class Recorder(Protocol):
+    """Records points, rows and events. :class:`~tracelet.journal.Writer` does, and :class:`NullRecorder`."""
+
+    @property
+    def id(self) -> str:
+        """The writer's id."""
+
+    @property
+    def recorded(self) -> int:
+        """The number of points that this process has recorded."""
+
+    @property
+    def dropped(self) -> dict[str, int]:
+        """The number of points that could not be recorded, by reason."""
+
+    def point(
+        self, name: str, value: Any, step: Any = None, *, type: str = "scalar", source: str | None = None
+    ) -> None:
+        """Record one value of one metric."""
+
+    def row(
+        self,
+        metrics: Mapping[str, Any],
+        step: Any = None,
+        *,
+        type: str = "scalar",
+        source: str | None = None,
+    ) -> None:
+        """Record values of several metrics at one step."""
+
+    def event(self, type: str, payload: Mapping[str, Any]) -> None:
+        """Record something that is not a number."""
+
+    def sync(self) -> None:
+        """Wait until the disk has everything that was recorded so far."""
+
+    def close(self, outcome: str | None = None, error: str | None = None) -> None:
+        """Record the outcome and stop."""
+
+
+class NullRecorder:
+    """Records nothing: for runs that are disabled and for ranks that do not record.
+
+    It still checks values, so that a mistake shows in every mode.
+    """
+
+    id = "none"
+    recorded = 0
+
+    @property
+    def dropped(self) -> dict[str, int]:
+        """Nothing: nothing was meant to be kept."""
+        return {}
+
+    def point(
+        self, name: str, value: Any, step: Any = None, *, type: str = "scalar", source: str | None = None
+    ) -> None:
+        """Check a value."""
+        as_number(value, name)
+        if step is not None:
+            as_step(step, name)
+
+    def row(
+        self,
+        metrics: Mapping[str, Any],
+        step: Any = None,
+        *,
+        type: str = "scalar",
+        source: str | None = None,
+    ) -> None:
+        """Check the values."""
+        for name, value in flatten(metrics).items():
+            self.point(name, value, step)
+
+    def event(self, type: str, payload: Mapping[str, Any]) -> None:
+        """Ignore it."""
+
+    def sync(self) -> None:
+        """Nothing to wait for."""
+
+    def close(self, outcome: str | None = None, error: str | None = None) -> None:
+        """Nothing to close."""

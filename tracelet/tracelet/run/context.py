@@ -1,0 +1,43 @@
+"""What the parts of a run know of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from tracelet.run.job import Job
+
+if TYPE_CHECKING:
+    from tracelet.config import Config
+    from tracelet.journal import Recorder
+
+
+class RunContext(NamedTuple):
+    """A run as its plugins, its budget and its ending see it: who it is, and where it records."""
+
+    id: str
+    dir: Path
+    writer: Recorder
+    config: Config
+    job: Job | None = None
+
+    @property
+    def is_enabled(self) -> bool:
+        """Whether the run records at all."""
+        return self.config.mode != "disabled"
+
+    @property
+    def records(self) -> bool:
+        """Whether this process records what the program logs: on rank zero, unless ``ranks`` says otherwise."""
+        ranks = self.config.settings.get("ranks", (0,))
+        return self.is_enabled and (self.job is None or ranks is None or self.job.rank in ranks)
+
+    @property
+    def delivers(self) -> bool:
+        """Whether this process delivers to backends: one process of a job does, and none while offline."""
+        return self.config.mode == "online" and (self.job is None or self.job.rank == 0)
+
+    @property
+    def measures(self) -> bool:
+        """Whether this process runs collectors: one process on each host does."""
+        return self.is_enabled and (self.job is None or self.job.local_rank == 0)

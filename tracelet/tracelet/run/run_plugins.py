@@ -1,0 +1,247 @@
+"""The plugins of one run: started while the training begins, attached to its journal, stopped at its end."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from tracelet.errors import PluginError, TraceletError
+from tracelet.run import import_guard
+
+if TYPE_CHECKING:
+    from tracelet.collecting import Collecting
+    from tracelet.delivery import Delivery
+    from tracelet.host.plugins import PluginManager
+    from tracelet.run.context import RunContext
+    from tracelet_hookspecs import RunView
+
+log = logging.getLogger("tracelet.run")
+
+_AFTER: Final = 1e-3  # seconds in which start_run returns to the program, before plugins need the interpreter
+_SETTLING: Final = 0.5  # seconds that delivery may take before the journal is closed
+_IDLE: Final = ("discovered", "loaded", "validated")  # states of plugins that did nothing in this run
+_COSTS: Final = ("calls", "errors", "wall_s", "cpu_s")
+
+
+class RunPlugins:
+    """Starts the plugins on a thread of their own, so that none of them can hold up the program.
+
+    First come the plugins that somebody asked for, then those that are on by default. ``asked`` and ``ready`` are
+    set when each of the two groups is done.
+    """
+
+    def __init__(
+        self, context: RunContext, view: RunView, objects: Sequence[Any], program: Path | None
+    ) -> None:
+        """Prepare; ``view`` is what the hooks get as ``run``, ``objects`` the plugins given to ``start_run``."""
+        self.asked = threading.Event()
+        self.ready = threading.Event()
+        self.cancelled = threading.Event()
+        self.ended = threading.Event()
+        #: Whether somebody asked for a plugin, so that it is worth waiting for.
+        self.awaited = False
+        self.summary: list[str] = []
+        self.errors: list[str] = []
+        self.manager: PluginManager | None = None
+        self.delivery: Delivery | None = None
+        self.collecting: Collecting | None = None
+        self._context = context
+        self._view = view
+        self._objects = objects
+        self._program = program
+        self._thread = threading.Thread(target=self._start, name="tracelet host", daemon=True)
+        if not context.is_enabled:
+            self.asked.set()
+            self.ready.set()
+
+    def start(self) -> None:
+        """Begin to start plugins."""
+        import_guard.install()
+        self._thread.start()
+
+    def _start(self) -> None:
+        try:
+            if not self.cancelled.wait(_AFTER):
+                self._start_plugins()
+        except Exception as error:  # whatever it is, the training goes on
+            self._report("the plugins could not be started", error)
+        finally:
+            self.asked.set()
+            self.ready.set()
+            if self.ended.is_set() and self.manager is not None:
+                self.manager.stop_all_plugins()  # those that started only after the run had ended
+
+    def _report(self, what: str, error: Exception) -> None:
+        from tracelet.secrets import format_exception, redact
+
+        self.errors.append(redact(f"{what}: {error}"))
+        trace = "" if isinstance(error, TraceletError) else "\n" + format_exception(error)
+        log.error("%s%s", self.errors[-1], trace)
+
+    def _start_plugins(self) -> None:
+        from tracelet.collecting import Collecting
+        from tracelet.host.plugins import PluginManager
+
+        manager = PluginManager(config=self._context.config, program=self._program)
+        self.collecting = Collecting(manager, self._context.writer)
+        if self._context.delivers:
+            from tracelet.delivery import Delivery
+
+            self.delivery = Delivery(manager, self._view, self._context.dir)
+        self.manager = manager
+        names = self._register(manager)
+        manager.discover_plugins()
+        if self.cancelled.is_set():
+            return
+        selected = manager.select_plugins(defaults=False).items()
+        self._activate([*names, *(name for name, asked in selected if asked)])
+        self.asked.set()
+        if not self.cancelled.is_set():
+            self._activate([name for name, asked in manager.select_plugins().items() if not asked])
+
+    def _register(self, manager: PluginManager) -> list[str]:
+        names = []
+        for plugin in self._objects:
+            try:
+                names.append(manager.register_plugin(plugin).name)
+            except TraceletError as error:
+                self._report("start_run(plugins=...)", error)
+        return names
+
+    def _activate(self, names: Iterable[str]) -> None:
+        self._start_and_attach({name: None for name in names if self._has_work(name)})
+
+    def add(self, plugin: Any, config: Any) -> bool:
+        """Start a plugin during the run, by name or as an object. Returns whether it is active."""
+        assert self.manager is not None
+        name = plugin if isinstance(plugin, str) else self.manager.register_plugin(plugin).name
+        return name in self._start_and_attach({name: config})
+
+    def _start_and_attach(self, configs: Mapping[str, Any]) -> list[str]:
+        from tracelet.delivery.attaching import start_and_attach
+
+        assert self.manager is not None
+        return start_and_attach(self.manager, configs, self._view, self.attach, report=self._report_failure)
+
+    def remove(self, name: str) -> bool:
+        """Stop a plugin during the run."""
+        assert self.manager is not None
+        if self.collecting is not None:
+            self.collecting.remove(name)
+        if self.delivery is not None:
+            self.delivery.remove(name)
+        return self.manager.stop_plugin(name)
+
+    def _has_work(self, name: str) -> bool:
+        """Whether a plugin has anything to do in this process. A backend that would get nothing is not started."""
+        context = self._context
+        if context.delivers and context.measures:
+            return True
+        assert self.manager is not None
+        if not self.manager.load_plugin(name):
+            return True  # the attempt to start it will report why
+        kind = self.manager.plugins[name].metadata.type.value
+        return (kind != "backend" or context.delivers) and (kind != "collector" or context.measures)
+
+    def attach(self, name: str) -> None:
+        """Give an active plugin what its hooks are for: measurements to make, records to receive."""
+        from tracelet.delivery.attaching import is_backend
+
+        assert self.manager is not None
+        assert self.collecting is not None
+        handle = self.manager.handle(name)
+        if self._context.measures and handle.implements("collect"):
+            self.collecting.add(name)
+        if self.delivery is not None and is_backend(self.manager, name):
+            self.delivery.add(name)
+
+    def call_hook(self, hook: str, *, timeout: float | None = None, **kwargs: Any) -> list[Any]:
+        """Call a hook of the active plugins and return their answers. Failures are logged and kept in ``errors``."""
+        from tracelet.delivery.attaching import call_each
+
+        assert self.manager is not None
+        names = self.manager.active(hook)
+        return call_each(self.manager, names, hook, timeout, report=self._report_failure, **kwargs)
+
+    def _report_failure(self, error: PluginError) -> None:
+        self.errors.append(str(error))
+        log.warning("%s", error)
+
+    def wait(self, event: threading.Event, timeout: float) -> bool:
+        """Wait for a stage of the start, no longer than ``timeout`` seconds."""
+        return event.wait(timeout)
+
+    def report_unstarted(self) -> None:
+        """Report that the run ends before all plugins have started, and that these got nothing."""
+        run_id = self._context.id
+        self.errors.append(
+            f"run {run_id} ends while plugins are still being loaded or started; run: tracelet sync {run_id}"
+        )
+        log.warning("%s", self.errors[-1])
+
+    def failures(self) -> list[str]:
+        """Return what is wrong with plugins that somebody asked for."""
+        if self.manager is None:
+            return list(self.errors)
+        failed = [info.error for info in self.manager.plugins.values() if info.state.name == "ERROR"]
+        return [*self.errors, *self.manager.problems, *(error for error in failed if error)]
+
+    def record_costs(self, overhead: dict[str, Any]) -> None:
+        """Record in the journal what each plugin has cost, and what tracelet took of the program's time."""
+        if self.manager is not None:
+            costs = sum_costs(self.manager.accounts())
+            self._context.writer.event("plugins", {"plugins": costs, "overhead": overhead})
+
+    def finish(self, outcome: str, timeout: float, close: Callable[[], None]) -> dict[str, Any]:
+        """End the plugins' work within ``timeout`` seconds; ``close`` ends the journal in between.
+
+        Returns what is pending, per backend.
+        """
+        left = partial(_share, time.monotonic() + timeout)
+        self.cancelled.set()
+        manager, collecting = self.manager, self.collecting
+        if manager is None or collecting is None:
+            close()
+            self.ended.set()
+            return {}
+        collecting.stop(left(0.3))
+        self.call_hook("run_ended", timeout=left(0.3), run=self._view, outcome=outcome)
+        if self.delivery is not None:
+            self.delivery.flush(min(_SETTLING, left(0.1)))  # so that the recorded costs are nearly complete
+        close()
+        pending = self.delivery.finish(left(0.8)) if self.delivery is not None else {}
+        self.summary = report_lines(self.call_hook("report_summary", timeout=left(0.5), run=self._view))
+        manager.stop_all_plugins(left(1.0))
+        self.ended.set()
+        return pending
+
+
+def _share(end: float, part: float) -> float:
+    """Return a part of the seconds that are left."""
+    return max(0.0, (end - time.monotonic()) * part)
+
+
+def report_lines(answers: Iterable[Any]) -> list[str]:
+    """Return the lines that report hooks answered with: a line, several, or None."""
+    lines: list[str] = []
+    for answer in answers:
+        several = answer if isinstance(answer, (list, tuple)) else [answer]
+        lines.extend(line for each in several if each is not None for line in str(each).splitlines())
+    return lines
+
+
+def sum_costs(plugins: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """Return, for each plugin that did something, what it is and what all its hooks together cost, in seconds."""
+    return {
+        name: {
+            **{key: plugin.get(key) for key in ("type", "version", "state", "error")},
+            **{key: sum(cost[key] for cost in plugin.get("costs", {}).values()) for key in _COSTS},
+        }
+        for name, plugin in plugins.items()
+        if plugin["state"] not in _IDLE and (plugin.get("costs") or plugin.get("error"))
+    }
