@@ -11,10 +11,10 @@ from typing import NamedTuple
 from tracelet.errors import JournalError
 from tracelet.journal import identity
 from tracelet.journal.compacting.compacted_file import compact_slots
-from tracelet.journal.descriptor import Descriptor
 from tracelet.journal.format import COMPACTED, HEADER, SEGMENT_SHIFT, SLOT, SUFFIX, SegmentInfo, file_name
 from tracelet.journal.reading.lifetime import liveness, runs_here, writer_facts
 from tracelet.journal.reading.source import Source, segments
+from tracelet.safe_files import Descriptor
 
 _PART = ".part"
 _ABANDONED = 3600.0  # seconds after which a file that another host did not finish is taken away

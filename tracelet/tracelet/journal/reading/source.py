@@ -7,7 +7,6 @@ import logging
 import os
 from pathlib import Path
 
-from tracelet.journal.descriptor import Descriptor
 from tracelet.journal.format import (
     COMPACTED,
     COMPACTED_MAGIC,
@@ -27,6 +26,7 @@ from tracelet.journal.format import (
 from tracelet.journal.segments.compacted_segment import CompactedSegment
 from tracelet.journal.segments.pieces import Block
 from tracelet.journal.segments.unpacking import UnpackedChunk
+from tracelet.safe_files import Descriptor
 
 
 def segments(run_dir: Path) -> dict[str, list[int]]:

@@ -10,10 +10,10 @@ import struct
 import zlib
 from typing import NamedTuple
 
-from tracelet.journal.descriptor import Descriptor
 from tracelet.journal.format import COMPACTED_MAGIC, HEADER, SLOT, SegmentInfo, unpack_header
 from tracelet.journal.segments.pieces import Block
 from tracelet.journal.segments.unpacking import UnpackedChunk, unpack_slots
+from tracelet.safe_files import Descriptor
 
 CHUNK_HEAD = struct.Struct(
     "<4sIIIHHI4xI"

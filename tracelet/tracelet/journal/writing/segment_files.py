@@ -8,7 +8,6 @@ import struct
 import time
 from pathlib import Path
 
-from tracelet.journal.descriptor import Descriptor
 from tracelet.journal.format import (
     HEADER,
     HEARTBEAT_OFFSET,
@@ -19,6 +18,7 @@ from tracelet.journal.format import (
     file_name,
     pack_header,
 )
+from tracelet.safe_files import Descriptor
 
 _CHUNK = 1 << 20  # bytes reserved on the disk ahead of need, at most
 _sync_data = getattr(os, "fdatasync", os.fsync)
