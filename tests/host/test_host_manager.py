@@ -228,7 +228,7 @@ def test_a_dependent_of_a_failed_plugin_does_not_start_and_says_whose_failure_it
     manager.register_plugin(make("other"))
     started = manager.start_plugins(["top", "other"])
     assert started == {"top": False, "other": True}
-    assert "not started, since it depends on 'base', which failed:" in manager.plugins["middle"].error
+    assert "not started, because it depends on 'base', which failed:" in manager.plugins["middle"].error
     assert "ConnectionError: refused" in manager.plugins["middle"].error
     assert "it depends on 'middle', which failed" in manager.plugins["top"].error
     assert "ConnectionError: refused" in manager.plugins["top"].error

@@ -53,11 +53,11 @@ def test_an_overrun_says_where_it_hangs_and_who(worker, gate):
         worker.run(gate.wait, step="start", deadline=0.2)
     assert time.monotonic() - began < 5
     assert "plugin 'p': start was still running" in str(raised.value)
-    assert "after 0.2 s and was left behind; mend the plugin or raise deadlines.start" in str(raised.value)
+    assert "after 0.2 s and was abandoned; fix the plugin or raise deadlines.start" in str(raised.value)
     assert (raised.value.plugin, raised.value.step) == ("p", "start")
     assert "gate" in raised.value.stack or "wait" in raised.value.stack
     assert not worker.usable
-    with pytest.raises(PluginError, match="stop not called, since start never returned"):
+    with pytest.raises(PluginError, match="stop not called, because start never returned"):
         worker.run(lambda: None, step="stop", deadline=5)
 
 
@@ -80,9 +80,7 @@ def test_a_renewed_worker_goes_on_with_another_thread(worker, gate):
 def test_a_call_that_comes_late_to_a_busy_thread_is_withdrawn(worker, gate):
     ran = []
     worker.post(gate.wait, step="log_metrics", deadline=60)
-    with pytest.raises(
-        Busy, match=r"stop did not begin within 0.1 s, its thread being busy with log_metrics"
-    ):
+    with pytest.raises(Busy, match=r"stop did not begin within 0.1 s; its thread was busy with log_metrics"):
         worker.run(lambda: ran.append(1), step="stop", deadline=0.1)
     gate.set()
     worker.run(lambda: None, step="start", deadline=5)
@@ -120,7 +118,7 @@ def test_those_who_wait_behind_a_hanging_call_are_told_at_once(worker, gate):
     with pytest.raises(Overrun):
         worker.wait(task)
     assert waiting.done.wait(5)
-    with pytest.raises(PluginError, match="log not called, since start never returned"):
+    with pytest.raises(PluginError, match="log not called, because start never returned"):
         waiting.outcome()
 
 
@@ -172,7 +170,7 @@ def test_a_forked_child_is_told_and_may_begin_anew(worker):
     said = os.read(reader, 1000).decode()
     os.close(reader)
     os.close(writer)
-    assert "log not called, since plugins live in the process that started them" in said
+    assert "log not called, because plugins belong to the process that started them" in said
     assert said.endswith("| anew")
 
 

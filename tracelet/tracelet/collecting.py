@@ -144,7 +144,7 @@ class Collecting:
         handle = self._manager.handle(collector.name)
         late = collector.busy_since is not None and time.monotonic() - collector.busy_since
         if late and late > handle.deadline("collect"):
-            self._manager.fail(collector.name, "collect", handle.worker.leave_behind(collector.task))
+            self._manager.fail(collector.name, "collect", handle.worker.abandon(collector.task))
 
     def _collect(self, collector: _Collector) -> None:
         handle = self._manager.handle(collector.name)

@@ -10,8 +10,8 @@ from typing import Any
 class Cost:
     """The account of one hook of one plugin.
 
-    ``wall_s`` are seconds on the clock, ``cpu_s`` seconds of the plugin's own thread on a processor (threads that
-    the plugin starts are not in it). A call that still goes on counts with the seconds it has taken so far.
+    ``wall_s`` is elapsed time in seconds; ``cpu_s`` is CPU time of the plugin's own thread in seconds, without
+    threads that the plugin starts. A call in progress counts with the time it has taken so far.
     """
 
     __slots__ = ("_overran", "_since", "calls", "cpu_s", "errors", "wall_s")
@@ -25,7 +25,7 @@ class Cost:
         self._overran = False
 
     def measure(self, function: Callable[[], Any], *, calls: int = 1) -> Any:
-        """Call a function on the current thread and add what it took; ``calls=0`` for a part of another call."""
+        """Call a function on the current thread and add its cost; ``calls=0`` for a part of another call."""
         self.calls += calls
         cpu = time.thread_time()
         began = self._since = time.perf_counter()
@@ -47,7 +47,7 @@ class Cost:
         self._overran = self._since is not None
 
     def as_dict(self) -> dict[str, float]:
-        """Return the account as JSON can hold it."""
+        """Return the account in a form that JSON can hold."""
         since = self._since
         wall = self.wall_s + (time.perf_counter() - since if since is not None else 0.0)
         return {"calls": self.calls, "errors": self.errors, "wall_s": wall, "cpu_s": self.cpu_s}

@@ -13,29 +13,29 @@ _HOST: Final = frozenset(
 )
 
 Spot = tuple[str, str, int]  # name of the module, file, line
-Call = tuple[CodeType, object]  # a function's code and its first argument, which for a method is the object
+Call = tuple[CodeType, object]  # a function's code and its first argument, which is the object for a method
 
 
 def of_error(error: BaseException) -> str:
-    """Say where an exception was raised: the deepest line in the file of the plugin that was called."""
+    """Return where an exception was raised: the deepest line in the file of the plugin that was called."""
     return _deepest([_spot(frame, line) for frame, line in traceback.walk_tb(error.__traceback__)])
 
 
 def of_thread(ident: int | None) -> tuple[str, str, list[Call]]:
-    """Say where a thread is now: the line as for :func:`of_error`, its stack as text, and the calls on it."""
+    """Return where a thread is now: the line as for :func:`of_error`, its stack as text, and the calls on it."""
     frame = sys._current_frames().get(ident or 0)
     if frame is None:
         return "", "", []
     frames = [each for each, _ in traceback.walk_stack(frame)][::-1]
     spots = [_spot(each, each.f_lineno) for each in frames]
     stack = traceback.format_stack(frame)
-    return _deepest(spots), "".join(stack[_leading(spots) :] or stack), [_call(each) for each in frames]
+    return _deepest(spots), "".join(stack[_count_host(spots) :] or stack), [_call(each) for each in frames]
 
 
-def told(error: BaseException) -> str:
-    """Return an exception's traceback as text, from the plugin's own code on.
+def format_plugin_traceback(error: BaseException) -> str:
+    """Return an exception's traceback as text, starting at the plugin's own code.
 
-    Empty where none of that is in it; of code that is not Python, the line is shown.
+    Empty if it never entered the plugin's code. For code that is not valid Python, the offending line is shown.
     """
     trace = error.__traceback__
     while trace is not None and _is_host(_spot(trace.tb_frame, trace.tb_lineno)):
@@ -63,13 +63,13 @@ def _is_host(spot: Spot) -> bool:
     return spot[0].partition(".")[0] in _HOST
 
 
-def _leading(spots: list[Spot]) -> int:
-    """Count the host's own spots, outside the plugin's."""
+def _count_host(spots: list[Spot]) -> int:
+    """Count the host's own spots at the outside of the stack."""
     return next((at for at, spot in enumerate(spots) if not _is_host(spot)), len(spots))
 
 
 def _deepest(spots: list[Spot]) -> str:
-    """Pick the deepest spot in the first file that is not the host's; below it are libraries, which tell less."""
+    """Return the deepest spot in the first file that is not the host's. Libraries further down say less."""
     foreign = [spot for spot in spots if not _is_host(spot)]
     in_files = [spot for spot in foreign if not spot[1].startswith("<")] or foreign  # not in generated code
     inside = [spot for spot in in_files if spot[1] == in_files[0][1]]

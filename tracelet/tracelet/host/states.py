@@ -1,4 +1,4 @@
-"""The life of a plugin: one table of transitions, one function that moves."""
+"""The states of a plugin: one table of transitions, and one function that moves."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from tracelet.errors import IllegalTransitionError
 from tracelet_hookspecs import PluginInfo
 from tracelet_hookspecs import PluginState as S
 
-#: From each state, where a plugin may go. A failure leads to ERROR from any of them; STOPPED and ERROR
-#: may be initialized again, and ERROR may also make up the steps that are still due.
+#: The states that can follow each state. Every state can lead to ERROR. STOPPED and ERROR can be initialized again,
+#: and ERROR can also go back to the steps before that.
 TRANSITIONS: Final[dict[S, frozenset[S]]] = {
     S.DISCOVERED: frozenset({S.LOADED, S.ERROR}),
     S.LOADED: frozenset({S.VALIDATED, S.ERROR}),
@@ -22,9 +22,9 @@ TRANSITIONS: Final[dict[S, frozenset[S]]] = {
 
 
 def move(info: PluginInfo, new: S) -> S:
-    """Move a plugin to another state and return the one it was in.
+    """Move a plugin to another state and return the state it was in.
 
-    Raises :class:`~tracelet.errors.IllegalTransitionError` when the table does not have the move.
+    Raises :class:`~tracelet.errors.IllegalTransitionError` if the table does not have the move.
     """
     old = S(info.state)
     if new not in TRANSITIONS[old]:

@@ -7,18 +7,22 @@ import queue
 import threading
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from tracelet.config import DEADLINE_OF
 from tracelet.errors import PluginError
 from tracelet.host import locations
-from tracelet.host.task import RUNNING, WITHDRAWN, Task
+
+PENDING: Final = 0
+RUNNING: Final = 1
+DONE: Final = 2
+WITHDRAWN: Final = 3
 
 
 class Overrun(PluginError):
-    """A call passed its deadline and was left behind, with its thread.
+    """A call passed its deadline and was abandoned together with its thread.
 
-    ``stack`` is where the thread was then, as text; ``calls`` what was running on it, outermost first.
+    ``stack`` is where the thread was at that moment, as text; ``calls`` are the calls on it, outermost first.
     """
 
     stack: str = ""
@@ -26,47 +30,89 @@ class Overrun(PluginError):
 
 
 class Busy(PluginError):
-    """The plugin's thread did not come to this call, or to its end, in time. Nothing is lost but the wait."""
+    """The plugin's thread did not begin or finish this call in time. Only the wait ended; nothing is lost."""
 
 
 class NotCalled(PluginError):
-    """A call was not even tried: the thread hangs in another, or stayed in the parent of a fork."""
+    """A call was not made: the thread hangs in another call, or belongs to the parent of a fork."""
 
 
-def is_for_here(error: BaseException) -> bool:
-    """Whether an exception that a plugin raised is one for whoever waits to hear, and not the plugin's failure.
-
-    Only Ctrl-C is, and only on the main thread: elsewhere nobody would expect it.
-    """
+def belongs_to_caller(error: BaseException) -> bool:
+    """Return whether an exception raised by a plugin is meant for the waiting program: Ctrl-C on the main thread."""
     return isinstance(error, KeyboardInterrupt) and threading.current_thread() is threading.main_thread()
 
 
-class _Lane:
-    """A thread and the calls queued for it. ``abandoned`` once it hangs: it makes no further call then."""
+class Task:
+    """One call on its way to a plugin's thread and back. ``done`` is set once it has returned or raised."""
 
-    __slots__ = ("_is_over", "abandoned", "current", "tasks", "thread")
+    __slots__ = ("_claim", "began", "deadline", "done", "error", "function", "result", "state", "step")
 
-    def __init__(self, name: str, is_over: Callable[[_Lane], bool]) -> None:
+    def __init__(self, function: Callable[[], Any], step: str, deadline: float) -> None:
+        self.function = function
+        self.step = step
+        self.deadline = min(deadline, threading.TIMEOUT_MAX)
+        self.state = PENDING
+        self._claim = threading.Lock()
+        self.began = 0.0
+        self.result: Any = None
+        self.error: BaseException | None = None
+        self.done = threading.Event()
+
+    def claim(self, state: int) -> bool:
+        """Take a pending call, either to run it or to withdraw it. Only one side succeeds."""
+        with self._claim:
+            if self.state != PENDING:
+                return False
+            self.began = time.monotonic()
+            self.state = state
+            return True
+
+    def run(self) -> None:
+        """Make the call and keep its result or its exception."""
+        try:
+            self.result = self.function()
+        except BaseException as error:  # SystemExit and KeyboardInterrupt as well: the caller decides
+            self.error = error
+        self.state = DONE
+        self.done.set()
+
+    def overdue(self) -> bool:
+        """Return whether the call is running and has passed its deadline."""
+        return self.state == RUNNING and time.monotonic() > self.began + self.deadline
+
+    def outcome(self) -> Any:
+        """Return what the function returned, or raise what it raised."""
+        if self.error is not None:
+            raise self.error
+        return self.result
+
+
+class _PluginThread:
+    """A thread and its queue of calls. Once it hangs it is ``abandoned`` and makes no further call."""
+
+    __slots__ = ("_may_end", "abandoned", "current", "tasks", "thread")
+
+    def __init__(self, name: str, may_end: Callable[[_PluginThread], bool]) -> None:
         self.tasks: queue.SimpleQueue[Task | None] = queue.SimpleQueue()
         self.current: Task | None = None
         self.abandoned = False
-        self._is_over = is_over
+        self._may_end = may_end
         self.thread = threading.Thread(target=self._serve, name=name, daemon=True)
 
     def _serve(self) -> None:
         while not self.abandoned:
             task = self.tasks.get()
             if task is None:
-                if self._is_over(self):
+                if self._may_end(self):
                     return
             elif task.claim(RUNNING):
                 self.current = task
                 task.run()
                 self.current = None
-            del task  # what it holds must not live until the next one comes
+            del task  # its arguments and result must not stay alive until the next call
 
     def abandon(self, why: Callable[[str], PluginError]) -> None:
-        """Expect nothing more of this thread, and tell those who wait for it."""
+        """Make no further call on this thread, and fail the calls that are queued."""
         self.abandoned = True
         while not self.tasks.empty():
             try:
@@ -76,66 +122,63 @@ class _Lane:
             if task is not None and task.claim(WITHDRAWN):
                 task.error = why(task.step)
                 task.done.set()
-        self.tasks.put(None)  # it may have returned at this very moment, and would wait for ever
+        self.tasks.put(None)  # the call may have returned just now, and the thread would wait forever
 
 
 class Worker:
-    """The thread that one plugin lives on. It starts with the first call and is a daemon: it cannot hold up exit."""
+    """The thread of one plugin. It starts with the first call and is a daemon, so it cannot block the exit."""
 
     def __init__(self, plugin: str) -> None:
         self.plugin = plugin
-        #: The step that never returned, once one has not.
+        #: The step that never returned, if there is one.
         self.stuck: str | None = None
-        self._lane: _Lane | None = None
+        self._current: _PluginThread | None = None
         self._pid = os.getpid()
         # Reentrant: a signal handler that ends the run may interrupt any of this on the same thread.
         self._lock = threading.RLock()
 
     @property
     def usable(self) -> bool:
-        """Whether calls can still be made: nothing hangs, and this is the process that the thread is in."""
+        """Whether calls can be made: no call hangs, and this process owns the thread."""
         return self.stuck is None and self._pid == os.getpid()
 
     @property
-    def on_it(self) -> bool:
+    def is_current(self) -> bool:
         """Whether the current thread is this plugin's own."""
-        lane = self._lane
-        return lane is not None and lane.thread is threading.current_thread()
+        current = self._current
+        return current is not None and current.thread is threading.current_thread()
 
     def run(self, function: Callable[[], Any], *, step: str, deadline: float, patient: bool = False) -> Any:
-        """Run a function on the plugin's thread and return what it returned.
+        """Run a function on the plugin's thread and return its result.
 
-        Raises what the function raised; :class:`Overrun` when it was still running ``deadline`` seconds after
-        it began (it and its thread are then left behind for good), :class:`Busy` when it had not begun. With
-        ``patient`` nothing is left behind: only the wait ends, with :class:`Busy`.
+        Raises what the function raised; :class:`Overrun` if it was still running ``deadline`` seconds after it
+        began (the call and its thread are then abandoned), and :class:`Busy` if it had not begun. With
+        ``patient`` nothing is abandoned: only the wait ends, with :class:`Busy`.
         """
-        if self.on_it:
-            return function()  # a hook that asks the host for something of its own plugin
+        if self.is_current:
+            return function()  # a hook asks the host for a call of its own plugin
         task = self.post(function, step=step, deadline=deadline)
         self.wait(task, patient=patient)
         return task.outcome()
 
     def post(self, function: Callable[[], Any], *, step: str, deadline: float) -> Task:
-        """Queue a function and do not wait for it. Raises :class:`~tracelet.errors.PluginError` if that is no use."""
+        """Queue a function without waiting. Raises :class:`NotCalled` if the thread cannot make calls."""
         task = Task(function, step, deadline)
         if self._pid != os.getpid():
             raise self._refusal(step)
         with self._lock:
             if self.stuck is not None:
                 raise self._refusal(step)
-            if self._lane is None:
-                lane = _Lane(f"tracelet plugin {self.plugin}", self._is_over)
-                lane.thread.start()
-                self._lane = lane
-            self._lane.tasks.put(task)
+            if self._current is None:
+                current = _PluginThread(f"tracelet plugin {self.plugin}", self._may_end)
+                current.thread.start()
+                self._current = current
+            self._current.tasks.put(task)
         return task
 
     def wait(self, task: Task, *, patient: bool = False, timeout: float | None = None) -> None:
-        """Wait until a queued call has been made, by default within its deadline.
-
-        Raises as :meth:`run` does, except what the function raised.
-        """
-        if self.on_it and task.claim(RUNNING):  # it is this thread that would have to come to it
+        """Wait for a queued call, by default within its deadline. Raises as :meth:`run`, but not its error."""
+        if self.is_current and task.claim(RUNNING):  # nobody else could run it
             task.run()
         if task.done.wait(task.deadline if timeout is None else timeout):
             return
@@ -149,50 +192,50 @@ class Worker:
             )
         left = task.began + task.deadline - time.monotonic()
         if not task.done.wait(max(left, 0.0)):
-            raise self.leave_behind(task)
+            raise self.abandon(task)
 
     def retire(self) -> None:
-        """Let the thread end once there is nothing more for it to do. A later call starts a new one."""
+        """Let the thread end after its queued calls. A later call starts a new thread."""
         if self._pid != os.getpid():
             return
         with self._lock:
-            if self._lane is not None:
-                self._lane.tasks.put(None)
+            if self._current is not None:
+                self._current.tasks.put(None)
 
-    def _is_over(self, lane: _Lane) -> bool:
-        """Say whether a retired thread may end: not while calls are queued, for which it would be two of them."""
+    def _may_end(self, ending: _PluginThread) -> bool:
+        """Return whether a retired thread may end. With calls still queued it may not: a plugin has one thread."""
         with self._lock:
-            if lane is self._lane and not lane.tasks.empty():
+            if ending is self._current and not ending.tasks.empty():
                 return False
-            if lane is self._lane:
-                self._lane = None
+            if ending is self._current:
+                self._current = None
             return True
 
     def renew(self) -> None:
-        """Give up a thread that hangs, or was lost in a fork, so that the plugin may be tried again on a new one."""
+        """Drop a thread that hangs or was lost in a fork, so that the plugin can be tried again on a new one."""
         if self.usable:
             return
         if self._pid != os.getpid():
-            self._lock = threading.RLock()  # whoever held it stayed in the parent process
-            self._lane = None
+            self._lock = threading.RLock()  # its holder may exist only in the parent process
+            self._current = None
         with self._lock:
-            if self._lane is not None:
-                self._lane.abandon(self._refusal)
+            if self._current is not None:
+                self._current.abandon(self._refusal)
             self._pid = os.getpid()
-            self._lane = self.stuck = None
+            self._current = self.stuck = None
 
-    def leave_behind(self, task: Task) -> Overrun:
-        """Give up a call that overran, and its thread with it. Returns the error that says so."""
+    def abandon(self, task: Task) -> Overrun:
+        """Abandon a call that overran, together with its thread. Returns the error that describes it."""
         with self._lock:
             self.stuck = task.step
-            lane = self._lane
-            if lane is not None:
-                lane.abandon(self._refusal)
-        place, stack, calls = locations.of_thread(lane.thread.ident if lane is not None else None)
+            current = self._current
+            if current is not None:
+                current.abandon(self._refusal)
+        place, stack, calls = locations.of_thread(current.thread.ident if current is not None else None)
         where = f" at {place}" if place else ""
         overrun = Overrun(
-            f"plugin {self.plugin!r}: {task.step} was still running{where} after {task.deadline:g} s and was left"
-            f" behind; mend the plugin or raise deadlines.{DEADLINE_OF.get(task.step, task.step)}",
+            f"plugin {self.plugin!r}: {task.step} was still running{where} after {task.deadline:g} s and was"
+            f" abandoned; fix the plugin or raise deadlines.{DEADLINE_OF.get(task.step, task.step)}",
             plugin=self.plugin,
             step=task.step,
         )
@@ -203,20 +246,20 @@ class Worker:
         why = f"{self.stuck} never returned"
         if self._pid != os.getpid():
             why = (
-                f"plugins live in the process that started them ({self._pid}),"
-                f" not in its forked child ({os.getpid()})"
+                f"plugins belong to the process that started them ({self._pid}),"
+                f" not to its forked child ({os.getpid()})"
             )
-        message = f"plugin {self.plugin!r}: {step} not called, since {why}"
+        message = f"plugin {self.plugin!r}: {step} not called, because {why}"
         return NotCalled(message, plugin=self.plugin, step=step)
 
     def _not_begun(self, task: Task, patient: bool) -> PluginError:
-        """A call never began: either the one before it hangs for good, or the thread is merely busy."""
-        before = self._lane.current if self._lane is not None else None
+        """Return the error for a call that never began: the call before it hangs, or the thread is only busy."""
+        before = self._current.current if self._current is not None else None
         if before is not None and before.overdue() and not patient:
-            return self.leave_behind(before)
+            return self.abandon(before)
         busy = f"busy with {before.step}" if before is not None else "busy"
         return Busy(
-            f"plugin {self.plugin!r}: {task.step} did not begin within {task.deadline:g} s, its thread being {busy}",
+            f"plugin {self.plugin!r}: {task.step} did not begin within {task.deadline:g} s; its thread was {busy}",
             plugin=self.plugin,
             step=task.step,
         )

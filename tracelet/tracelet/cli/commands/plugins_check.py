@@ -130,7 +130,7 @@ def _faults(manager: PluginManager, name: str, known: dict[str, Any]) -> Iterato
     info = manager.plugins[name]
 
     def examine() -> list[str]:
-        return list(checks.faults(info.instance, info, manager.pluggy, known, tracelet.__version__))
+        return list(checks.plugin_faults(info.instance, info, manager.pluggy, known, tracelet.__version__))
 
     try:
         yield from manager.handle(name).submit(examine, step="import")

@@ -33,7 +33,7 @@ class Processors:
     def names(self) -> list[str]:
         """Return the active ones in the order in which pluggy calls them: the last implementation first."""
         plugins = self._manager.plugins
-        names = reversed(list(self._manager.pluggy.cast(HOOK).implementors))
+        names = reversed(list(self._manager.pluggy.participants(HOOK).implementors))
         return [name for name in names if name in plugins and plugins[name].state is PluginState.ACTIVE]
 
     def run(self, metrics: list[MetricData]) -> list[list[MetricData]]:

@@ -81,7 +81,7 @@ class RemoteWorker(WaitableWorker):
 
     def _warn_of_wrappers(self) -> None:
         """Tell of wrappers that the data hooks there will not have around them."""
-        hooks = {hook: self._manager.pluggy.cast(hook).wrappers for hook in BACKEND_HOOKS}
+        hooks = {hook: self._manager.pluggy.participants(hook).wrappers for hook in BACKEND_HOOKS}
         for name in sorted({name for wrappers in hooks.values() for name in wrappers} - {self.name}):
             wrapped = ", ".join(hook for hook, wrappers in hooks.items() if name in wrappers)
             log.warning(

@@ -8,7 +8,7 @@ from functools import partial
 from importlib import metadata
 from typing import Any, Final
 
-from tracelet.host.discovery.found import Found, broken, describe
+from tracelet.host.discovery.candidate import Candidate, broken_candidate, describe
 from tracelet_hookspecs import PROJECT_NAME, PluginInfo, PluginMetadata
 
 log = logging.getLogger("tracelet.plugins")
@@ -18,7 +18,7 @@ GROUP: Final = "tracelet.plugins"
 DEFAULTS_GROUP: Final = "tracelet.defaults"
 
 
-def entry_point_plugins() -> Iterator[Found]:
+def entry_point_plugins() -> Iterator[Candidate]:
     """Yield a plugin per entry point, described by its distribution until it is loaded."""
     try:
         defaults = {
@@ -34,11 +34,11 @@ def entry_point_plugins() -> Iterator[Found]:
     for owner, point in sorted(points, key=lambda each: (each[0] != PROJECT_NAME, each[1].name, each[0])):
         own = owner == PROJECT_NAME
         try:
-            yield _found(point, builtin=own, default=own and point.name in defaults)
+            yield _candidate(point, builtin=own, default=own and point.name in defaults)
         except Exception as error:  # whatever is wrong with its distribution, the others are listed
             origin = f"entry point {point.name} = {point.value}"
             fault = f"plugin {point.name!r} ({origin}): {describe(error)}"
-            yield broken(point.name, origin, fault, load=partial(_loaded, point))
+            yield broken_candidate(point.name, origin, fault, load=partial(_load, point))
 
 
 def _distribution(point: metadata.EntryPoint) -> str:
@@ -48,7 +48,7 @@ def _distribution(point: metadata.EntryPoint) -> str:
         return ""
 
 
-def _loaded(point: metadata.EntryPoint) -> object:
+def _load(point: metadata.EntryPoint) -> object:
     _check(point)
     return point.load()
 
@@ -58,7 +58,7 @@ def _check(point: metadata.EntryPoint) -> None:
         raise ValueError(f"expected module or module:attribute, found {point.value!r}")
 
 
-def _found(point: metadata.EntryPoint, *, builtin: bool, default: bool) -> Found:
+def _candidate(point: metadata.EntryPoint, *, builtin: bool, default: bool) -> Candidate:
     _check(point)
     about: Any = point.dist.metadata if point.dist is not None else {}
     version = point.dist.version or "" if point.dist is not None else ""
@@ -74,7 +74,7 @@ def _found(point: metadata.EntryPoint, *, builtin: bool, default: bool) -> Found
         origin=f"entry point of {_text(about, 'Name') or 'an unnamed distribution'} {version}".rstrip(),
     )
     info.metadata.entry_point = f"{point.module}.{point.attr}" if point.attr else point.module
-    return Found(info, load=point.load, default=default, builtin=builtin)
+    return Candidate(info, load=point.load, default=default, builtin=builtin)
 
 
 def _text(about: Any, key: str) -> str:

@@ -9,9 +9,9 @@ from pathlib import Path
 from types import ModuleType
 
 from tracelet.errors import PluginError
-from tracelet.host.discovery.found import Found, broken, located
+from tracelet.host.discovery.candidate import Candidate, broken_candidate, describe_with_location
 from tracelet.host.discovery.inspection import forgotten_decorator
-from tracelet.host.discovery.modules import contents, guarded, import_file
+from tracelet.host.discovery.modules import import_file, plugins_in_module, run_guarded
 from tracelet.host.discovery.static import literal_metadata
 from tracelet.host.projectfile import refusal
 from tracelet_hookspecs import PluginInfo
@@ -26,40 +26,40 @@ def plugin_files(place: Path) -> list[Path]:
     return [place]
 
 
-def path_plugins(file: Path, deadline: float, refuse: Refuse = refusal) -> Iterator[Found]:
+def path_plugins(file: Path, deadline: float, refuse: Refuse = refusal) -> Iterator[Candidate]:
     """Yield the plugins in one file of a plugin path, without importing it where its source says enough."""
     file = file.resolve()
     try:
         known = literal_metadata(file.read_bytes(), str(file))
     except (OSError, SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        message = f"plugin {file.stem!r} ({file}): {located(error)}"
+        message = f"plugin {file.stem!r} ({file}): {describe_with_location(error)}"
         yield _broken(file, PluginError(message, step="import", cause=error), refuse)
         return
     if known is None:
-        yield from _imported(file, deadline, refuse)
+        yield from _import(file, deadline, refuse)
         return
     for class_name, metadata in known.items():
         info = PluginInfo(metadata, module_path=str(file), class_name=class_name, origin=str(file))
-        yield Found(info, load=_loader(file, class_name, refuse))
+        yield Candidate(info, load=_loader(file, class_name, refuse))
 
 
 def _loader(file: Path, class_name: str, refuse: Refuse) -> Callable[[], object]:
     return lambda: getattr(checked_import(file, refuse), class_name)
 
 
-def _broken(file: Path, error: PluginError, refuse: Refuse) -> Found:
-    return broken(
+def _broken(file: Path, error: PluginError, refuse: Refuse) -> Candidate:
+    return broken_candidate(
         file.stem, str(file), error, module_path=str(file), load=lambda: checked_import(file, refuse)
     )
 
 
-def _imported(file: Path, deadline: float, refuse: Refuse) -> Iterator[Found]:
+def _import(file: Path, deadline: float, refuse: Refuse) -> Iterator[Candidate]:
     try:
-        module = guarded(lambda: checked_import(file, refuse), file.stem, str(file), deadline)
+        module = run_guarded(lambda: checked_import(file, refuse), file.stem, str(file), deadline)
     except PluginError as error:
         yield _broken(file, error, refuse)
         return
-    plugins = list(contents(module, file.stem, str(file), deadline))
+    plugins = list(plugins_in_module(module, file.stem, str(file), deadline))
     if not plugins and (fault := forgotten_decorator(module)):
         yield _broken(file, PluginError(f"plugin {file.stem!r} ({file}): {fault}", step="import"), refuse)
     yield from plugins

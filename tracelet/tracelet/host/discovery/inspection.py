@@ -1,7 +1,7 @@
 """What an object has to say to the host, found out without running any of its code.
 
 Attributes are looked up statically: a property is not evaluated, ``__getattr__`` is not asked. Only for the few
-names of :data:`ASKED_FOR` may a plugin answer dynamically (a proxy, a ``partialmethod``, a mock).
+names of :data:`DYNAMIC_HOOKS` may a plugin answer dynamically (a proxy, a ``partialmethod``, a mock).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import tracelet_hookspecs as contract
 
 LIFECYCLE: Final = ("get_metadata", "initialize", "start", "stop", "get_status")
 #: Hooks that a plugin with a lifecycle may also provide dynamically: what the base classes ask for.
-ASKED_FOR: Final = (*LIFECYCLE[1:], "log_metric", "log_params", "log_artifact", "collect")
+DYNAMIC_HOOKS: Final = (*LIFECYCLE[1:], "log_metric", "log_params", "log_artifact", "collect")
 OWN_HOOKS: Final = frozenset(
     name for name, value in vars(contract.specs).items() if hasattr(value, contract.PROJECT_NAME + "_spec")
 )
@@ -123,18 +123,20 @@ def has_lifecycle(plugin: object) -> bool:
 def _has_lifecycle(plugin: object, known: dict[str, Any]) -> bool:
     if is_module(plugin):
         return False
-    if "get_metadata" in known or dynamic(plugin, "get_metadata", known) is not None:
+    if "get_metadata" in known or dynamic_attribute(plugin, "get_metadata", known) is not None:
         return True
     return next(_decorated(known), None) is None
 
 
-def dynamic(plugin: object, name: str, known: dict[str, Any]) -> Callable[..., Any] | None:
+def dynamic_attribute(plugin: object, name: str, known: dict[str, Any]) -> Callable[..., Any] | None:
     """Return what a plugin answers for an attribute that no plain method stands for, where it can be called.
 
     Runs the plugin's code: its ``__getattr__``, or the descriptor of this name. Raises nothing of theirs.
     """
     static = known.get(name, _ABSENT)
-    if issubclass(type(static), _HOOKABLE) or (static is _ABSENT and not _answers_for_itself(plugin, known)):
+    if issubclass(type(static), _HOOKABLE) or (
+        static is _ABSENT and not _has_dynamic_attributes(plugin, known)
+    ):
         return None
     try:
         value = getattr(plugin, name)
@@ -143,13 +145,13 @@ def dynamic(plugin: object, name: str, known: dict[str, Any]) -> Callable[..., A
     return value if callable(value) else None
 
 
-def _answers_for_itself(plugin: object, known: dict[str, Any]) -> bool:
+def _has_dynamic_attributes(plugin: object, known: dict[str, Any]) -> bool:
     if is_class(plugin):
         return False  # a metaclass that makes up attributes is not asked
     return "__getattr__" in known or known.get("__getattribute__") is not object.__getattribute__
 
 
-def lacking(plugin: object) -> list[str]:
+def missing_methods(plugin: object) -> list[str]:
     """Return the parts of the lifecycle that a plugin lacks, abstract methods included."""
     known = attributes(plugin)
     abstract = getattr(plugin if is_class(plugin) else type(plugin), "__abstractmethods__", ())
@@ -158,4 +160,4 @@ def lacking(plugin: object) -> list[str]:
 
 
 def _has(plugin: object, name: str, known: dict[str, Any]) -> bool:
-    return issubclass(type(known.get(name)), _HOOKABLE) or dynamic(plugin, name, known) is not None
+    return issubclass(type(known.get(name)), _HOOKABLE) or dynamic_attribute(plugin, name, known) is not None

@@ -11,7 +11,7 @@ from tracelet.errors import PluginError
 from tracelet.host.discovery.inspection import (
     attributes,
     bases,
-    dynamic,
+    dynamic_attribute,
     hook_functions,
     implementations,
     is_class,
@@ -62,27 +62,27 @@ def metadata_of(plugin: Any, name: str = "", version: str = "", origin: str = ""
     whatever the plugin raises.
     """
     known = attributes(plugin)
-    if is_module(plugin) or not ("get_metadata" in known or dynamic(plugin, "get_metadata", known)):
-        return _described(plugin, name, version)
+    if is_module(plugin) or not ("get_metadata" in known or dynamic_attribute(plugin, "get_metadata", known)):
+        return _describe(plugin, name, version)
     label = f"plugin {name or _name(plugin)!r}" + (f" ({origin})" if origin else "")
-    found = _asked(plugin, known.get("get_metadata"), label)
+    found = _ask(plugin, known.get("get_metadata"), label)
     if not isinstance(found, PluginMetadata):
         what = f"get_metadata() must return a PluginMetadata, found {type(found).__name__}"
-        raise _unfit(label, f"{what}; import it from tracelet.host.plugins")
+        raise _invalid(label, f"{what}; import it from tracelet.core.plugins")
     if not name and not (isinstance(found.name, str) and found.name.strip()):
-        raise _unfit(label, f"metadata name: expected a non-empty string, found {found.name!r}")
+        raise _invalid(label, f"metadata name: expected a non-empty string, found {found.name!r}")
     return found
 
 
-def _asked(plugin: Any, static: Any, label: str) -> Any:
+def _ask(plugin: Any, static: Any, label: str) -> Any:
     if getattr(static, "__isabstractmethod__", False):
-        raise _unfit(label, "lacks get_metadata(); add the missing method")
+        raise _invalid(label, "lacks get_metadata(); add the missing method")
     if is_class(plugin) and not isinstance(static, (classmethod, staticmethod)):
         return plugin().get_metadata()
     return plugin.get_metadata()
 
 
-def _unfit(label: str, fault: str) -> PluginError:
+def _invalid(label: str, fault: str) -> PluginError:
     return PluginError(f"{label}: {fault}", step="get_metadata")
 
 
@@ -90,7 +90,7 @@ def _name(plugin: Any) -> str:
     return str(plugin.__name__ if is_class(plugin) or is_module(plugin) else type(plugin).__name__)
 
 
-def _described(plugin: Any, name: str, version: str) -> PluginMetadata:
+def _describe(plugin: Any, name: str, version: str) -> PluginMetadata:
     hooks = {one.hook for one in implementations(plugin) if not one.wraps}
     kinds = [kind for hook, kind in _TYPE_BY_HOOK.items() if hook in hooks]
     known = attributes(plugin)

@@ -13,10 +13,10 @@ from types import ModuleType
 from typing import Any, Final
 
 from tracelet.errors import PluginError
-from tracelet.host.discovery.found import Found, broken, located
+from tracelet.host.discovery.candidate import Candidate, broken_candidate, describe_with_location
 from tracelet.host.discovery.inspection import attributes, is_class, is_module
 from tracelet.host.discovery.metadata import has_hooks, metadata_of, plugin_classes
-from tracelet.host.worker import Worker, is_for_here
+from tracelet.host.worker import Worker, belongs_to_caller
 from tracelet.secrets import fit_to_chain
 from tracelet_hookspecs import PluginInfo, PluginMetadata
 
@@ -33,10 +33,10 @@ def import_file(file: Path) -> ModuleType:
     file = file.resolve()
     name = f"{file.stem}_{hashlib.sha256(str(file).encode()).hexdigest()[:12]}"
     with _locks.setdefault(name, threading.RLock()):
-        return sys.modules[name] if name in sys.modules else _executed(file, name)
+        return sys.modules[name] if name in sys.modules else _execute(file, name)
 
 
-def _executed(file: Path, name: str) -> ModuleType:
+def _execute(file: Path, name: str) -> ModuleType:
     spec = importlib.util.spec_from_file_location(name, file)
     if spec is None or spec.loader is None:
         raise PluginError(f"{file}: expected a Python file (.py)", step="import")
@@ -52,7 +52,7 @@ def _executed(file: Path, name: str) -> ModuleType:
     return module
 
 
-def import_name(name: str) -> Any:
+def import_by_name(name: str) -> Any:
     """Import ``package.module`` or ``package.module:attribute``."""
     module_name, _, attribute = name.partition(":")
     value: Any = importlib.import_module(module_name)
@@ -61,7 +61,7 @@ def import_name(name: str) -> Any:
     return value
 
 
-def guarded(
+def run_guarded(
     function: Callable[[], Any], name: str, origin: str, deadline: float, step: str = "import"
 ) -> Any:
     """Run a plugin's code on a thread of its own, within a deadline.
@@ -74,27 +74,29 @@ def guarded(
     except PluginError:
         raise
     except BaseException as error:
-        if is_for_here(error):
+        if belongs_to_caller(error):
             raise
-        message = f"plugin {name!r} ({origin}): {step} failed: {located(error)}"
+        message = f"plugin {name!r} ({origin}): {step} failed: {describe_with_location(error)}"
         raise PluginError(message, plugin=name, step=step, cause=error) from fit_to_chain(error)
     finally:
         worker.retire()
 
 
-def contents(
+def plugins_in_module(
     module: ModuleType, name: str, origin: str, deadline: float, *, activate: bool = False
-) -> Iterator[Found]:
+) -> Iterator[Candidate]:
     """Yield the plugins that an imported module holds: itself, where it has hooks, and its plugin classes."""
     if has_hooks(module):
-        yield of_object(module, origin, deadline, name=name, activate=activate)
+        yield describe_object(module, origin, deadline, name=name, activate=activate)
     for cls in plugin_classes(module):
-        yield of_object(cls, origin, deadline, activate=activate)
+        yield describe_object(cls, origin, deadline, activate=activate)
 
 
-def of_object(plugin: Any, origin: str, deadline: float, *, name: str = "", activate: bool = False) -> Found:
+def describe_object(
+    plugin: Any, origin: str, deadline: float, *, name: str = "", activate: bool = False
+) -> Candidate:
     """Describe a class, object or module that is at hand. A plugin that cannot describe itself is a broken one."""
-    path, class_name = _whereabouts(plugin)
+    path, class_name = _location_of(plugin)
     label = name or class_name or path
     where: dict[str, Any] = {"module_path": path, "class_name": class_name}
 
@@ -102,13 +104,13 @@ def of_object(plugin: Any, origin: str, deadline: float, *, name: str = "", acti
         return metadata_of(plugin, name, origin=origin)
 
     try:
-        metadata = guarded(ask, label, origin, deadline, "get_metadata")
+        metadata = run_guarded(ask, label, origin, deadline, "get_metadata")
     except PluginError as error:
-        return broken(label, origin, error, activate=activate, load=lambda: plugin, **where)
-    return Found(PluginInfo(metadata, origin=origin, **where), load=lambda: plugin, activate=activate)
+        return broken_candidate(label, origin, error, activate=activate, load=lambda: plugin, **where)
+    return Candidate(PluginInfo(metadata, origin=origin, **where), load=lambda: plugin, activate=activate)
 
 
-def _whereabouts(plugin: Any) -> tuple[str, str]:
+def _location_of(plugin: Any) -> tuple[str, str]:
     """Return the file (or name) of a plugin's module, and the name of its class."""
     if is_module(plugin):
         return str(vars(plugin).get("__file__") or plugin.__name__), ""
@@ -118,7 +120,7 @@ def _whereabouts(plugin: Any) -> tuple[str, str]:
     return str(getattr(module, "__file__", None) or module_name), str(cls.__name__)
 
 
-def named_by(module: ModuleType) -> list[str]:
+def modules_named_by(module: ModuleType) -> list[str]:
     """Return the further modules that a plugin module names in its ``tracelet_plugins``.
 
     Raises :class:`PluginError` for anything but a name or a list of them.

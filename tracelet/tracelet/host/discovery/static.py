@@ -32,7 +32,7 @@ def literal_metadata(source: bytes | str, file: str = "<source>") -> dict[str, P
     """
     body = ast.parse(source, file).body
     classes = [node for node in body if isinstance(node, ast.ClassDef)]
-    if not classes or not all(_is_plain(node) for node in body) or _builds_on_itself(classes):
+    if not classes or not all(_is_plain(node) for node in body) or _has_internal_bases(classes):
         return None
     found = {node.name: _class_metadata(node) for node in classes}
     known = {name: metadata for name, metadata in found.items() if metadata is not None}
@@ -49,7 +49,7 @@ def _is_plain(node: ast.stmt) -> bool:
     return isinstance(node, _PLAIN)
 
 
-def _builds_on_itself(classes: list[ast.ClassDef]) -> bool:
+def _has_internal_bases(classes: list[ast.ClassDef]) -> bool:
     names = {node.name for node in classes}
     used = {base.id for node in classes for base in node.bases if isinstance(base, ast.Name)}
     return bool(names & used) or len(names) < len(classes) or any(name.startswith("_") for name in names)

@@ -1,4 +1,4 @@
-"""From a configuration to plugins: where to look, which to activate, with what configuration."""
+"""From a configuration to plugins: where to search, which to activate, and the configuration of each."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from typing import TYPE_CHECKING, Any
 from tracelet.config import PluginOptions, user_config_dir
 from tracelet.config.validation import declared_keys, validate
 from tracelet.errors import PluginError
+from tracelet.host.plugins.lifecycle import Lifecycle
 from tracelet.host.plugins.searching import Sources
-from tracelet.host.plugins.steps import Steps
+from tracelet.host.plugins.table import PluginTable
 from tracelet_hookspecs import PluginInfo
 
 if TYPE_CHECKING:
     from tracelet.config import Config
-    from tracelet.host.plugins.catalog import Catalog
 
 log = logging.getLogger("tracelet.plugins")
 
 
 def sources(config: Config, paths: list[Path], program: Path | None) -> Sources:
-    """Return where a configuration says to look for plugins."""
+    """Return where a configuration says to search for plugins."""
     return Sources(
         names=list(config.plugins),
         blocked=config.blocked,
@@ -39,7 +39,7 @@ def sources(config: Config, paths: list[Path], program: Path | None) -> Sources:
 
 
 def _own_folder() -> Path | None:
-    """Return the user's plugin folder, which need not be there."""
+    """Return the user's plugin folder, which need not exist."""
     user = user_config_dir(os.environ)
     return user / "plugins" if user is not None else None
 
@@ -56,12 +56,12 @@ def plugin_config(config: Config | None, info: PluginInfo) -> tuple[PluginOption
     )
 
 
-def select_plugins(config: Config, catalog: Catalog) -> dict[str, bool]:
-    """Return the plugins that are to run, and of each whether somebody asked for it (or it is on by default)."""
-    # A module that was asked for stands for what it holds, which is activated under names of its own.
-    held = catalog.modules - catalog.plugins.keys()
+def select_plugins(config: Config, table: PluginTable) -> dict[str, bool]:
+    """Return the plugins to activate, and for each whether it was requested (otherwise it is on by default)."""
+    # A requested module means the plugins in it, which are activated under their own names.
+    held = table.modules - table.plugins.keys()
     names = {name: True for name in config.plugins if name not in held}
-    for name, one in catalog.found.items():
+    for name, one in table.candidates.items():
         if one.activate:
             names[name] = True
         elif one.default:
@@ -73,14 +73,14 @@ def select_plugins(config: Config, catalog: Catalog) -> dict[str, bool]:
     }
 
 
-def is_available(name: str, steps: Steps) -> bool:
-    """Ask a plugin that is on by default whether there is anything here for it to do.
+def is_available(name: str, lifecycle: Lifecycle) -> bool:
+    """Ask a plugin that is on by default whether it has anything to do on this machine.
 
-    It says so by ``is_available()``, which returns true or the reason why not.
+    Its ``is_available()`` returns true, or the reason why not.
     """
-    if not steps.load(name):
+    if not lifecycle.load(name):
         return False
-    handle = steps.handle(name)
+    handle = lifecycle.table.handle(name)
 
     def ask() -> object:
         function = getattr(handle.info.instance, "is_available", None)
@@ -89,7 +89,7 @@ def is_available(name: str, steps: Steps) -> bool:
     try:
         answer = handle.submit(ask, step="is_available")
     except PluginError as error:
-        steps.fail(name, "is_available", error)
+        lifecycle.fail(name, "is_available", error)
         return False
     handle.info.unavailable = None if answer is True else str(answer or "it has nothing to do")
     if answer is not True:

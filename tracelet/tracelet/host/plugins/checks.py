@@ -1,39 +1,51 @@
-"""What must hold of a plugin before it is initialized. Every fault is told at once."""
+"""What must be right about a plugin before it is initialized: lifecycle, metadata, hooks, dependencies.
+
+Every fault is reported, not only the first.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+import inspect
+from collections.abc import Iterable, Iterator, Mapping
+from importlib import metadata as distributions
+from types import CodeType, MethodType
+from typing import Any, Final, NamedTuple
 
+from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
 
 from tracelet.config.validation import check_schema
-from tracelet.host.discovery import has_lifecycle, implementations, lacking
-from tracelet.host.plugins.dependencies import dependency_faults
-from tracelet.host.plugins.hookchecks import hook_faults
+from tracelet.host.discovery import (
+    Implementation,
+    attributes,
+    has_lifecycle,
+    implementations,
+    is_class,
+    is_module,
+    missing_methods,
+)
 from tracelet.host.plugins.registry import Registry
+from tracelet.messages import closest
 from tracelet_hookspecs import PluginInfo, PluginMetadata
 
 
-def faults(
+def plugin_faults(
     plugin: Any, info: PluginInfo, registry: Registry, known: Mapping[str, PluginInfo], host_version: str
 ) -> Iterator[str]:
-    """Yield all that keeps a plugin from being valid."""
-    if has_lifecycle(plugin) and (missing := lacking(plugin)):
+    """Yield everything that keeps a plugin from being valid."""
+    if has_lifecycle(plugin) and (missing := missing_methods(plugin)):
         yield f"lacks {', '.join(f'{name}()' for name in missing)}; add the missing methods"
     yield from metadata_faults(info.metadata, host_version)
-    yield from hook_faults(plugin, registry, complete=not brings_hooks(plugin))
+    yield from hook_faults(plugin, registry, complete=not adds_hookspecs(plugin))
     yield from dependency_faults(info, known)
 
 
-def brings_hooks(plugin: Any) -> bool:
-    """Whether a plugin has hookspecs of its own, which are not known before it is registered."""
-    return any(one.hook == "addhooks" for one in implementations(plugin))
+# -- metadata ------------------------------------------------------------------------------------------
 
 
 def metadata_faults(metadata: PluginMetadata, host_version: str) -> Iterator[str]:
-    """Yield what is wrong with a plugin's name, version, the host's version and the schema."""
+    """Yield what is wrong with a plugin's name, version, required host version and schema."""
     if not isinstance(metadata.name, str) or not metadata.name.strip():
         yield f"metadata name: expected a non-empty string, found {metadata.name!r}"
     if not _is_version(metadata.version):
@@ -58,3 +70,215 @@ def _host_version_faults(wanted: Any, host_version: str) -> Iterator[str]:
         return
     if not accepted:
         yield f"needs tracelet {wanted}, found {host_version}; run: pip install 'tracelet{wanted}'"
+
+
+# -- hooks ---------------------------------------------------------------------------------------------
+
+
+def adds_hookspecs(plugin: Any) -> bool:
+    """Return whether a plugin brings hookspecs of its own, which are unknown until it is registered."""
+    return any(one.hook == "addhooks" for one in implementations(plugin))
+
+
+def hook_faults(plugin: Any, registry: Registry, *, complete: bool = True) -> Iterator[str]:
+    """Yield hook implementations that no hookspec matches, and arguments that their hookspec does not have.
+
+    pluggy would raise at the first one. ``complete`` means that all hookspecs are known; otherwise unknown hooks
+    are accepted.
+    """
+    names = registry.hook_names()
+    for one in implementations(plugin):
+        if one.hook in names:
+            yield from _argument_faults(one, plugin, registry)
+            yield from _kind_faults(one)
+        elif complete and not one.options.get("optionalhook"):
+            yield f"unknown hook {one.hook!r}{_suggest(one.hook, names)}"
+
+
+def hook_warnings(plugin: Any, registry: Registry) -> Iterator[str]:
+    """Yield arguments that are never passed, if the hook has another argument that the implementation leaves out.
+
+    ``log_metric(self, name, value, step=None)`` is legal, but never receives an iteration.
+    """
+    names = registry.hook_names()
+    for one in implementations(plugin):
+        spec = registry.caller(one.hook).spec if one.hook in names else None
+        if spec is None:
+            continue
+        accepted = _arguments(one, plugin)
+        offered = (*spec.argnames, *spec.kwargnames)
+        never = [name for name in accepted.optional if name not in offered] + [*accepted.optional_keywords]
+        missed = [name for name in spec.argnames if name not in accepted.required + accepted.optional]
+        if never and missed:
+            yield from (_never_passed(one.hook, name, missed, offered) for name in never)
+
+
+def _never_passed(hook: str, argument: str, missed: list[str], offered: Iterable[str]) -> str:
+    if argument in offered:
+        return f"hook {hook}: argument {argument!r} is keyword-only and never passed; remove the * before it"
+    meant = closest(argument, missed, cutoff=0.0) or missed[0]
+    available = ", ".join(offered)
+    return (
+        f"hook {hook}: argument {argument!r} is never passed; did you mean {meant!r}?"
+        f" Available arguments, passed by position: {available}"
+    )
+
+
+def _argument_faults(one: Implementation, plugin: Any, registry: Registry) -> Iterator[str]:
+    offered = _offered(one.hook, registry)
+    arguments = _arguments(one, plugin)
+    for argument in arguments.required:
+        if argument not in offered:
+            available = ", ".join(offered) or "none"
+            yield (
+                f"hook {one.hook}: unknown argument {argument!r}{_suggest(argument, offered)};"
+                f" available arguments: {available}"
+            )
+    for argument in arguments.required_keywords:
+        yield f"hook {one.hook}: argument {argument!r} is keyword-only and never passed; remove the * before it"
+
+
+def _offered(hook: str, registry: Registry) -> list[str]:
+    spec = registry.caller(hook).spec
+    return [*spec.argnames, *spec.kwargnames] if spec is not None else []
+
+
+class _Arguments(NamedTuple):
+    """The arguments of an implementation: those that a call must pass and those with a default."""
+
+    required: tuple[str, ...] = ()
+    optional: tuple[str, ...] = ()
+    required_keywords: tuple[str, ...] = ()
+    optional_keywords: tuple[str, ...] = ()
+
+
+_NO_ARGUMENTS: Final = _Arguments()
+
+
+def _arguments(one: Implementation, plugin: Any) -> _Arguments:
+    inner = inspect.unwrap(getattr(one.function, "__func__", one.function))
+    code = getattr(inner, "__code__", None)
+    if not isinstance(code, CodeType):
+        return _NO_ARGUMENTS
+    names = code.co_varnames[: code.co_argcount]
+    first_optional = len(names) - len(inner.__defaults__ or ())
+    keywords = code.co_varnames[code.co_argcount : code.co_argcount + code.co_kwonlyargcount]
+    defaults = inner.__kwdefaults__ or {}
+    return _Arguments(
+        names[1 if _takes_self(one, plugin) else 0 : first_optional],
+        names[first_optional:],
+        tuple(name for name in keywords if name not in defaults),
+        tuple(name for name in keywords if name in defaults),
+    )
+
+
+def _takes_self(one: Implementation, plugin: Any) -> bool:
+    """Return whether the first argument is the object or class itself, which pluggy does not pass."""
+    if isinstance(one.function, (classmethod, MethodType)):
+        return True
+    if isinstance(one.function, staticmethod) or is_module(plugin):
+        return False
+    return is_class(plugin) or one.function is attributes(type(plugin)).get(one.attribute)
+
+
+def _kind_faults(one: Implementation) -> Iterator[str]:
+    inner = inspect.unwrap(getattr(one.function, "__func__", one.function))
+    if one.wraps and not inspect.isgeneratorfunction(inner):
+        yield f"hook {one.hook}: a wrapper must be a generator function with one yield"
+    elif inspect.iscoroutinefunction(inner) or inspect.isasyncgenfunction(inner):
+        yield f"hook {one.hook}: an async function is never awaited; make it a plain one that calls asyncio.run()"
+    if one.options.get("wrapper") and one.options.get("hookwrapper"):
+        yield f"hook {one.hook}: wrapper=True and hookwrapper=True exclude each other"
+
+
+# -- dependencies: other plugins, and requirements on distributions (PEP 508) ----------------------------
+
+
+def plugin_dependencies(info: PluginInfo, known: Mapping[str, PluginInfo]) -> list[str]:
+    """Return the plugins that a plugin depends on, without its requirements on distributions."""
+    needs = (_needed_plugin(dependency, info, known) for dependency in _listed(info))
+    return [name for name in needs if name is not None]
+
+
+def dependency_faults(info: PluginInfo, known: Mapping[str, PluginInfo]) -> Iterator[str]:
+    """Yield the dependencies that are not met."""
+    listed = info.metadata.dependencies
+    if listed and not isinstance(listed, (list, tuple, set, frozenset)):
+        yield f"metadata dependencies: expected a list of strings, found {listed!r}"
+    for dependency in _listed(info):
+        if not isinstance(dependency, str):
+            yield f"dependency {dependency!r}: expected a string"
+        else:
+            yield from _faults_of(dependency, info, known)
+
+
+def _listed(info: PluginInfo) -> list[Any]:
+    listed = info.metadata.dependencies
+    return list(listed) if isinstance(listed, (list, tuple, set, frozenset)) else []
+
+
+def _needed_plugin(dependency: Any, info: PluginInfo, known: Mapping[str, PluginInfo]) -> str | None:
+    """Return the plugin that a dependency names, or ``None`` if it is a requirement on a distribution.
+
+    A bare name means the plugin of that name, if there is one. A plugin named after the library that it needs does
+    not need itself, if that library is installed. A requirement with a version means a distribution, unless only a
+    plugin has that name.
+    """
+    if not isinstance(dependency, str):
+        return None
+    if dependency in known:
+        return dependency if known[dependency] is not info or _installed(dependency) is None else None
+    requirement = _requirement(dependency)
+    if requirement is None or requirement.name not in known or known[requirement.name] is info:
+        return None
+    return requirement.name if _installed(requirement.name) is None else None
+
+
+def _faults_of(text: str, info: PluginInfo, known: Mapping[str, PluginInfo]) -> Iterator[str]:
+    requirement = _requirement(text)
+    plugin = _needed_plugin(text, info, known)
+    if plugin is not None and known[plugin] is info:
+        yield f"needs {text!r}, which is itself; if the library is meant, run: pip install {text}"
+    elif plugin == text:
+        return
+    elif requirement is None:
+        yield f"dependency {text!r}: expected a plugin's name or a PEP 508 requirement{_suggest(text, known)}"
+    elif requirement.marker is None or requirement.marker.evaluate({"extra": ""}):
+        found = known[plugin].metadata.version if plugin is not None else _installed(requirement.name)
+        yield from _unmet(requirement, text, found, known)
+
+
+def _unmet(
+    requirement: Requirement, text: str, found: str | None, known: Mapping[str, PluginInfo]
+) -> Iterator[str]:
+    if found is None:
+        remedy = f"; run: pip install '{requirement}'" if requirement.specifier else _suggest(text, known)
+        yield f"needs {text!r}, found neither such a plugin nor such a distribution{remedy}"
+    elif not _satisfies(found, requirement):
+        yield f"needs {text!r}, found {found}; run: pip install '{requirement}'"
+
+
+def _satisfies(found: str, requirement: Requirement) -> bool:
+    try:
+        return requirement.specifier.contains(found, prereleases=True)
+    except (InvalidVersion, TypeError):
+        return False  # the other plugin's version is wrong, which is reported as its own fault
+
+
+def _requirement(text: str) -> Requirement | None:
+    try:
+        return Requirement(text)
+    except InvalidRequirement:
+        return None
+
+
+def _installed(distribution: str) -> str | None:
+    try:
+        return distributions.version(distribution)
+    except (distributions.PackageNotFoundError, ValueError):
+        return None
+
+
+def _suggest(name: str, names: Iterable[str]) -> str:
+    meant = closest(name, names, cutoff=0.5)
+    return f"; did you mean {meant!r}?" if meant else ""

@@ -1,4 +1,4 @@
-"""A plugin at work: its object, its thread, its deadlines and its account."""
+"""The host's handle on one plugin: its object, its thread, its deadlines and its account."""
 
 from __future__ import annotations
 
@@ -6,127 +6,125 @@ import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, NamedTuple
 
 from tracelet.config import DEADLINE_OF, DEADLINES
 from tracelet.errors import PluginError
 from tracelet.host.accounting import Cost
-from tracelet.host.discovery import located
-from tracelet.host.plugins.calling import PluginCaller, Watched, WrapperFailed
+from tracelet.host.discovery import describe_with_location
+from tracelet.host.plugins.calling import PluginCaller, RecordedCall, WrapperFailed
 from tracelet.host.plugins.registry import Registry
-from tracelet.host.task import Task
-from tracelet.host.worker import Busy, Overrun, Worker, is_for_here
+from tracelet.host.worker import Busy, Overrun, Task, Worker, belongs_to_caller
 from tracelet.secrets import fit_to_chain
 from tracelet_hookspecs import PluginInfo
 
 
-class Watch(NamedTuple):
-    """Who hears of it when a call goes wrong beyond its own failure."""
+class Listeners(NamedTuple):
+    """Functions to call when a plugin fails in a way that its own call does not report."""
 
     wrapper_failed: WrapperFailed
     overran: Callable[[PluginHandle, Overrun], None]
 
 
 class WrapperHung(PluginError):
-    """A call did not return because another plugin's wrapper around it hangs. ``watched`` knows how it went."""
+    """A call did not return because another plugin's wrapper around it hangs. ``recorded`` has its outcome."""
 
-    watched: Watched
+    recorded: RecordedCall
 
 
 class PluginHandle:
-    """One plugin in the host. Its code runs on its own thread only; what it raises comes out as PluginError."""
+    """One plugin in the host. Its code runs on its own thread only; whatever it raises comes out as PluginError."""
 
     def __init__(
-        self, name: str, info: PluginInfo, registry: Registry, deadlines: Mapping[str, float], watch: Watch
+        self,
+        name: str,
+        info: PluginInfo,
+        registry: Registry,
+        deadlines: Mapping[str, float],
+        listeners: Listeners,
     ) -> None:
         self.name = name
         self.info = info
         self.plugin: Any = None
         self.worker = Worker(name)
         self.costs: dict[str, Cost] = {}
-        #: What it was last initialized with; ``None`` before.
+        #: The configuration it was last initialized with, or ``None``.
         self.config: Any = None
-        #: Whether there is something for ``stop`` to end.
-        self.begun = False
+        #: Whether ``stop`` has something to do.
+        self.needs_stop = False
         self.limits: dict[str, float] = dict(deadlines)
         self._registry = registry
-        self._watch = watch
+        self._listeners = listeners
         self._callers: dict[str, PluginCaller] = {}
         self._turn = (os.getpid(), threading.RLock())
 
     def implements(self, hook: str) -> bool:
-        """Whether the plugin is registered and has an implementation of this hook that is no wrapper."""
-        return self.name in self._registry.cast(hook).implementors
+        """Return whether the plugin is registered and implements this hook, other than as a wrapper."""
+        return self.name in self._registry.participants(hook).implementors
 
     def caller(self, hook: str) -> PluginCaller:
         """Return the hook's caller, for loops inside :meth:`submit`."""
         caller = self._callers.get(hook)
         if caller is None:
-            caller = PluginCaller(self._registry, self.name, hook, self._watch.wrapper_failed)
+            caller = PluginCaller(self._registry, self.name, hook, self._listeners.wrapper_failed)
             self._callers[hook] = caller
         return caller
 
     def call(self, hook: str, *, deadline: float | None = None, **kwargs: Any) -> Any:
         """Call a hook on the plugin's thread, wait for it within its deadline, and return its result.
 
-        Raises :class:`~tracelet.errors.PluginError` when it fails or overruns.
+        Raises :class:`~tracelet.errors.PluginError` if the call fails or overruns.
         """
-        caller = self.caller(hook)
+        call = partial(self.cost(hook).measure, partial(self.caller(hook), **kwargs))
+        limit = self.deadline(hook) if deadline is None else deadline
         try:
-            return self.submit(lambda: caller(**kwargs), step=hook, deadline=deadline)
-        except WrapperHung as hung:
-            if hung.watched.ended:
-                return self._kept(hung.watched, hook)
-        return self.call(hook, deadline=deadline, **kwargs)  # now without that wrapper
-
-    def _kept(self, watched: Watched, hook: str) -> Any:
-        try:
-            return watched.outcome()
+            return self.worker.run(call, step=hook, deadline=limit)
         except BaseException as error:
-            raise self._failure(hook, error) from fit_to_chain(error)
+            if belongs_to_caller(error):
+                raise
+            failure = self._failure_of(hook, error)
+        if not isinstance(failure, WrapperHung):
+            raise failure from failure.__cause__
+        if failure.recorded.ended:
+            return self._recorded_outcome(failure.recorded, hook)
+        return self.call(hook, deadline=deadline, **kwargs)  # now without that wrapper
 
     def submit(
         self, function: Callable[[], Any], *, step: str, deadline: float | None = None, calls: int = 1
     ) -> Any:
-        """Run a function on the plugin's thread, accounted under ``step`` as so many calls. Raises as :meth:`call`."""
-        cost = self.cost(step)
+        """Run a function on the plugin's thread, accounted as ``calls`` of ``step``. Raises as :meth:`call`."""
+        measured = partial(self.cost(step).measure, function, calls=calls)
         limit = self.deadline(step) if deadline is None else deadline
         try:
-            return self.worker.run(lambda: cost.measure(function, calls=calls), step=step, deadline=limit)
-        except Overrun as error:
-            self.cost(error.step).overrun()
-            raise self._judged(error) from None
-        except PluginError:
-            raise
+            return self.worker.run(measured, step=step, deadline=limit)
         except BaseException as error:
-            if is_for_here(error):
+            if belongs_to_caller(error):
                 raise
-            raise self._failure(step, error) from fit_to_chain(error)
+            failure = self._failure_of(step, error)
+            raise failure from failure.__cause__
 
     def post(self, hook: str, **kwargs: Any) -> Task | None:
         """Call a hook on the plugin's thread without waiting; what it raises is counted.
 
-        Returns the call, to wait for; ``None`` where the thread hangs or cannot be started.
+        Returns the call, to wait for, or ``None`` if the thread hangs or cannot be started.
         """
-        caller, cost = self.caller(hook), self.cost(hook)
+        call = partial(self.cost(hook).measure, partial(self.caller(hook), **kwargs))
         try:
-            return self.worker.post(
-                lambda: cost.measure(lambda: caller(**kwargs)), step=hook, deadline=self.deadline(hook)
-            )
+            return self.worker.post(call, step=hook, deadline=self.deadline(hook))
         except (PluginError, RuntimeError):
             return None
 
     def answer(self, task: Task, timeout: float) -> Any:
-        """Wait for a call that was posted, and return its result. Raises as :meth:`call` with ``patient`` does."""
+        """Wait for a call that was posted and return its result. Abandons nothing. Raises as :meth:`call`."""
         try:
             self.worker.wait(task, patient=True, timeout=timeout)
             return task.outcome()
-        except PluginError:
-            raise
         except BaseException as error:
-            if is_for_here(error):
+            if belongs_to_caller(error):
                 raise
-            raise self._failure(task.step, error) from fit_to_chain(error)
+            failure = self._failure_of(task.step, error)
+            raise failure from failure.__cause__
 
     def cost(self, step: str) -> Cost:
         """Return the account of one step or hook."""
@@ -142,18 +140,18 @@ class PluginHandle:
         """Keep other threads from taking this plugin through a step of its life at the same time.
 
         Waits for them, by default as long as the step itself may take. Raises
-        :class:`~tracelet.host.worker.Busy` when they take longer.
+        :class:`~tracelet.host.worker.Busy` if they take longer.
         """
-        if self.worker.on_it:  # the plugin asks for something of its own from within a step
+        if self.worker.is_current:  # the plugin asks for a step of its own from within a step
             yield
             return
         if self._turn[0] != os.getpid():
-            self._turn = (os.getpid(), threading.RLock())  # whoever had it stayed in the parent process
+            self._turn = (os.getpid(), threading.RLock())  # its holder may exist only in the parent process
         lock = self._turn[1]
         limit = min(self.deadline(step) if timeout is None else timeout, threading.TIMEOUT_MAX)
         if not lock.acquire(timeout=limit):
             raise Busy(
-                f"plugin {self.name!r}: {step} was not tried, since another step was still going on after"
+                f"plugin {self.name!r}: {step} was not tried, because another step was still in progress after"
                 f" {limit:g} s",
                 plugin=self.name,
                 step=step,
@@ -163,26 +161,46 @@ class PluginHandle:
         finally:
             lock.release()
 
-    def _judged(self, error: Overrun) -> PluginError:
-        """Find whose fault an overrun is: another plugin's wrapper, or this plugin's own."""
+    def _failure_of(self, step: str, error: BaseException) -> PluginError:
+        """Return the error to raise for a call that went wrong, with its cause set."""
+        if isinstance(error, Overrun):
+            self.cost(error.step).overrun()
+            return self._assign_overrun(error)
+        if isinstance(error, PluginError):
+            return error
+        return self._wrap(step, error)
+
+    def _wrap(self, step: str, error: BaseException) -> PluginError:
+        message = f"plugin {self.name!r}: {step} failed: {describe_with_location(error)}"
+        failure = PluginError(message, plugin=self.name, step=step, cause=error)
+        failure.__cause__ = fit_to_chain(error)
+        return failure
+
+    def _assign_overrun(self, error: Overrun) -> PluginError:
+        """Decide whose fault an overrun is: that of another plugin's wrapper, or this plugin's own."""
         for hook, caller in self._callers.items():
             culprit = caller.wrapper_at(error.calls)
-            if culprit is not None and caller.watched is not None:
-                return self._freed(hook, culprit, caller.watched, error)
-        self._watch.overran(self, error)
+            if culprit is not None and caller.recorded is not None:
+                return self._leave_wrapper(hook, culprit, caller.recorded, error)
+        self._listeners.overran(self, error)
         return error
 
-    def _freed(self, hook: str, culprit: str, watched: Watched, error: Overrun) -> WrapperHung:
-        watched.given_up = True
-        message = f"plugin {culprit!r}: its wrapper of {hook} around {self.name!r} never returned and was left behind"
+    def _leave_wrapper(self, hook: str, culprit: str, recorded: RecordedCall, error: Overrun) -> WrapperHung:
+        """Give this plugin a new thread, because another plugin's wrapper hangs on the old one."""
+        recorded.abandoned = True
+        message = (
+            f"plugin {culprit!r}: its wrapper of {hook} around {self.name!r} never returned and was abandoned"
+        )
         hung = WrapperHung(message, plugin=culprit, step=hook)
-        hung.watched = watched
+        hung.recorded = recorded
         error.args = (message,)
         self.worker.renew()
-        self._watch.wrapper_failed(culprit, hook, error)
+        self._listeners.wrapper_failed(culprit, hook, error)
         return hung
 
-    def _failure(self, step: str, error: BaseException) -> PluginError:
-        return PluginError(
-            f"plugin {self.name!r}: {step} failed: {located(error)}", plugin=self.name, step=step, cause=error
-        )
+    def _recorded_outcome(self, recorded: RecordedCall, hook: str) -> Any:
+        try:
+            return recorded.outcome()
+        except BaseException as error:
+            failure = self._wrap(hook, error)
+            raise failure from failure.__cause__

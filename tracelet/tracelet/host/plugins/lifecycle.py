@@ -1,49 +1,185 @@
-"""The steps of a plugin's life, each of which makes up those before it that are still due."""
+"""The life of a plugin: one object takes it through its steps, and makes up the steps before that are missing."""
 
 from __future__ import annotations
 
+import _thread
 import contextlib
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
-from typing import Any
+from types import TracebackType
+from typing import Any, Final
 
 import attrs
 
 from tracelet.config.validation import validate
-from tracelet.errors import ConfigError, PluginError
+from tracelet.errors import ConfigError, PluginError, UsageError
 from tracelet.host import discovery
 from tracelet.host.plugins import checks
 from tracelet.host.plugins.handle import PluginHandle
-from tracelet.host.plugins.hookchecks import hook_doubts, hook_faults
-from tracelet.host.plugins.hosting import PluginTable
+from tracelet.host.plugins.table import PluginTable
+from tracelet.host.worker import Busy
 from tracelet_hookspecs import PluginState as S
 
 log = logging.getLogger("tracelet.plugins")
 
+_VALID: Final = (S.VALIDATED, S.INITIALIZED, S.ACTIVE, S.STOPPED)
+_STARTABLE: Final = (S.INITIALIZED, S.ACTIVE, S.STOPPED, S.ERROR)
+
+
+class StepGuard:
+    """One step of one plugin, as a context manager: its turn, its state and its failure.
+
+    What goes wrong inside puts the plugin into ERROR and is logged; ``succeeded`` says how the step ended. Only
+    Ctrl-C passes.
+    """
+
+    def __init__(self, table: PluginTable, name: str, step: str, timeout: float | None = None) -> None:
+        self.succeeded = False
+        self._table = table
+        self._name = name
+        self._step = step
+        self._timeout = timeout
+        self._turn = contextlib.ExitStack()
+        self._handle: PluginHandle | None = None
+
+    def take_turn(self) -> PluginHandle:
+        """Return the plugin's handle once no other thread takes it through a step.
+
+        Raises :class:`UsageError` for an unknown name and :class:`Busy` if the other step takes too long.
+        """
+        if self._name not in self._table.plugins:
+            raise self._table.unknown(self._name)
+        handle = self._table.handle(self._name)
+        self._turn.enter_context(handle.turn(self._step, self._timeout))
+        self._handle = handle
+        return handle
+
+    def __enter__(self) -> StepGuard:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool:
+        with self._turn:
+            if error is None:
+                self.succeeded = True
+                return False
+            return self._contain(error)
+
+    def _contain(self, error: BaseException) -> bool:
+        if self._handle is None:
+            if isinstance(error, UsageError):
+                log.error("%s: %s", self._step, error)
+            elif isinstance(error, Busy):
+                log.warning("%s", error)
+            return isinstance(error, (UsageError, Busy))
+        if not isinstance(error, (Exception, KeyboardInterrupt)):
+            return False
+        self._table.fail(self._handle, self._step, error)
+        if isinstance(error, PluginError) and isinstance(error.cause, KeyboardInterrupt):
+            _thread.interrupt_main()  # Ctrl-C is for the user's program, which is not on this thread
+        return isinstance(error, Exception)
+
 
 class Lifecycle:
-    """Takes plugins through their states. A step that fails raises; ``hosting`` then says so of the plugin."""
+    """Takes plugins through their states. The public steps take a name and return whether they succeeded."""
 
-    def __init__(self, hosting: PluginTable, configured: Callable[[PluginHandle], Mapping[str, Any]]) -> None:
-        self.hosting = hosting
+    def __init__(self, table: PluginTable, configured: Callable[[PluginHandle], Mapping[str, Any]]) -> None:
+        self.table = table
         self._configured = configured
 
-    def load(self, handle: PluginHandle) -> None:
-        """Import the plugin, on its own thread, and read what it says of itself."""
-        self._revive(handle)
-        info = handle.info
-        if self.hosting.object_of(handle) is None:
-            with _timing(handle, "import"):
-                info.instance = handle.submit(lambda: self._loaded(handle), step="import")
-        if info.state in (S.DISCOVERED, S.ERROR):
-            self.hosting.move_to(handle, S.LOADED)
+    # -- the steps, by name ----------------------------------------------------------------------------
 
-    def _loaded(self, handle: PluginHandle) -> Any:
-        info, found = handle.info, self.hosting.catalog.found.get(handle.name)
-        if found is not None and found.info is info and found.load is not None:
-            plugin = found.load()
+    def load(self, name: str) -> bool:
+        """Import a plugin."""
+        with StepGuard(self.table, name, "load") as guard:
+            handle = guard.take_turn()
+            if not self._is_loaded(handle):
+                self._load(handle)
+        return guard.succeeded
+
+    def validate(self, name: str) -> bool:
+        """Check a plugin."""
+        with StepGuard(self.table, name, "validate") as guard:
+            handle = guard.take_turn()
+            if handle.info.state not in _VALID:
+                self._validate(handle)
+        return guard.succeeded
+
+    def register(self, name: str) -> bool:
+        """Make a plugin's object and register it with pluggy."""
+        with StepGuard(self.table, name, "register") as guard:
+            self.ensure_registered(guard.take_turn())
+        return guard.succeeded
+
+    def initialize(self, name: str, config: Mapping[str, Any] | None = None) -> bool:
+        """Give a plugin its configuration; ``None`` means the last one, or the configured one."""
+        with StepGuard(self.table, name, "initialize") as guard:
+            handle = guard.take_turn()
+            if handle.info.state is not S.ACTIVE:
+                self._initialize(handle, config)
+        return guard.succeeded
+
+    def start(self, name: str) -> bool:
+        """Start an initialized plugin."""
+        info = self.table.plugins.get(name)
+        if info is not None and (name not in self.table.instances or info.state not in _STARTABLE):
+            log.warning(
+                "plugin %r: start expects an initialized plugin, found state %s", name, info.state.name
+            )
+            return False
+        with StepGuard(self.table, name, "start") as guard:
+            handle = guard.take_turn()
+            if handle.info.state is not S.ACTIVE:
+                self._start(handle)
+        return guard.succeeded
+
+    def initialize_and_start(self, name: str, config: Mapping[str, Any] | None) -> bool:
+        """Initialize and start a plugin, without another thread's step in between."""
+        handle = self.table.handle(name)
+        try:
+            with handle.turn("start", handle.deadline("initialize") + handle.deadline("start")):
+                return self.initialize(name, config) and self.start(name)
+        except Busy as busy:
+            log.warning("%s", busy)
+            return False
+
+    def stop(self, name: str, deadline: float | None = None, *, mute: bool = True) -> bool:
+        """Stop a plugin. With ``mute``, its wrappers are left out of all further calls."""
+        with StepGuard(self.table, name, "stop", deadline) as guard:
+            handle = guard.take_turn()
+            if self._has_something_to_stop(handle):
+                if mute:
+                    self.table.registry.mute(name, True)
+                self._stop(handle, deadline)
+        return guard.succeeded
+
+    def fail(self, name: str, step: str, error: BaseException) -> None:
+        """Put a plugin into ERROR."""
+        self.table.fail(self.table.handle(name), step, error)
+
+    # -- loading and checking --------------------------------------------------------------------------
+
+    def _is_loaded(self, handle: PluginHandle) -> bool:
+        state = handle.info.state
+        return state >= S.LOADED and state is not S.ERROR and self.table.object_of(handle) is not None
+
+    def _load(self, handle: PluginHandle) -> None:
+        """Import the plugin on its own thread and read its metadata."""
+        self._renew_thread(handle)
+        info = handle.info
+        if self.table.object_of(handle) is None:
+            with _timing(handle, "import"):
+                info.instance = handle.submit(lambda: self._import(handle), step="import")
+        if info.state in (S.DISCOVERED, S.ERROR):
+            self.table.move_to(handle, S.LOADED)
+
+    def _import(self, handle: PluginHandle) -> Any:
+        info, candidate = handle.info, self.table.candidates.get(handle.name)
+        if candidate is not None and candidate.info is info and candidate.load is not None:
+            plugin = candidate.load()
         else:
             plugin = discovery.load_described(info)
         plugin = discovery.single_plugin(plugin)
@@ -53,63 +189,60 @@ class Lifecycle:
             info.metadata = attrs.evolve(metadata, name=info.name)
         return plugin
 
-    def validate(self, handle: PluginHandle) -> None:
-        """Check all that must hold before the plugin is initialized."""
+    def _validate(self, handle: PluginHandle) -> None:
+        """Check everything that must be right before the plugin is initialized."""
         info = handle.info
-        if info.state < S.LOADED or info.state is S.ERROR or self.hosting.object_of(handle) is None:
-            self.load(handle)
-        plugin, known = self.hosting.object_of(handle), self.hosting.catalog.plugins
+        if not self._is_loaded(handle):
+            self._load(handle)
+        plugin, known, registry = self.table.object_of(handle), self.table.plugins, self.table.registry
 
-        def look() -> tuple[list[str], list[str]]:
-            registry = self.hosting.registry
-            found = list(checks.faults(plugin, info, registry, known, host_version()))
-            return found, [] if found else list(hook_doubts(plugin, registry))
+        def check() -> tuple[list[str], list[str]]:
+            faults = list(checks.plugin_faults(plugin, info, registry, known, host_version()))
+            return faults, [] if faults else list(checks.hook_warnings(plugin, registry))
 
         with _timing(handle, "validate"):
-            found, doubts = handle.submit(look, step="validate")
-        if found:
-            raise self._unfit(handle, "validate", found)
-        for doubt in doubts:
-            self.hosting.catalog.report(f"{_who(handle)}: {doubt}")
+            faults, warnings = handle.submit(check, step="validate")
+        if faults:
+            raise _invalid(handle, "validate", faults)
+        for warning in warnings:
+            self.table.report(f"{_label(handle)}: {warning}")
         if info.state is S.LOADED:
-            self.hosting.move_to(handle, S.VALIDATED)
+            self.table.move_to(handle, S.VALIDATED)
 
-    def register(self, handle: PluginHandle) -> None:
-        """Make the plugin's object and hand it to pluggy, where it may bring hookspecs of its own."""
-        plugin = self.hosting.instances.get(handle.name)
+    # -- registering and initializing ------------------------------------------------------------------
+
+    def ensure_registered(self, handle: PluginHandle) -> None:
+        """Make the plugin's object and register it with pluggy; it may bring hookspecs of its own."""
+        plugin = self.table.instances.get(handle.name)
         if plugin is None:
-            plugin = self.hosting.make_proxy(handle.info)
+            plugin = self.table.make_proxy(handle.info)
             if plugin is None:
                 plugin = handle.info.instance
             if discovery.is_class(plugin):
                 plugin = handle.submit(plugin, step="initialize", calls=0)
-            self.hosting.instances[handle.name] = plugin
-        if handle.plugin is plugin and self.hosting.registry.has_plugin(handle.name):
+            self.table.instances[handle.name] = plugin
+        if handle.plugin is plugin and self.table.registry.has_plugin(handle.name):
             return
-        handle.submit(lambda: self._enrol(handle, plugin), step="register")
+        handle.submit(lambda: self._register(handle, plugin), step="register")
         handle.plugin = plugin
 
-    def _enrol(self, handle: PluginHandle, plugin: Any) -> None:
-        registry = self.hosting.registry
-        if handle.plugin is not plugin and checks.brings_hooks(
-            plugin
-        ):  # once, however often it is registered
-            registry.let_bring_hooks(plugin)
-            if found := list(hook_faults(plugin, registry)):
-                raise self._unfit(handle, "register", found)
-        self.hosting.forget(handle)
+    def _register(self, handle: PluginHandle, plugin: Any) -> None:
+        registry = self.table.registry
+        if handle.plugin is not plugin and checks.adds_hookspecs(plugin):  # once per object
+            registry.call_addhooks(plugin)
+            if faults := list(checks.hook_faults(plugin, registry)):
+                raise _invalid(handle, "register", faults)
+        self.table.unregister(handle)
         registry.register(plugin, handle.name)
 
-    def initialize(self, handle: PluginHandle, config: Any = None) -> None:
-        """Validate the configuration and give it to the plugin. ``None`` stands for the last one, or the configured."""
-        self._revive(handle)
+    def _initialize(self, handle: PluginHandle, config: Any) -> None:
+        """Validate the configuration and give it to the plugin."""
+        self._renew_thread(handle)
         info = handle.info
-        if (
-            info.state not in (S.VALIDATED, S.INITIALIZED, S.STOPPED)
-            or self.hosting.object_of(handle) is None
-        ):
-            self.validate(handle)
-        self.register(handle)
+        valid_states = (S.VALIDATED, S.INITIALIZED, S.STOPPED)
+        if info.state not in valid_states or self.table.object_of(handle) is None:
+            self._validate(handle)
+        self.ensure_registered(handle)
         if config is None:
             config = handle.config if handle.config is not None else self._configured(handle)
         handle.config = config
@@ -119,53 +252,59 @@ class Lifecycle:
                 raise valid
             if handle.implements("initialize"):
                 handle.call("initialize", config=valid, plugin=info)
-        self.hosting.begin(handle)
-        self.hosting.move_to(handle, S.INITIALIZED)
+        self.table.mark_initialized(handle)
+        self.table.move_to(handle, S.INITIALIZED)
 
-    def start(self, handle: PluginHandle) -> None:
-        """Start an initialized plugin; one that stopped or failed is initialized again, as it was."""
+    # -- starting and stopping -------------------------------------------------------------------------
+
+    def _start(self, handle: PluginHandle) -> None:
+        """Start the plugin; one that was stopped or failed is initialized again first, with the same configuration."""
         if handle.info.state in (S.STOPPED, S.ERROR):
-            self.initialize(handle)
-        self.register(handle)
+            self._initialize(handle, None)
+        self.ensure_registered(handle)
         if handle.implements("start"):
             with _timing(handle, "start"):
                 handle.call("start", plugin=handle.info)
             handle.worker.run(
                 lambda: _set_active(handle.plugin, True), step="start", deadline=handle.deadline("start")
             )
-        if handle.name not in self.hosting.begun:
-            self.hosting.begin(handle)
-        self.hosting.move_to(handle, S.ACTIVE)
+        if handle.name not in self.table.initialized:
+            self.table.mark_initialized(handle)
+        self.table.move_to(handle, S.ACTIVE)
 
-    def stop(self, handle: PluginHandle, deadline: float | None = None) -> None:
-        """Stop a plugin. One that had failed keeps its state, so that the failure stays to be seen."""
-        self.hosting.begun.pop(handle.name, None)
-        handle.begun = False
+    def _has_something_to_stop(self, handle: PluginHandle) -> bool:
+        if handle.name not in self.table.instances:
+            return False
+        if handle.info.state is S.ERROR:
+            return handle.needs_stop
+        return handle.info.state in (S.INITIALIZED, S.ACTIVE)
+
+    def _stop(self, handle: PluginHandle, deadline: float | None) -> None:
+        """Stop the plugin. One that had failed keeps its state, so that the failure stays visible."""
+        self.table.initialized.pop(handle.name, None)
+        handle.needs_stop = False
         try:
             if handle.worker.usable:
-                self.register(handle)
+                self.ensure_registered(handle)
                 handle.worker.post(lambda: _set_active(handle.plugin, False), step="stop", deadline=1.0)
                 if handle.implements("stop"):
                     with _timing(handle, "stop"):
                         handle.call("stop", deadline=deadline, plugin=handle.info)
             if handle.info.state is not S.ERROR:
-                self.hosting.move_to(handle, S.STOPPED)
+                self.table.move_to(handle, S.STOPPED)
         finally:
             handle.worker.retire()
 
-    def _revive(self, handle: PluginHandle) -> None:
-        """Give a plugin whose thread hangs (or stayed in a fork's parent) a new one, and a new object to go with it."""
+    def _renew_thread(self, handle: PluginHandle) -> None:
+        """Give a plugin whose thread hangs (or was lost in a fork) a new thread, and a new object with it."""
         if handle.worker.usable:
             return
         handle.worker.renew()
-        handle.begun = False
+        handle.needs_stop = False
         if discovery.is_class(handle.info.instance):
-            self.hosting.forget(handle)
-            self.hosting.instances.pop(handle.name, None)
+            self.table.unregister(handle)
+            self.table.instances.pop(handle.name, None)
             handle.plugin = None
-
-    def _unfit(self, handle: PluginHandle, step: str, found: list[str]) -> PluginError:
-        return PluginError(f"{_who(handle)}: {'; '.join(found)}", plugin=handle.name, step=step)
 
 
 @contextlib.contextmanager
@@ -177,8 +316,12 @@ def _timing(handle: PluginHandle, step: str) -> Iterator[None]:
         handle.info.timings[step] = time.perf_counter() - began
 
 
-def _who(handle: PluginHandle) -> str:
+def _label(handle: PluginHandle) -> str:
     return f"plugin {handle.name!r} ({handle.info.origin})"
+
+
+def _invalid(handle: PluginHandle, step: str, faults: list[str]) -> PluginError:
+    return PluginError(f"{_label(handle)}: {'; '.join(faults)}", plugin=handle.name, step=step)
 
 
 def _configure(handle: PluginHandle, config: Any) -> Any:
@@ -188,27 +331,27 @@ def _configure(handle: PluginHandle, config: Any) -> Any:
         valid = validate(handle.info.metadata.config_schema, config, path=path)
     except ConfigError as error:
         return error
-    _give(handle.plugin, valid)
+    _set_config(handle.plugin, valid)
     return valid
 
 
-def _give(plugin: Any, config: Any) -> None:
-    """Set the configuration on a plugin's object, where it takes attributes (modules keep their own names)."""
+def _set_config(plugin: Any, config: Any) -> None:
+    """Set the configuration on a plugin's object, if it takes attributes (a module keeps its own names)."""
     if not discovery.has_lifecycle(plugin):
         return
     for attribute in ("_config", "config"):
         try:
             setattr(plugin, attribute, config)
-        except Exception as error:  # an object with slots, a property of its own: it gets it by initialize()
+        except Exception as error:  # slots, or a property: the plugin still gets it through initialize()
             log.debug("plugin object %s takes no attribute %r: %r", type(plugin).__name__, attribute, error)
 
 
 def _set_active(plugin: Any, active: bool) -> None:
     if not discovery.is_module(plugin) and "_active" in discovery.attributes(plugin):
-        with contextlib.suppress(Exception):  # a property of the plugin's own: it keeps its account itself
+        with contextlib.suppress(Exception):  # a property of the plugin's, which keeps its own account
             plugin._active = active
 
 
 def host_version() -> str:
-    """Return tracelet's own version. Its package is built upon this floor, so that it is not imported on top."""
+    """Return tracelet's version. The top package is imported late, because it imports this module."""
     return str(import_module("tracelet").__version__)

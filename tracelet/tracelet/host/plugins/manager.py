@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping
-from collections.abc import Sequence as Several
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -12,37 +11,35 @@ from typing import TYPE_CHECKING, Any
 import pluggy
 
 from tracelet.errors import UsageError
-from tracelet.host.plugins import activation, by_hand, status
-from tracelet.host.plugins.catalog import Catalog
+from tracelet.host.plugins import activation, status
 from tracelet.host.plugins.handle import PluginHandle
-from tracelet.host.plugins.hosting import PluginTable
 from tracelet.host.plugins.lifecycle import Lifecycle
 from tracelet.host.plugins.registry import Registry
-from tracelet.host.plugins.searching import Sources, search
-from tracelet.host.plugins.sequence import Sequence
-from tracelet.host.plugins.steps import Steps
-from tracelet_hookspecs import PluginInfo, PluginType
+from tracelet.host.plugins.searching import Sources, register_by_hand, search
+from tracelet.host.plugins.startup import StartupOrder
+from tracelet.host.plugins.table import PluginTable
+from tracelet_hookspecs import PluginInfo, PluginState, PluginType
 
 if TYPE_CHECKING:
     from tracelet.config import Config, PluginOptions
 
 
 class PluginManager:
-    """Finds plugins, takes them through their lifecycle and calls their hooks, each on a thread of its own.
+    """Finds plugins, takes them through their lifecycle and calls their hooks, each plugin on its own thread.
 
-    ``plugin_paths`` are files or folders searched besides the default places; ``use_default_paths=False``
-    leaves those out, and with them entry points and project files. ``config`` is what
-    :func:`tracelet.config.load_config` returned; without one, the project's is read when plugins are discovered.
+    ``plugin_paths`` are files or folders to search in addition to the default places; ``use_default_paths=False``
+    leaves the default places, entry points and project files out. ``config`` is the result of
+    :func:`tracelet.config.load_config`; without it, the project's configuration is read when plugins are discovered.
     As a context manager it stops every plugin at the end.
 
-    The steps of the lifecycle return whether they went well: on ``False`` the plugin is in state ERROR, its
-    ``info.error`` says why, and the log has the traceback. Each makes up the steps before it that are still due.
-    They may be called from any thread.
+    The steps of the lifecycle return whether they succeeded: on ``False`` the plugin is in state ERROR, its
+    ``info.error`` says why, and the log has the traceback. Each step first makes up the steps that are missing before
+    it. They may be called from any thread.
     """
 
     def __init__(
         self,
-        plugin_paths: str | os.PathLike[str] | Several[str | os.PathLike[str]] | None = None,
+        plugin_paths: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | None = None,
         use_default_paths: bool = True,
         *,
         config: Config | None = None,
@@ -57,59 +54,57 @@ class PluginManager:
         self.config = config
         self.program = program
         limits = {**(config.deadlines if config is not None else {}), **(deadlines or {})}
-        self._catalog = Catalog()
-        self._hosting = PluginTable(self.pluggy, self._catalog, limits)
-        self._lifecycle = Lifecycle(self._hosting, self._config_of)
-        self._steps = Steps(self._catalog, self._lifecycle)
-        self._sequence = Sequence(self._hosting, self._steps)
+        self._table = PluginTable(self.pluggy, limits)
+        self._lifecycle = Lifecycle(self._table, self._config_of)
+        self._order = StartupOrder(self._table, self._lifecycle)
 
     @property
     def hook(self) -> pluggy.HookRelay:
-        """pluggy's relay: calls every registered plugin, on the calling thread and without the host's guard."""
+        """pluggy's relay. It calls every registered plugin on the calling thread, without the host's guard."""
         return self.pluggy.hook
 
     @property
     def plugins(self) -> dict[str, PluginInfo]:
-        """All known plugins by name. Entries may be put in by hand, in any state."""
-        return self._catalog.plugins
+        """All known plugins by name. Entries may be added by hand, in any state."""
+        return self._table.plugins
 
     @plugins.setter
     def plugins(self, plugins: dict[str, PluginInfo]) -> None:
-        self._catalog.plugins = plugins
+        self._table.plugins = plugins
 
     @property
     def _plugin_instances(self) -> dict[str, Any]:
-        return self._hosting.instances
+        return self._table.instances
 
     @_plugin_instances.setter
     def _plugin_instances(self, instances: dict[str, Any]) -> None:
-        self._hosting.instances = instances
+        self._table.instances = instances
 
     @property
     def make_proxy(self) -> Callable[[PluginInfo], Any]:
-        """Returns the object that speaks for a plugin in a process of its own, ``None`` for any other."""
-        return self._hosting.make_proxy
+        """Makes the object that represents a plugin in another process; returns ``None`` for a plugin in this one."""
+        return self._table.make_proxy
 
     @make_proxy.setter
     def make_proxy(self, make: Callable[[PluginInfo], Any]) -> None:
-        self._hosting.make_proxy = make
+        self._table.make_proxy = make
 
     @property
     def problems(self) -> list[str]:
-        """What went wrong in finding plugins: names taken twice, files refused, unknown names."""
-        return self._catalog.problems
+        """What went wrong while finding plugins: names taken twice, files refused, unknown names."""
+        return self._table.problems
 
-    # -- finding ---------------------------------------------------------------------------------------
+    # -- discovery -------------------------------------------------------------------------------------
 
     def discover_plugins(self) -> list[PluginInfo]:
-        """Look into every source and return all plugins known. Never raises for a bad plugin."""
+        """Search every source and return all known plugins. Never raises for a bad plugin."""
         paths = [Path(path) for path in self.plugin_paths]
         if not self.use_default_paths and self.config is None:
             sources = Sources(paths=paths, entry_points=False)
         else:
             sources = activation.sources(self._configuration(), paths, self.program)
-        sources.import_deadline = self._hosting.deadline("import")
-        search(sources, self._catalog)
+        sources.import_deadline = self._table.deadline("import")
+        search(sources, self._table)
         return list(self.plugins.values())
 
     def _configuration(self) -> Config:
@@ -117,16 +112,20 @@ class PluginManager:
             from tracelet.config import load_config
 
             self.config = load_config()
-            self._hosting.deadlines = {**self.config.deadlines, **self._hosting.deadlines}
+            self._table.deadlines = {**self.config.deadlines, **self._table.deadlines}
         return self.config
 
     def register_plugin(self, cls_or_object: Any, name: str | None = None) -> PluginInfo:
-        """Add a class, an instance or a module by hand, loaded. Of a module, also the plugin classes it defines.
+        """Add a class, an instance or a module by hand and load it. From a module, its plugin classes are added too.
 
-        One that cannot describe itself is added in state ERROR. Raises :class:`~tracelet.errors.UsageError`
-        when another plugin has the name, and for a module that holds no plugin.
+        A plugin that cannot describe itself is added in state ERROR. Raises :class:`~tracelet.errors.UsageError`
+        if another plugin has the name, and for a module that holds no plugin.
         """
-        return by_hand.register(cls_or_object, name, self._hosting, self._steps)
+        infos = register_by_hand(cls_or_object, name, self._table)
+        for info in infos:
+            if info.state is PluginState.DISCOVERED:
+                self._lifecycle.load(info.name)
+        return infos[0]
 
     def load_config(self, path: str | os.PathLike[str]) -> dict[str, Any]:
         """Read a JSON or TOML file, by its suffix. Raises :class:`~tracelet.errors.ConfigError`."""
@@ -135,38 +134,38 @@ class PluginManager:
         return load_mapping(Path(path))
 
     def select_plugins(self, defaults: bool = True) -> dict[str, bool]:
-        """Return the plugins that the configuration activates, and whether each was asked for or is on by default.
+        """Return the plugins that the configuration activates, and whether each was requested or is on by default.
 
-        One that is on by default is left out where it says that it is not available here.
+        A plugin that is on by default is left out if it reports that it is not available on this machine.
         """
-        names = activation.select_plugins(self._configuration(), self._catalog)
+        names = activation.select_plugins(self._configuration(), self._table)
         return {
             name: asked
             for name, asked in names.items()
-            if asked or (defaults and activation.is_available(name, self._steps))
+            if asked or (defaults and activation.is_available(name, self._lifecycle))
         }
 
     # -- one step of one plugin ------------------------------------------------------------------------
 
     def load_plugin(self, name: str) -> bool:
         """Import a plugin."""
-        return self._steps.load(name)
+        return self._lifecycle.load(name)
 
     def validate_plugin(self, name: str) -> bool:
         """Check a plugin's lifecycle, metadata, hooks and dependencies."""
-        return self._steps.validate(name)
+        return self._lifecycle.validate(name)
 
     def initialize_plugin(self, name: str, config: Mapping[str, Any] | None = None) -> bool:
-        """Give a plugin its configuration. ``None`` stands for the one it had before, or else the configured one."""
-        return self._steps.initialize(name, config)
+        """Give a plugin its configuration. ``None`` means the last one it had, otherwise the configured one."""
+        return self._lifecycle.initialize(name, config)
 
     def start_plugin(self, name: str) -> bool:
-        """Start an initialized plugin. ``False`` for one that was never initialized."""
-        return self._steps.start(name)
+        """Start an initialized plugin. Returns ``False`` if it was never initialized."""
+        return self._lifecycle.start(name)
 
     def stop_plugin(self, name: str, deadline: float | None = None) -> bool:
-        """Stop a plugin, within ``deadline`` seconds. ``True`` also for one that was never initialized."""
-        return self._steps.stop(name, deadline)
+        """Stop a plugin within ``deadline`` seconds. Returns ``True`` also if it was never initialized."""
+        return self._lifecycle.stop(name, deadline)
 
     def _config_of(self, handle: PluginHandle) -> Mapping[str, Any]:
         options, own = activation.plugin_config(self.config, handle.info)
@@ -174,7 +173,7 @@ class PluginManager:
         return own
 
     def options(self, name: str) -> PluginOptions:
-        """Return what the configuration has the host do with a plugin: routes, deadlines, interval, isolation."""
+        """Return the host's settings for a plugin: routes, deadlines, interval, isolation."""
         return activation.plugin_config(self.config, self.plugins[name])[0]
 
     # -- the whole set ---------------------------------------------------------------------------------
@@ -184,22 +183,22 @@ class PluginManager:
 
         Raises ``ValueError("Circular dependency detected: a -> b -> a")`` with the whole cycle.
         """
-        return self._sequence.resolve(names)
+        return self._order.resolve(names)
 
     def start_plugins(
         self, configs: Mapping[str, Mapping[str, Any] | None] | Iterable[str]
     ) -> dict[str, bool]:
         """Initialize and start plugins and what they depend on, in dependency order.
 
-        Returns which of them are active. A plugin whose dependency failed does not start and names it; one that
-        the configuration blocks is left out.
+        Returns which of them are active. A plugin whose dependency failed does not start, and its error names the
+        dependency. A plugin that the configuration blocks is left out.
         """
         given = dict(configs) if isinstance(configs, Mapping) else dict.fromkeys(configs)
-        return self._sequence.start(given, self.config.blocked if self.config is not None else ())
+        return self._order.start(given, self.config.blocked if self.config is not None else ())
 
     def stop_all_plugins(self, timeout: float | None = None) -> bool:
-        """Stop every plugin, last started first; all are tried. ``timeout`` bounds the whole, in seconds."""
-        return self._sequence.stop(timeout)
+        """Stop every plugin, last started first; all are tried. ``timeout`` limits the whole, in seconds."""
+        return self._order.stop(timeout)
 
     def __enter__(self) -> PluginManager:
         return self
@@ -209,26 +208,26 @@ class PluginManager:
     ) -> None:
         self.stop_all_plugins()
 
-    # -- asking ----------------------------------------------------------------------------------------
+    # -- queries ---------------------------------------------------------------------------------------
 
     def handle(self, name: str) -> PluginHandle:
-        """Return a plugin at work: its thread, its callers, its account. Raises ``KeyError`` for an unknown one."""
-        return self._steps.handle(name)
+        """Return a plugin's handle: its thread, its callers, its account. Raises ``KeyError`` for an unknown name."""
+        return self._table.handle(name)
 
     def active(self, *hooks: str) -> list[str]:
         """Return the active plugins, or those that implement one of the hooks, in the order of starting."""
-        return self._sequence.active(*hooks)
+        return self._order.active(*hooks)
 
     def fail(self, name: str, step: str, error: BaseException) -> None:
-        """Put a plugin into ERROR because of what happened while it was at work."""
-        self._steps.fail(name, step, error)
+        """Put a plugin into ERROR because of what happened while it was running."""
+        self._lifecycle.fail(name, step, error)
 
     def get_plugin_instance(self, name: str) -> Any:
         """Return the plugin's object, or ``None`` while it has none."""
         return self._plugin_instances.get(name)
 
     def get_plugins_by_type(self, plugin_type: PluginType | str) -> list[PluginInfo]:
-        """Return the plugins of one type. The type of one that was never loaded is not known."""
+        """Return the plugins of one type. The type of a plugin that was never loaded is unknown."""
         wanted = _as_type(plugin_type)
         return [info for info in self.plugins.values() if info.metadata.type is wanted]
 
@@ -249,12 +248,12 @@ class PluginManager:
         return plugin if plugin is not None and self.plugins[name].metadata.type is wanted else None
 
     def accounts(self) -> dict[str, dict[str, Any]]:
-        """Return what the host knows of each plugin, without asking it: state, version, error, costs per hook."""
+        """Return what the host knows about each plugin without calling it: state, version, error, costs per hook."""
         return status.accounts(self.plugins, self._lifecycle)
 
     def get_status(self) -> dict[str, Any]:
-        """Return counts by state and, per plugin, all that is known of it."""
-        return status.of_all(self.plugins, self._lifecycle)
+        """Return counts by state and, per plugin, everything known about it."""
+        return status.describe_all(self.plugins, self._lifecycle)
 
 
 def _as_type(type: PluginType | str) -> PluginType:

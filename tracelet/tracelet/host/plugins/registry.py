@@ -1,4 +1,4 @@
-"""pluggy's registry, where methods of a plugin with a lifecycle need no decorator."""
+"""pluggy's registry, in which the methods of a plugin with a lifecycle need no decorator."""
 
 from __future__ import annotations
 
@@ -10,15 +10,22 @@ import pluggy
 
 import tracelet_hookspecs as contract
 from tracelet.host.discovery import implementations
-from tracelet.host.plugins.seats import WRAPPERS_OF, RegistrationProxy, bind, options_of, plugin_of, seats
+from tracelet.host.plugins.registration import (
+    WRAPPERS_SUFFIX,
+    RegistrationProxy,
+    bind,
+    options_of,
+    plugin_of,
+    registrations,
+)
 
 
 class HookParticipants(NamedTuple):
-    """Who plays a part in a hook: by plugin name, what implements it; and the wrappers around it."""
+    """Who takes part in a hook: its implementations by plugin name, and the wrappers around them."""
 
     implementors: Mapping[str, pluggy.HookImpl]
     wrappers: Mapping[str, pluggy.HookImpl]
-    everybody: frozenset[object]  # all that stands in the registry for them, muted wrappers included
+    registered: frozenset[object]  # all objects registered for the hook, muted wrappers included
     around: pluggy.HookCaller  # calls the wrappers, but no implementation
 
 
@@ -27,22 +34,22 @@ class Registry(pluggy.PluginManager):
 
     def __init__(self) -> None:
         self._hook_names: list[str] = []
-        #: The same hookspecs without any plugin: what a call that concerns one plugin alone is made on.
+        #: The same hookspecs without any plugin: calls that concern one plugin alone are made on it.
         self._empty = pluggy.PluginManager(contract.PROJECT_NAME)
         super().__init__(contract.PROJECT_NAME)
         self.add_hookspecs(contract.specs)
-        #: Grows with every change, so that callers know when what they keep is out of date.
+        #: Grows with every change, so that callers know when their caches are out of date.
         self.epoch = 0
-        self._casts: dict[str, HookParticipants] = {}
+        self._participants: dict[str, HookParticipants] = {}
         self._wrapping: set[str] = set()
         self._muted: frozenset[str] = frozenset()
         self._changing = threading.RLock()
         self._parsed: tuple[object, dict[str, Any]] = (None, {})
 
-    # -- pluggy's own calls, as its documentation lets them be overridden ------------------------------
+    # -- overrides that pluggy documents ---------------------------------------------------------------
 
     def parse_hookimpl_opts(self, plugin: object, name: str) -> pluggy.HookimplOpts | None:
-        """Take decorated functions, and the contract's hooks among the methods of a plugin with a lifecycle."""
+        """Accept decorated functions, and the contract's hooks among the methods of a plugin with a lifecycle."""
         if type(plugin) is RegistrationProxy:
             return options_of(plugin, name)  # type: ignore[return-value]
         if self._parsed[0] is not plugin:
@@ -50,7 +57,7 @@ class Registry(pluggy.PluginManager):
         return self._parsed[1].get(name)
 
     def parse_hookspec_opts(self, module_or_class: Any, name: str) -> pluggy.HookspecOpts | None:
-        """Take decorated functions, as pluggy does, and remember the names of hooks."""
+        """Accept decorated functions, as pluggy does, and remember the names of hooks."""
         options = super().parse_hookspec_opts(module_or_class, name)
         if options is not None and name not in self._hook_names:
             self._hook_names.append(name)
@@ -60,10 +67,10 @@ class Registry(pluggy.PluginManager):
         """Add hookspecs, as pluggy does."""
         super().add_hookspecs(module_or_class)
         self._empty.add_hookspecs(module_or_class)
-        self._changed()
+        self._invalidate()
 
     def add_hookcall_monitoring(self, before: Any, after: Any) -> Callable[[], None]:
-        """Have all hook calls watched, as pluggy does."""
+        """Monitor all hook calls, as pluggy does."""
         undo_here = super().add_hookcall_monitoring(before, after)
         undo_there = self._empty.add_hookcall_monitoring(before, after)
 
@@ -74,76 +81,76 @@ class Registry(pluggy.PluginManager):
         return undo
 
     def register(self, plugin: object, name: str | None = None) -> str | None:
-        """Register a plugin, as pluggy does; one that cannot stand in the registry itself is given a seat there."""
+        """Register a plugin, as pluggy does; one that pluggy cannot hold is represented by a proxy."""
         registered = None
         name = name or self.get_canonical_name(plugin)
         found = list(implementations(plugin))
-        # This may run the plugin's code, so that no lock is held meanwhile.
-        placed = list(seats(plugin, name, found))
+        # This may run the plugin's code, so the lock is not held here.
+        prepared = list(registrations(plugin, name, found))
         with self._changing:
             self._parsed = (plugin, {one.attribute: one.options for one in found})
             try:
-                for seat_name, seat in placed:
-                    registered = super().register(seat, seat_name)
+                for registration_name, registration in prepared:
+                    registered = super().register(registration, registration_name)
                 if any(one.wraps for one in found):
                     self._wrapping.add(name)
             finally:
                 self._parsed = (None, {})
-                self._changed()
+                self._invalidate()
         return name if registered is not None else None
 
     def unregister(self, plugin: object | None = None, name: str | None = None) -> Any | None:
         """Unregister a plugin, as pluggy does."""
         with self._changing:
             known = name if name is not None else self.get_name(plugin)
-            seated = super().get_plugin(known) if known is not None else None
-            if known is None or seated is None:
+            registered = super().get_plugin(known) if known is not None else None
+            if known is None or registered is None:
                 return super().unregister(plugin, name)
-            for each in (known, known + WRAPPERS_OF):
-                if (seat := super().get_plugin(each)) is not None:
-                    super().unregister(seat, each)
+            for each in (known, known + WRAPPERS_SUFFIX):
+                if (registration := super().get_plugin(each)) is not None:
+                    super().unregister(registration, each)
             self._wrapping.discard(known)
             self._muted -= {known}
-            self._changed()
-        return plugin_of(seated)
+            self._invalidate()
+        return plugin_of(registered)
 
     def get_plugin(self, name: str) -> Any | None:
-        """Return the plugin of this name, also where something else stands in the registry for it."""
+        """Return the plugin of this name, even if a proxy represents it in the registry."""
         return plugin_of(super().get_plugin(name))
 
     def get_name(self, plugin: object) -> str | None:
-        """Return the name that a plugin is registered under."""
-        return next((name for name, seated in self.list_name_plugin() if plugin_of(seated) is plugin), None)
+        """Return the name under which a plugin is registered."""
+        return next((name for name, each in self.list_name_plugin() if plugin_of(each) is plugin), None)
 
     # -- what the host asks ----------------------------------------------------------------------------
 
-    def cast(self, hook: str) -> HookParticipants:
-        """Return the plugins that implement a hook, and the wrappers around it, without those that are muted."""
-        cast = self._casts.get(hook)
-        if cast is None:
+    def participants(self, hook: str) -> HookParticipants:
+        """Return the plugins that implement a hook and the wrappers around it, without the muted ones."""
+        participants = self._participants.get(hook)
+        if participants is None:
             impls = self.caller(hook).get_hookimpls()
             wrappers = [impl for impl in impls if _wraps(impl) and owner(impl) not in self._muted]
-            everybody = frozenset(impl.plugin for impl in impls)
-            cast = self._casts[hook] = HookParticipants(
+            registered = frozenset(impl.plugin for impl in impls)
+            participants = self._participants[hook] = HookParticipants(
                 {impl.plugin_name: impl for impl in impls if not _wraps(impl)},
                 {impl.plugin_name: impl for impl in wrappers},
-                everybody,
-                self._around(hook, wrappers, everybody),
+                registered,
+                self._around(hook, wrappers, registered),
             )
-        return cast
+        return participants
 
     def _around(
-        self, hook: str, wrappers: list[pluggy.HookImpl], everybody: frozenset[object]
+        self, hook: str, wrappers: list[pluggy.HookImpl], registered: frozenset[object]
     ) -> pluggy.HookCaller:
         if wrappers:
-            return self.subset_hook_caller(hook, everybody - {impl.plugin for impl in wrappers})
+            return self.subset_hook_caller(hook, registered - {impl.plugin for impl in wrappers})
         empty: pluggy.HookCaller = getattr(self._empty.hook, hook, self.caller(hook))
         return empty
 
     def subset(self, hook: str, members: Iterable[pluggy.HookImpl]) -> pluggy.HookCaller:
-        """Return pluggy's caller of a hook, held to some of its implementations and wrappers."""
+        """Return pluggy's caller of a hook, limited to some of its implementations and wrappers."""
         kept = {impl.plugin for impl in members}
-        return self.subset_hook_caller(hook, self.cast(hook).everybody - kept)
+        return self.subset_hook_caller(hook, self.participants(hook).registered - kept)
 
     def caller(self, hook: str) -> pluggy.HookCaller:
         """Return pluggy's caller of a hook."""
@@ -154,26 +161,26 @@ class Registry(pluggy.PluginManager):
         """Return the names of all hooks that have a specification."""
         return sorted(self._hook_names)
 
-    def let_bring_hooks(self, plugin: object) -> None:
-        """Call a plugin's ``addhooks``, before it is registered itself."""
+    def call_addhooks(self, plugin: object) -> None:
+        """Call a plugin's ``addhooks``, before the plugin itself is registered."""
         bound = [bind(plugin, one) for one in implementations(plugin) if one.hook == "addhooks"]
-        self.cast("addhooks").around.call_extra(bound, {"pluginmanager": self})
+        self.participants("addhooks").around.call_extra(bound, {"pluginmanager": self})
 
     def mute(self, name: str, muted: bool) -> None:
-        """Leave a plugin's wrappers out of all calls, or let them in again."""
+        """Leave a plugin's wrappers out of all calls, or include them again."""
         with self._changing:
             if name in self._wrapping and (name in self._muted) != muted:
                 self._muted = self._muted | {name} if muted else self._muted - {name}
-                self._changed()
+                self._invalidate()
 
-    def _changed(self) -> None:
+    def _invalidate(self) -> None:
         self.epoch = getattr(self, "epoch", 0) + 1
-        self._casts = {}
+        self._participants = {}
 
 
 def owner(impl: pluggy.HookImpl) -> str:
     """Return the name of the plugin that an implementation belongs to."""
-    return impl.plugin_name.removesuffix(WRAPPERS_OF)
+    return impl.plugin_name.removesuffix(WRAPPERS_SUFFIX)
 
 
 def _wraps(impl: pluggy.HookImpl) -> bool:

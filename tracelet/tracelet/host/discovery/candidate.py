@@ -14,7 +14,7 @@ from tracelet_hookspecs import PluginInfo, PluginMetadata, PluginState
 
 
 @attrs.define(eq=False)
-class Found:
+class Candidate:
     """One plugin that a source has.
 
     ``load`` returns the plugin's class, object or module; it is called on the plugin's own thread, and only
@@ -31,7 +31,7 @@ class Found:
     broken: bool = False
 
 
-def broken(
+def broken_candidate(
     name: str,
     origin: str,
     error: BaseException | str,
@@ -40,16 +40,16 @@ def broken(
     class_name: str = "",
     activate: bool = False,
     load: Callable[[], Any] | None = None,
-) -> Found:
+) -> Candidate:
     """Describe a plugin that could not even be looked at: in state ERROR, with the reason and its traceback."""
     metadata = PluginMetadata.from_outside(name)
     info = PluginInfo(metadata, module_path=module_path, class_name=class_name, origin=origin)
     info.state = PluginState.ERROR
     if isinstance(error, BaseException):
         cause = error.cause if isinstance(error, PluginError) and error.cause is not None else error
-        info.traceback = redact(locations.told(cause)) or None
+        info.traceback = redact(locations.format_plugin_traceback(cause)) or None
     info.error = redact(str(error) if isinstance(error, (str, PluginError)) else describe(error))
-    return Found(info, load=load, activate=activate, broken=True)
+    return Candidate(info, load=load, activate=activate, broken=True)
 
 
 def describe(error: BaseException) -> str:
@@ -61,7 +61,7 @@ def describe(error: BaseException) -> str:
     return redact(f"{type(error).__name__}: {text}" if text else type(error).__name__)
 
 
-def located(error: BaseException) -> str:
+def describe_with_location(error: BaseException) -> str:
     """Say what an exception is, and where in the plugin's own code it was raised."""
     place = "" if isinstance(error, SyntaxError) else locations.of_error(error)
     return f"{describe(error)} (at {place})" if place else describe(error)

@@ -1,0 +1,228 @@
+"""The table of plugins: what was found under which name, its object, its handle and its state."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from tracelet.config import DEADLINES
+from tracelet.errors import ConfigError, PluginError, UsageError
+from tracelet.host import discovery, locations
+from tracelet.host.discovery import Candidate
+from tracelet.host.plugins.handle import Listeners, PluginHandle
+from tracelet.host.plugins.registry import Registry
+from tracelet.host.states import move
+from tracelet.host.worker import NotCalled, Overrun
+from tracelet.messages import closest
+from tracelet.secrets import format_exception, redact
+from tracelet_hookspecs import PluginInfo
+from tracelet_hookspecs import PluginState as S
+
+log = logging.getLogger("tracelet.plugins")
+
+
+class PluginTable:
+    """All plugins by name, with their objects, handles and states. The first to take a name keeps it.
+
+    ``plugins`` and ``instances`` may be changed or replaced by their owner; ``candidates`` keeps what discovery found.
+    """
+
+    def __init__(self, registry: Registry, deadlines: Mapping[str, float]) -> None:
+        self.registry = registry
+        self.deadlines = deadlines
+        self.plugins: dict[str, PluginInfo] = {}
+        self.candidates: dict[str, Candidate] = {}
+        self.problems: list[str] = []
+        #: Modules that somebody asked for by name; the plugins in them have names of their own.
+        self.modules: set[str] = set()
+        self.instances: dict[str, Any] = {}
+        self.handles: dict[str, PluginHandle] = {}
+        #: The plugins that were initialized, in that order.
+        self.initialized: dict[str, None] = {}
+        #: Makes the object that represents a plugin in another process; ``None`` for one in this process.
+        self.make_proxy: Callable[[PluginInfo], Any] = lambda info: None
+        self._changing = threading.RLock()
+
+    # -- what was found --------------------------------------------------------------------------------
+
+    def add(self, candidate: Candidate, blocked: Iterable[str] = ()) -> bool:
+        """Add a plugin, unless it is blocked or its name is taken (which is reported, with both origins)."""
+        info = candidate.info
+        if info.name in blocked:
+            return False
+        holder = self.plugins.get(info.name)
+        if holder is None:
+            self.plugins[info.name] = info
+            self.candidates[info.name] = candidate
+            if info.error:
+                self.report(info.error, info.traceback)
+            return True
+        if _source_of(info) == _source_of(holder):
+            if candidate.activate and info.name in self.candidates:
+                self.candidates[info.name].activate = True
+        elif candidate.broken:
+            return self._add_under_origin(candidate)
+        elif self.is_unreadable(info.name) and holder.state is S.ERROR:
+            del self.plugins[info.name]
+            self._add_under_origin(self.candidates.pop(info.name))
+            return self.add(candidate)
+        else:
+            self.report(
+                f"plugin name {info.name!r} is taken: {_label(holder)} keeps it, {_label(info)} is left out;"
+                f" rename one, or block both with -p no:{info.name}"
+            )
+        return False
+
+    def _add_under_origin(self, candidate: Candidate) -> bool:
+        """Add a plugin that could not be read: its name is only a guess and must not hide a plugin that has it."""
+        candidate.info.metadata.name = f"{candidate.info.name} ({candidate.info.origin})"
+        return self.add(candidate)
+
+    def report(self, problem: str, traceback: str | None = None) -> None:
+        """Keep a problem for the status, and log it once."""
+        if problem not in self.problems:
+            self.problems.append(problem)
+            log.warning("%s%s", problem, f"\n{traceback}" if traceback else "")
+
+    def is_unreadable(self, name: str) -> bool:
+        """Return whether a plugin could not even be read, so that only somebody who asks for it tries again."""
+        candidate = self.candidates.get(name)
+        return candidate is not None and candidate.broken and candidate.info is self.plugins.get(name)
+
+    def unknown(self, name: str) -> UsageError:
+        """Return the error for a name that no source has."""
+        meant = closest(name, self.plugins, cutoff=0.5)
+        hint = f"did you mean {meant!r}?" if meant else "`tracelet plugins` lists all that can be found"
+        return UsageError(f"no plugin is named {name!r}; {hint}")
+
+    # -- handles and objects ---------------------------------------------------------------------------
+
+    def handle(self, name: str) -> PluginHandle:
+        """Return the handle of a plugin. Raises ``KeyError`` for an unknown name."""
+        info = self.plugins[name]
+        handle = self.handles.get(name)
+        if handle is not None and handle.info is info:
+            return handle
+        with self._changing:
+            handle = self.handles.get(name)
+            if handle is None or handle.info is not info:
+                if handle is not None:
+                    self._replace(handle, info)
+                listeners = Listeners(self._wrapper_failed, self._overran)
+                handle = PluginHandle(name, info, self.registry, self.deadlines, listeners)
+                handle.needs_stop = name in self.instances and info.state in (
+                    S.INITIALIZED,
+                    S.ACTIVE,
+                    S.ERROR,
+                )
+                self.handles[name] = handle
+        return handle
+
+    def _replace(self, handle: PluginHandle, info: PluginInfo) -> None:
+        """Drop the handle of a name that has another description now; if the class differs, its object too."""
+        handle.worker.retire()
+        if info.instance is not handle.info.instance and self.instances.get(handle.name) is handle.plugin:
+            self.unregister(handle)
+            self.instances.pop(handle.name, None)
+            self.initialized.pop(handle.name, None)
+
+    def deadline(self, step: str) -> float:
+        """Return the seconds that a step may take, if the plugin's own table does not set them."""
+        return float(self.deadlines.get(step, DEADLINES[step]))
+
+    def object_of(self, handle: PluginHandle) -> Any:
+        """Return the plugin's object, or the class that it will be made from."""
+        return self.instances.get(handle.name, handle.info.instance)
+
+    def unregister(self, handle: PluginHandle) -> None:
+        """Remove a plugin from pluggy's registry, so that its wrappers wrap nothing any more."""
+        if self.registry.has_plugin(handle.name):
+            self.registry.unregister(name=handle.name)
+
+    # -- states ----------------------------------------------------------------------------------------
+
+    def mark_initialized(self, handle: PluginHandle) -> None:
+        """Note that the plugin has to be stopped at the end, and include its wrappers in calls."""
+        handle.needs_stop = True
+        self.initialized.pop(handle.name, None)
+        self.initialized[handle.name] = None
+        self.registry.mute(handle.name, False)
+
+    def move_to(self, handle: PluginHandle, new: S) -> None:
+        """Move a plugin to another state and notify the listeners. Raises if the table has no such transition."""
+        info = handle.info
+        old = move(info, new)
+        if old is new:
+            return
+        if new is not S.ERROR:
+            info.error = info.traceback = None
+        for name in list(self.registry.participants("plugin_state_changed").implementors):
+            listener = self.handles.get(name)
+            if listener is not None:
+                listener.post("plugin_state_changed", plugin=info, old=old, new=new)
+
+    def fail(self, handle: PluginHandle, step: str, error: BaseException) -> None:
+        """Put a plugin into ERROR with the reason: a sentence in ``info.error``, the traceback in the log."""
+        info = handle.info
+        if isinstance(error, NotCalled) and info.state is S.ERROR:
+            return  # a consequence of the failure that was reported already
+        message = (
+            str(error)
+            if isinstance(error, (PluginError, ConfigError))
+            else discovery.describe_with_location(error)
+        )
+        if not message.startswith("plugin "):
+            message = f"plugin {handle.name!r}: {step} failed: {message}"
+        known = info.state is S.ERROR and info.error == redact(message)
+        info.error = redact(message)
+        info.traceback = _traceback_of(error)
+        self.move_to(handle, S.ERROR)
+        self.registry.mute(handle.name, True)
+        if not handle.needs_stop:
+            handle.worker.retire()
+        if not known:
+            log.error("%s%s", info.error, f"\n{info.traceback}" if info.traceback else "")
+
+    def _overran(self, handle: PluginHandle, error: Overrun) -> None:
+        self.fail(handle, error.step, error)
+
+    def _wrapper_failed(self, plugin: str, hook: str, error: BaseException) -> None:
+        """Report and count a wrapper that failed around another plugin's call.
+
+        A wrapper that hangs puts its plugin into ERROR and is never called again.
+        """
+        handle = self.handles.get(plugin)
+        if handle is None:
+            log.error("plugin %r: wrapper of %s failed\n%s", plugin, hook, format_exception(error))
+            return
+        cost = handle.cost(f"{hook} (wrapper)")
+        cost.calls += 1
+        cost.errors += 1
+        if isinstance(error, Overrun):
+            self.fail(handle, hook, error)
+            return
+        reason = discovery.describe_with_location(error)
+        handle.info.error = f"plugin {plugin!r}: wrapper of {hook} failed: {reason}"
+        handle.info.traceback = _traceback_of(error)
+        if cost.errors == 1:
+            log.error("%s; further failures are only counted\n%s", handle.info.error, handle.info.traceback)
+
+
+def _source_of(info: PluginInfo) -> tuple[str, str, str]:
+    return info.origin, info.module_path, info.class_name
+
+
+def _label(info: PluginInfo) -> str:
+    return f"{info.class_name} from {info.origin}" if info.class_name else f"the one from {info.origin}"
+
+
+def _traceback_of(error: BaseException) -> str | None:
+    """Return where in the plugin's code it failed, or ``None`` for a fault found by the host, which says it all."""
+    if isinstance(error, Overrun) and error.stack:
+        return redact(f"Its thread was here:\n{error.stack}")
+    if isinstance(text := getattr(error, "traceback", None), str):  # it failed in another process
+        return redact(text) or None
+    cause = error.cause if isinstance(error, PluginError) and error.cause is not None else error
+    return redact(locations.format_plugin_traceback(cause)) or None
