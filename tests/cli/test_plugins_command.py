@@ -333,7 +333,7 @@ def test_why_a_plugin_has_nothing_to_do_here_is_told(project):
         from tracelet.host.plugins import activation
         manager = PluginManager(config=load_config())
         manager.discover_plugins()
-        assert not activation.is_available("idle", manager._steps)
+        assert not activation.is_available("idle", manager._lifecycle)
         print(manager.get_status()["plugins"]["idle"]["unavailable"])
         """,
     )
