@@ -145,7 +145,7 @@ def test_it_is_loaded_from_a_module_and_class(manager, write, tmp_path, monkeypa
             {"module_path": "/no/such/file.py", "class_name": "C"},
             "cannot be examined (No such file or directory)",
         ),
-        ({}, "nothing says where to load it from"),
+        ({}, "its location is unknown"),
     ],
 )
 def test_what_cannot_be_loaded_says_why(manager, fields, told):

@@ -132,7 +132,7 @@ def test_a_hook_without_its_decorator_is_named(write, found):
     write("helpers.py", "def other(): ...")
     manager = found()
     assert list(manager.plugins) == ["forgot"]
-    assert "collect() is no hook implementation; put @tracelet.hookimpl above it" in manager.problems[0]
+    assert "collect() is not a hook implementation; put @tracelet.hookimpl above it" in manager.problems[0]
 
 
 def test_classes_with_an_underscore_and_abstract_bases_are_no_plugins(write, found):

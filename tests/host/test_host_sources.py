@@ -162,7 +162,9 @@ def test_a_project_file_may_hold_no_plugin(project, look, text):
 
 def test_a_project_file_with_a_hook_that_is_not_decorated(project, look):
     project.write("tracelet_plugins.py", "def collect(): return {'x': 1}\n")
-    assert "collect() is no hook implementation; put @tracelet.hookimpl above it" in str(look()["problems"])
+    assert "collect() is not a hook implementation; put @tracelet.hookimpl above it" in str(
+        look()["problems"]
+    )
 
 
 @pytest.mark.parametrize("names", ["3", "[1]", "{'a': 1}"])

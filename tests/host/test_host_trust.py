@@ -51,7 +51,7 @@ def test_a_group_may_write(plugin, root, mode):
 def test_a_file_that_everybody_may_write_to(plugin, root):
     plugin.chmod(0o646)
     assert refusal(plugin, root) == (
-        f"{plugin}: refused, since everybody may write to it; run: chmod o-w {plugin}"
+        f"{plugin}: refused, because everybody can write to it; run: chmod o-w {plugin}"
     )
     os.system(f"chmod o-w {plugin}")
     assert refusal(plugin, root) is None
@@ -62,7 +62,7 @@ def test_a_folder_below_the_root_that_everybody_may_write_to(plugin, root, up):
     folder = plugin.parents[up]
     folder.chmod(0o777)
     assert refusal(plugin, root) == (
-        f"{plugin}: refused, since everybody may write to its folder {folder}; run: chmod o-w {folder}"
+        f"{plugin}: refused, because everybody can write to its folder {folder}; run: chmod o-w {folder}"
     )
     folder.chmod(0o1777)  # where the sticky bit is set, nobody can put another file in its place
     assert refusal(plugin, root) is None
@@ -85,7 +85,7 @@ def test_a_cache_of_bytecode_that_everybody_may_write_to(plugin, root):
     cache = plugin.parent / "__pycache__"
     cache.mkdir()
     cache.chmod(0o777)
-    assert f"everybody may write to its folder {cache}" in refusal(plugin, root)
+    assert f"everybody can write to its folder {cache}" in refusal(plugin, root)
 
 
 @as_root
@@ -93,7 +93,7 @@ def test_a_foreign_owner(plugin, root):
     os.chown(plugin, 12345, -1)
     said = refusal(plugin, root)
     assert said == (
-        f"{plugin}: refused, since it belongs to user 12345, who is neither you (0), nor root, nor the owner of the"
+        f"{plugin}: refused, because it belongs to user 12345, who is neither you (0), nor root, nor the owner of the"
         f" program; if you trust it, run: chown 0 {plugin}"
     )
     program = root / "train.py"
@@ -204,5 +204,7 @@ def test_a_refused_project_file_leaves_the_others_active(project):
     (project.path / "deep").chmod(0o755)
     done = project.python("deep/train.py")
     assert "tracelet_plugins" in done.stdout
-    assert "deep/tracelet_plugins.py: refused, since everybody may write to it; run: chmod o-w" in done.stdout
+    assert (
+        "deep/tracelet_plugins.py: refused, because everybody can write to it; run: chmod o-w" in done.stdout
+    )
     assert "it was run" not in done.stdout + done.stderr

@@ -1,8 +1,7 @@
-"""Where plugins come from: the sources of the contract, each yielding what it has and surviving what is broken."""
+"""Where plugins come from: entry points, modules and files, and what can be learned without running them."""
 
 from tracelet.host.discovery.candidate import Candidate, broken_candidate, describe, describe_with_location
 from tracelet.host.discovery.entrypoints import entry_point_plugins
-from tracelet.host.discovery.files import checked_import, load_described, path_plugins, plugin_files
 from tracelet.host.discovery.inspection import (
     DYNAMIC_HOOKS,
     LIFECYCLE,
@@ -28,6 +27,7 @@ from tracelet.host.discovery.modules import (
     run_guarded,
     single_plugin,
 )
+from tracelet.host.discovery.pluginfiles import checked_import, load_described, path_plugins, plugin_files
 
 __all__ = [
     "DYNAMIC_HOOKS",

@@ -1,4 +1,4 @@
-"""What discovery yields: a plugin's description and the way to load it."""
+"""What discovery yields: a plugin's description and a way to load it."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from tracelet_hookspecs import PluginInfo, PluginMetadata, PluginState
 
 @attrs.define(eq=False)
 class Candidate:
-    """One plugin that a source has.
+    """One plugin found by a source.
 
     ``load`` returns the plugin's class, object or module; it is called on the plugin's own thread, and only
-    when the plugin is wanted. ``activate`` says that the source itself asks for it, ``default`` that it
-    is on unless switched off, ``builtin`` that it ships with the host, ``broken`` that it could not even be
-    looked at: only somebody who asks for it by name tries again.
+    if the plugin is needed. ``activate`` means that the source itself requests it, ``default`` that it is on
+    unless switched off, ``builtin`` that it ships with tracelet, ``broken`` that it could not even be read: it
+    is tried again only if somebody requests it by name.
     """
 
     info: PluginInfo
@@ -41,7 +41,7 @@ def broken_candidate(
     activate: bool = False,
     load: Callable[[], Any] | None = None,
 ) -> Candidate:
-    """Describe a plugin that could not even be looked at: in state ERROR, with the reason and its traceback."""
+    """Describe a plugin that could not even be read: state ERROR, with the reason and its traceback."""
     metadata = PluginMetadata.from_outside(name)
     info = PluginInfo(metadata, module_path=module_path, class_name=class_name, origin=origin)
     info.state = PluginState.ERROR
@@ -53,15 +53,15 @@ def broken_candidate(
 
 
 def describe(error: BaseException) -> str:
-    """Say what an exception is in one line, without secrets."""
+    """Return an exception as one line of text, without secrets."""
     try:
         text = str(error).strip()
-    except Exception:  # an exception of a plugin's own may fail to describe itself
+    except Exception:  # a plugin's own exception class may fail to describe itself
         text = ""
     return redact(f"{type(error).__name__}: {text}" if text else type(error).__name__)
 
 
 def describe_with_location(error: BaseException) -> str:
-    """Say what an exception is, and where in the plugin's own code it was raised."""
+    """Return an exception as one line of text, with the line of the plugin's own code that raised it."""
     place = "" if isinstance(error, SyntaxError) else locations.of_error(error)
     return f"{describe(error)} (at {place})" if place else describe(error)

@@ -1,4 +1,4 @@
-"""Entry points of the group ``tracelet.plugins``. Listing them imports nothing of theirs."""
+"""Entry points of the group ``tracelet.plugins``. Listing them imports none of them."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from tracelet_hookspecs import PROJECT_NAME, PluginInfo, PluginMetadata
 log = logging.getLogger("tracelet.plugins")
 
 GROUP: Final = "tracelet.plugins"
-#: Names of the host's own plugins that are on unless switched off; only tracelet's distribution may list here.
+#: Names of built-in plugins that are on by default. Only entries of tracelet's own distribution count.
 DEFAULTS_GROUP: Final = "tracelet.defaults"
 
 
 def entry_point_plugins() -> Iterator[Candidate]:
-    """Yield a plugin per entry point, described by its distribution until it is loaded."""
+    """Yield one plugin per entry point. Until it is loaded, its distribution's metadata describe it."""
     try:
         defaults = {
             point.name
@@ -27,15 +27,15 @@ def entry_point_plugins() -> Iterator[Candidate]:
             if _distribution(point) == PROJECT_NAME
         }
         points = [(_distribution(point), point) for point in metadata.entry_points(group=GROUP)]
-    except Exception as error:  # a damaged distribution spoils the whole list: go on with the other sources
+    except Exception as error:  # a damaged distribution spoils the whole list; the other sources remain
         log.warning("the entry points of the installed distributions cannot be read: %s", describe(error))
         return
-    # By name, the host's own first: folders list distributions in any order, on each machine another.
+    # By name, tracelet's own first: the order in which folders list distributions differs between machines.
     for owner, point in sorted(points, key=lambda each: (each[0] != PROJECT_NAME, each[1].name, each[0])):
         own = owner == PROJECT_NAME
         try:
             yield _candidate(point, builtin=own, default=own and point.name in defaults)
-        except Exception as error:  # whatever is wrong with its distribution, the others are listed
+        except Exception as error:  # whatever is wrong with this distribution, the others are listed
             origin = f"entry point {point.name} = {point.value}"
             fault = f"plugin {point.name!r} ({origin}): {describe(error)}"
             yield broken_candidate(point.name, origin, fault, load=partial(_load, point))
@@ -44,7 +44,7 @@ def entry_point_plugins() -> Iterator[Candidate]:
 def _distribution(point: metadata.EntryPoint) -> str:
     try:
         return str(point.dist.name) if point.dist is not None else ""
-    except Exception:  # its metadata are damaged, which is told where they are needed
+    except Exception:  # its metadata are damaged, which is reported when they are needed
         return ""
 
 

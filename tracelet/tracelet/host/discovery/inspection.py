@@ -1,7 +1,7 @@
-"""What an object has to say to the host, found out without running any of its code.
+"""What a plugin object offers, found without running any of its code.
 
 Attributes are looked up statically: a property is not evaluated, ``__getattr__`` is not asked. Only for the few
-names of :data:`DYNAMIC_HOOKS` may a plugin answer dynamically (a proxy, a ``partialmethod``, a mock).
+names in :data:`DYNAMIC_HOOKS` may be provided dynamically (by a proxy, a ``partialmethod``, a mock).
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 import tracelet_hookspecs as contract
 
 LIFECYCLE: Final = ("get_metadata", "initialize", "start", "stop", "get_status")
-#: Hooks that a plugin with a lifecycle may also provide dynamically: what the base classes ask for.
+#: Hooks that a plugin with a lifecycle may also provide dynamically: those that the base classes require.
 DYNAMIC_HOOKS: Final = (*LIFECYCLE[1:], "log_metric", "log_params", "log_artifact", "collect")
 OWN_HOOKS: Final = frozenset(
     name for name, value in vars(contract.specs).items() if hasattr(value, contract.PROJECT_NAME + "_spec")
@@ -21,13 +21,13 @@ OWN_HOOKS: Final = frozenset(
 
 _HOOKABLE: Final = (FunctionType, MethodType, staticmethod, classmethod)
 _ABSENT: Final = object()
-# Straight from type, since a metaclass may have attributes of these names answered by code of its own.
+# Taken from type itself, because a metaclass may define attributes of these names in code.
 _MRO: Final[Callable[[Any], tuple[type, ...]]] = type.__dict__["__mro__"].__get__
 _DICT: Final[Callable[[Any], dict[str, Any]]] = type.__dict__["__dict__"].__get__
 
 
 class Implementation(NamedTuple):
-    """One hook implementation of a plugin: the attribute that it is, the hook, the function as it stands there."""
+    """One hook implementation of a plugin: the attribute's name, the hook, the function as it is stored."""
 
     attribute: str
     hook: str
@@ -36,27 +36,27 @@ class Implementation(NamedTuple):
 
     @property
     def wraps(self) -> bool:
-        """Whether it is a wrapper around others' implementations."""
+        """Whether it wraps the implementations of other plugins."""
         return bool(self.options.get("wrapper") or self.options.get("hookwrapper"))
 
 
 def is_class(value: object) -> bool:
-    """Whether a value is a class, without asking a proxy for what it stands for."""
+    """Return whether a value is a class. A proxy is not asked for its target."""
     return issubclass(type(value), type)
 
 
 def is_module(value: object) -> bool:
-    """Whether a value is a module, without asking a proxy."""
+    """Return whether a value is a module. A proxy is not asked for its target."""
     return issubclass(type(value), ModuleType)
 
 
 def bases(cls: object) -> tuple[type, ...]:
-    """Return a class and its bases, in the order in which attributes are looked up."""
+    """Return a class and its bases, in the order of attribute lookup."""
     return _MRO(cls)
 
 
 def attributes(plugin: object) -> dict[str, Any]:
-    """Return a plugin's attributes as they stand in its module, its class and bases, and on the object itself."""
+    """Return a plugin's attributes as stored in its module, its class and bases, and on the object itself."""
     if is_module(plugin):
         return dict(vars(plugin))
     found: dict[str, Any] = {}
@@ -66,11 +66,11 @@ def attributes(plugin: object) -> dict[str, Any]:
 
 
 def own_attributes(plugin: object) -> dict[str, Any]:
-    """Return what stands on an object itself, rather than on its class."""
+    """Return the attributes stored on an object itself rather than on its class."""
     try:
         own = object.__getattribute__(plugin, "__dict__")
     except AttributeError:
-        return {}  # an object with slots alone
+        return {}  # an object with slots only
     return own if isinstance(own, dict) else {}
 
 
@@ -100,10 +100,10 @@ def hook_functions(plugin: object) -> Iterator[tuple[str, Any]]:
 
 
 def forgotten_decorator(module: ModuleType) -> str:
-    """Say of a module without plugins which of its functions was probably meant to be a hook implementation."""
+    """Return which function of a module without plugins was probably meant to be a hook implementation."""
     own = {name: value for name, value in vars(module).items() if type(value) is FunctionType}
     bare = sorted(name for name in OWN_HOOKS & own.keys() if own[name].__module__ == module.__name__)
-    return f"{bare[0]}() is no hook implementation; put @tracelet.hookimpl above it" if bare else ""
+    return f"{bare[0]}() is not a hook implementation; put @tracelet.hookimpl above it" if bare else ""
 
 
 def _decorated(known: dict[str, Any]) -> Iterator[Implementation]:
@@ -116,7 +116,7 @@ def _decorated(known: dict[str, Any]) -> Iterator[Implementation]:
 
 
 def has_lifecycle(plugin: object) -> bool:
-    """Whether this is a plugin with the whole lifecycle, whose methods need no decorator."""
+    """Return whether a plugin has the lifecycle, so that its methods need no decorator."""
     return _has_lifecycle(plugin, attributes(plugin))
 
 
@@ -129,9 +129,9 @@ def _has_lifecycle(plugin: object, known: dict[str, Any]) -> bool:
 
 
 def dynamic_attribute(plugin: object, name: str, known: dict[str, Any]) -> Callable[..., Any] | None:
-    """Return what a plugin answers for an attribute that no plain method stands for, where it can be called.
+    """Return a callable attribute that is not a plain method, or ``None``.
 
-    Runs the plugin's code: its ``__getattr__``, or the descriptor of this name. Raises nothing of theirs.
+    This runs the plugin's code: its ``__getattr__``, or the descriptor of this name. None of their errors escape.
     """
     static = known.get(name, _ABSENT)
     if issubclass(type(static), _HOOKABLE) or (
@@ -140,19 +140,19 @@ def dynamic_attribute(plugin: object, name: str, known: dict[str, Any]) -> Calla
         return None
     try:
         value = getattr(plugin, name)
-    except Exception:  # whatever it is, there is nothing to call
+    except Exception:  # whatever was raised, there is nothing to call
         return None
     return value if callable(value) else None
 
 
 def _has_dynamic_attributes(plugin: object, known: dict[str, Any]) -> bool:
     if is_class(plugin):
-        return False  # a metaclass that makes up attributes is not asked
+        return False  # a metaclass that computes attributes is not asked
     return "__getattr__" in known or known.get("__getattribute__") is not object.__getattribute__
 
 
 def missing_methods(plugin: object) -> list[str]:
-    """Return the parts of the lifecycle that a plugin lacks, abstract methods included."""
+    """Return the lifecycle methods that a plugin lacks, and its abstract methods."""
     known = attributes(plugin)
     abstract = getattr(plugin if is_class(plugin) else type(plugin), "__abstractmethods__", ())
     missing = [name for name in LIFECYCLE if not _has(plugin, name, known)]

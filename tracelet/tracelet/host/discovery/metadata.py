@@ -1,4 +1,4 @@
-"""Which classes of a module are plugins, and what a plugin says of itself."""
+"""Which classes of a module are plugins, and the metadata of a plugin."""
 
 from __future__ import annotations
 
@@ -28,25 +28,25 @@ _TYPE_BY_HOOK: Final = {
 
 
 def has_hooks(value: object) -> bool:
-    """Whether a class, object or module has decorated hook implementations."""
+    """Return whether a class, object or module has decorated hook implementations."""
     return next(hook_functions(value), None) is not None
 
 
 def is_plugin_class(value: object) -> bool:
-    """Whether a class is a plugin rather than a base or a bystander."""
+    """Return whether a class is a plugin rather than a base class or unrelated."""
     if not is_class(value) or _name(value).startswith("_"):
         return False
     return contract.PluginBase in bases(value) or "get_metadata" in attributes(value) or has_hooks(value)
 
 
 def plugin_classes(module: ModuleType) -> list[type]:
-    """Return the plugin classes that a module defines itself, in the order in which they stand there."""
+    """Return the plugin classes that a module itself defines, in the order of definition."""
     own = [
         value
         for value in vars(module).values()
         if is_plugin_class(value) and value.__module__ == module.__name__
     ]
-    # A class that others in the file build upon and that cannot run itself is their base, not a plugin.
+    # An abstract class with subclasses in the same module is their base, not a plugin.
     return [
         cls
         for cls in dict.fromkeys(own)
@@ -55,10 +55,10 @@ def plugin_classes(module: ModuleType) -> list[type]:
 
 
 def metadata_of(plugin: Any, name: str = "", version: str = "", origin: str = "") -> PluginMetadata:
-    """Return what a plugin says of itself, or what can be said of one that says nothing.
+    """Return a plugin's metadata, derived from its hooks and docstring if it has no ``get_metadata``.
 
     ``get_metadata`` may be a classmethod, a staticmethod or an instance method (a class is then instantiated
-    without arguments). Raises :class:`PluginError` where the answer is no ``PluginMetadata`` with a name, and
+    without arguments). Raises :class:`PluginError` if it does not return a ``PluginMetadata`` with a name, and
     whatever the plugin raises.
     """
     known = attributes(plugin)

@@ -1,4 +1,4 @@
-"""Importing modules and files, and telling which plugins they hold, on a thread and within a deadline."""
+"""Importing modules and files and finding the plugins in them, on a thread and within a deadline."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from tracelet_hookspecs import PluginInfo, PluginMetadata
 
 NAMES_MORE: Final = "tracelet_plugins"
 
-_locks: dict[str, Any] = {}  # by module: another thread must not see one that is half executed
+_locks: dict[str, Any] = {}  # by module: another thread must not see a module that is only half executed
 
 
 def import_file(file: Path) -> ModuleType:
-    """Import a ``.py`` file under a name of its own, once per process.
+    """Import a ``.py`` file under a unique name, once per process.
 
-    Its folder joins the end of ``sys.path``, so that the file can import what stands beside it.
+    Its folder is appended to ``sys.path``, so that the file can import its neighbours.
     """
     file = file.resolve()
     name = f"{file.stem}_{hashlib.sha256(str(file).encode()).hexdigest()[:12]}"
@@ -64,7 +64,7 @@ def import_by_name(name: str) -> Any:
 def run_guarded(
     function: Callable[[], Any], name: str, origin: str, deadline: float, step: str = "import"
 ) -> Any:
-    """Run a plugin's code on a thread of its own, within a deadline.
+    """Run a plugin's code on a separate thread, within a deadline.
 
     Raises :class:`PluginError` for whatever it raises, ``SystemExit`` included. Ctrl-C on the main thread passes.
     """
@@ -85,7 +85,7 @@ def run_guarded(
 def plugins_in_module(
     module: ModuleType, name: str, origin: str, deadline: float, *, activate: bool = False
 ) -> Iterator[Candidate]:
-    """Yield the plugins that an imported module holds: itself, where it has hooks, and its plugin classes."""
+    """Yield the plugins in an imported module: the module itself, if it has hooks, and its plugin classes."""
     if has_hooks(module):
         yield describe_object(module, origin, deadline, name=name, activate=activate)
     for cls in plugin_classes(module):
@@ -95,7 +95,7 @@ def plugins_in_module(
 def describe_object(
     plugin: Any, origin: str, deadline: float, *, name: str = "", activate: bool = False
 ) -> Candidate:
-    """Describe a class, object or module that is at hand. A plugin that cannot describe itself is a broken one."""
+    """Describe a class, object or module. A plugin whose metadata cannot be read is a broken candidate."""
     path, class_name = _location_of(plugin)
     label = name or class_name or path
     where: dict[str, Any] = {"module_path": path, "class_name": class_name}
@@ -111,7 +111,7 @@ def describe_object(
 
 
 def _location_of(plugin: Any) -> tuple[str, str]:
-    """Return the file (or name) of a plugin's module, and the name of its class."""
+    """Return the file or name of a plugin's module, and the name of its class."""
     if is_module(plugin):
         return str(vars(plugin).get("__file__") or plugin.__name__), ""
     cls = plugin if is_class(plugin) else type(plugin)
@@ -121,9 +121,9 @@ def _location_of(plugin: Any) -> tuple[str, str]:
 
 
 def modules_named_by(module: ModuleType) -> list[str]:
-    """Return the further modules that a plugin module names in its ``tracelet_plugins``.
+    """Return the modules that a plugin module names in its ``tracelet_plugins``.
 
-    Raises :class:`PluginError` for anything but a name or a list of them.
+    Raises :class:`PluginError` for anything other than a name or a list of names.
     """
     names = vars(module).get(NAMES_MORE, ())
     names = [names] if isinstance(names, str) else names
@@ -139,9 +139,9 @@ def modules_named_by(module: ModuleType) -> list[str]:
 
 
 def single_plugin(value: Any) -> Any:
-    """Return what an entry point means: a module without hooks of its own stands for its one plugin class.
+    """Return the plugin that an entry point means: for a module without hooks, its only plugin class.
 
-    Raises :class:`PluginError` where it holds none or several.
+    Raises :class:`PluginError` if the module has no plugin class, or several.
     """
     if not is_module(value) or has_hooks(value):
         return value

@@ -1,8 +1,7 @@
 """Reading a plugin file without running it.
 
-A plugin that is only listed costs nothing: where a file's classes give their metadata as literals, name, version
-and type are read from the source. Any other file has to be imported to be listed, and so is one that leaves any
-doubt about what it holds.
+Listing a plugin should cost nothing: if the classes of a file give their metadata as literals, name, version and
+type are read from the source. Any other file is imported to be listed, and so is a file whose content is in doubt.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ from typing import Any, Final
 
 from tracelet_hookspecs import PluginMetadata, PluginType
 
-#: Statements at a module's top that define no plugin class other than the ones seen.
+#: Top-level statements that cannot define a plugin class other than the visible ones.
 _PLAIN: Final = (
     ast.Import,
     ast.ImportFrom,
@@ -26,9 +25,9 @@ _PLAIN: Final = (
 
 
 def literal_metadata(source: bytes | str, file: str = "<source>") -> dict[str, PluginMetadata] | None:
-    """Return class name -> metadata for a file that can be read this way, else ``None``.
+    """Return class name -> metadata for a file that can be read this way, otherwise ``None``.
 
-    Raises ``SyntaxError`` or ``ValueError`` for what is not Python.
+    Raises ``SyntaxError`` or ``ValueError`` for text that is not Python.
     """
     body = ast.parse(source, file).body
     classes = [node for node in body if isinstance(node, ast.ClassDef)]
@@ -43,7 +42,7 @@ def _is_plain(node: ast.stmt) -> bool:
     if isinstance(node, ast.If):  # ``if TYPE_CHECKING:``, ``if __name__ == "__main__":``
         return not any(isinstance(inner, (ast.ClassDef, ast.FunctionDef)) for inner in ast.walk(node))
     if isinstance(node, ast.FunctionDef):
-        return not node.decorator_list  # perhaps a hook implementation: the module itself would be the plugin
+        return not node.decorator_list  # perhaps a hook implementation, which makes the module a plugin
     if isinstance(node, ast.ImportFrom):
         return all(alias.name != "*" for alias in node.names)
     return isinstance(node, _PLAIN)
@@ -78,7 +77,7 @@ def _call_metadata(call: ast.Call) -> PluginMetadata | None:
     try:
         metadata = PluginMetadata(**{str(word.arg): _value(word.value) for word in call.keywords})
     except (ValueError, TypeError, KeyError):
-        return None  # not literal, or wrong: importing it will tell
+        return None  # not literal, or wrong: importing it will show
     return metadata if isinstance(metadata.name, str) and metadata.name.strip() else None
 
 

@@ -1,4 +1,4 @@
-"""Plugins in files: the folders of plugin files, and what a description made by hand points at."""
+"""Plugins in files: folders of plugin files, and the target of a description made by hand."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ Refuse = Callable[[Path], str | None]  # why a file must not be run, or None
 
 
 def plugin_files(place: Path) -> list[Path]:
-    """Return the plugin files of a place: itself, or those in the folder that do not start with ``_``."""
+    """Return the plugin files at a path: the file itself, or those in the folder not starting with ``_``."""
     if place.is_dir():
         return sorted(file for file in place.glob("*.py") if not file.name.startswith("_") and file.is_file())
     return [place]
 
 
 def path_plugins(file: Path, deadline: float, refuse: Refuse = refusal) -> Iterator[Candidate]:
-    """Yield the plugins in one file of a plugin path, without importing it where its source says enough."""
+    """Yield the plugins in one file of a plugin path. The file is not imported if its source says enough."""
     file = file.resolve()
     try:
         known = literal_metadata(file.read_bytes(), str(file))
@@ -66,7 +66,7 @@ def _import(file: Path, deadline: float, refuse: Refuse) -> Iterator[Candidate]:
 
 
 def checked_import(file: Path, refuse: Refuse = refusal) -> ModuleType:
-    """Import a plugin file, unless it could hold another user's code: then :class:`PluginError`, with the remedy."""
+    """Import a plugin file. Raises :class:`PluginError`, with the remedy, if it could hold another user's code."""
     why = refuse(file)
     if why is not None:
         raise PluginError(why, step="import")
@@ -74,13 +74,13 @@ def checked_import(file: Path, refuse: Refuse = refusal) -> ModuleType:
 
 
 def load_described(info: PluginInfo) -> object:
-    """Load what a description made by hand points at: a file or an import name, and a class in it."""
+    """Load the target of a description made by hand: a file or an import name, and a class in it."""
     path, class_name = os.fspath(info.module_path), info.class_name
     if not path and info.metadata.entry_point:
         path, class_name = _split(info.metadata.entry_point)
     if not path:
         raise PluginError(
-            f"plugin {info.name!r}: nothing says where to load it from; set instance, module_path and class_name,"
+            f"plugin {info.name!r}: its location is unknown; set instance, or module_path and class_name,"
             " or metadata.entry_point",
             plugin=info.name,
             step="import",
