@@ -1,31 +1,52 @@
-"""The contract between tracelet and its plugins: hooks, records, base classes."""
+"""The contract between tracelet and its plugins: hooks, records, base classes, and the rule for secrets.
 
-from tracelet_hookspecs import _specs as specs
-from tracelet_hookspecs._bases import (
-    BackendInterface,
-    BackendPlugin,
-    CollectorInterface,
-    CollectorPlugin,
-    FrameworkPlugin,
-    MetricSink,
-    MetricSource,
-    PluginBase,
-    ProcessorPlugin,
-)
-from tracelet_hookspecs._markers import BACKEND_HOOKS, PROJECT_NAME, hookimpl, hookspec
-from tracelet_hookspecs._records import (
-    MetricData,
-    MetricType,
-    PluginInfo,
-    PluginMetadata,
-    PluginState,
-    PluginType,
-    RunView,
-)
+The names are imported on first use, so that the host can apply the rule for secrets without loading pluggy
+and attrs.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False  # as type checkers know it
+if TYPE_CHECKING:
+    from typing import Any
+
+    from tracelet_hookspecs import _specs as specs
+    from tracelet_hookspecs._bases import (
+        BackendInterface,
+        BackendPlugin,
+        CollectorInterface,
+        CollectorPlugin,
+        FrameworkPlugin,
+        MetricSink,
+        MetricSource,
+        PluginBase,
+        ProcessorPlugin,
+    )
+    from tracelet_hookspecs._markers import BACKEND_HOOKS, PROJECT_NAME, hookimpl, hookspec
+    from tracelet_hookspecs._records import (
+        MetricData,
+        MetricType,
+        PluginInfo,
+        PluginMetadata,
+        PluginState,
+        PluginType,
+        RunView,
+    )
+    from tracelet_hookspecs._secret_names import (
+        Suspicion,
+        is_ordinary,
+        is_secret,
+        is_secret_key,
+        is_secret_value,
+        suspicion,
+    )
+    from tracelet_hookspecs._secret_text import MASK, USERINFO, mask_arguments, mask_text
 
 __all__ = [
     "BACKEND_HOOKS",
+    "MASK",
     "PROJECT_NAME",
+    "USERINFO",
     "BackendInterface",
     "BackendPlugin",
     "CollectorInterface",
@@ -42,7 +63,46 @@ __all__ = [
     "PluginType",
     "ProcessorPlugin",
     "RunView",
+    "Suspicion",
     "hookimpl",
     "hookspec",
+    "is_ordinary",
+    "is_secret",
+    "is_secret_key",
+    "is_secret_value",
+    "mask_arguments",
+    "mask_text",
     "specs",
+    "suspicion",
 ]
+
+_BASES = {
+    "MetricSink",
+    "MetricSource",
+    *(name for name in __all__ if name.endswith(("Plugin", "Interface", "Base"))),
+}
+_MODULES = {
+    **dict.fromkeys(__all__, "_records"),
+    **dict.fromkeys(_BASES, "_bases"),
+    **dict.fromkeys(("BACKEND_HOOKS", "PROJECT_NAME", "hookimpl", "hookspec"), "_markers"),
+    **dict.fromkeys(("Suspicion", "is_ordinary", "is_secret", "is_secret_key"), "_secret_names"),
+    **dict.fromkeys(("is_secret_value", "suspicion"), "_secret_names"),
+    **dict.fromkeys(("MASK", "USERINFO", "mask_arguments", "mask_text"), "_secret_text"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name from its module, and keep it."""
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
+    if name == "specs":
+        return import_module(f"{__name__}._specs")
+    value = getattr(import_module(f"{__name__}.{_MODULES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

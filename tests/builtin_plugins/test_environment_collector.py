@@ -106,7 +106,7 @@ def test_a_dirty_one_with_a_remote_whose_password_stays_here(started: Any, repos
     (repository / "train.py").write_text("print(2)\n")
     found = collected(started, repository)["git"]
     assert found["dirty"] == "yes"
-    assert found["remote"] == "https://***@example.org/team/repo.git"
+    assert found["remote"] == "https://me:***@example.org/team/repo.git"
 
 
 @needs_git
@@ -209,7 +209,7 @@ def test_variables_are_kept_only_where_asked_for_and_never_secrets(
     monkeypatch.setenv("SLURM_DATABASE", "postgres://u:S3CR3T@h/db")
     assert collected(started, tmp_path)["env"] == {}
     found = collected(started, tmp_path, env=["SLURM_*", "NOT_SET"])["env"]
-    assert {"SLURM_JOB_ID": "17", "SLURM_DATABASE": "postgres://***@h/db"}.items() <= found.items()
+    assert {"SLURM_JOB_ID": "17", "SLURM_DATABASE": "postgres://u:***@h/db"}.items() <= found.items()
     assert "SLURM_API_KEY" not in found
 
 

@@ -14,7 +14,8 @@ from typing import Any
 import psutil
 import pytest
 
-from tracelet_builtin_plugins.collectors.system import SystemCollector, container_memory, hardware
+from tracelet_builtin_plugins.collectors.system import SystemCollector
+from tracelet_builtin_plugins.collectors.system.machine import container_memory, hardware
 from tracelet_builtin_plugins.collectors.system.processes import Processes
 
 PAGE = (Path(__file__).parents[2] / "docs" / "plugins" / "system.md").read_text(encoding="utf-8")

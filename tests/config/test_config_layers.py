@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from tracelet.config import DEADLINES, load_config
-from tracelet.config.environment import slips
 from tracelet.config.settings import METRIC_TYPES
+from tracelet.config.variables import slips
 from tracelet.errors import ConfigError
 from tracelet_hookspecs import MetricType
 
@@ -260,7 +260,7 @@ class TestFaults:
             f"{file}: deadlines.log_metrics: unknown key (did you mean 'log'?)",
             "TRACELET_MODE: expected one of 'online', 'offline', 'disabled', found 'x' (string)",
             "start_run(...): unknown key 'lr'; known: activate, budget, deadlines, dir, finish_timeout, mode,"
-            " plugin_paths, plugins, project, ranks, resume, run_id, start_timeout, strict",
+            " not_secret, plugin_paths, plugins, project, ranks, resume, run_id, start_timeout, strict",
             "-p[0]: expected the name of a plugin or module, or no:NAME, found '?' (string)",
         ]
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from tracelet.config import DEADLINES
-from tracelet.config.environment import OTHERS, VARIABLES
 from tracelet.config.settings import METRIC_TYPES, PLUGIN_SETTINGS, SETTINGS
+from tracelet.config.variables import OTHERS, VARIABLES
 from tracelet_hookspecs import specs
 
 PAGE = (Path(__file__).parents[2] / "docs" / "configuration.md").read_text(encoding="utf-8")

@@ -116,7 +116,7 @@ class TestMask:
             {
                 "token": "abc",
                 "pin": 42,
-                "keys": {"nested": 1},
+                "credentials": {"nested": 1},
                 "value": SecretStr("xyz"),
                 "status": ["says known-elsewhere"],
                 "uri": "http://u:pw@host/x",
@@ -128,7 +128,7 @@ class TestMask:
         assert shown == {
             "token": "***",
             "pin": "***",
-            "keys": "***",
+            "credentials": "***",
             "value": "***",
             "status": ["says ***"],
             "uri": "http://u:***@host/x",
@@ -299,12 +299,12 @@ class TestSecretNumbers:
         assert type(pickle.loads(pickle.dumps(copy.deepcopy(secret)))) is type(secret)
 
     def test_and_do_not_show_themselves(self):
-        sealed = seal({"pin": 42, "keys": [1.5, 7], "use_token": True, "auth": None})
-        assert repr(sealed) == "{'pin': '***', 'keys': ['***', '***'], 'use_token': True, 'auth': None}"
+        sealed = seal({"pin": 42, "passwords": [1.5, 7], "use_token": True, "auth": None})
+        assert repr(sealed) == "{'pin': '***', 'passwords': ['***', '***'], 'use_token': True, 'auth': None}"
         assert mask([*sealed.values()]) == ["***", ["***", "***"], True, None]
         assert json.loads(json.dumps(sealed)) == {
             "pin": 42,
-            "keys": [1.5, 7],
+            "passwords": [1.5, 7],
             "use_token": True,
             "auth": None,
         }

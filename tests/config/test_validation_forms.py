@@ -4,7 +4,7 @@ import attrs
 import pytest
 
 from tracelet.config.validation import check_schema, declared_keys, validate
-from tracelet.config.validation.schemas import is_json_schema
+from tracelet.config.validation.forms import is_json_schema
 from tracelet.errors import ConfigError
 from tracelet.secrets import SecretStr
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tracelet.config.validation import validate
-from tracelet.config.validation.shortform import TYPES
+from tracelet.config.validation.short_form import TYPES
 from tracelet.errors import ConfigError
 
 

@@ -58,13 +58,13 @@ def one_of(choices: Iterable[object]) -> str:
     return "one of " + ", ".join(map(repr, choices))
 
 
-def nearest_choice(value: object, choices: Iterable[object]) -> str:
+def suggest_choice(value: object, choices: Iterable[object]) -> str:
     """Return the end of a message about a value that is none of the choices: the closest one, if any."""
     near = closest(value, choices) if isinstance(value, str) else None
     return f" (did you mean {near!r}?)" if near else ""
 
 
-def kind(value: Any) -> str:
+def type_name(value: Any) -> str:
     """Return the name that TOML and JSON have for the type of ``value``."""
     for types, name in _KINDS:
         if isinstance(value, types):
@@ -72,11 +72,11 @@ def kind(value: Any) -> str:
     return "null" if value is None else type(value).__name__
 
 
-def found(value: Any, *, secret: bool = False) -> str:
+def describe_value(value: Any, *, secret: bool = False) -> str:
     """Describe a value for a message: ``'abc' (string)``; a secret is masked."""
     if value is None:
         return "null"
-    return f"{MASK if secret else _shown(value)} ({kind(value)})"
+    return f"{MASK if secret else _shown(value)} ({type_name(value)})"
 
 
 def _shown(value: Any) -> str:
@@ -89,12 +89,12 @@ def _shown(value: Any) -> str:
     return text if len(text) <= LONGEST else text[: LONGEST - 3] + "..."
 
 
-def misfit(path: str, expected: str, value: Any, *, secret: bool = False) -> str:
+def mismatch(path: str, expected: str, value: Any, *, secret: bool = False) -> str:
     """Say that what stands at ``path`` does not fit: ``timeout: expected number, found 'abc' (string)``."""
-    return f"{path}: expected {expected}, found {found(value, secret=secret)}"
+    return f"{path}: expected {expected}, found {describe_value(value, secret=secret)}"
 
 
-def missing(path: str, expected: str) -> str:
+def missing_key(path: str, expected: str) -> str:
     """Say that nothing stands at ``path`` though something must."""
     return f"{path}: expected {expected}, found nothing (required)"
 
@@ -104,6 +104,6 @@ def unknown_key(path: str, key: object, known: Iterable[object]) -> str:
     return f"{path}: unknown key{did_you_mean(key, known)}"
 
 
-def joined(path: str, place: Iterable[object]) -> str:
+def join_path(path: str, place: Iterable[object]) -> str:
     """Return a path with the steps to a place in it: ``plugins.mlflow.servers[0].port``."""
     return path + "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in place)

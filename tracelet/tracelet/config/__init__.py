@@ -1,9 +1,9 @@
 """Configuration: ``tracelet.toml`` or ``[tool.tracelet]``, the environment, the program, the command line."""
 
-from tracelet.config.files import find_root, load_mapping, user_config_dir
-from tracelet.config.loading import load_config
+from tracelet.config.config_files import load_mapping
+from tracelet.config.loading import load_config, program_config, program_file
 from tracelet.config.model import Config, PluginOptions
-from tracelet.config.programs import program_config, program_file
+from tracelet.config.project import find_root, user_config_dir
 from tracelet.config.settings import DEADLINE_OF, DEADLINES
 
 __all__ = [

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from tracelet.secrets import SecretStr, is_secret_key, register_secret, seal
+from tracelet.secrets import SecretStr, is_secret, register_secret, seal
 
 _NAME: Final = r"[A-Za-z_][A-Za-z0-9_]*"
 _INTEGER: Final = r"[+-]?[0-9]+"
@@ -86,7 +86,7 @@ def _value(reference: str, environ: Mapping[str, str]) -> str:
         )
     value = environ.get(name, "")
     if value or (name in environ and not separator):
-        if is_secret_key(name):
+        if is_secret(name, value):
             register_secret(value)
         return value
     if not separator:

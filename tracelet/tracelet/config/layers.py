@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tracelet.config import environment, files, settings
-from tracelet.config.files import absolute
+from tracelet.config import config_files, settings, variables
 from tracelet.config.interpolation import interpolate
+from tracelet.config.project import absolute
 from tracelet.errors import ConfigError
 from tracelet.messages import did_you_mean
 from tracelet.secrets import seal
@@ -32,7 +32,7 @@ class Layer(NamedTuple):
 def from_file(path: Path, environ: Mapping[str, str], faults: list[str]) -> Layer:
     """Read a configuration file, whose strings may name variables."""
     try:
-        given = files.read_project_file(path)
+        given = config_files.read_project_file(path)
     except ConfigError as error:
         faults.extend(error.faults)
         return Layer(str(path))
@@ -113,9 +113,9 @@ def _layer(
 
 def from_environment(environ: Mapping[str, str], faults: list[str]) -> Layer:
     """Check the variables ``TRACELET_*``."""
-    read = environment.read_environment(environ, faults)
-    values = {environment.VARIABLES[variable][0]: value for variable, value in read.items()}
-    names = environment.named_plugins(environ, faults)
+    read = variables.read_environment(environ, faults)
+    values = {variables.VARIABLES[variable][0]: value for variable, value in read.items()}
+    names = variables.named_plugins(environ, faults)
     if "dir" in values:
         values["dir"] = absolute(values["dir"])
     taking_part = [*read, *(["TRACELET_PLUGINS"] if names else [])]

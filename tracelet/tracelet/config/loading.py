@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
-from tracelet.config import environment, files, layers, settings
+from tracelet.config import layers, project, settings, variables
 from tracelet.config.layers import Layer
 from tracelet.config.model import Config
 from tracelet.errors import ConfigError
+
+_MARKS: Final = ("tracelet.toml", "pyproject.toml", ".git")
+_INSTALLED: Final = frozenset({"site-packages", "dist-packages"})
 
 _told: set[str] = set()  # slips that were warned of: once is enough
 
@@ -33,11 +37,11 @@ def load_config(
     plugin alone.
     """
     environ = os.environ if environ is None else environ
-    root = Path(os.path.abspath(root)) if root is not None else files.find_root(start)
-    user = files.user_config_dir(environ)
-    file = files.project_file(root)
+    root = Path(os.path.abspath(root)) if root is not None else project.find_root(start)
+    user = project.user_config_dir(environ)
+    file = project.project_file(root)
     faults: list[str] = []
-    paths = dict.fromkeys(path for path in (user and user / files.PROJECT_FILE, file) if path)
+    paths = dict.fromkeys(path for path in (user and user / project.PROJECT_FILE, file) if path)
     stack = [
         *(layers.from_file(path, environ, faults) for path in paths if path.is_file()),
         layers.from_environment(environ, faults),
@@ -49,11 +53,11 @@ def load_config(
         of_tables = [each for layer in stack for several in layer.table_faults.values() for each in several]
         raise ConfigError([*faults, *of_tables])
     _tell_slips(environ)
-    return _assembled(root, file, stack, [*_user_plugins(user), *environment.plugin_path(environ)])
+    return _assembled(root, file, stack, [*_user_plugins(user), *variables.plugin_path(environ)])
 
 
 def _tell_slips(environ: Mapping[str, str]) -> None:
-    for slip in environment.slips(environ):
+    for slip in variables.slips(environ):
         if slip not in _told:
             import logging
 
@@ -108,6 +112,32 @@ def _merged(low: Mapping[str, Any], high: Mapping[str, Any]) -> dict[str, Any]:
             value = _merged(below, value)
         merged[key] = value
     return merged
+
+
+def program_file() -> Path | None:
+    """Return the file of the program being run, or ``None`` in an interactive session."""
+    file = getattr(sys.modules.get("__main__"), "__file__", None)
+    return Path(file).resolve() if file else None
+
+
+def program_config(program: Path | None, overrides: Mapping[str, Any], **more: Any) -> Config:
+    """Load the configuration that a program runs under; ``more`` is what :func:`load_config` takes.
+
+    The project is the script's. A script that stands in no project at all, and a tool that is installed (a test
+    runner, a notebook server), belong to the current folder's.
+    """
+    root = (
+        project.find_root(program.parent)
+        if program is not None and not _is_installed(program)
+        else project.find_root()
+    )
+    if not any((root / mark).exists() for mark in _MARKS):
+        root = project.find_root()
+    return load_config(program, root=root, overrides=overrides, **more)
+
+
+def _is_installed(program: Path) -> bool:
+    return not _INSTALLED.isdisjoint(program.parts) or program.parent == Path(sys.executable).parent
 
 
 class Selection:

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from tracelet import messages
 from tracelet.config.interpolation import from_environment
-from tracelet.messages import did_you_mean, misfit, nearest_choice, unknown_key
+from tracelet.messages import did_you_mean, mismatch, suggest_choice, unknown_key
 
 MODES: Final = ("online", "offline", "disabled")
 ISOLATIONS: Final = ("thread", "process")
@@ -44,8 +44,9 @@ METRIC_TYPES: Final = (
 )
 
 _PLUGIN_NAME: Final = r"(?:no:)?[A-Za-z0-9_][\w.\-]*(?::[\w.]+)?"
-#: A run's id names its folder, so it starts with a letter or digit.
+#: A run's identifier, which names its folder.
 RUN_ID: Final = r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}"
+RUN_ID_FORM: Final = "1 to 128 letters, digits, '.', '_' or '-', starting with a letter or digit"
 
 Check = Callable[[str, Any, list[str]], Any]  # (path, value, faults) -> the value to use
 
@@ -54,7 +55,7 @@ def text(path: str, value: Any, faults: list[str]) -> str:
     """Check for a string that is not empty."""
     if isinstance(value, str) and value.strip():
         return str.__str__(value)
-    faults.append(misfit(path, "a string that is not empty", value))
+    faults.append(mismatch(path, "a string that is not empty", value))
     return ""
 
 
@@ -62,7 +63,7 @@ def boolean(path: str, value: Any, faults: list[str]) -> bool:
     """Check for true or false; a variable may say it in words."""
     value = from_environment(value, "boolean")
     if not isinstance(value, bool):
-        faults.append(misfit(path, "boolean", value))
+        faults.append(mismatch(path, "boolean", value))
     return value is True
 
 
@@ -71,7 +72,7 @@ def seconds(path: str, value: Any, faults: list[str]) -> float:
     number = from_environment(value, "number")
     if isinstance(number, (int, float)) and not isinstance(number, bool) and number > 0:
         return float(number)
-    faults.append(misfit(path, "a number above 0", value))
+    faults.append(mismatch(path, "a number above 0", value))
     return 0.0
 
 
@@ -89,7 +90,7 @@ def share(path: str, value: Any, faults: list[str]) -> float:
     )
     if isinstance(part, (int, float)) and not isinstance(part, bool) and 0 <= part <= 1:
         return float(part)
-    faults.append(misfit(path, 'a share, such as "0.5%" or 0.005', value))
+    faults.append(mismatch(path, 'a share, such as "0.5%" or 0.005', value))
     return 0.0
 
 
@@ -98,7 +99,7 @@ def texts(path: str, value: Any, faults: list[str]) -> list[str]:
     if isinstance(value, str):
         value = [value]
     if not isinstance(value, (list, tuple)):
-        faults.append(misfit(path, "array of strings", value))
+        faults.append(mismatch(path, "array of strings", value))
         return []
     return [text(f"{path}[{at}]", each, faults) for at, each in enumerate(value)]
 
@@ -121,7 +122,7 @@ def one_of(*allowed: str) -> Check:
     def check(path: str, value: Any, faults: list[str]) -> str:
         if isinstance(value, str) and value in allowed:
             return str.__str__(value)
-        faults.append(misfit(path, messages.one_of(allowed), value) + nearest_choice(value, allowed))
+        faults.append(mismatch(path, messages.one_of(allowed), value) + suggest_choice(value, allowed))
         return allowed[0]
 
     return check
@@ -132,7 +133,7 @@ def plugin_names(path: str, value: Any, faults: list[str]) -> list[str]:
     names = texts(path, value, faults)
     for at, name in enumerate(names):
         if name and not re.fullmatch(_PLUGIN_NAME, name):
-            faults.append(misfit(f"{path}[{at}]", "the name of a plugin or module, or no:NAME", name))
+            faults.append(mismatch(f"{path}[{at}]", "the name of a plugin or module, or no:NAME", name))
     return names
 
 
@@ -140,9 +141,7 @@ def run_id(path: str, value: Any, faults: list[str]) -> str:
     """Check for a run's identifier, which names its folder."""
     if isinstance(value, str) and re.fullmatch(RUN_ID, value):
         return str.__str__(value)
-    faults.append(
-        misfit(path, "1 to 128 letters, digits, '.', '_' or '-', starting with a letter or digit", value)
-    )
+    faults.append(mismatch(path, RUN_ID_FORM, value))
     return ""
 
 
@@ -154,7 +153,7 @@ def ranks(path: str, value: Any, faults: list[str]) -> tuple[int, ...] | None:
     given = [from_environment(each, "integer") for each in given]
     if all(isinstance(each, int) and not isinstance(each, bool) and each >= 0 for each in given):
         return tuple(given)
-    faults.append(misfit(path, "'all', a rank or an array of ranks", value))
+    faults.append(mismatch(path, "'all', a rank or an array of ranks", value))
     return None
 
 
@@ -171,7 +170,7 @@ def metric_types(path: str, value: Any, faults: list[str]) -> list[str]:
 def deadlines(path: str, value: Any, faults: list[str]) -> dict[str, float]:
     """Check for a table of deadlines, in seconds."""
     if not isinstance(value, Mapping):
-        faults.append(misfit(path, "a table of seconds", value))
+        faults.append(mismatch(path, "a table of seconds", value))
         return {}
     checked: dict[str, float] = {}
     for step, limit in value.items():
@@ -188,13 +187,13 @@ def tables(path: str, value: Mapping[str, Any], faults: list[str]) -> dict[str, 
     for name, table in value.items():
         at = f"{path}.{name}"
         if not re.fullmatch(_PLUGIN_NAME, str(name)) or str(name).startswith("no:"):
-            faults.append(misfit(at, "the name of a plugin or module", name))
+            faults.append(mismatch(at, "the name of a plugin or module", name))
         elif isinstance(table, Mapping):
             checked[name] = dict(table)
         elif isinstance(table, bool):
             checked[name] = {"enabled": table}
         else:
-            faults.append(misfit(at, "a table", table))
+            faults.append(mismatch(at, "a table", table))
     return checked
 
 
@@ -204,6 +203,7 @@ SETTINGS: Final[Mapping[str, Check]] = {
     "plugin_paths": paths,
     "dir": path,
     "mode": one_of(*MODES),
+    "not_secret": texts,
     "strict": boolean,
     "budget": share,
     "deadlines": deadlines,

@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import Final
 
-from tracelet.config.settings import RUN_ID
+from tracelet.config.settings import RUN_ID, RUN_ID_FORM
 from tracelet.errors import UsageError
 
 log = logging.getLogger("tracelet.run")
@@ -26,10 +26,7 @@ def new_run_id() -> str:
 def check_run_id(run_id: str) -> str:
     """Return the id, or raise :class:`UsageError`: it names a folder."""
     if not re.fullmatch(RUN_ID, run_id):
-        raise UsageError(
-            "run_id: expected 1 to 128 letters, digits, dots, dashes and underscores, starting with a letter or"
-            f" digit, found {run_id!r}"
-        )
+        raise UsageError(f"run_id: expected {RUN_ID_FORM}, found {run_id!r}")
     return run_id
 
 

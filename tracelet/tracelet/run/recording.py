@@ -124,13 +124,14 @@ class Recording:
 def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
     """Return parameters as JSON can hold them, flat, secrets masked."""
     from tracelet.journal import flatten
-    from tracelet.secrets import mask
+    from tracelet.secrets import mask_recorded, report_masked
 
     if not isinstance(values, Mapping):
         raise UsageError(f"expected a mapping of names to values, found {type(values).__name__}")
     flat = {str(name): _json_value(value) for name, value in flatten(values).items()}
-    masked: dict[str, Any] = mask(flat)
-    return masked
+    masked = mask_recorded(flat)
+    report_masked(masked.hidden)
+    return masked.values
 
 
 def _json_value(value: Any) -> Any:

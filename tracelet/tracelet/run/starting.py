@@ -16,6 +16,7 @@ from tracelet.run import folder
 from tracelet.run.context import RunContext
 from tracelet.run.run import START_TIMEOUT, DisabledRun, Run
 from tracelet.run.target import choose_target
+from tracelet.secrets import mask_command_line, set_readable_names
 
 
 def open_run(
@@ -29,6 +30,7 @@ def open_run(
     """Open a run's journal and begin to start its plugins. Returns before they have started."""
     if config.mode == "disabled":
         return _open_disabled(config, name)
+    set_readable_names(config.settings.get("not_secret", ()))
     target = choose_target(config, name)
     run_dir = folder.make_run_folder(config.dir, target.run_id)
     started_at = time.time()
@@ -36,7 +38,7 @@ def open_run(
     facts = {
         "run": {"id": target.run_id, "name": label, "project": config.project},
         "script": str(program) if program is not None else None,
-        "argv": _masked_arguments(argv),
+        "argv": mask_command_line(argv),
         "cwd": os.getcwd(),
         "resumed": target.resumed,
         "python": sys.version.split()[0],
@@ -83,24 +85,6 @@ def _default_name(program: Path | None, run_id: str) -> str:
         file.parent.name if file.stem in ("__main__", "__init__") else file.stem
     )  # a package run as a program
     return f"{stem}-{run_id.rpartition('-')[2]}"
-
-
-def _masked_arguments(argv: Sequence[str]) -> list[str]:
-    """Return a command line without the values of options that name a secret."""
-    from tracelet.secrets import MASK, is_secret_key, redact
-
-    shown: list[str] = []
-    hide = False
-    for argument in argv:
-        key, equals, _ = argument.partition("=")
-        if hide and not argument.startswith("-"):
-            shown.append(MASK)
-        elif equals and is_secret_key(key.lstrip("-")):
-            shown.append(f"{key}={MASK}")
-        else:
-            shown.append(redact(argument))
-        hide = not equals and argument.startswith("-") and is_secret_key(argument.lstrip("-"))
-    return shown
 
 
 def split_plugins(plugins: Any) -> tuple[list[str], list[Any]]:

@@ -1,35 +1,50 @@
-"""Secrets: types that do not show themselves, and the means to keep known values out of any text.
+"""Secrets: types that do not show themselves, and keeping secret values out of texts.
 
-A secret is known by the name of its key (:func:`is_secret_key`) or by its schema. Its value is a
-:class:`Secret`: a string or number like any other to the plugin that needs it, masked wherever it is
-displayed. Every such value is remembered for the life of the process, so that :func:`redact` finds it in
-error messages and tracebacks of code that knows nothing of all this.
+What is a secret is decided by one rule, which plugins use as well: ``tracelet_hookspecs``. A secret of the
+configuration is a :class:`Secret`: a string or number like any other to the plugin that needs it, masked
+wherever it is displayed. Its value is registered for the life of the process, so that :func:`redact` finds it
+in the error messages and tracebacks of other code.
 """
 
-from tracelet.secrets.keys import is_secret_key
-from tracelet.secrets.masking import mask
+from tracelet.secrets.masking import (
+    Masked,
+    is_declared_readable,
+    mask,
+    mask_command_line,
+    mask_recorded,
+    report_masked,
+    set_readable_names,
+)
 from tracelet.secrets.redaction import (
-    MASK,
     fit_to_chain,
     format_exception,
     redact,
     redact_record,
     register_secret,
 )
-from tracelet.secrets.values import Secret, SecretFloat, SecretInt, SecretStr, seal
+from tracelet.secrets.sealing import Secret, SecretFloat, SecretInt, SecretStr, holds_secret, seal
+from tracelet_hookspecs import MASK, is_secret, is_secret_key
 
 __all__ = [
     "MASK",
+    "Masked",
     "Secret",
     "SecretFloat",
     "SecretInt",
     "SecretStr",
     "fit_to_chain",
     "format_exception",
+    "holds_secret",
+    "is_declared_readable",
+    "is_secret",
     "is_secret_key",
     "mask",
+    "mask_command_line",
+    "mask_recorded",
     "redact",
     "redact_record",
     "register_secret",
+    "report_masked",
     "seal",
+    "set_readable_names",
 ]

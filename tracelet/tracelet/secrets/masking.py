@@ -1,22 +1,26 @@
-"""Copies of nested values that are fit for display."""
+"""Copies of nested values for display, and for what a run records: secrets masked."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
-from tracelet.secrets.keys import is_secret_key
-from tracelet.secrets.redaction import MASK, redact
-from tracelet.secrets.values import Secret
+from tracelet.secrets.redaction import redact
+from tracelet.secrets.sealing import Secret
+from tracelet_hookspecs import MASK, Suspicion, is_secret_value, mask_arguments, suspicion
+
+_PLAIN = (str, bytes, int, float)
+_readable: list[str] = []  # patterns of names that the user's configuration declares to be no secrets
+_reported: set[str] = set()
 
 
 def mask(values: Any) -> Any:
-    """Return a copy of nested values that is fit for display: secrets masked, attrs instances as dicts."""
-    return _masked(values, frozenset())
+    """Return a copy of nested values for display: secrets masked, attrs instances as dicts."""
+    return _mask(values, Suspicion.NONE, frozenset())
 
 
-def _masked(values: Any, above: frozenset[int]) -> Any:
-    if isinstance(values, Secret):
+def _mask(values: Any, level: Suspicion, above: frozenset[int], *, strict: bool = True) -> Any:
+    if isinstance(values, Secret) or is_secret_value(values, level, strict=strict):
         return MASK
     if isinstance(values, str):
         return redact(values)
@@ -24,20 +28,83 @@ def _masked(values: Any, above: frozenset[int]) -> Any:
         return "..."
     above = above | {id(values)}
     if isinstance(values, Mapping):
-        return {key: _masked_item(key, value, above) for key, value in values.items()}
+        return {key: _mask_item(key, value, level, above, strict=strict) for key, value in values.items()}
     if isinstance(values, (list, tuple, set, frozenset)):
-        return [_masked(value, above) for value in values]
+        return [_mask(value, level, above, strict=strict) for value in values]
     fields = getattr(type(values), "__attrs_attrs__", ())
     shown = {
         field.name: MASK
         if field.metadata.get("secret")
-        else _masked_item(field.name, getattr(values, field.name, None), above)
+        else _mask_item(field.name, getattr(values, field.name, None), level, above, strict=strict)
         for field in fields
     }
     return shown or values
 
 
-def _masked_item(key: object, value: Any, above: frozenset[int]) -> Any:
-    if is_secret_key(key) and value is not None and not isinstance(value, bool):
-        return MASK
-    return _masked(value, above)
+def _mask_item(key: object, value: Any, level: Suspicion, above: frozenset[int], *, strict: bool) -> Any:
+    level = Suspicion.NONE if is_declared_readable(key) else max(level, suspicion(key))
+    if level >= Suspicion.TEXT and value is not None and not isinstance(value, _PLAIN):
+        return MASK  # a table, a list or an object under the name of a secret
+    return _mask(value, level, above, strict=strict)
+
+
+def set_readable_names(patterns: Iterable[str]) -> None:
+    """Declare names that are no secrets whatever they are called: the setting ``not_secret``."""
+    _readable[:] = patterns
+
+
+def is_declared_readable(name: object) -> bool:
+    """Return whether ``not_secret`` names this."""
+    if not _readable or not isinstance(name, str):
+        return False
+    from fnmatch import fnmatchcase
+
+    return any(fnmatchcase(name, pattern) for pattern in _readable)
+
+
+class Masked(NamedTuple):
+    """Values as a run records them, and the names of those that were changed."""
+
+    values: dict[str, Any]
+    hidden: list[str]
+
+
+def mask_recorded(values: Mapping[str, Any]) -> Masked:
+    """Return parameters or tags as a run records them. A name in ``not_secret`` keeps its value."""
+    shown = {key: _recorded(key, value) for key, value in values.items()}
+    return Masked(shown, [key for key, value in shown.items() if _differs(value, values[key])])
+
+
+def _recorded(key: str, value: Any) -> Any:
+    if not is_declared_readable(key):
+        return _mask_item(key, value, Suspicion.NONE, frozenset(), strict=False)
+    return redact(value, by_form=False) if isinstance(value, str) else value
+
+
+def _differs(shown: Any, value: Any) -> bool:
+    return isinstance(shown, (str, list, dict)) and MASK in repr(shown) and MASK not in repr(value)
+
+
+def report_masked(hidden: Sequence[str], what: str = "parameter") -> None:
+    """Report masked names, each once per process, with the way to keep their values."""
+    names = [name for name in hidden if name not in _reported]
+    if not names:
+        return
+    import logging
+
+    _reported.update(names)
+    several = len(names) > 1
+    logging.getLogger("tracelet.secrets").warning(
+        '%s%s %s recorded as "%s": %s secret; to record %s, set not_secret = [%s] in tracelet.toml',
+        *(what, "s" * several),
+        ", ".join(map(repr, names)) + (" are" if several else " is"),
+        MASK,
+        "they look like a" if several else "it looks like a",
+        "their values" if several else "its value",
+        ", ".join(f'"{name}"' for name in names),
+    )
+
+
+def mask_command_line(arguments: Sequence[str]) -> list[str]:
+    """Return a command line as a run records it: secret options, headers, URLs and known secrets masked."""
+    return mask_arguments(arguments, mask=redact)

@@ -1,4 +1,4 @@
-"""Keeping known secrets out of any text: messages and tracebacks of code that knows nothing of them."""
+"""Keeping secrets out of texts: those registered here, and those that show by their form."""
 
 from __future__ import annotations
 
@@ -6,18 +6,20 @@ import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final
 
+from tracelet_hookspecs import MASK, USERINFO, is_ordinary, is_secret, mask_text
+
 if TYPE_CHECKING:
     import logging
 
-MASK: Final = "***"
 SHORTEST: Final = 4  # characters; replacing shorter values would garble any text and hide nothing
 
 _ORDINARY: Final = frozenset({"true", "false", "none", "null"})
-_USERINFO: Final = r"(?<=://)([^\s/:@'\"]*):([^\s/@'\"]+)@"
+_PIECES: Final = re.compile(r"[@/?#:'\"]")
+_QUERY: Final = re.compile(r"[?&]([\w.-]{1,100})=([^&#\s]+)")
 
 
 class _Registry:
-    """The values to keep out of texts. Adding and looking take no lock: a dict's own steps are atomic."""
+    """The values to keep out of texts. No lock is needed: each step of a dict is atomic."""
 
     def __init__(self) -> None:
         self._values: dict[str, None] = {}
@@ -39,7 +41,7 @@ _registry = _Registry()
 
 
 def register_secret(value: Any) -> None:
-    """Have :func:`redact` hide ``value`` from now on. Very short and ordinary values are let be."""
+    """Have :func:`redact` hide ``value`` from now on. Very short and ordinary values are ignored."""
     if isinstance(value, bool) or value is None:
         return
     text = str(value)
@@ -47,24 +49,45 @@ def register_secret(value: Any) -> None:
         _registry.add(text)
 
 
-def register_userinfo(text: str) -> None:
-    """Remember the passwords of the URLs in a text."""
-    if "://" in text and "@" in text:
-        from urllib.parse import unquote
+def register_url_secrets(text: str, *, whole: bool = False) -> None:
+    """Register the passwords and tokens of the URLs in a text.
 
-        for _, password in re.findall(_USERINFO, text):
-            register_secret(unquote(password))
+    So they are found in messages of code that took the URL apart, a wrongly quoted one at the wrong place.
+    ``whole`` says that the URL itself is a secret (a webhook): then its path is registered as well.
+    """
+    if "://" not in text:
+        return
+    from urllib.parse import unquote
+
+    for _, userinfo in USERINFO.findall(text):
+        user, colon, password = userinfo.partition(":")
+        if not colon and is_ordinary(user):
+            continue
+        for secret in dict.fromkeys((password or user, unquote(password or user))):
+            register_secret(secret)
+            for piece in _PIECES.split(secret):
+                if not is_ordinary(piece):
+                    register_secret(piece)
+    for name, value in _QUERY.findall(text):
+        if is_secret(name, unquote(value)):
+            register_secret(value)
+            register_secret(unquote(value))
+    if whole:
+        path = text.partition("://")[2].partition("/")[2]
+        for part in (path, *path.split("/")):
+            if not is_ordinary(part):
+                register_secret(part)
 
 
-def redact(text: str, *, also: Iterable[object] = ()) -> str:
-    """Return ``text`` with every known secret replaced by ``***``, as is the password in a URL.
+def redact(text: str, *, also: Iterable[object] = (), by_form: bool = True) -> str:
+    """Return ``text`` with every secret replaced by ``***``: registered ones, and those that show by their form.
 
-    Values in ``also`` are replaced too, however short they are.
+    Values in ``also`` are replaced too, however short they are. Without ``by_form`` only known values are.
     """
     for pattern in (_registry.pattern(), _pattern_of(str(value) for value in also)):
         if pattern is not None:
             text = _replace(pattern, text)
-    return re.sub(_USERINFO, rf"\1:{MASK}@", text) if "://" in text else text
+    return mask_text(text) if by_form else text
 
 
 def _replace(pattern: re.Pattern[str], text: str) -> str:
@@ -87,7 +110,7 @@ def _pattern_of(values: Iterable[str]) -> re.Pattern[str] | None:
 
 
 def _forms(value: str) -> set[str]:
-    """Return the spellings in which ``value`` turns up: as it is, escaped, in a URL, line by line."""
+    """Return the spellings in which ``value`` may occur: plain, escaped, in a URL, line by line."""
     import json
     from urllib.parse import quote, quote_plus
 
@@ -100,10 +123,10 @@ def _forms(value: str) -> set[str]:
 
 
 def redact_record(record: logging.LogRecord) -> bool:
-    """Redact a log record in place. For ``handler.addFilter`` or ``logger.addFilter``; keeps every record."""
+    """Redact a log record in place. For ``addFilter`` of a handler or logger; every record is kept."""
     try:
         message = record.getMessage()
-    except Exception:  # a record whose arguments do not fit is shown as it is, not dropped
+    except Exception:  # a record whose arguments do not fit its message is kept as well
         message = f"{record.msg} {record.args!r}"
     record.msg, record.args = redact(message), None
     if record.exc_info and record.exc_info[1] is not None:
@@ -112,16 +135,16 @@ def redact_record(record: logging.LogRecord) -> bool:
 
 
 class MaskedTraceback(Exception):
-    """Stands in a chain of exceptions for one whose text holds a secret: the text, with the secret masked."""
+    """Replaces an exception whose text holds a secret, in a chain of exceptions. Its own text is masked."""
 
 
 def fit_to_chain(error: BaseException) -> BaseException:
-    """Return what another exception may name as its cause, so that no traceback shows a secret."""
+    """Return what another exception can have as its cause, so that no traceback shows a secret."""
     import traceback
 
-    told = "".join(traceback.format_exception(type(error), error, error.__traceback__))
-    masked = redact(told)
-    return error if masked == told else MaskedTraceback("\n" + masked)
+    text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
+    masked = redact(text)
+    return error if masked == text else MaskedTraceback("\n" + masked)
 
 
 def format_exception(error: BaseException) -> str:

@@ -44,7 +44,7 @@ def _resolve(path: Path) -> Path:
 
 def _configured(project: Path) -> Path | None:
     from tracelet.config import load_config
-    from tracelet.config.files import project_file
+    from tracelet.config.project import project_file
 
     return load_config(root=project).dir if project_file(project) is not None else None
 

@@ -1,6 +1,6 @@
-"""The collector ``gpu``: NVIDIA devices, through the module ``pynvml`` of nvidia-ml-py.
+"""The collector ``gpu``: measures NVIDIA devices through ``pynvml``, the module of nvidia-ml-py.
 
-Every metric with its unit and source stands in ``docs/plugins/gpu.md``.
+``docs/plugins/gpu.md`` lists every metric with its unit and source.
 """
 
 from __future__ import annotations
@@ -10,7 +10,14 @@ from contextlib import suppress
 from typing import Any, Final
 
 from tracelet_builtin_plugins import AUTHOR, VERSION
-from tracelet_builtin_plugins.collectors.gpu.device import Device, DeviceLost, NotInitialized
+from tracelet_builtin_plugins.collectors.gpu.device import (
+    NO_LIBRARY,
+    Device,
+    DeviceLost,
+    NotInitialized,
+    driver_facts,
+    probe,
+)
 from tracelet_builtin_plugins.collectors.gpu.processes import (
     ProcessShare,
     is_own_process,
@@ -22,8 +29,12 @@ from tracelet_hookspecs import CollectorPlugin, PluginMetadata, PluginType, hook
 __all__ = ["GpuCollector"]
 
 SCHEMA: Final[dict[str, dict[str, Any]]] = {
-    "devices": {"type": "array", "default": [], "description": "indexes or UUIDs; empty means all"},
-    "pcie_throughput": {"type": "boolean", "default": True, "description": "PCIe traffic; NVML takes 40 ms"},
+    "devices": {"type": "array", "default": [], "description": "indexes or UUIDs; empty: all"},
+    "pcie_throughput": {
+        "type": "boolean",
+        "default": True,
+        "description": "PCIe traffic; reading it takes NVML 40 ms",
+    },
     "processes": {"type": "boolean", "default": True, "description": "the share of the run's own processes"},
     "mig": {
         "type": "boolean",
@@ -32,11 +43,9 @@ SCHEMA: Final[dict[str, dict[str, Any]]] = {
     },
 }
 
-NO_LIBRARY: Final = "the Python package nvidia-ml-py is missing; install tracelet[gpu]"
-
 
 class GpuCollector(CollectorPlugin):
-    """Measures every NVIDIA device. One that is lost leaves the others reporting."""
+    """Measures every NVIDIA device. If one is lost, the others keep reporting."""
 
     _collection_interval = 15
     _devices: dict[str, Device] = {}
@@ -45,7 +54,7 @@ class GpuCollector(CollectorPlugin):
 
     @classmethod
     def get_metadata(cls) -> PluginMetadata:
-        """Return what the plugin says of itself."""
+        """Return the plugin's metadata."""
         return PluginMetadata(
             name="gpu",
             version=VERSION,
@@ -58,31 +67,17 @@ class GpuCollector(CollectorPlugin):
 
     @classmethod
     def is_available(cls) -> bool | str:
-        """Return ``True`` where there is an NVIDIA device, else the reason why there is none to measure."""
-        try:
-            import pynvml
-        except ImportError:
-            return NO_LIBRARY
-        try:
-            pynvml.nvmlInit()
-        except pynvml.NVMLError as error:
-            return f"no NVIDIA driver: {error}"
-        try:
-            return bool(pynvml.nvmlDeviceGetCount()) or "no NVIDIA device"
-        except pynvml.NVMLError as error:
-            return f"no NVIDIA device: {error}"
-        finally:
-            with suppress(pynvml.NVMLError):
-                pynvml.nvmlShutdown()
+        """Return ``True`` if there is an NVIDIA device, else the reason why there is none to measure."""
+        return probe()
 
     @hookimpl
     def initialize(self, config: Any) -> None:
-        """Take the configuration."""
+        """Keep the configuration."""
         self._config = {key: entry["default"] for key, entry in SCHEMA.items()} | dict(config)
 
     @hookimpl
     def start(self) -> None:
-        """Open NVML and find the devices. Raises ``RuntimeError`` where there is no driver or no device."""
+        """Open NVML and find the devices. Raises ``RuntimeError`` if there is no driver or no device."""
         try:
             import pynvml
         except ImportError as error:
@@ -92,7 +87,7 @@ class GpuCollector(CollectorPlugin):
 
     @hookimpl
     def stop(self) -> None:
-        """Close NVML, unless it is a parent process that has it open."""
+        """Close NVML, unless a parent process has it open."""
         if self._owner == os.getpid():
             self._owner = 0
             with suppress(self._nvml.NVMLError):
@@ -113,7 +108,7 @@ class GpuCollector(CollectorPlugin):
 
     @hookimpl
     def collect(self) -> dict[str, Any]:
-        """Measure every device. Raises ``RuntimeError`` when none is left that answers."""
+        """Measure every device. Raises ``RuntimeError`` if none answers."""
         if self._owner != os.getpid():
             self._open()  # a forked child shares no handles with its parent
         try:
@@ -137,7 +132,7 @@ class GpuCollector(CollectorPlugin):
             raise
 
     def _find_devices(self) -> None:
-        """Raises ``RuntimeError`` where there is none, or one that the configuration names is not there."""
+        """Raises ``RuntimeError`` if there is none, or if a device that the configuration names is missing."""
         wanted = {str(device) for device in self._config["devices"]}
         self._devices, self._shares, self._unreachable = {}, {}, {}
         self._pids_may_be_foreign = pids_may_be_foreign()
@@ -175,7 +170,7 @@ class GpuCollector(CollectorPlugin):
         if lost and not found:
             raise RuntimeError(f"no NVIDIA device answers any more: {lost}")
         if self._facts_due:
-            found |= self._driver_facts()
+            found |= driver_facts(self._nvml)
             self._facts_due = False
         return found
 
@@ -198,12 +193,3 @@ class GpuCollector(CollectorPlugin):
             except DeviceLost as error:
                 device.failures[f"mig/{index}"] = str(error)
         return found
-
-    def _driver_facts(self) -> dict[str, str]:
-        facts: dict[str, str] = {}
-        with suppress(self._nvml.NVMLError):
-            facts["driver_version"] = str(self._nvml.nvmlSystemGetDriverVersion())
-        with suppress(self._nvml.NVMLError):
-            version = self._nvml.nvmlSystemGetCudaDriverVersion()
-            facts["cuda_version"] = f"{version // 1000}.{version % 1000 // 10}"
-        return facts

@@ -1,12 +1,15 @@
-"""One device: what it answers, what it never will, and when it is lost."""
+"""One device: which readings it supports, and when it is lost. Whether there is a device at all."""
 
 from __future__ import annotations
 
 import enum
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any, Final
 
 from tracelet_builtin_plugins.collectors.gpu.readings import Call, Reading, Values
+
+NO_LIBRARY: Final = "the Python package nvidia-ml-py is missing; install tracelet[gpu]"
 
 
 class Code(enum.IntEnum):
@@ -143,3 +146,33 @@ class Device:
         used += max(0.0, counter - before)  # the counter starts again when the driver is loaded again
         self._energy = counter, used
         return used
+
+
+def probe() -> bool | str:
+    """Return ``True`` if there is an NVIDIA device, else the reason why there is none to measure."""
+    try:
+        import pynvml
+    except ImportError:
+        return NO_LIBRARY
+    try:
+        pynvml.nvmlInit()
+    except pynvml.NVMLError as error:
+        return f"no NVIDIA driver: {error}"
+    try:
+        return bool(pynvml.nvmlDeviceGetCount()) or "no NVIDIA device"
+    except pynvml.NVMLError as error:
+        return f"no NVIDIA device: {error}"
+    finally:
+        with suppress(pynvml.NVMLError):
+            pynvml.nvmlShutdown()
+
+
+def driver_facts(nvml: Any) -> dict[str, str]:
+    """Return the versions of the driver and of CUDA."""
+    facts: dict[str, str] = {}
+    with suppress(nvml.NVMLError):
+        facts["driver_version"] = str(nvml.nvmlSystemGetDriverVersion())
+    with suppress(nvml.NVMLError):
+        version = nvml.nvmlSystemGetCudaDriverVersion()
+        facts["cuda_version"] = f"{version // 1000}.{version % 1000 // 10}"
+    return facts

@@ -101,7 +101,7 @@ def _optional() -> str:
 
 def _configuration(config: Config) -> Iterator[Finding]:
     from tracelet.cli.views.plugins import near
-    from tracelet.config.environment import slips
+    from tracelet.config.variables import slips
 
     sources = ", ".join(near(source) for source in config.sources) or "defaults only"
     yield Finding("configuration", OK, f"root {near(config.root)}; {sources}")

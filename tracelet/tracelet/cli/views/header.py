@@ -12,7 +12,7 @@ from rich.text import Text
 import tracelet
 from tracelet.cli.views.plugins import near
 from tracelet.cli.views.screen import joined
-from tracelet.config.environment import slips
+from tracelet.config.variables import slips
 from tracelet_hookspecs import PluginInfo, PluginState
 
 if TYPE_CHECKING:

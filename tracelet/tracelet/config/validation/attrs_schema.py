@@ -6,15 +6,15 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from tracelet.config.interpolation import plain
-from tracelet.config.validation.kinds import words_for
-from tracelet.config.validation.structuring import (
+from tracelet.config.validation.annotations import words_for
+from tracelet.config.validation.converter import (
     Fault,
     FaultsError,
     attempt,
     strict_converter,
 )
-from tracelet.messages import did_you_mean, joined, misfit
-from tracelet.secrets import is_secret_key, redact, seal
+from tracelet.messages import did_you_mean, join_path, mismatch
+from tracelet.secrets import holds_secret, redact, seal
 
 
 def is_attrs_class(schema: Any) -> bool:
@@ -51,9 +51,9 @@ def structure(cls: Any, values: Mapping[str, Any], path: str, faults: list[str])
 
 
 def _text(path: str, fault: Fault) -> str:
-    path = joined(path, fault.place)
+    path = join_path(path, fault.place)
     if fault.expected:
-        return misfit(path, fault.expected, fault.value, secret=fault.secret)
+        return mismatch(path, fault.expected, fault.value, secret=fault.secret)
     return f"{path}: {redact(fault.text, also=_leaves(fault.value) if fault.secret else ())}"
 
 
@@ -88,7 +88,7 @@ def _instance(cls: Any, values: Any, converter: Any) -> Any:
     ]
     given: dict[str, _Given] = {}
     for key, field in fields.items():
-        secret = bool(field.metadata.get("secret")) or is_secret_key(key)
+        secret = bool(field.metadata.get("secret")) or holds_secret(key, values.get(key))
         if key in values:
             sealed = seal(values[key], secret=secret)
             made = attempt(_field_value, field, sealed, converter)

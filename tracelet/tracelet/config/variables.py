@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from tracelet.config import settings
-from tracelet.config.files import absolute
 from tracelet.config.interpolation import EnvStr
+from tracelet.config.project import absolute
 from tracelet.messages import closest
 
 VARIABLES: Final[Mapping[str, tuple[str, settings.Check]]] = {

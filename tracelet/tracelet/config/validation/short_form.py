@@ -10,16 +10,16 @@ from typing import Any, Final
 from tracelet.config.interpolation import from_environment
 from tracelet.messages import (
     closest,
+    describe_value,
     did_you_mean,
-    found,
-    joined,
-    misfit,
-    missing,
-    nearest_choice,
+    join_path,
+    mismatch,
+    missing_key,
     one_of,
+    suggest_choice,
     unknown_key,
 )
-from tracelet.secrets import is_secret_key, seal
+from tracelet.secrets import holds_secret, seal
 
 TYPES: Final[Mapping[str, Callable[[Any], bool]]] = {
     "string": lambda value: isinstance(value, str),
@@ -66,16 +66,18 @@ class _Check:
     ) -> dict[str, Any]:
         """Check a table against its keys."""
         self.faults += [
-            unknown_key(joined(self.path, (*place, key)), key, schema) for key in values if key not in schema
+            unknown_key(join_path(self.path, (*place, key)), key, schema)
+            for key in values
+            if key not in schema
         ]
         checked: dict[str, Any] = {}
         for key, field in schema.items():
-            hidden = secret or bool(field.get("secret")) or is_secret_key(key)
             value = _given(field, values.get(key, _NOTHING))
+            hidden = secret or bool(field.get("secret")) or holds_secret(key, value)
             if value is not _NOTHING:
                 checked[key] = self._value(field, value, (*place, key), secret=hidden)
             elif field.get("required"):
-                self.faults.append(missing(joined(self.path, (*place, key)), _expected(field)))
+                self.faults.append(missing_key(join_path(self.path, (*place, key)), _expected(field)))
         return checked
 
     def _value(self, field: Mapping[str, Any], value: Any, place: tuple[Any, ...], *, secret: bool) -> Any:
@@ -84,7 +86,7 @@ class _Check:
             return None
         types = _types(field)
         if types and not any(TYPES[each](value) for each in types):
-            self._misfit(place, _expected(field), value, secret=secret)
+            self._mismatch(place, _expected(field), value, secret=secret)
             return value
         self._check_limits(field, value, place, secret=secret)
         if isinstance(value, Mapping) and "properties" in field:
@@ -99,20 +101,20 @@ class _Check:
     ) -> None:
         choices = field.get("choices", field.get("enum"))
         if choices is not None and value not in choices:
-            hint = "" if secret else nearest_choice(value, choices)
-            self._misfit(place, one_of(choices), value, hint, secret=secret)
+            hint = "" if secret else suggest_choice(value, choices)
+            self._mismatch(place, one_of(choices), value, hint, secret=secret)
         if not TYPES["number"](value):
             return
         low, high = field.get("minimum", field.get("min")), field.get("maximum", field.get("max"))
         if low is not None and not value >= low:
-            self._misfit(place, f"at least {low}", value, secret=secret)
+            self._mismatch(place, f"at least {low}", value, secret=secret)
         if high is not None and not value <= high:
-            self._misfit(place, f"at most {high}", value, secret=secret)
+            self._mismatch(place, f"at most {high}", value, secret=secret)
 
-    def _misfit(
+    def _mismatch(
         self, place: tuple[Any, ...], expected: str, value: Any, hint: str = "", *, secret: bool
     ) -> None:
-        self.faults.append(misfit(joined(self.path, place), expected, value, secret=secret) + hint)
+        self.faults.append(mismatch(join_path(self.path, place), expected, value, secret=secret) + hint)
 
 
 def _given(field: Mapping[str, Any], value: Any) -> Any:
@@ -156,7 +158,7 @@ def faults_of(schema: Mapping[str, Any], path: str) -> list[str]:
 
 def _field_faults(field: Any, path: str) -> Iterator[str]:
     if not isinstance(field, Mapping):
-        yield f'{path}: expected a table such as {{"type": "string"}}, found {found(field)}'
+        yield f'{path}: expected a table such as {{"type": "string"}}, found {describe_value(field)}'
         return
     yield from (_type_fault(each, f"{path}.type") for each in _types(field) if each not in TYPES)
     for keyword in field:
@@ -165,12 +167,12 @@ def _field_faults(field: Any, path: str) -> Iterator[str]:
             yield f"{path}.{keyword}: unknown keyword (did you mean {near!r}?)"
     choices = field.get("choices", field.get("enum", ()))
     if isinstance(choices, (str, Mapping)) or not hasattr(choices, "__contains__"):
-        yield misfit(f"{path}.choices", "array", choices)
+        yield mismatch(f"{path}.choices", "array", choices)
     nested = field.get("properties", {})
     if isinstance(nested, Mapping):
         yield from faults_of(nested, f"{path}.properties")
     else:
-        yield misfit(f"{path}.properties", "a table", nested)
+        yield mismatch(f"{path}.properties", "a table", nested)
     if "items" in field:
         yield from _field_faults(field["items"], f"{path}.items")
 

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from tracelet.config.interpolation import plain
-from tracelet.config.validation import classes, jsonschemas, shortform
+from tracelet.config.validation import attrs_schema, json_schema, short_form
 from tracelet.errors import ConfigError
-from tracelet.messages import found, misfit
+from tracelet.messages import describe_value, mismatch
 from tracelet.secrets import seal
 
 _JSON_KEYWORDS: Final = frozenset(
@@ -32,10 +32,10 @@ def validate(schema: Any, values: Any, *, path: str = "config") -> Any:
     """
     if faults := check_schema(schema):
         raise ConfigError(faults, source=f"{path}: the plugin's config_schema is malformed")
-    if classes.is_attrs_class(schema) and isinstance(values, schema):
+    if attrs_schema.is_attrs_class(schema) and isinstance(values, schema):
         return values
     if values is not None and not isinstance(values, Mapping):
-        raise ConfigError([misfit(path, "object", values)])
+        raise ConfigError([mismatch(path, "object", values)])
     result = _checked(schema, {str(key): value for key, value in (values or {}).items()}, path, faults)
     if faults:
         raise ConfigError(faults)
@@ -45,11 +45,11 @@ def validate(schema: Any, values: Any, *, path: str = "config") -> Any:
 def _checked(schema: Any, values: dict[str, Any], path: str, faults: list[str]) -> Any:
     if not schema:
         return plain(seal(values))
-    if classes.is_attrs_class(schema):
-        return classes.structure(schema, values, path, faults)
+    if attrs_schema.is_attrs_class(schema):
+        return attrs_schema.structure(schema, values, path, faults)
     if is_json_schema(schema):
-        return plain(jsonschemas.check(schema, values, path, faults))
-    return plain(shortform.check(schema, values, path, faults))
+        return plain(json_schema.check(schema, values, path, faults))
+    return plain(short_form.check(schema, values, path, faults))
 
 
 def check_schema(schema: Any) -> list[str]:
@@ -57,24 +57,24 @@ def check_schema(schema: Any) -> list[str]:
     path = "config_schema"
     if schema is None:
         return []
-    if classes.is_attrs_class(schema):
-        return classes.faults_of(schema, path)
+    if attrs_schema.is_attrs_class(schema):
+        return attrs_schema.faults_of(schema, path)
     if not isinstance(schema, Mapping):
         wanted = "the short form, a JSON Schema or an attrs class"
-        shown = f"{schema.__name__} (class)" if isinstance(schema, type) else found(schema)
+        shown = f"{schema.__name__} (class)" if isinstance(schema, type) else describe_value(schema)
         return [f"{path}: expected {wanted}, found {shown}"]
     return (
-        jsonschemas.faults_of(schema, path) if is_json_schema(schema) else shortform.faults_of(schema, path)
+        json_schema.faults_of(schema, path) if is_json_schema(schema) else short_form.faults_of(schema, path)
     )
 
 
 def declared_keys(schema: Any) -> frozenset[str]:
     """Return the keys that a schema declares at its top; none for a malformed one."""
-    if classes.is_attrs_class(schema):
-        return classes.keys(schema)
+    if attrs_schema.is_attrs_class(schema):
+        return attrs_schema.keys(schema)
     if not isinstance(schema, Mapping):
         return frozenset()
-    return jsonschemas.keys(schema) if is_json_schema(schema) else frozenset(map(str, schema))
+    return json_schema.keys(schema) if is_json_schema(schema) else frozenset(map(str, schema))
 
 
 def is_json_schema(schema: Mapping[str, Any]) -> bool:
