@@ -25,7 +25,9 @@ HEAVY = {
     "multiprocessing",
     "subprocess",
     "tomllib",
-    "tracelet_hookspecs",
+    "tracelet_hookspecs._bases",
+    "tracelet_hookspecs._records",
+    "tracelet_hookspecs._specs",
     "tracelet_builtin_plugins",
 }
 
