@@ -20,9 +20,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tracelet_builtin_plugins.backends.jsonl import JsonlBackend, plain
+from tracelet_builtin_plugins.backends.jsonl import JsonlBackend
 from tracelet_builtin_plugins.backends.jsonl import file as jsonl_file
 from tracelet_hookspecs import MetricData, MetricType
+from tracelet_hookspecs.json_values import to_json
 
 
 def points(first: int, last: int, writer: str = "w1") -> list[MetricData]:
@@ -92,7 +93,7 @@ def test_single_points_and_the_run_known_from_its_start(started: Any, run: Simpl
 
 @given(st.floats())
 def test_a_float_comes_back_exactly(value: float) -> None:
-    read = float(strict(json.dumps(plain(value), allow_nan=False)))
+    read = float(strict(json.dumps(to_json(value), allow_nan=False)))
     assert (
         math.isnan(read)
         if math.isnan(value)
@@ -115,7 +116,7 @@ def test_a_float_comes_back_exactly(value: float) -> None:
     )
 )
 def test_anything_at_all_becomes_strict_json(value: Any) -> None:
-    strict(json.dumps(plain(value), allow_nan=False))
+    strict(json.dumps(to_json(value), allow_nan=False))
 
 
 def test_special_values_names_and_numpy(started: Any, run: SimpleNamespace) -> None:

@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 
 from tracelet.journal import Writer
 from tracelet.store import open_store
-from tracelet.store.index import place
+from tracelet.store.index import index_folder
 
 LIST = """
     import json, sys
@@ -376,9 +376,9 @@ def test_where_there_is_no_room_beside_the_runs_the_users_cache_has_it(records, 
 
 def test_a_network_file_system_does_not_get_it(records, tmp_path, monkeypatch):
     records.run("a", {"loss": [1.0]})
-    real = place.file_system
+    real = index_folder.file_system
     monkeypatch.setattr(
-        place, "file_system", lambda path: "nfs4" if path.is_relative_to(records.data) else real(path)
+        index_folder, "file_system", lambda path: "nfs4" if path.is_relative_to(records.data) else real(path)
     )
     store = records.store()
     assert [run.id for run in store.runs()] == ["a"]
@@ -389,7 +389,7 @@ def test_a_network_file_system_does_not_get_it(records, tmp_path, monkeypatch):
 @pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_without_any_place_it_is_kept_in_memory(records, monkeypatch):
     records.run("a", {"loss": [1.0]})
-    monkeypatch.setattr(place, "file_system", lambda _: "nfs4")
+    monkeypatch.setattr(index_folder, "file_system", lambda _: "nfs4")
     store = records.store()
     assert [run.id for run in store.runs()] == ["a"]
     assert store.index_file is None
@@ -410,7 +410,7 @@ def test_a_child_is_not_kept_waiting_by_a_thread_that_did_not_come_along(records
     records.run("a", {"loss": [1.0]})
     store = records.store()
     store.runs()
-    with store._index._turn:
+    with store._index._lock:
         child = os.fork()
         if not child:
             look = threading.Thread(target=lambda: os._exit(len(store.runs())))
@@ -502,14 +502,13 @@ def test_odd_texts(records):
 @pytest.mark.parametrize("numpy", [True, False])
 def test_far_behind_is_caught_up_with_in_strides(records, numpy, monkeypatch):
     """Many points at once take another way than few; damage and holes on the way change nothing."""
-    from tracelet.store import ahead
-    from tracelet.store.index import following
+    from tracelet.store.index import bulk_reader, run_updates
 
     if not numpy:
-        monkeypatch.setattr(ahead, "numpy", lambda: None)
-    monkeypatch.setattr(ahead, "FAR", 50)
-    monkeypatch.setattr(ahead, "_BLOCK", 64)
-    monkeypatch.setattr(following, "_BATCH", 100)
+        monkeypatch.setattr(bulk_reader, "load_numpy", lambda: None)
+    monkeypatch.setattr(bulk_reader, "MIN_SLOTS", 50)
+    monkeypatch.setattr(bulk_reader, "_BLOCK", 64)
+    monkeypatch.setattr(run_updates, "_BATCH", 100)
     random.seed(3)
     store = records.store()
     writer = records.start("r")

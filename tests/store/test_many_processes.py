@@ -11,7 +11,7 @@ import pytest
 from tracelet.journal import identity
 from tracelet.journal.format import HEARTBEAT_OFFSET
 from tracelet.store.history import Process
-from tracelet.store.outcome import LastSeen, standing
+from tracelet.store.outcome import LastSeen, determine_outcome
 
 
 def test_ranks_are_merged_by_step_and_each_can_be_had_alone(records):
@@ -137,7 +137,7 @@ def _process(
 
 
 def _outcome(*several) -> str:
-    return standing([one for one, _ in several], {one.id: sign for one, sign in several}).outcome
+    return determine_outcome([one for one, _ in several], {one.id: sign for one, sign in several}).outcome
 
 
 def test_outcomes_of_jobs():

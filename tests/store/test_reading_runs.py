@@ -205,7 +205,7 @@ def test_runs_are_found_by_id_name_prefix_and_age(records):
     assert store.run("one").id == "20260101-000002-aaaaa2"  # the newest of that name
     assert store.run("20260101-000001").name == "two"
     assert store.run("latest").id == store.run("last").id == store.run().id == "20260101-000002-aaaaa2"
-    with pytest.raises(StoreError, match="expected one run, found 3 that begin with '2026'"):
+    with pytest.raises(StoreError, match="expected one run, found 3 whose ids begin with '2026'"):
         store.run("2026")
     for nobody in ("", ".", "..", "../runs", "three"):
         with pytest.raises(StoreError):

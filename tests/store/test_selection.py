@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tracelet.errors import UsageError
-from tracelet.store.selection import moment
-from tracelet.store.where import Comparison, Every, Field, Has, Not, Some, parse, parse_field
+from tracelet.store.selection import parse_time
+from tracelet.store.where import And, Comparison, Field, Has, Not, Or, parse, parse_field
 
 
 @pytest.fixture
@@ -144,14 +144,14 @@ def test_expressions(store, where, expected):
         ("params.lr <", r"column 12: expected a field, a number or a quoted text, found the end"),
         ("params.lr 0.1", r"column 11: expected 'and', 'or' or the end, found '0.1'"),
         ("(name = 'a'", r"column 12: expected '\)', found the end"),
-        ("name = base", r"a text stands in quotes: 'base'"),
-        ("metric.acc > 0.9 &", r"column 18: cannot be understood from '&' on"),
+        ("name = base", r"put a text in quotes: 'base'"),
+        ("metric.acc > 0.9 &", r"column 18: cannot parse '&'"),
         ("parms.lr > 1", r"no field 'parms.lr' \(did you mean 'params.NAME'\?\)"),
         ("metrics > 1", "no field 'metrics'"),
-        ("params.lr in 0.1", "expected a list in brackets, found '0.1'"),
+        ("params.lr in 0.1", "expected a list in parentheses, found '0.1'"),
         ("params.lr in (name)", "expected a number or a quoted text, found 'name'"),
         ("0.1", "expected a comparison, found the end"),
-        ("params.lr < none", "none can be compared by == and != only"),
+        ("params.lr < none", "expected == or != for a comparison with none"),
         ("started > 'soon'", "expected a date like 2026-11-23"),
         ("and", "no field 'and'"),
     ],
@@ -186,19 +186,19 @@ def test_sorting(store):
 
 def test_moments():
     now = time.time()
-    assert moment(12) == 12.0
-    assert moment(datetime(2026, 1, 1, tzinfo=timezone.utc)) == 1767225600.0
-    assert moment("2026-01-01T00:00:00Z") == moment("2026-01-01 01:00+01:00") == 1767225600.0
-    assert moment("2026-01-01") == datetime(2026, 1, 1).timestamp()
-    assert moment("-2h") == pytest.approx(now - 7200, abs=5)
-    assert moment("-1.5d") == pytest.approx(now - 129600, abs=5)
+    assert parse_time(12) == 12.0
+    assert parse_time(datetime(2026, 1, 1, tzinfo=timezone.utc)) == 1767225600.0
+    assert parse_time("2026-01-01T00:00:00Z") == parse_time("2026-01-01 01:00+01:00") == 1767225600.0
+    assert parse_time("2026-01-01") == datetime(2026, 1, 1).timestamp()
+    assert parse_time("-2h") == pytest.approx(now - 7200, abs=5)
+    assert parse_time("-1.5d") == pytest.approx(now - 129600, abs=5)
 
 
 def test_the_tree():
     assert parse("a.b" if False else "name = 'x'") == Comparison(Field("name"), "==", "x")
-    assert parse("not tags.x and params.y or metrics.z.min < -1e-3") == Some(
+    assert parse("not tags.x and params.y or metrics.z.min < -1e-3") == Or(
         (
-            Every((Not(Has(Field("tags", "x"))), Has(Field("params", "y")))),
+            And((Not(Has(Field("tags", "x"))), Has(Field("params", "y")))),
             Comparison(Field("metrics", "z", "min"), "<", -1e-3),
         )
     )

@@ -15,9 +15,14 @@ from hypothesis import strategies as st
 
 from tracelet.errors import StoreError, UsageError
 from tracelet.store import export
-from tracelet.store.columns import Points
-from tracelet.store.downsampling import _plainly, _with_library, _with_numpy
+from tracelet.store.arrays import Points
+from tracelet.store.downsampling import (
+    _find_peaks_plainly,
+    _find_peaks_with_numpy,
+    _find_peaks_with_tsdownsample,
+)
 from tracelet.store.series import Series
+from tracelet_hookspecs.json_values import to_json
 
 pandas = pytest.importorskip("pandas")
 numpy = pytest.importorskip("numpy")
@@ -173,7 +178,11 @@ def test_thinning_out_keeps_every_peak(values, points):
         str(value) == str(values[step]) for step, value in zip(thin.iterations, thin.values, strict=True)
     )
     inside = numpy.array(values)
-    for places in (_plainly(values, 5), _with_numpy(numpy, inside, 5), _with_library(inside, 5)):
+    for places in (
+        _find_peaks_plainly(values, 5),
+        _find_peaks_with_numpy(numpy, inside, 5),
+        _find_peaks_with_tsdownsample(inside, 5),
+    ):
         kept = [values[place] for place in places]
         known = [value for value in values if value == value]
         if known:
@@ -225,8 +234,8 @@ def test_as_csv(run):
     assert [float(row[3]) for row in rows[1:]] == run.metric("train/loss").timestamps
 
 
-def test_json_ready():
-    assert export.json_ready({"a": [math.inf, -math.inf, math.nan, 1.5], 1: (None,)}) == {
+def test_to_json():
+    assert to_json({"a": [math.inf, -math.inf, math.nan, 1.5], 1: (None,)}) == {
         "a": ["Infinity", "-Infinity", "NaN", 1.5],
         "1": [None],
     }

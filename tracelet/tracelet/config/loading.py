@@ -12,6 +12,7 @@ from tracelet.config import layers, project, settings, variables
 from tracelet.config.layers import Layer
 from tracelet.config.model import Config
 from tracelet.errors import ConfigError
+from tracelet.layout import DATA_FOLDER
 
 _MARKS: Final = ("tracelet.toml", "pyproject.toml", ".git")
 _INSTALLED: Final = frozenset({"site-packages", "dist-packages"})
@@ -86,7 +87,7 @@ def _assembled(root: Path, file: Path | None, stack: Sequence[Layer], more_paths
         file=file,
         sources=[layer.label for layer in stack if not layer.silent],
         project=values.pop("project", root.name or "default"),
-        dir=values.pop("dir", root / ".tracelet"),
+        dir=values.pop("dir", root / DATA_FOLDER),
         mode=values.pop("mode", "online"),
         strict=values.pop("strict", False),
         run_id=values.pop("run_id", None),

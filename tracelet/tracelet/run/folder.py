@@ -11,6 +11,7 @@ from typing import Final
 
 from tracelet.config.settings import RUN_ID, RUN_ID_FORM
 from tracelet.errors import UsageError
+from tracelet.layout import runs_folder
 
 log = logging.getLogger("tracelet.run")
 
@@ -28,11 +29,6 @@ def check_run_id(run_id: str) -> str:
     if not re.fullmatch(RUN_ID, run_id):
         raise UsageError(f"run_id: expected {RUN_ID_FORM}, found {run_id!r}")
     return run_id
-
-
-def runs_folder(data: Path) -> Path:
-    """Return the folder that holds all runs of a data folder."""
-    return data / "runs"
 
 
 def make_data_folder(data: Path) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 from tracelet.config import Config
 from tracelet.errors import PluginError, UsageError
 from tracelet.journal import NullRecorder, Writer
+from tracelet.layout import runs_folder
 from tracelet.run import folder
 from tracelet.run.context import RunContext
 from tracelet.run.run import START_TIMEOUT, DisabledRun, Run
@@ -57,7 +58,7 @@ def open_run(
 
 def _open_disabled(config: Config, name: str | None) -> Run:
     run_id = folder.new_run_id()
-    context = RunContext(run_id, folder.runs_folder(config.dir) / run_id, NullRecorder(), config)
+    context = RunContext(run_id, runs_folder(config.dir) / run_id, NullRecorder(), config)
     return DisabledRun(context, name=name or run_id, started_at=time.time())
 
 

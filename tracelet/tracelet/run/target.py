@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from tracelet.config import Config
 from tracelet.errors import UsageError
-from tracelet.run.folder import check_run_id, new_run_id, runs_folder
+from tracelet.layout import runs_folder
+from tracelet.run.folder import check_run_id, new_run_id
 from tracelet.run.job import Job, current_job
 
 if TYPE_CHECKING:

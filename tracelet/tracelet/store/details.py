@@ -1,4 +1,4 @@
-"""What a list of runs says of each: name, times, outcome, parameters, tags."""
+"""The part of a run that a list shows: name, times, outcome, parameters, tags."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from tracelet.store import reading
+from tracelet.store import journal_access
 from tracelet.store.history import History
-from tracelet.store.outcome import KILLED, RUNNING, LastSeen, standing
+from tracelet.store.outcome import KILLED, RUNNING, LastSeen, determine_outcome, sum_active_time
 
 UNREADABLE: Final = "unreadable"
-_NEWBORN: Final = 60.0  # seconds in which a folder without a journal is a run about to begin
+_NEW: Final = 60.0  # seconds for which a folder without a journal is a run that is about to begin
 
 
 class Details(NamedTuple):
@@ -29,64 +29,83 @@ class Details(NamedTuple):
     params: dict[str, Any]
     tags: dict[str, Any]
     problem: str | None = None  # why the run cannot be read, in whole or in part
+    active: float = 0.0  # seconds in all attempts that are over
+    running_since: float | None = None
+
+    @property
+    def duration(self) -> float:
+        """How long the run was active, in seconds. The time between two attempts does not count."""
+        running = time.time() - self.running_since if self.running_since is not None else 0.0
+        return self.active + max(0.0, running)
 
 
 def read_details(run_dir: Path, last_time: Callable[[str], float]) -> tuple[Details, History]:
-    """Read what a run says of itself. What cannot be read is told in ``problem``, and raises nothing.
+    """Read what a run says of itself. If it cannot be read, ``problem`` says why and nothing is raised.
 
-    ``last_time`` says when a process recorded its last point; it is asked for those that were killed.
+    ``last_time`` returns when a process recorded its last point; it is called for those that were killed.
     """
     try:
-        signs = {writer: reading.read_sign(run_dir, writer) for writer in reading.files_of(run_dir)}
-        history = reading.read_history(run_dir)
-        killed = [writer for writer, sign in signs.items() if sign.state == KILLED]
+        segments = journal_access.list_segments(run_dir)
+        last_seen = {writer: journal_access.read_last_seen(run_dir, writer) for writer in segments}
+        history = journal_access.read_history(run_dir)
+        killed = [writer for writer, seen in last_seen.items() if seen.state == KILLED]
         for writer in killed:  # the last point may be later than the last heartbeat
-            signs[writer] = signs[writer]._replace(at=max(signs[writer].at, last_time(writer)))
+            last_seen[writer] = last_seen[writer]._replace(at=max(last_seen[writer].at, last_time(writer)))
+        details = (
+            build_details(run_dir, history, last_seen) if last_seen else describe_without_journal(run_dir)
+        )
     except FileNotFoundError:
-        return without_journal(run_dir), History()
-    except (OSError, ValueError) as error:
-        return unreadable(run_dir, error), History()
-    return (details_of(run_dir, history, signs) if signs else without_journal(run_dir)), history
+        return describe_without_journal(run_dir), History()
+    except Exception as error:  # whatever a damaged or hostile journal makes fail
+        return describe_unreadable(run_dir, error), History()
+    return details, history
 
 
-def details_of(run_dir: Path, history: History, signs: Mapping[str, LastSeen]) -> Details:
+def build_details(run_dir: Path, history: History, last_seen: Mapping[str, LastSeen]) -> Details:
     """Return the details that events and signs of life add up to."""
-    refusal = next((sign.refusal for sign in signs.values() if sign.refusal), None)
+    refusal = next((seen.refusal for seen in last_seen.values() if seen.refusal), None)
     if refusal and not history.processes:
-        return _bare(run_dir, UNREADABLE, refusal)
-    run, stands = history.run, standing(history.processes.values(), signs)
-    first = min(history.processes.values(), key=lambda one: (one.started_at or 0.0, one.id), default=None)
+        return _bare_details(run_dir, UNREADABLE, refusal)
+    run, processes = history.run, history.processes.values()
+    result = determine_outcome(processes, last_seen)
+    active = sum_active_time(processes, last_seen)
+    first = min(processes, key=lambda one: (one.started_at or 0.0, one.id), default=None)
+    started_at = history.started_at or _folder_time(run_dir)
     return Details(
         id=run_dir.name,
-        name=str(run.get("name") or run_dir.name),
-        project=str(run.get("project") or ""),
-        started_at=history.started_at or _folder_time(run_dir),
-        ended_at=stands.ended_at,
-        outcome=stands.outcome,
-        error=stands.error,
+        name=run.get("name") or run_dir.name,
+        project=run.get("project") or "",
+        started_at=started_at,
+        ended_at=result.ended_at,
+        outcome=result.outcome,
+        error=result.error,
         host=first.host if first is not None else None,
         params=history.params.plain(),
         tags=history.tags.plain(),
         problem=refusal or (None if run else "the journal's first records are damaged"),
+        active=active.seconds,
+        running_since=active.since if result.outcome == RUNNING else None,
     )
 
 
-def unreadable(run_dir: Path, error: Exception) -> Details:
-    """Return what there is to say of a run that cannot be read."""
+def describe_unreadable(run_dir: Path, error: Exception) -> Details:
+    """Return the details of a run that cannot be read."""
     reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return _bare(run_dir, UNREADABLE, f"cannot be read: {reason or type(error).__name__}")
+    return _bare_details(run_dir, UNREADABLE, f"cannot be read: {reason or type(error).__name__}")
 
 
-def without_journal(run_dir: Path) -> Details:
-    """Return what there is to say of a run without a journal: it is about to begin, or its journal is gone."""
-    if time.time() - _folder_time(run_dir) < _NEWBORN:
-        return _bare(run_dir, RUNNING, None)
-    return _bare(run_dir, UNREADABLE, "has no journal")
+def describe_without_journal(run_dir: Path) -> Details:
+    """Return the details of a run without a journal: it is about to begin, or its journal is gone."""
+    if time.time() - _folder_time(run_dir) < _NEW:
+        return _bare_details(run_dir, RUNNING, None)
+    return _bare_details(run_dir, UNREADABLE, "has no journal")
 
 
-def _bare(run_dir: Path, outcome: str, problem: str | None) -> Details:
+def _bare_details(run_dir: Path, outcome: str, problem: str | None) -> Details:
     began = _folder_time(run_dir)
-    return Details(run_dir.name, run_dir.name, "", began, None, outcome, None, None, {}, {}, problem)
+    since = began if outcome == RUNNING else None
+    name = run_dir.name
+    return Details(name, name, "", began, None, outcome, None, None, {}, {}, problem, 0.0, since)
 
 
 def _folder_time(run_dir: Path) -> float:

@@ -1,30 +1,30 @@
-"""Fewer points that show the same: of every stretch its least and its greatest value."""
+"""Downsampling that keeps peaks: the least and the greatest value of each stretch of a series."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from tracelet.store.columns import numpy
+from tracelet.store.arrays import load_numpy
 
 
-def places_of_peaks(values: Any, points: int) -> Any:
+def find_peaks(values: Any, points: int) -> Any:
     """Return about ``points`` places in a column, in order: first, last, and the extremes of equal stretches.
 
-    Uses tsdownsample where it is installed, else NumPy, else neither. NaN is an extreme only where a stretch
+    Uses tsdownsample if it is installed, else NumPy, else plain Python. NaN counts as an extreme only if a stretch
     holds nothing else.
     """
     stretches = max(1, (points - 2) // 2)
-    module = numpy()
+    module = load_numpy()
     if module is None:
-        return _plainly(values, stretches)
+        return _find_peaks_plainly(values, stretches)
     items = module.ascontiguousarray(values)
-    inside = _with_library(items[1:-1], stretches)
+    inside = _find_peaks_with_tsdownsample(items[1:-1], stretches)
     if inside is None:
-        inside = _with_numpy(module, items[1:-1], stretches)
+        inside = _find_peaks_with_numpy(module, items[1:-1], stretches)
     return module.unique(module.concatenate(([0], inside.astype("int64") + 1, [len(items) - 1])))
 
 
-def _with_library(items: Any, stretches: int) -> Any:
+def _find_peaks_with_tsdownsample(items: Any, stretches: int) -> Any:
     try:
         from tsdownsample import MinMaxDownsampler
     except ImportError:
@@ -32,7 +32,7 @@ def _with_library(items: Any, stretches: int) -> Any:
     return MinMaxDownsampler().downsample(items, n_out=2 * stretches)
 
 
-def _with_numpy(module: Any, items: Any, stretches: int) -> Any:
+def _find_peaks_with_numpy(module: Any, items: Any, stretches: int) -> Any:
     size = -(-len(items) // stretches)
     padded = module.full(size * stretches, module.nan)
     padded[: len(items)] = items
@@ -45,7 +45,7 @@ def _with_numpy(module: Any, items: Any, stretches: int) -> Any:
     return places[places < len(items)]
 
 
-def _plainly(values: Any, stretches: int) -> list[int]:
+def _find_peaks_plainly(values: Any, stretches: int) -> list[int]:
     kept = {0, len(values) - 1}
     size = -(-(len(values) - 2) // stretches)
     for start in range(1, len(values) - 1, size):

@@ -1,4 +1,4 @@
-"""Tables for others to work with: pandas, polars, Arrow."""
+"""Tables as DataFrames of pandas and polars, and as Arrow tables."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from tracelet.errors import UsageError
-from tracelet.store.columns import MissingExtraError, is_installed, numpy
+from tracelet.store.arrays import MissingExtraError, is_installed, load_numpy
 
 Table = Mapping[str, Any]  # columns by name: NumPy arrays, array.array or lists
 
 
-def frame(table: Table, library: str | None = None) -> Any:
-    """Return a table as a DataFrame of pandas or polars, or as a table of Arrow.
+def make_frame(table: Table, library: str | None = None) -> Any:
+    """Return a table as a DataFrame of pandas or polars, or as an Arrow table.
 
-    Without a choice it is the first of pandas and polars that is installed. Raises
-    :class:`MissingExtraError` (an ``ImportError``) that names what to install.
+    ``library`` defaults to the first of pandas and polars that is installed. Raises :class:`MissingExtraError` (an
+    ``ImportError``) that names the package to install.
     """
     if library is None:
         library = next((each for each in ("pandas", "polars") if is_installed(each)), "pandas")
@@ -50,19 +50,19 @@ def _arrow(table: Table) -> Any:
 
 
 def _buffer(column: Any) -> Any:
-    """Return what each of the libraries takes, and takes quickly."""
+    """Return a column in a form that each library converts quickly."""
     if isinstance(column, array):
-        module = numpy()
+        module = load_numpy()
         return column.tolist() if module is None else module.asarray(column)
-    return _of_one_kind(column) if isinstance(column, list) else column
+    return _of_one_type(column) if isinstance(column, list) else column
 
 
-def _of_one_kind(column: list[Any]) -> list[Any]:
-    """Return a column that Arrow can hold: numbers, booleans or texts, not a mixture."""
-    kinds = {type(item) for item in column if item is not None}
-    if len(kinds) < 2 and not kinds & {list, dict}:
+def _of_one_type(column: list[Any]) -> list[Any]:
+    """Return a column that Arrow can hold: only numbers, only booleans or only texts."""
+    types = {type(item) for item in column if item is not None}
+    if len(types) < 2 and not types & {list, dict}:
         return column
-    if kinds <= {int, float}:
+    if types <= {int, float}:
         return [None if item is None else float(item) for item in column]
     return [
         item if item is None or isinstance(item, str) else json.dumps(item, default=str) for item in column

@@ -1,54 +1,36 @@
-"""What the events of a run add up to: its name, parameters, tags, processes, files.
-
-Several processes may record into one run, and a reader sees their events in any order. So whatever can be
-said twice carries a stamp (time, writer, sequence), and the later word counts, in whatever order it is heard.
-"""
+"""What the events of a run add up to: its name, parameters, tags, processes and files."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 from tracelet.journal import EventRecord
+from tracelet.store.event_checks import (
+    check_artifact,
+    check_count,
+    check_mapping,
+    check_overhead,
+    check_plugins,
+    check_text,
+    check_time,
+    check_value,
+)
+from tracelet.store.latest_values import LatestValues, Stamp, Stamped
 
-Stamp = tuple[float, str, int]  # time, writer, sequence
-
-
-class Stamped(NamedTuple):
-    """A value, when it was said, and when anything was said about its key for the first time."""
-
-    value: Any
-    stamp: Stamp
-    first: Stamp
-
-
-class LatestValues(dict[str, Stamped]):
-    """Values by key; the latest word about a key counts."""
-
-    def hear(self, values: Mapping[str, Any], stamp: Stamp) -> None:
-        """Take in what was said at a time."""
-        for key, value in values.items():
-            known = self.get(str(key))
-            if known is None:
-                self[str(key)] = Stamped(value, stamp, stamp)
-            else:
-                latest = (value, stamp) if known.stamp <= stamp else known[:2]
-                self[str(key)] = Stamped(*latest, min(known.first, stamp))
-
-    def plain(self) -> dict[str, Any]:
-        """Return the values alone, in the order in which their keys were first heard of."""
-        return {key: self[key].value for key in sorted(self, key=lambda key: self[key].first)}
+_COSTS: Final = ("calls", "errors", "wall_s", "cpu_s")
+_RUN_TEXTS: Final = ("id", "name", "project")
 
 
 @dataclass
 class Process:
-    """One process of a run, by what it wrote. ``facts`` is all that it said of itself."""
+    """One process of a run, by what it wrote. ``facts`` is everything that it recorded about itself."""
 
     id: str
     facts: dict[str, Any] = field(default_factory=dict)
     started_at: float | None = None
-    last_event: float = 0.0
+    last_event: float = 0.0  # the latest time of an event so far: it never runs backwards
     closed: bool = False
     outcome: str | None = None
     error: str | None = None
@@ -59,91 +41,114 @@ class Process:
     def rank(self) -> int | None:
         """The rank within its job, if there is one."""
         rank = self.facts.get("rank")
-        return rank if isinstance(rank, int) else None
+        return rank if type(rank) is int and abs(rank) < 1 << 31 else None
+
+    @property
+    def attempt(self) -> int:
+        """How often the run had been resumed when this process began."""
+        attempt = check_count(self.facts.get("attempt"))
+        return attempt if attempt is not None else int(bool(self.facts.get("resumed")))
 
     @property
     def host(self) -> str | None:
         """The machine that it ran on."""
-        return self.facts.get("host")
+        return check_text(self.facts.get("host"))
 
     @property
     def pid(self) -> int | None:
-        """Its process id there."""
-        return self.facts.get("pid")
+        """Its process id on that machine."""
+        return check_count(self.facts.get("pid"))
 
     @property
     def is_child(self) -> bool:
-        """Whether it was forked from a process of the run, which alone says how the run went."""
+        """Whether it was forked from a process of the run. Such a process does not decide how the run went."""
         return self.facts.get("owner") is not None
+
+    @property
+    def age(self) -> tuple[int, float, str]:
+        """A key that sorts processes by when they began."""
+        return (self.attempt, self.started_at or 0.0, self.id)
 
 
 @dataclass
 class History:
-    """Everything that events have told of a run so far; a brief one leaves out facts, artifacts and accounts."""
+    """Everything that the events of a run say; a brief one leaves out facts, artifacts and costs."""
 
     brief: bool = False
     opened: dict[str, Stamped] = field(
         default_factory=dict
-    )  # what processes said on opening: the first word counts
-    changed: LatestValues = field(default_factory=LatestValues)  # what was said of the run later
+    )  # what processes said of the run: the first counts
+    changed: LatestValues = field(
+        default_factory=LatestValues
+    )  # later changes of the run's name and the like
     params: LatestValues = field(default_factory=LatestValues)
     tags: LatestValues = field(default_factory=LatestValues)
     facts: dict[str, LatestValues] = field(default_factory=dict)
     artifacts: list[Stamped] = field(default_factory=list)
-    accounts: dict[str, dict[str, Any]] = field(default_factory=dict)  # what plugins cost, by process
+    costs: dict[str, dict[str, Any]] = field(default_factory=dict)  # of plugins and overhead, by process
     processes: dict[str, Process] = field(default_factory=dict)
+    invalid: int = 0  # events that could not be used
 
-    def hear(self, writer: str, event: EventRecord) -> None:
-        """Take in one event of one writer. Those of a kind not known here change nothing."""
+    def add_event(self, writer: str, event: EventRecord) -> None:
+        """Take in one event of one writer. An event of an unknown type changes nothing."""
         process = self.processes.setdefault(writer, Process(writer))
-        process.last_event = max(process.last_event, event.time)
-        take = _TAKING.get(event.type)
-        if take is not None and not (self.brief and event.type in _LONG):
-            take(self, process, event.payload, (event.time, writer, event.seq))
+        process.last_event = max(process.last_event, check_time(event.time) or 0.0)
+        handler = _HANDLERS.get(event.type) if isinstance(event.type, str) else None
+        if handler is None or (self.brief and event.type in _LEFT_OUT_IF_BRIEF):
+            return
+        if isinstance(event.payload, dict):
+            stamp = (process.attempt, process.last_event, writer, event.seq)
+            handler(self, process, event.payload, stamp)
+            if event.type == "outcome":
+                process.ended_at = check_time(event.time) or process.last_event
 
-    def _take_writer(self, process: Process, payload: dict[str, Any], stamp: Stamp) -> None:
-        process.facts = payload
-        process.started_at = float(payload.get("started_at") or stamp[0])
-        for key, value in _mapping(payload.get("run")).items():
+    def _add_writer(self, process: Process, payload: dict[str, Any], stamp: Stamp) -> None:
+        process.facts = check_value(payload)
+        process.started_at = check_time(payload.get("started_at")) or stamp[1]
+        stamp = (process.attempt, *stamp[1:])
+        for key, value in _check_run(payload.get("run")).items():
             known = self.opened.get(key)
-            if value is not None and (known is None or stamp < known.stamp):
+            if known is None or stamp < known.stamp:
                 self.opened[key] = Stamped(value, stamp, stamp)
 
-    def _take_run(self, _: Process, payload: dict[str, Any], stamp: Stamp) -> None:
-        self.changed.hear({key: value for key, value in payload.items() if value is not None}, stamp)
+    def _add_run(self, _: Process, payload: dict[str, Any], stamp: Stamp) -> None:
+        self.changed.record(_check_run(payload), stamp)
 
-    def _take_params(self, _: Process, payload: dict[str, Any], stamp: Stamp) -> None:
-        self.params.hear(_mapping(payload.get("params")), stamp)
+    def _add_params(self, _: Process, payload: dict[str, Any], stamp: Stamp) -> None:
+        self.params.record(check_value(check_mapping(payload.get("params"))), stamp)
 
-    def _take_tags(self, _: Process, payload: dict[str, Any], stamp: Stamp) -> None:
-        self.tags.hear(_mapping(payload.get("tags")), stamp)
+    def _add_tags(self, _: Process, payload: dict[str, Any], stamp: Stamp) -> None:
+        self.tags.record(check_value(check_mapping(payload.get("tags"))), stamp)
 
-    def _take_fact(self, _: Process, payload: dict[str, Any], stamp: Stamp) -> None:
-        source = str(payload.get("source") or "")
-        self.facts.setdefault(source, LatestValues()).hear(_mapping(payload.get("facts")), stamp)
+    def _add_fact(self, _: Process, payload: dict[str, Any], stamp: Stamp) -> None:
+        source = check_text(payload.get("source")) or ""
+        facts = check_value(check_mapping(payload.get("facts")))
+        self.facts.setdefault(source, LatestValues()).record(facts, stamp)
 
-    def _take_artifact(self, _: Process, payload: dict[str, Any], stamp: Stamp) -> None:
-        self.artifacts.append(Stamped(payload, stamp, stamp))
+    def _add_artifact(self, _: Process, payload: dict[str, Any], stamp: Stamp) -> None:
+        artifact = check_artifact(payload)
+        if artifact is None:
+            self.invalid += 1
+        else:
+            self.artifacts.append(Stamped(artifact, stamp, stamp))
 
-    def _take_plugins(self, process: Process, payload: dict[str, Any], _: Stamp) -> None:
-        self.accounts[process.id] = payload
+    def _add_costs(self, process: Process, payload: dict[str, Any], _: Stamp) -> None:
+        plugins, overhead = check_plugins(payload.get("plugins")), check_overhead(payload.get("overhead"))
+        self.costs[process.id] = {"plugins": plugins, "overhead": overhead}
 
-    def _take_drops(self, process: Process, payload: dict[str, Any], _: Stamp) -> None:
-        drops = _mapping(payload.get("drops", payload))
-        counted = {str(reason): count for reason, count in drops.items() if isinstance(count, int)}
-        process.drops = {
-            reason: max(process.drops.get(reason, 0), count)  # each account holds all drops so far
-            for reason, count in {**process.drops, **counted}.items()
-        }
+    def _add_drops(self, process: Process, payload: dict[str, Any], _: Stamp) -> None:
+        drops = check_mapping(payload.get("drops", payload))
+        for reason, value in drops.items():
+            if (count := check_count(value)) is not None:  # each event counts all drops so far
+                process.drops[reason] = max(process.drops.get(reason, 0), count)
 
-    def _take_outcome(self, process: Process, payload: dict[str, Any], stamp: Stamp) -> None:
+    def _add_outcome(self, process: Process, payload: dict[str, Any], _: Stamp) -> None:
         process.closed = True
-        process.outcome = payload.get("outcome")
-        process.error = payload.get("error")
-        process.ended_at = stamp[0]
+        process.outcome = check_text(payload.get("outcome"))
+        process.error = check_text(payload.get("error"))
 
     def to_json(self) -> dict[str, Any]:
-        """Return a brief history as what ``json`` can write."""
+        """Return a brief history as values that ``json`` can write."""
         return {
             "opened": self.opened,
             "changed": self.changed,
@@ -156,15 +161,15 @@ class History:
     def from_json(cls, data: Mapping[str, Any]) -> History:
         """Return the brief history that :meth:`to_json` described."""
         opened, changed, params, tags = (
-            LatestValues(_words(data[key])) for key in ("opened", "changed", "params", "tags")
+            LatestValues.from_json(data[key]) for key in ("opened", "changed", "params", "tags")
         )
         processes = {one["id"]: Process(**one) for one in data["processes"]}
         return cls(True, opened, changed, params, tags, processes=processes)
 
     @property
     def run(self) -> dict[str, Any]:
-        """Return what is known of the run itself: name, project, ..."""
-        return {key: word.value for key, word in {**self.opened, **self.changed}.items()}
+        """What is known of the run itself: name, project, ..."""
+        return {key: stamped.value for key, stamped in {**self.opened, **self.changed}.items()}
 
     @property
     def started_at(self) -> float | None:
@@ -173,37 +178,50 @@ class History:
 
     @property
     def dropped(self) -> dict[str, int]:
-        """Points that could not be recorded, by reason, of all processes."""
+        """The number of points that could not be recorded, by reason, over all processes."""
         total: dict[str, int] = {}
         for process in self.processes.values():
             for reason, count in process.drops.items():
                 total[reason] = total.get(reason, 0) + count
         return total
 
+    @property
+    def plugin_costs(self) -> dict[str, dict[str, Any]]:
+        """What each plugin cost over all processes. Counts are added up; an error outweighs any other state."""
+        total: dict[str, dict[str, Any]] = {}
+        for costs in self.costs.values():
+            for name, plugin in costs["plugins"].items():
+                known = total.get(name, {})
+                kept = known if known.get("state") == "error" else plugin
+                total[name] = {**kept, **{key: known.get(key, 0) + plugin[key] for key in _COSTS}}
+        return total
 
-_TAKING: Final[dict[str, Callable[[History, Process, dict[str, Any], Stamp], None]]] = {
-    "writer": History._take_writer,
-    "run": History._take_run,
-    "params": History._take_params,
-    "tags": History._take_tags,
-    "fact": History._take_fact,
-    "artifact": History._take_artifact,
-    "plugins": History._take_plugins,
-    "drops": History._take_drops,
-    "outcome": History._take_outcome,
+    @property
+    def overhead(self) -> dict[str, Any]:
+        """What tracelet took of the program's time in the process where its share was largest."""
+        several = [costs["overhead"] for costs in self.costs.values() if costs["overhead"]]
+        return max(several, key=lambda one: float(one["share"]), default={})
+
+
+def _check_run(value: Any) -> dict[str, Any]:
+    """Return what is recorded of the run itself, without what is unusable or empty."""
+    found: dict[str, Any] = {}
+    for key, item in check_mapping(value).items():
+        checked = check_text(item) if key in _RUN_TEXTS else check_value(item)
+        if checked is not None:
+            found[str(key)] = checked
+    return found
+
+
+_LEFT_OUT_IF_BRIEF: Final = ("fact", "artifact", "plugins")
+_HANDLERS: Final[dict[str, Callable[[History, Process, dict[str, Any], Stamp], None]]] = {
+    "writer": History._add_writer,
+    "run": History._add_run,
+    "params": History._add_params,
+    "tags": History._add_tags,
+    "fact": History._add_fact,
+    "artifact": History._add_artifact,
+    "plugins": History._add_costs,
+    "drops": History._add_drops,
+    "outcome": History._add_outcome,
 }
-
-
-def _words(data: Mapping[str, Any]) -> dict[str, Stamped]:
-    return {key: Stamped(value, _stamp(stamp), _stamp(first)) for key, (value, stamp, first) in data.items()}
-
-
-def _stamp(items: Sequence[Any]) -> Stamp:
-    return (items[0], items[1], items[2])
-
-
-_LONG: Final = ("fact", "artifact", "plugins")
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    return value if isinstance(value, Mapping) else {}

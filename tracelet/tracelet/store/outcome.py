@@ -1,4 +1,4 @@
-"""How a run stands, from how its processes stand."""
+"""How a run went and how long it took, from its processes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ OUTCOMES: Final = (RUNNING, FINISHED, FAILED, KILLED)
 
 
 class LastSeen(NamedTuple):
-    """The last that was seen of a process: ``running``, ``ended`` or ``killed``, and when (seconds, epoch)."""
+    """The last known state of a process: ``running``, ``ended`` or ``killed``, and its time (seconds, epoch)."""
 
     state: str
     at: float
@@ -23,64 +23,93 @@ class LastSeen(NamedTuple):
 
 
 class RunOutcome(NamedTuple):
-    """How a run stands. ``ended_at`` of one that was killed is the last sign of life."""
+    """How a run went. ``ended_at`` of a killed run is its last sign of life."""
 
     outcome: str
     error: str | None = None
     ended_at: float | None = None
 
 
-def standing(processes: Iterable[Process], signs: Mapping[str, LastSeen]) -> RunOutcome:
-    """Return how a run stands.
+class ActiveTime(NamedTuple):
+    """How long a run was active: seconds in all attempts that are over, and since when it has been running."""
 
-    It is running while a process does that was not merely forked from another. Else the latest attempt
-    counts: of each rank the process that began (or resumed) it; and among ranks the worst outcome.
+    seconds: float = 0.0
+    since: float | None = None
+
+
+def determine_outcome(processes: Iterable[Process], last_seen: Mapping[str, LastSeen]) -> RunOutcome:
+    """Return how a run went.
+
+    It is running while any process is that was not merely forked from another. Otherwise the latest attempt
+    decides: for each rank the process that began (or resumed) it, and among ranks the worst outcome.
     """
-    all_of_them = list(processes)
-    deciding = [process for process in all_of_them if not process.is_child] or all_of_them
-    if any(_state(process, signs) == RUNNING for process in deciding) or not deciding:
+    deciding = _deciding(processes)
+    if any(_state(process, last_seen) == RUNNING for process in deciding) or not deciding:
         return RunOutcome(RUNNING)
-    each = [_standing_of(process, signs) for process in _latest_attempt(deciding)]
+    each = [_outcome_of(process, last_seen) for process in _latest_attempt(deciding)]
     worst = max(each, key=lambda one: _badness(one.outcome))
     return worst._replace(ended_at=max((one.ended_at or 0.0 for one in each), default=None))
 
 
-def _state(process: Process, signs: Mapping[str, LastSeen]) -> str:
-    sign = signs.get(process.id)
-    return "ended" if process.closed or sign is None else sign.state
+def sum_active_time(processes: Iterable[Process], last_seen: Mapping[str, LastSeen]) -> ActiveTime:
+    """Return how long a run was active. The time between two attempts does not count, nor does any time twice."""
+    spans = []
+    running_since: float | None = None
+    for process in _deciding(processes):
+        if process.started_at is None:
+            continue
+        if _state(process, last_seen) == RUNNING:
+            running_since = min(
+                process.started_at, process.started_at if running_since is None else running_since
+            )
+        else:
+            spans.append((process.started_at, _outcome_of(process, last_seen).ended_at or process.started_at))
+    seconds, reached = 0.0, float("-inf")
+    for start, end in sorted(spans):
+        if running_since is not None:
+            end = min(end, running_since)
+        seconds += max(0.0, end - max(start, reached))
+        reached = max(reached, end)
+    return ActiveTime(seconds, running_since)
 
 
-def _standing_of(process: Process, signs: Mapping[str, LastSeen]) -> RunOutcome:
-    sign = signs.get(process.id)
-    seen = max(process.last_event, sign.at if sign is not None else 0.0)
-    if process.closed or (
-        sign is not None and sign.state == "ended"
-    ):  # the latter where its last word is damaged
-        return RunOutcome(process.outcome or FINISHED, process.error, process.ended_at or seen)
-    return RunOutcome(KILLED, None, seen)
+def _deciding(processes: Iterable[Process]) -> list[Process]:
+    """Return the processes that were not forked from another; if there are none, all of them."""
+    every = list(processes)
+    return [process for process in every if not process.is_child] or every
+
+
+def _state(process: Process, last_seen: Mapping[str, LastSeen]) -> str:
+    seen = last_seen.get(process.id)
+    return "ended" if process.closed or seen is None else seen.state
+
+
+def _outcome_of(process: Process, last_seen: Mapping[str, LastSeen]) -> RunOutcome:
+    seen = last_seen.get(process.id)
+    latest = max(process.last_event, seen.at if seen is not None else 0.0)
+    # A process may have ended without an outcome event that can be read.
+    if process.closed or (seen is not None and seen.state == "ended"):
+        return RunOutcome(process.outcome or FINISHED, process.error, process.ended_at or latest)
+    return RunOutcome(KILLED, None, latest)
 
 
 def _latest_attempt(processes: list[Process]) -> list[Process]:
-    """Return the process that speaks for each rank, leaving out ranks that a smaller job no longer has."""
+    """Return the process that decides for each rank, without the ranks that a smaller job no longer has."""
     by_rank: dict[int | None, list[Process]] = {}
-    for process in sorted(processes, key=_age):
+    for process in sorted(processes, key=lambda one: one.age):
         by_rank.setdefault(process.rank, []).append(process)
-    speaking = {rank: _opener(several) for rank, several in by_rank.items()}
-    newest = max(speaking.values(), key=_age)
+    deciding = {rank: _opener(several) for rank, several in by_rank.items()}
+    newest = max(deciding.values(), key=lambda one: one.age)
     size = newest.facts.get("world_size")
     if not isinstance(size, int) or newest.rank is None:
-        return list(speaking.values())
-    return [process for rank, process in speaking.items() if rank is None or rank < size]
+        return list(deciding.values())
+    return [process for rank, process in deciding.items() if rank is None or rank < size]
 
 
 def _opener(several: list[Process]) -> Process:
-    """Return the process that resumed the run last, else the one that began it: the others joined it."""
+    """Return the process that resumed the run last, or else the one that began it: the others joined it."""
     resuming = [process for process in several if process.facts.get("resumed")]
     return resuming[-1] if resuming else several[0]
-
-
-def _age(process: Process) -> tuple[float, str]:
-    return (process.started_at or 0.0, process.id)
 
 
 def _badness(outcome: str) -> int:

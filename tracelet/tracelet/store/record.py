@@ -1,30 +1,31 @@
-"""One run, read back."""
+"""One recorded run."""
 
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
+from tracelet import safe_files
 from tracelet.errors import StoreError, UsageError
 from tracelet.messages import did_you_mean
-from tracelet.store.accounts import summed
+from tracelet.store.accumulator import Summary
 from tracelet.store.details import Details, read_details
-from tracelet.store.frames import frame
+from tracelet.store.frames import make_frame
 from tracelet.store.history import History, Process
-from tracelet.store.naming import chosen
-from tracelet.store.outcome import RUNNING
-from tracelet.store.points import PointsOfRun
+from tracelet.store.metric_keys import ALL, select_metrics
+from tracelet.store.run_points import RunPoints
 from tracelet.store.series import Series
-from tracelet.store.tally import Summary
-from tracelet.store.wide import long_table, wide_table
+from tracelet.store.series_tables import long_table, wide_table
+
+_INTERNAL: Final = ("active", "running_since")  # of the details
+_MAX_STATUS: Final = 1 << 20  # bytes
 
 
 class Summaries:
-    """The summaries of the runs of one list, fetched together when the first of them is asked for."""
+    """The summaries of all runs of a list, fetched together at the first access."""
 
     def __init__(self, fetch: Callable[[list[str]], dict[str, dict[str, Summary]]], ids: list[str]) -> None:
         self._fetch = fetch
@@ -37,9 +38,9 @@ class Summaries:
 
 
 class RunRecord:
-    """A run as it was when it was looked at; :meth:`refresh` looks again.
+    """A run as of when it was read; :meth:`refresh` reads it again.
 
-    Reading never writes into the run's folder, and never disturbs a run that is still going.
+    Reading never writes into the run's folder and never disturbs a run that is still recording.
     """
 
     def __init__(self, run_dir: Path, details: Details, *, summaries: Summaries | None = None) -> None:
@@ -55,32 +56,37 @@ class RunRecord:
         summaries: Summaries | None = None,
         last_time: Callable[[str], float] | None = None,
     ) -> RunRecord:
-        """Read a run from its folder, and from the index what would take reading all of its points."""
-        points = PointsOfRun(run_dir)
-        details, history = read_details(run_dir, points.last_time if last_time is None else last_time)
+        """Read a run from its folder; the index provides what would otherwise take reading all of its points."""
+        points: RunPoints | None = None
+        if last_time is None:
+            points = RunPoints(run_dir, lambda: record._attempts())
+            last_time = points.last_time
+        details, history = read_details(run_dir, last_time)
         record = cls(run_dir, details, summaries=summaries)
-        record._history, record._points = history, points
+        record._history = history
+        if points is not None:
+            record._points = points
         return record
 
     def refresh(self) -> RunRecord:
         """Return the same run as it is now."""
         return RunRecord.read(self.dir)
 
-    # --- what it is --------------------------------------------------------------------------------------
+    # --- the run itself --------------------------------------------------------------------------------------
 
     @property
     def id(self) -> str:
-        """The run's id, which no other run has."""
+        """The run's unique id."""
         return self._details.id
 
     @property
     def name(self) -> str:
-        """The run's name, which others may have too."""
+        """The run's name, which other runs may share."""
         return self._details.name
 
     @property
     def project(self) -> str:
-        """What the run belongs to."""
+        """The project that the run belongs to."""
         return self._details.project
 
     @property
@@ -90,18 +96,17 @@ class RunRecord:
 
     @property
     def ended_at(self) -> float | None:
-        """When the run ended, or gave its last sign of life; ``None`` while it is running."""
+        """When the run ended, or gave its last sign of life if it was killed; ``None`` while it is running."""
         return self._details.ended_at
 
     @property
     def duration(self) -> float:
-        """How long the run took, or has taken so far, in seconds."""
-        end = time.time() if self.outcome == RUNNING else self.ended_at
-        return max(0.0, (end if end is not None else self.started_at) - self.started_at)
+        """How long the run was active so far, in seconds. The time between two attempts does not count."""
+        return self._details.duration
 
     @property
     def outcome(self) -> str:
-        """``running``, ``finished``, ``failed``, ``killed``, what the program said, or ``unreadable``."""
+        """``running``, ``finished``, ``failed``, ``killed``, ``unreadable``, or what the program set."""
         return self._details.outcome
 
     @property
@@ -111,12 +116,12 @@ class RunRecord:
 
     @property
     def host(self) -> str | None:
-        """The machine that the run began on."""
+        """The host that the run began on."""
         return self._details.host
 
     @property
     def params(self) -> dict[str, Any]:
-        """The parameters; a later value has replaced an earlier one."""
+        """The parameters; a later value replaces an earlier one."""
         return self._details.params
 
     @property
@@ -126,77 +131,92 @@ class RunRecord:
 
     @property
     def problem(self) -> str | None:
-        """Why the run cannot be read, ``None`` where it can."""
+        """Why the run cannot be read, ``None`` if it can."""
         return self._details.problem
 
     @cached_property
     def facts(self) -> dict[str, dict[str, Any]]:
-        """What collectors found out that is no number, by collector: ``run.facts["environment"]``."""
-        return {source: said.plain() for source, said in self._history.facts.items()}
+        """What collectors recorded besides metrics, by collector: ``run.facts["environment"]``."""
+        return {source: facts.plain() for source, facts in self._history.facts.items()}
 
     @cached_property
     def artifacts(self) -> list[dict[str, Any]]:
-        """Files and folders that were kept, media included, in the order of recording."""
-        return [word.value for word in sorted(self._history.artifacts, key=lambda word: word.stamp)]
+        """The files and folders kept with the run, media included, in the order of recording.
+
+        An artifact whose paths lead out of the run's folder is left out and counted in ``damage``.
+        """
+        return [one.value for one in sorted(self._history.artifacts, key=lambda one: one.stamp)]
 
     @cached_property
     def plugins(self) -> dict[str, dict[str, Any]]:
-        """What each plugin was and has cost, as of the run's end, all processes together; none of a killed run.
+        """What each plugin cost until the run's end, over all processes; empty for a killed run.
 
         By name: ``type``, ``version``, ``state``, ``error``, ``calls``, ``errors``, ``wall_s`` and ``cpu_s`` (seconds).
         """
-        return summed(account.get("plugins") for account in self._history.accounts.values())
+        return self._history.plugin_costs
 
     @cached_property
     def overhead(self) -> dict[str, Any]:
-        """What tracelet took of the program's time, as in ``run.status()``; of several processes, where it was most."""
-        several = [account.get("overhead") or {} for account in self._history.accounts.values()]
-        return max(several, key=lambda one: one.get("share", 0.0), default={})
+        """What tracelet took of the program's time, in the process where its share was largest."""
+        return self._history.overhead
 
     @property
     def writers(self) -> list[Process]:
         """The processes that recorded, in the order in which they began."""
-        return sorted(self._history.processes.values(), key=lambda one: (one.started_at or 0.0, one.id))
+        return sorted(self._history.processes.values(), key=lambda one: one.age)
 
     @property
     def dropped(self) -> dict[str, int]:
-        """How many points could not be recorded, by reason."""
+        """The number of points that could not be recorded, by reason."""
         return self._history.dropped
 
     @property
     def damage(self) -> dict[str, int]:
-        """What of the journal could not be read, by kind; empty where all of it could."""
-        return self._points.damage
+        """The number of records that could not be read, by kind; empty if there are none."""
+        invalid = self._history.invalid
+        return {**self._points.damage, **({"invalid": invalid} if invalid else {})}
 
     @property
     def status(self) -> dict[str, Any]:
-        """How far delivery had come, by backend."""
-        return {file.stem: _read_json(file) for file in sorted((self.dir / "delivery").glob("*.json"))}
+        """The state of delivery, by backend."""
+        try:
+            names = sorted(safe_files.list_folder(self.dir, "delivery"))
+        except OSError:
+            return {}
+        return {
+            Path(name).stem: self._read_status(f"delivery/{name}") for name in names if name.endswith(".json")
+        }
 
-    # --- what it measured --------------------------------------------------------------------------------
+    # --- metrics --------------------------------------------------------------------------------
 
     def metrics(self) -> list[str]:
         """Return the names of the metrics, sorted."""
         return sorted(self.summary() if self._summaries is not None else self._points.all)
 
     def metric(self, name: str) -> Series:
-        """Return the points of one metric. Raises :class:`StoreError` for a name that the run does not have."""
-        columns = self._points.of(name)
-        if columns is None:
+        """Return the points of one metric. Raises :class:`StoreError` if the run has no metric of this name.
+
+        If a collector recorded a metric under the same name as the program, its points are in ``NAME@COLLECTOR``.
+        """
+        points = self._points.of(name)
+        if points is None:
             meant = did_you_mean(name, self._points.all)
             raise StoreError(f"run {self.name} ({self.id}) has no metric {name!r}{meant}", metric=name)
-        return Series.of(name, columns, self.id)
+        return Series.of(name, points, self.id)
 
-    def series(self, names: str | Iterable[str] = "*", *, missing_ok: bool = False) -> list[Series]:
-        """Return several metrics: names and patterns (``"train/*"``, ``"!train/debug/*"``).
+    def series(self, names: str | Iterable[str] = ALL, *, missing_ok: bool = False) -> list[Series]:
+        """Return several metrics, by names and patterns (``"train/*"``, ``"!train/debug/*"``).
 
-        Raises :class:`StoreError` for a name that the run does not have, unless it may be missing.
+        A text that is exactly the name of a metric selects that metric, even if it looks like a pattern. Raises
+        :class:`StoreError` for a name that the run does not have, unless it may be missing.
         """
-        columns = self._points.some(chosen(names, self.metrics(), missing_ok))
-        return [Series.of(name, several, self.id) for name, several in columns.items()]
+        if names == ALL:
+            return [Series.of(name, points, self.id) for name, points in sorted(self._points.all.items())]
+        selected = select_metrics(names, self.metrics(), missing_ok=missing_ok)
+        return [Series.of(name, points, self.id) for name, points in self._points.some(selected).items()]
 
     def summary(self) -> dict[str, Summary]:
-        """Return each metric in a few numbers: last, min, max, mean, count, last step, first and last time."""
+        """Return the statistics of each metric: last, min, max, mean, count, last step, first and last time."""
         if self._summaries is not None:
             return self._summaries.by_run.get(self.id, {})
         return {series.name: series.summary for series in self.series()}
@@ -207,22 +227,24 @@ class RunRecord:
         """Return metrics as one DataFrame.
 
         Args:
-            names: names and patterns; without any, all but those of type ``system``, which count ticks, not steps.
-            layout: ``wide`` has the column ``iteration`` and one per metric, a row per step (of several points at a
-                step the last); ``long`` has ``metric``, ``iteration``, ``value`` and ``timestamp``, a row per point.
-            library: ``pandas``, ``polars`` or ``arrow``; by default the first that is installed.
+            names: names and patterns. Without any, all metrics except those of type ``system``, whose iterations
+                are ticks and not steps.
+            layout: ``wide`` has a row per step, with the column ``iteration`` and one column per metric (the last of
+                several values at a step); ``long`` has a row per point: ``metric``, ``iteration``, ``value``,
+                ``timestamp``.
+            library: ``pandas``, ``polars`` or ``arrow``, by default the first that is installed.
         """
         if layout not in ("wide", "long"):
             raise UsageError(f"dataframe: expected layout 'wide' or 'long', found {layout!r}")
-        several = self.series("*" if names is None else names)
+        several = self.series(ALL if names is None else names)
         if names is None:
             several = [series for series in several if series.type != "system"]
-        return frame(wide_table(several) if layout == "wide" else long_table(several), library)
+        return make_frame(wide_table(several) if layout == "wide" else long_table(several), library)
 
-    def to_dict(self, names: str | Iterable[str] | None = "*") -> dict[str, Any]:
-        """Return all there is to know as plain values. ``names=None`` leaves the points out."""
+    def to_dict(self, names: str | Iterable[str] | None = ALL) -> dict[str, Any]:
+        """Return the whole run as plain values. ``names=None`` leaves the points out."""
         return {
-            **self._details._asdict(),
+            **{key: value for key, value in self._details._asdict().items() if key not in _INTERNAL},
             "dir": str(self.dir),
             "duration": self.duration,
             "facts": self.facts,
@@ -235,19 +257,21 @@ class RunRecord:
         }
 
     @cached_property
-    def _points(self) -> PointsOfRun:
-        return PointsOfRun(self.dir)
+    def _points(self) -> RunPoints:
+        return RunPoints(self.dir, lambda: self._attempts())
+
+    def _attempts(self) -> Mapping[str, int]:
+        return {process.id: process.attempt for process in self._history.processes.values()}
 
     @cached_property
     def _history(self) -> History:
         return read_details(self.dir, self._points.last_time)[1]
 
+    def _read_status(self, path: str) -> Any:
+        try:
+            return json.loads(safe_files.read_file(self.dir, path, limit=_MAX_STATUS))
+        except (OSError, ValueError, RecursionError) as error:
+            return {"problem": f"cannot be read: {error}"}
+
     def __repr__(self) -> str:
         return f"<RunRecord {self.name} ({self.id}), {self.outcome}>"
-
-
-def _read_json(file: Path) -> Any:
-    try:
-        return json.loads(file.read_bytes())
-    except (OSError, ValueError) as error:
-        return {"problem": f"cannot be read: {error}"}

@@ -1,4 +1,4 @@
-"""Which runs, in what order, how many: as SQL for the index."""
+"""Selections of runs (which, in what order, how many) as SQL for the index."""
 
 from __future__ import annotations
 
@@ -9,18 +9,19 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 from tracelet.errors import UsageError
-from tracelet.store.tokens import Literal
+from tracelet.store.event_checks import clean_text
 from tracelet.store.where import (
+    And,
     Comparison,
-    Every,
     Expression,
     Field,
     Has,
     Not,
-    Some,
+    Or,
     parse,
     parse_field,
 )
+from tracelet.store.where_tokens import Literal
 
 Moment = float | int | str | datetime
 
@@ -31,7 +32,7 @@ _SPAN: Final = re.compile(r"(-?\d+(?:\.\d+)?)\s*([smhdw])")
 
 
 class Selection(NamedTuple):
-    """The end of a SELECT from ``runs``, and its values."""
+    """The end of a SELECT statement on ``runs``, and its values."""
 
     sql: str
     values: tuple[Any, ...]
@@ -49,25 +50,26 @@ def select(
     where: str | None = None,
     sort: str | Sequence[str] = "-started",
     limit: int | None = None,
+    run_id: str | None = None,
 ) -> Selection:
-    """Return the selection that all of this together means."""
+    """Return the selection that meets all of these conditions."""
     wanted: list[Expression] = []
-    for key, value in (("project", project), ("name", name), ("outcome", outcome)):
+    for key, value in (("project", project), ("name", name), ("outcome", outcome), ("id", run_id)):
         if value is not None:
-            wanted.append(_any_of(Field(key), value))
-    wanted += [_any_of(Field("params", key), value) for key, value in (params or {}).items()]
+            wanted.append(_equals_any(Field(key), value))
+    wanted += [_equals_any(Field("params", key), value) for key, value in (params or {}).items()]
     if isinstance(tags, Mapping):
-        wanted += [_any_of(Field("tags", key), value) for key, value in tags.items()]
+        wanted += [_equals_any(Field("tags", key), value) for key, value in tags.items()]
     elif tags is not None:
         wanted += [Has(Field("tags", key)) for key in ([tags] if isinstance(tags, str) else tags)]
     if since is not None:
-        wanted.append(Comparison(Field("started"), ">=", moment(since)))
+        wanted.append(Comparison(Field("started"), ">=", parse_time(since)))
     if until is not None:
-        wanted.append(Comparison(Field("started"), "<", moment(until)))
+        wanted.append(Comparison(Field("started"), "<", parse_time(until)))
     if where is not None and where.strip():
         wanted.append(parse(where))
-    writer = _Writer()
-    condition = writer.expression(Every(tuple(wanted))) if wanted else "1"
+    writer = _SqlWriter()
+    condition = writer.expression(And(tuple(wanted))) if wanted else "1"
     order = writer.order([sort] if isinstance(sort, str) else sort)
     if limit is not None and limit < 0:
         raise UsageError(f"limit: expected a number of runs, found {limit}")
@@ -75,11 +77,11 @@ def select(
     return Selection(f"WHERE {condition} ORDER BY {order}{bound}", tuple(writer.values))
 
 
-def moment(value: Moment) -> float:
+def parse_time(value: Moment) -> float:
     """Return a time in seconds since the epoch.
 
     Takes seconds, a ``datetime``, a text like ``2026-11-23`` or ``2026-11-23 06:58`` (local time unless it names a
-    zone), and a span back from now: ``"-2h"``, ``"-7d"``.
+    zone), or a time span before now: ``"-2h"``, ``"-7d"``.
     """
     if isinstance(value, datetime):
         return value.timestamp()
@@ -96,28 +98,28 @@ def moment(value: Moment) -> float:
         ) from None
 
 
-def _any_of(field: Field, value: Any) -> Expression:
+def _equals_any(field: Field, value: Any) -> Expression:
     if isinstance(value, Collection) and not isinstance(value, str):
         return Comparison(field, "in", tuple(value))
     return Comparison(field, "==", value)
 
 
 def _seconds(value: Literal) -> Literal:
-    """Return a duration in seconds; a text like ``90m`` has its unit with it."""
+    """Return a duration in seconds; a text like ``90m`` includes its unit."""
     span = _SPAN.fullmatch(value.strip()) if isinstance(value, str) else None
     return float(span[1]) * _UNITS[span[2]] if span is not None else value
 
 
-class _Writer:
-    """Writes expressions as SQL. What a run does not have makes a comparison false, never unknown."""
+class _SqlWriter:
+    """Writes expressions as SQL. A comparison with a field that the run lacks is false, never unknown."""
 
     def __init__(self) -> None:
         self.values: list[Any] = []
 
     def expression(self, one: Expression) -> str:
-        if isinstance(one, Every):
+        if isinstance(one, And):
             return "(" + " AND ".join(map(self.expression, one.of)) + ")"
-        if isinstance(one, Some):
+        if isinstance(one, Or):
             return "(" + " OR ".join(map(self.expression, one.of)) + ")"
         if isinstance(one, Not):
             return f"(NOT {self.expression(one.of)})"
@@ -128,35 +130,35 @@ class _Writer:
     def _comparison(self, one: Comparison) -> str:
         left, operator, right = one.left, one.operator, one.right
         if isinstance(right, tuple):
-            return self._any_of(left, right)
+            return self._in_list(left, right)
         if isinstance(left, Field) and right is None:
-            return self._nothing(left, operator)
+            return self._is_none(left, operator)
         if isinstance(right, Field) and left is None:
-            return self._nothing(right, operator)
+            return self._is_none(right, operator)
         if operator == "~":
             return f"{self._side(left, 'text')} GLOB {self._side(right, 'text')}"
-        sort = _sort(left, right)
-        left, right = _converted(left, right), _converted(right, left)
-        return f"{self._side(left, sort)} {operator} {self._side(right, sort)}"
+        type_ = _value_type(left, right)
+        left, right = _convert(left, right), _convert(right, left)
+        return f"{self._side(left, type_)} {operator} {self._side(right, type_)}"
 
-    def _any_of(self, side: Field | Literal, wanted: tuple[Literal, ...]) -> str:
-        """Compare with several values: texts and numbers each in one go."""
-        by_sort: dict[str, list[Literal]] = {}
+    def _in_list(self, side: Field | Literal, wanted: tuple[Literal, ...]) -> str:
+        """Compare with several values: all texts at once, all numbers at once."""
+        by_type: dict[str, list[Literal]] = {}
         for value in wanted:
             if value is not None:
-                by_sort.setdefault(_sort(side, value), []).append(value)
+                by_type.setdefault(_value_type(side, value), []).append(value)
         either = []
-        for sort, several in by_sort.items():
-            column = self._side(side, sort)
-            self.values += [_value(_in_unit_of(side, value), sort) for value in several]
+        for type_, several in by_type.items():
+            column = self._side(side, type_)
+            self.values += [_value(_in_unit_of(side, value), type_) for value in several]
             either.append(f"COALESCE({column} IN ({', '.join('?' * len(several))}), 0)")
         if None in wanted and isinstance(side, Field):
-            either.append(self._nothing(side, "=="))
+            either.append(self._is_none(side, "=="))
         return f"({' OR '.join(either)})" if either else "0"
 
-    def _nothing(self, field: Field, operator: str) -> str:
+    def _is_none(self, field: Field, operator: str) -> str:
         if operator not in ("==", "!="):
-            raise UsageError(f"where: none can be compared by == and != only, found {operator!r}")
+            raise UsageError(f"where: expected == or != for a comparison with none, found {operator!r}")
         is_there = self._has(field)
         return f"(NOT {is_there})" if operator == "==" else is_there
 
@@ -167,22 +169,23 @@ class _Writer:
             return f"EXISTS ({self._lookup(field, '1')})"
         return f"({self._side(field, 'text')} IS NOT NULL)"
 
-    def _side(self, side: Field | Literal, sort: str) -> str:
+    def _side(self, side: Field | Literal, type_: str) -> str:
         if not isinstance(side, Field):
-            self.values.append(_value(side, sort))
+            self.values.append(_value(side, type_))
             return "?"
         if side.kind == "duration":
             self.values.append(time.time())
-            return "(CASE outcome WHEN 'running' THEN ? ELSE ended END - started)"
+            return "(active + COALESCE(MAX(0.0, ? - running_since), 0.0))"
         if side.kind in ("params", "tags"):
-            return f"({self._lookup(side, sort)} LIMIT 1)"
+            return f"({self._lookup(side, type_)} LIMIT 1)"
         if side.kind == "metrics":
             return f"({self._lookup(side, side.statistic)} LIMIT 1)"
         return f"runs.{side.kind}"
 
     def _lookup(self, field: Field, column: str) -> str:
         key = "name" if field.kind == "metrics" else "key"
-        self.values += [field.key, field.key.replace(".", "/")]
+        key_text = clean_text(field.key)
+        self.values += [key_text, key_text.replace(".", "/")]
         table = field.kind
         return f"SELECT {column} FROM {table} WHERE {table}.run = runs.number AND {table}.{key} IN (?, ?)"
 
@@ -191,19 +194,19 @@ class _Writer:
         return ", ".join([*(self._order(key) for key in keys), "started DESC", "id DESC"])
 
     def _order(self, key: str) -> str:
-        """Order by a field; runs without it come last, whichever the direction."""
+        """Order by a field; runs without it come last in either direction."""
         descending = key.startswith("-")
         field = parse_field(key.lstrip("+-"))
-        sorts = ("number", "text") if field.kind in ("params", "tags") else ("text",)
+        types = ("number", "text") if field.kind in ("params", "tags") else ("text",)
         direction = " DESC" if descending else ""
         sides: list[str] = []
-        for sort in sorts:
-            sides += [f"({self._side(field, sort)} IS NULL)", self._side(field, sort) + direction]
+        for type_ in types:
+            sides += [f"({self._side(field, type_)} IS NULL)", self._side(field, type_) + direction]
         return ", ".join(sides)
 
 
-def _sort(left: Field | Literal, right: Field | Literal) -> str:
-    """Say whether two sides are compared as numbers or as text."""
+def _value_type(left: Field | Literal, right: Field | Literal) -> str:
+    """Return whether two sides are compared as numbers or as text."""
     for side in (left, right):
         if isinstance(side, Field):
             if side.kind in _TEXTS:
@@ -214,24 +217,24 @@ def _sort(left: Field | Literal, right: Field | Literal) -> str:
     return "text" if isinstance(literal, str | bool) else "number"
 
 
-def _converted(side: Field | Literal, other: Field | Literal) -> Field | Literal:
+def _convert(side: Field | Literal, other: Field | Literal) -> Field | Literal:
     return side if isinstance(side, Field) else _in_unit_of(other, side)
 
 
 def _in_unit_of(other: Field | Literal, value: Literal) -> Literal:
-    """Return a literal in the unit of what it is compared with."""
+    """Return a literal in the unit of the field that it is compared with."""
     if not isinstance(other, Field) or value is None or isinstance(value, bool):
         return value
     if other.kind in _TIMES or other.statistic in ("first_time", "last_time"):
-        return moment(value)
+        return parse_time(value)
     return _seconds(value) if other.kind == "duration" else value
 
 
-def _value(literal: Literal, sort: str) -> Any:
+def _value(literal: Literal, type_: str) -> Any:
     if isinstance(literal, bool):
-        return ("true" if literal else "false") if sort == "text" else int(literal)
-    if sort == "text":
-        return None if literal is None else str(literal)
+        return ("true" if literal else "false") if type_ == "text" else int(literal)
+    if type_ == "text":
+        return None if literal is None else clean_text(str(literal))
     if isinstance(literal, int) and not -(1 << 63) <= literal < 1 << 63:
         return float(literal)
     return literal

@@ -1,34 +1,70 @@
-"""One metric of one run: its points, in a few ways to look at them."""
+"""One metric of one run: its points, and several ways to look at them."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from array import array
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import Any, NamedTuple, overload
 
 from tracelet.errors import UsageError
-from tracelet.journal import Columns
-from tracelet.store import columns as cols
-from tracelet.store.columns import Points
-from tracelet.store.merging import merge
-from tracelet.store.tally import Summary, Tally, combine
+from tracelet.journal import Columns, Part
+from tracelet.store import arrays
+from tracelet.store.accumulator import MetricAccumulator, Summary, summarize
+from tracelet.store.arrays import EMPTY, INTEGERS, Points
 
 
 class Point(NamedTuple):
-    """One value, where in the training it belongs, and when it was recorded (seconds since the epoch)."""
+    """One value, its step, and when it was recorded (seconds since the epoch)."""
 
     iteration: int
     value: float
     timestamp: float
 
 
-class Series:
-    """The points of one metric, as they were when the run was read.
+class MetricColumns(NamedTuple):
+    """The points of one metric from one source: the columns of its name, and the parts that belong to the metric."""
 
-    ``iterations``, ``values`` and ``timestamps`` are lists of equal length; ``arrays()`` gives the same as NumPy
-    arrays, without a copy. What one process recorded stands in the order of recording; where several did (ranks,
-    a resumed run), their points are sorted by step, then time, and ``rank(0)`` gives those of one rank alone.
+    columns: Columns
+    parts: Sequence[Part]
+    attempts: Callable[[], Mapping[str, int]] = dict  # returns each writer's attempt
+
+    def merge(self, parts: Sequence[Part]) -> tuple[Points, Any | None]:
+        """Return the points of some parts in one order, and for each the place of its part (None: one process).
+
+        The points of one process stay in the order of recording. Those of several are sorted by step, then by
+        attempt (a resumed run overlaps the one before), then by time (ranks interleave).
+        """
+        if not parts:
+            return EMPTY, None
+        points = Points(self.columns.steps, self.columns.values, self.columns.times)
+        if len(parts) != len(self.columns.parts):
+            points = Points(
+                *(arrays.concatenate([column[part.start : part.stop] for part in parts]) for column in points)
+            )
+        if len({part.writer for part in parts}) == 1:
+            return points, None
+        places = _part_places(parts)
+        order = arrays.order_by(points.steps, points.times)
+        attempts = self.attempts()
+        of_parts = [attempts.get(part.writer, 0) for part in parts]
+        if len(set(of_parts)) > 1:
+            order = arrays.order_by(points.steps, arrays.look_up(of_parts, places), points.times)
+        return points.take(order), arrays.pick(places, order)
+
+
+def _part_places(parts: Sequence[Part]) -> Any:
+    columns = [array(INTEGERS, [place]) * (part.stop - part.start) for place, part in enumerate(parts)]
+    return arrays.concatenate(columns)
+
+
+class Series:
+    """The points of one metric, as of when the run was read.
+
+    ``iterations``, ``values`` and ``timestamps`` are lists of equal length; ``arrays()`` returns the same as NumPy
+    arrays, without a copy. The points of one process are in the order of recording. If several recorded the metric
+    (ranks, a resumed run), they are sorted by step, then by attempt and time; ``rank(0)`` has those of one rank alone.
     """
 
     def __init__(
@@ -40,22 +76,22 @@ class Series:
         type: str = "scalar",
         source: str | None = None,
         ranks: Any = None,
-        origin: Columns | None = None,
+        origin: MetricColumns | None = None,
     ) -> None:
         self.name = name
         self.run = run
         self.type = type
         self.source = source
         self.points = points
-        self._ranks = ranks  # of each point, -1 for none; None where all are of one process
+        self._ranks = ranks  # of each point, -1 for none; None if all points are of one process
         self._origin = origin
 
     @classmethod
-    def of(cls, name: str, columns: Columns, run: str = "", rank: int | None = None) -> Series:
-        """Return a metric's series from the columns of its run; with a rank, that rank's points alone."""
-        parts = columns.parts if rank is None else [part for part in columns.parts if part.rank == rank]
-        points, numbers = merge(columns, parts)
-        ranks = None if numbers is None else cols.looked_up([_rank(part.rank) for part in parts], numbers)
+    def of(cls, name: str, origin: MetricColumns, run: str = "", rank: int | None = None) -> Series:
+        """Return a metric's series from the columns of its run; with a rank, only that rank's points."""
+        parts = [part for part in origin.parts if rank is None or part.rank == rank]
+        points, places = origin.merge(parts)
+        ranks = None if places is None else arrays.look_up([_rank(part.rank) for part in parts], places)
         first = parts[0] if parts else None
         return cls(
             name,
@@ -64,113 +100,113 @@ class Series:
             type=first.type if first else "scalar",
             source=first.source if first else None,
             ranks=ranks,
-            origin=columns,
+            origin=origin,
         )
 
     @cached_property
     def iterations(self) -> list[int]:
         """The step of each point."""
-        return cols.plain_list(self.points.steps)
+        return arrays.plain_list(self.points.steps)
 
     @cached_property
     def values(self) -> list[float]:
-        """The value of each point, exactly as it was recorded."""
-        return cols.plain_list(self.points.values)
+        """The value of each point, exactly as recorded."""
+        return arrays.plain_list(self.points.values)
 
     @cached_property
     def timestamps(self) -> list[float]:
         """When each point was recorded, in seconds since the epoch."""
-        return cols.plain_list(self.points.times)
+        return arrays.plain_list(self.points.times)
 
     def arrays(self) -> Points:
-        """Return steps, values and times as NumPy arrays (int64, float64, float64) that cannot be written to."""
-        return Points(*(cols.as_array(column) for column in self.points))
+        """Return steps, values and times as read-only NumPy arrays (int64, float64, float64)."""
+        return Points(*(arrays.as_read_only_array(column) for column in self.points))
 
-    # --- in a few numbers --------------------------------------------------------------------------------
+    # --- statistics --------------------------------------------------------------------------------
 
     @cached_property
     def summary(self) -> Summary:
-        """Last, min, max, mean, count and more. Min, max and mean leave NaN out."""
-        tally = Tally(self.type, self.source)
-        tally.add(self.points)
-        return combine([tally])
+        """Last, min, max, mean, count and more. Min, max and mean ignore NaN."""
+        accumulator = MetricAccumulator(self.type, self.source)
+        accumulator.add(self.points)
+        return summarize([accumulator])
 
     @property
     def last(self) -> float:
-        """The value of the last point, NaN where there is none."""
+        """The value of the last point, NaN if there is none."""
         return float(self.points.values[-1]) if len(self) else math.nan
 
     @property
     def min(self) -> float:
-        """The least value, leaving NaN out."""
+        """The least value, ignoring NaN."""
         return self.summary["min"]
 
     @property
     def max(self) -> float:
-        """The greatest value, leaving NaN out."""
+        """The greatest value, ignoring NaN."""
         return self.summary["max"]
 
     @property
     def mean(self) -> float:
-        """The mean of the values, leaving NaN out."""
+        """The mean of the values, ignoring NaN."""
         return self.summary["mean"]
 
     @property
     def count(self) -> int:
-        """How many points there are."""
+        """The number of points."""
         return len(self)
 
-    # --- in part -----------------------------------------------------------------------------------------
+    # --- selections -----------------------------------------------------------------------------------------
 
     @property
     def ranks(self) -> list[int]:
-        """The ranks that recorded this metric; none where the run was a single process."""
+        """The ranks that recorded this metric, empty if the run was a single process."""
         parts = self._origin.parts if self._origin is not None else []
         return sorted({part.rank for part in parts if part.rank is not None})
 
     def rank(self, rank: int) -> Series:
-        """Return one rank's points alone, in the order of recording. None of them is an empty series."""
-        return Series.of(self.name, self._origin or Columns(), self.run, rank)
+        """Return only the points of one rank, in the order of recording. Without any, the series is empty."""
+        return Series.of(self.name, self._origin or MetricColumns(Columns(), []), self.run, rank)
 
     def between(self, first: int | None = None, last: int | None = None) -> Series:
         """Return the points from step ``first`` to step ``last``, both included."""
-        return self._at(cols.places_between(self.points.steps, first, last))
+        return self._at(arrays.find_between(self.points.steps, first, last))
 
     def downsample(self, points: int) -> Series:
-        """Return about so many of the points, chosen so that every peak stays: a plot looks the same.
+        """Return about ``points`` of the points, chosen so that every peak stays and a plot looks the same.
 
-        From each of ``points / 2`` stretches of the series the least and the greatest value are kept (NaN aside),
-        and the first and the last point always. A series that is not longer is returned as it is.
+        Of each of ``points / 2`` stretches of the series, the least and the greatest value are kept (ignoring NaN),
+        and always the first and the last point. A series that is not longer is returned as it is.
         """
-        from tracelet.store.downsampling import places_of_peaks
+        from tracelet.store.downsampling import find_peaks
 
         if points < 2:
             raise UsageError(f"downsample: expected at least 2 points, found {points}")
-        return self if len(self) <= points else self._at(places_of_peaks(self.points.values, points))
+        return self if len(self) <= points else self._at(find_peaks(self.points.values, points))
 
-    def _at(self, where: Any) -> Series:
-        ranks = None if self._ranks is None else cols.pick(self._ranks, where)
-        picked = self.points.take(where)
+    def _at(self, places: Any) -> Series:
+        ranks = None if self._ranks is None else arrays.pick(self._ranks, places)
+        picked = self.points.take(places)
         return Series(self.name, picked, run=self.run, type=self.type, source=self.source, ranks=ranks)
 
-    # --- as other things ---------------------------------------------------------------------------------
+    # --- conversions ---------------------------------------------------------------------------------
 
     def table(self) -> dict[str, Any]:
-        """Return columns by name: ``iteration``, ``value``, ``timestamp``, and ``rank`` where there are several."""
+        """Return columns by name: ``iteration``, ``value``, ``timestamp``, and ``rank`` if there are several."""
         table = dict(zip(Point._fields, self.points, strict=True))
         return table if self._ranks is None else {**table, "rank": self._ranks}
 
     def dataframe(self, library: str | None = None) -> Any:
         """Return a DataFrame with the columns ``iteration``, ``value`` and ``timestamp`` (and ``rank``).
 
-        ``library`` is ``pandas``, ``polars`` or ``arrow``; by default the first of them that is installed.
+        ``library`` is ``pandas``, ``polars`` or ``arrow``, by default the first that is installed.
         """
-        from tracelet.store.frames import frame
+        from tracelet.store.frames import make_frame
 
-        return frame(self.table(), library)
+        return make_frame(self.table(), library)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return name, type, source and the three lists."""
+        """Return name, type, source and the three lists as a dictionary."""
         return {
             "name": self.name,
             "type": self.type,

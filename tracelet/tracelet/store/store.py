@@ -1,4 +1,4 @@
-"""All runs of a data folder."""
+"""The recorded runs of a data folder."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tracelet.errors import StoreError
 from tracelet.messages import closest, did_you_mean
-from tracelet.store.location import RUNS_FOLDER, data_folder, has_runs
+from tracelet.store.data_folder import RunsLocation, is_run_folder, locate_runs
 from tracelet.store.record import RunRecord, Summaries
 
 if TYPE_CHECKING:
@@ -23,20 +23,22 @@ LATEST: Final = ("latest", "last")
 
 
 def open_store(dir: str | os.PathLike[str] | None = None) -> Store:
-    """Open what was recorded, to read it.
+    """Open recorded runs for reading.
 
-    ``dir`` is a ``.tracelet`` folder or a project that holds one. By default it is where ``start_run`` records in this
-    program: ``TRACELET_DIR``, else the data folder of the script's project, else of the current folder's. Raises
-    :class:`StoreError` where there is no such folder. A folder without runs is an empty store.
+    ``dir`` is a ``.tracelet`` folder, a project that holds one, or the folder of a single run. It defaults to where
+    ``start_run`` records in this program: ``TRACELET_DIR``, else the data folder of the script's project, else that
+    of the current folder. Raises :class:`StoreError` if there is no such folder. A folder without runs is an empty
+    store.
     """
-    return Store(data_folder(dir))
+    return Store(locate_runs(dir))
 
 
 class Store:
-    """All runs of a data folder. Made by :func:`open_store`; needs no closing, and any thread may use it."""
+    """The runs of a data folder. Made by :func:`open_store`; needs no closing, and any thread may use it."""
 
-    def __init__(self, dir: Path) -> None:
-        self.dir = dir
+    def __init__(self, location: RunsLocation) -> None:
+        self.dir = location.data
+        self._location = location
 
     def runs(
         self,
@@ -55,19 +57,20 @@ class Store:
         """Return runs, the newest first.
 
         Args:
-            project: of these projects only. Here and below a collection of values means any of them.
-            name: of this name.
-            outcome: ``running``, ``finished``, ``failed``, ``killed``, ...
-            params: with these parameters: ``{"lr": 0.1, "optimizer": ["sgd", "adam"]}``.
-            tags: with these tags: a mapping, or names alone.
-            since: begun then or later: a ``datetime``, seconds since the epoch, ``"2026-11-23"``, ``"-7d"``.
-            until: begun before then.
+            project: only runs of this project. Here and below, a collection of values means any of them.
+            name: only runs with this name.
+            outcome: only runs with this outcome: ``running``, ``finished``, ``failed``, ``killed``, ...
+            params: only runs with these parameters: ``{"lr": 0.1, "optimizer": ["sgd", "adam"]}``.
+            tags: only runs with these tags: a mapping, or names alone.
+            since: only runs that began at this time or later: a ``datetime``, seconds since the epoch,
+                ``"2026-11-23"``, ``"-7d"``.
+            until: only runs that began before this time.
             where: an expression: ``"params.lr < 0.1 and metrics.acc.max > 0.9"``.
-            sort: fields to sort by, ``-`` for descending: ``"-metrics.acc.max"``. Runs without one come last.
-            limit: no more than so many.
+            sort: fields to sort by, ``-`` for descending: ``"-metrics.acc.max"``. Runs without the field come last.
+            limit: the maximum number of runs.
 
-        Raises :class:`UsageError` for an expression that is wrong, pointing at what. A run that cannot be read
-        is in the list too, with ``outcome`` ``unreadable`` and its ``problem``.
+        Raises :class:`UsageError` that points at the mistake in an expression. A run that cannot be read is in the
+        list, too, with ``outcome`` ``unreadable`` and its ``problem``.
         """
         from tracelet.store.selection import select
 
@@ -82,23 +85,29 @@ class Store:
             where=where,
             sort=sort,
             limit=limit,
+            run_id=self._location.only,
         )
-        if not has_runs(self.dir):
+        if not self._location.has_runs():
             return []
-        return self._records(self._index.ask(*selection))
+        return self._records(self._index.select(*selection))
 
     def run(self, key: str = "latest") -> RunRecord:
-        """Return one run: by id, by name (the newest of that name), ``latest``, or the beginning of its id.
+        """Return one run, by its id, the beginning of its id, its name (the newest of that name), or ``latest``.
 
-        Raises :class:`StoreError` where there is none, naming the closest, or where several begin that way.
+        The path of a run's folder is taken, too, wherever it is. Raises :class:`StoreError` if there is no such run,
+        naming the closest, or if several ids begin that way.
         """
-        folder = self.dir / RUNS_FOLDER / key
-        if key not in ("", ".", "..") and os.path.basename(key) == key and folder.is_dir():
-            return self._read(folder)
+        if os.path.basename(key) == key:
+            folder = self._location.runs / key
+            is_here = self._location.only in (None, key)
+            if key not in ("", ".", "..") and is_here and _is_folder(folder):
+                return self._read(folder)
+        elif is_run_folder(path := Path(key).expanduser()):
+            return Store(locate_runs(path)).run()
         return self._read(self._find(key, self.runs()).dir)
 
     def _read(self, folder: Path) -> RunRecord:
-        """Read a run itself; what its metrics add up to is in the index, in step with it."""
+        """Read a run from its folder; the statistics of its metrics come from the index."""
         return RunRecord.read(
             folder,
             summaries=Summaries(lambda ids: self._index.fresh_summaries(ids), [folder.name]),
@@ -112,12 +121,12 @@ class Store:
         *,
         points: int | None = None,
     ) -> list[Series]:
-        """Return many series of many runs; each has its ``run`` (the id) and its ``name``.
+        """Return series of several runs; each has its ``run`` (the id) and its ``name``.
 
         Args:
-            names: names and patterns of metrics. A run that lacks one is passed over.
+            names: names and patterns of metrics. A run may lack them.
             runs: records, ids or names; by default all runs.
-            points: about how many points each may have at most; more are thinned out so that peaks stay.
+            points: the approximate maximum number of points of a series; longer ones are downsampled, keeping peaks.
         """
         several: list[Series] = []
         for one in self.runs() if runs is None else runs:
@@ -135,40 +144,44 @@ class Store:
     ) -> Any:
         """Return runs as a DataFrame, a row per run, with ``params.X``, ``tags.X`` and ``metrics.X``.
 
-        Takes runs, or what :meth:`runs` takes to select them. ``statistic`` says what stands for a metric: ``last``,
+        Takes runs, or the arguments of :meth:`runs`. ``statistic`` is the value shown for a metric: ``last``,
         ``min``, ``max``, ``mean``, ...
         """
-        from tracelet.store.frames import frame
-        from tracelet.store.overview import runs_table
+        from tracelet.store.frames import make_frame
+        from tracelet.store.runs_table import runs_table
 
         records = list(self.runs(**selection) if runs is None else runs)
-        return frame(runs_table(records, statistic), library)
+        return make_frame(runs_table(records, statistic), library)
 
     @property
     def index_file(self) -> Path | None:
-        """Where the index of the runs is kept now; ``None`` for in memory, where no disk would do."""
+        """The file of the index; ``None`` if it is kept in memory because no disk is suitable."""
         return self._index.path
 
     def projects(self) -> list[str]:
         """Return the names of the projects that have runs, sorted."""
-        if not has_runs(self.dir):
+        if not self._location.has_runs():
             return []
-        return self._index.column("SELECT DISTINCT project FROM runs WHERE project != '' ORDER BY project")
+        if self._location.only is not None:
+            return [project for record in self.runs() if (project := record.project)]
+        return self._index.select_column(
+            "SELECT DISTINCT project FROM runs WHERE project != '' ORDER BY project"
+        )
 
     def rebuild(self) -> None:
-        """Delete the index of the runs. It is built anew when it is needed; nothing that was recorded is touched."""
+        """Delete the index. It is rebuilt when it is needed next; no recorded data is touched."""
         self._index.delete()
 
     @cached_property
     def _index(self) -> Index:
         from tracelet.store.index import Index
 
-        return Index(self.dir)
+        return Index(self._location)
 
     def _records(self, found: list[Details]) -> list[RunRecord]:
         index = self._index
         summaries = Summaries(index.summaries, [details.id for details in found])
-        folder = self.dir / RUNS_FOLDER
+        folder = self._location.runs
         return [RunRecord(folder / details.id, details, summaries=summaries) for details in found]
 
     def _find(self, key: str, records: list[RunRecord]) -> RunRecord:
@@ -185,7 +198,7 @@ class Store:
         if begun:
             several = ", ".join(record.id for record in begun[:5]) + (", ..." if len(begun) > 5 else "")
             raise StoreError(
-                f"store: expected one run, found {len(begun)} that begin with {key!r}: {several}"
+                f"store: expected one run, found {len(begun)} whose ids begin with {key!r}: {several}"
             )
         names = {record.name for record in records}
         meant = closest(key, names | {record.id for record in records})
@@ -194,3 +207,10 @@ class Store:
 
     def __repr__(self) -> str:
         return f"<Store {self.dir}>"
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):  # too long, or with a null character
+        return False

@@ -1,13 +1,18 @@
-"""The small language that runs are selected with: ``params.lr < 0.1 and metrics.acc.max > 0.9``.
+"""The expressions that select runs: ``params.lr < 0.1 and metrics.acc.max > 0.9``.
 
-    expression  = either ("or" either)*          either = plain ("and" plain)*
-    plain       = "not" plain | "(" expression ")" | comparison | field
+    expression  = conjunction ("or" conjunction)*
+    conjunction = term ("and" term)*
+    term        = "not" term | "(" expression ")" | comparison | field
     comparison  = operand (("=" | "==" | "!=" | "<" | "<=" | ">" | ">=" | "~") operand)+
                 | operand ["not"] "in" ("(" | "[") literal ("," literal)* (")" | "]")
     field       = name ("." part | '["' text '"]')*     part = word | quoted text
     literal     = number | quoted text | true | false | none
 
-``~`` compares with a pattern (``*``, ``?``, ``[abc]``); a field alone asks whether the run has it.
+``~`` compares with a pattern (``*``, ``?``, ``[abc]``). A field alone tests whether the run has it.
+
+Python's own parser (``ast.parse`` with ``mode="eval"``) would not do: names of metrics and parameters contain slashes,
+dashes and colons (``metrics.train/loss``), ``=`` and ``a ~ b`` are no expressions in Python, and its errors do not
+point into the user's text once that has been rewritten.
 """
 
 from __future__ import annotations
@@ -18,8 +23,8 @@ from typing import Final
 
 from tracelet.errors import UsageError
 from tracelet.messages import did_you_mean
-from tracelet.store.tally import STATISTICS
-from tracelet.store.tokens import Literal, Token, number, parts_of, tokens
+from tracelet.store.accumulator import STATISTICS
+from tracelet.store.where_tokens import Literal, Token, parse_number, split_path, tokenize
 
 OPERATORS: Final = ("==", "!=", "<=", ">=", "=", "<", ">", "~")
 BUILT_IN: Final = ("id", "name", "project", "outcome", "error", "host", "started", "ended", "duration")
@@ -37,7 +42,7 @@ _WORDS: Final = {"true": True, "false": False, "none": None, "null": None}
 
 @dataclass(frozen=True)
 class Field:
-    """Something of a run: ``name`` alone, or a key of ``params``, ``tags`` or (with a statistic) ``metrics``."""
+    """A field of a run: a ``kind`` such as ``name``, or a key of params, tags or (with a statistic) metrics."""
 
     kind: str
     key: str = ""
@@ -46,7 +51,7 @@ class Field:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two operands and what is asked of them; for ``in`` the right one is a tuple of literals."""
+    """Two operands and an operator; for ``in`` the right operand is a tuple of literals."""
 
     left: Field | Literal
     operator: str
@@ -55,37 +60,37 @@ class Comparison:
 
 @dataclass(frozen=True)
 class Has:
-    """Whether the run has something."""
+    """Whether the run has a field."""
 
     field: Field
 
 
 @dataclass(frozen=True)
 class Not:
-    """The opposite."""
+    """The negation of an expression."""
 
     of: Expression
 
 
 @dataclass(frozen=True)
-class Every:
-    """All of several."""
+class And:
+    """The conjunction of expressions."""
 
     of: tuple[Expression, ...]
 
 
 @dataclass(frozen=True)
-class Some:
-    """At least one of several."""
+class Or:
+    """The disjunction of expressions."""
 
     of: tuple[Expression, ...]
 
 
-Expression = Comparison | Has | Not | Every | Some
+Expression = Comparison | Has | Not | And | Or
 
 
 def parse(text: str) -> Expression:
-    """Return what an expression means. Raises :class:`UsageError` that points at what is wrong."""
+    """Parse an expression. Raises :class:`UsageError` that points at the mistake."""
     parser = _Parser(text)
     found = parser.expression()
     parser.expect_end()
@@ -93,11 +98,11 @@ def parse(text: str) -> Expression:
 
 
 def parse_field(text: str) -> Field:
-    """Return the field that a text names, as for sorting: ``metrics.loss.min``."""
+    """Parse the name of a field, as for sorting: ``metrics.loss.min``."""
     parser = _Parser(text, "sort")
     token = parser.take()
     if token.kind != "path":
-        raise parser.fault("a field like name, params.lr or metrics.loss.min", token)
+        raise parser.error("a field like name, params.lr or metrics.loss.min", token)
     found = parser.field(token)
     parser.expect_end()
     return found
@@ -107,26 +112,26 @@ class _Parser:
     def __init__(self, text: str, argument: str = "where") -> None:
         self._text = text
         self._argument = argument
-        self._tokens = [*tokens(text, argument), Token("end", "", len(text))]
+        self._tokens = [*tokenize(text, argument), Token("end", "", len(text))]
         self._place = 0
 
     # --- grammar -----------------------------------------------------------------------------------------
 
     def expression(self) -> Expression:
-        several = [self._every()]
+        several = [self._conjunction()]
         while self._accept_word("or"):
-            several.append(self._every())
-        return several[0] if len(several) == 1 else Some(tuple(several))
+            several.append(self._conjunction())
+        return several[0] if len(several) == 1 else Or(tuple(several))
 
-    def _every(self) -> Expression:
-        several = [self._plain()]
+    def _conjunction(self) -> Expression:
+        several = [self._term()]
         while self._accept_word("and"):
-            several.append(self._plain())
-        return several[0] if len(several) == 1 else Every(tuple(several))
+            several.append(self._term())
+        return several[0] if len(several) == 1 else And(tuple(several))
 
-    def _plain(self) -> Expression:
+    def _term(self) -> Expression:
         if self._accept_word("not"):
-            return Not(self._plain())
+            return Not(self._term())
         if self._accept("("):
             inside = self.expression()
             self._expect(")")
@@ -147,21 +152,21 @@ class _Parser:
             chain.append(Comparison(left, "==" if operator == "=" else operator, right))
             left = right
         if chain:
-            return chain[0] if len(chain) == 1 else Every(tuple(chain))
+            return chain[0] if len(chain) == 1 else And(tuple(chain))
         if isinstance(left, Field):
             return Has(left)
-        raise self.fault("a comparison", self._here)
+        raise self.error("a comparison", self._here)
 
     def _literals(self) -> tuple[Literal, ...]:
         opening = self.take()
         if opening.text not in ("(", "["):
-            raise self.fault("a list in brackets", opening)
+            raise self.error("a list in parentheses", opening)
         closing = ")" if opening.text == "(" else "]"
         several: list[Literal] = []
         while not self._accept(closing):
             value = self._operand()
             if isinstance(value, Field):
-                raise self.fault("a number or a quoted text", self._tokens[self._place - 1])
+                raise self.error("a number or a quoted text", self._tokens[self._place - 1])
             several.append(value)
             if not self._accept(","):
                 self._expect(closing)
@@ -171,21 +176,21 @@ class _Parser:
     def _operand(self) -> Field | Literal:
         token = self.take()
         if token.kind == "number":
-            return number(token.text)
+            return parse_number(token.text)
         if token.kind == "text":
             return re.sub(r"\\(.)", r"\1", token.text[1:-1])
         if token.kind == "path":
             if token.text.lower() in _WORDS:
                 return _WORDS[token.text.lower()]
             return self.field(token)
-        raise self.fault("a field, a number or a quoted text", token)
+        raise self.error("a field, a number or a quoted text", token)
 
     def field(self, token: Token) -> Field:
-        """Return the field that a path names."""
+        """Return the field that a path token names."""
         kind = re.match(r"\w+", token.text)
         name = kind[0] if kind else ""
         name = _ALIASES.get(name, name)
-        parts = parts_of(token.text)
+        parts = split_path(token.text)
         if name in BUILT_IN and not parts:
             return Field(name)
         if name not in GROUPS or not parts:
@@ -193,7 +198,7 @@ class _Parser:
             hint = (
                 ""
                 if "." in token.text or self._argument == "sort"
-                else f"; a text stands in quotes: '{token.text}'"
+                else f"; put a text in quotes: '{token.text}'"
             )
             meant = did_you_mean(token.text, known)
             raise UsageError(f"{self._placed(token)}: no field {token.text!r}{meant}{hint}")
@@ -210,7 +215,7 @@ class _Parser:
         return self._tokens[self._place]
 
     def take(self) -> Token:
-        """Return the next token and go on."""
+        """Return the next token and advance."""
         token = self._here
         self._place = min(self._place + 1, len(self._tokens) - 1)
         return token
@@ -235,15 +240,15 @@ class _Parser:
 
     def _expect(self, sign: str) -> None:
         if not self._accept(sign):
-            raise self.fault(repr(sign), self._here)
+            raise self.error(repr(sign), self._here)
 
     def expect_end(self) -> None:
-        """Raise unless everything has been taken."""
+        """Raise unless all tokens are used up."""
         if self._here.kind != "end":
-            raise self.fault("'and', 'or' or the end", self._here)
+            raise self.error("'and', 'or' or the end", self._here)
 
-    def fault(self, expected: str, token: Token) -> UsageError:
-        """Return the error that names what was expected and what stands there."""
+    def error(self, expected: str, token: Token) -> UsageError:
+        """Return the error that names what was expected and what was found."""
         found = repr(token.text) if token.kind != "end" else "the end"
         return UsageError(f"{self._placed(token)}: expected {expected}, found {found}")
 

@@ -15,6 +15,7 @@ from typing import Any, Final
 from tracelet_builtin_plugins import AUTHOR, VERSION
 from tracelet_builtin_plugins.backends.jsonl.file import JsonlFile
 from tracelet_hookspecs import BackendPlugin, MetricData, PluginMetadata, PluginType, RunView, hookimpl
+from tracelet_hookspecs.json_values import to_json
 
 __all__ = ["JsonlBackend"]
 
@@ -128,7 +129,7 @@ class JsonlBackend(BackendPlugin):
 
     def _write(self, run: RunView | None, kind: str, **fields: Any) -> None:
         run = run or self._run
-        text = encode(plain({"type": kind, "run": run.id if run else None, **fields}))
+        text = encode(to_json({"type": kind, "run": run.id if run else None, **fields}))
         self._file_of(run).append([(None, f"{text}\n".encode())])
 
     def _file_of(self, run: RunView | None) -> JsonlFile:
@@ -158,7 +159,7 @@ def metric_line(head: str, point: MetricData) -> bytes:
     if point.source:
         text += f',"source":{quoted(point.source)}'
     if point.metadata:
-        text += f',"metadata":{encode(plain(point.metadata))}'
+        text += f',"metadata":{encode(to_json(point.metadata))}'
     if point.id:
         writer, sequence, index = point.id
         text += f',"id":[{quoted(writer)},{sequence},{index}]'
@@ -166,26 +167,6 @@ def metric_line(head: str, point: MetricData) -> bytes:
 
 
 def number(value: Any) -> str:
-    """Return a number as JSON; what is none (a special float, say) as ``plain`` has it."""
+    """Return a number as JSON text; anything else (NaN, say) as ``to_json`` converts it."""
     quick = type(value) is int or (type(value) is float and math.isfinite(value))
-    return repr(value) if quick else encode(plain(value))
-
-
-def plain(value: Any) -> Any:
-    """Return the value in types that JSON has; NaN and infinities as strings that ``float`` reads back."""
-    if value is None or isinstance(value, (bool, int, str)):
-        return value
-    if isinstance(value, float):
-        return value if math.isfinite(value) else encode_special(value)
-    if isinstance(value, Mapping):
-        return {str(key): plain(entry) for key, entry in value.items()}
-    if isinstance(value, (list, tuple, set, frozenset)):
-        return [plain(entry) for entry in value]
-    if callable(tolist := getattr(value, "tolist", None)):  # NumPy's and PyTorch's scalars and arrays
-        return plain(tolist())
-    return str(value)
-
-
-def encode_special(value: float) -> str:
-    """Return ``"NaN"``, ``"Infinity"`` or ``"-Infinity"``: JSON has no numbers for them."""
-    return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+    return repr(value) if quick else encode(to_json(value))

@@ -16,7 +16,7 @@ from tracelet.messages import plain
 if TYPE_CHECKING:
     from tracelet.cli.views.screen import Screen
     from tracelet.store import RunRecord, Series
-    from tracelet.store.tally import Summary
+    from tracelet.store.accumulator import Summary
 
 SPARK: Final = 24  # characters of a sparkline
 SYSTEM: Final = "system"  # the type of what collectors measured

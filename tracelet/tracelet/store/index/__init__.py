@@ -1,4 +1,4 @@
-"""A cache of what the journals of all runs add up to, for lists. Delete it at any time: it is rebuilt."""
+"""A cache of the details and statistics of all runs, for lists. It may be deleted at any time and is rebuilt."""
 
 from tracelet.store.index.index import Index
 

@@ -1,4 +1,4 @@
-"""The index: refreshed by whoever looks, then asked."""
+"""The index: brought up to date by each reader, then queried."""
 
 from __future__ import annotations
 
@@ -8,204 +8,234 @@ import sqlite3
 import threading
 import time
 import weakref
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from tracelet.store.details import Details, unreadable, without_journal
+from tracelet.store.accumulator import Summary
+from tracelet.store.data_folder import RunsLocation
+from tracelet.store.details import Details, describe_unreadable, describe_without_journal
 from tracelet.store.index import rows
-from tracelet.store.index.database import Database, writing
-from tracelet.store.index.following import Account, Reader
-from tracelet.store.index.rows import Known
-from tracelet.store.location import RUNS_FOLDER, run_ids
-from tracelet.store.reading import files_of, folder_changed
-from tracelet.store.tally import Summary
+from tracelet.store.index.database import Database, write_transaction
+from tracelet.store.index.rows import KnownRun
+from tracelet.store.index.run_updates import IndexedRun, RunUpdater
+from tracelet.store.journal_access import folder_changed, list_segments
 
 log = logging.getLogger("tracelet.store")
 
-_HELD: Final = 0.5  # seconds of work after which it is written, so that others need not do it too
-_ATTEMPTS: Final = 5  # at a run that other readers keep writing first
+_HELD: Final = (
+    0.5  # seconds of work after which the results are written, so that other readers need not repeat it
+)
+_ATTEMPTS: Final = 5  # for a run that other readers keep writing first
 
 
-class Fresh(NamedTuple):
-    """A run that was read and is to be written: over ``known``, if that is still what the index has."""
+class ChangedRun(NamedTuple):
+    """A run that was read and is to be written over ``known``, if the index still has that."""
 
     details: Details
-    account: Account
-    known: Known | None
+    run: IndexedRun
+    known: KnownRun | None
 
 
 class Index:
-    """What all runs of a data folder add up to."""
+    """The details and the statistics of all runs of a data folder."""
 
-    def __init__(self, data: Path) -> None:
-        self._data = data
-        self._folder = data / RUNS_FOLDER
-        self._database = Database(data)
-        self._in_step: Path | None = None  # the file that was brought in step last
+    def __init__(self, location: RunsLocation) -> None:
+        self._location = location
+        self._folder = location.runs
+        self._database = Database(location.data)
+        self._current_file: Path | None = None  # the file that was brought up to date last
         self._renew()
-        _living.add(self)
+        _instances.add(self)
 
     def _renew(self) -> None:
-        self._reader = Reader()
-        self._turn = threading.RLock()  # threads of one process share the followers
+        self._updater = RunUpdater()
+        self._lock = threading.RLock()  # threads of one process share the followers
 
     @property
     def path(self) -> Path | None:
-        """The file it is kept in, ``None`` for memory."""
+        """The file of the index, ``None`` for memory."""
         return self._database.path
 
     def delete(self) -> None:
-        """Forget everything; it is built anew at the next look."""
-        with self._turn:
+        """Delete the index; it is rebuilt at the next look."""
+        with self._lock:
             self._database.delete()
 
-    def ask(self, sql: str, values: Iterable[Any] = ()) -> list[Details]:
-        """Bring the index in step with the journals, and return the runs that a query selects."""
+    def select(self, sql: str, values: Iterable[Any] = ()) -> list[Details]:
+        """Bring the index up to date, and return the runs that a query selects."""
         wanted = tuple(values)
-        with self._turn:
-            return self._database.run(lambda connection: self._ask(connection, sql, wanted))
+        with self._lock:
+            return self._database.run(lambda connection: self._select(connection, sql, wanted))
 
     def summaries(self, ids: Iterable[str]) -> dict[str, dict[str, Summary]]:
         """Return the summaries of all metrics of some runs, as of the last look."""
         wanted = list(ids)
-        with self._turn:
+        with self._lock:
             return self._database.run(lambda connection: self._summaries(connection, wanted))
 
     def fresh_summaries(self, ids: Iterable[str]) -> dict[str, dict[str, Summary]]:
-        """Return the same as of now: these runs, and no others, are brought in step for it."""
+        """Return the same as of now; only these runs are brought up to date."""
         wanted = list(ids)
-        with self._turn:
+        with self._lock:
             return self._database.run(lambda connection: self._fresh_summaries(connection, wanted))
 
     def last_time(self, id: str, writer: str) -> float:
-        """Return when a process of a run recorded its last point, 0 where it recorded none."""
-        with self._turn:
+        """Return when a process of a run recorded its last point, 0 if it recorded none."""
+        with self._lock:
             return self._database.run(lambda connection: self._last_time(connection, id, writer))
 
-    def column(self, sql: str) -> list[Any]:
-        """Bring the index in step, and return what a query gives in its first column."""
-        with self._turn:
-            return self._database.run(lambda connection: self._column(connection, sql))
+    def select_column(self, sql: str) -> list[Any]:
+        """Bring the index up to date, and return the first column of a query."""
+        with self._lock:
+            return self._database.run(lambda connection: self._select_column(connection, sql))
 
-    def _ask(self, connection: sqlite3.Connection, sql: str, values: tuple[Any, ...]) -> list[Details]:
+    def _select(self, connection: sqlite3.Connection, sql: str, values: tuple[Any, ...]) -> list[Details]:
         self._refresh(connection)
         found = connection.execute(f"SELECT {rows.DETAILS} FROM runs {sql}", values)
-        return [rows.details_of_row(row) for row in found]
+        return [rows.load_details(row) for row in found]
 
     def _last_time(self, connection: sqlite3.Connection, id: str, writer: str) -> float:
-        self._bring_in_step(connection, [id], rows.known_runs(connection))
-        known = rows.known_runs(connection).get(id)
-        return 0.0 if known is None else rows.read_account(connection, known).last_time(writer)
+        self._update_runs(connection, [id], rows.load_known_runs(connection, [id]))
+        known = rows.load_known_runs(connection, [id]).get(id)
+        return 0.0 if known is None else rows.load_run(connection, known).last_times().get(writer, 0.0)
 
-    def _column(self, connection: sqlite3.Connection, sql: str) -> list[Any]:
+    def _select_column(self, connection: sqlite3.Connection, sql: str) -> list[Any]:
         self._refresh(connection)
         return [row[0] for row in connection.execute(sql)]
 
     def _summaries(self, connection: sqlite3.Connection, ids: list[str]) -> dict[str, dict[str, Summary]]:
-        if self._database.used != self._in_step:  # another file than the one that the list came from
+        if self._database.used != self._current_file:  # not the file that the list came from
             self._refresh(connection)
-        return _by_run(connection, ids)
+        return _group_summaries(connection, ids)
 
     def _fresh_summaries(
         self, connection: sqlite3.Connection, ids: list[str]
     ) -> dict[str, dict[str, Summary]]:
-        self._bring_in_step(connection, ids, rows.known_runs(connection))
-        return _by_run(connection, ids)
+        self._update_runs(connection, ids, rows.load_known_runs(connection, ids))
+        return _group_summaries(connection, ids)
 
-    # --- keeping in step ---------------------------------------------------------------------------------
+    # --- updating ----------------------------------------------------------------------------------------
 
     def _refresh(self, connection: sqlite3.Connection) -> None:
-        ids = run_ids(self._data)
-        known = rows.known_runs(connection)
-        self._drop_missing(connection, known, set(ids))
-        self._bring_in_step(connection, ids, known)
-        self._in_step = self._database.used
+        ids = self._location.run_ids()
+        known = rows.load_known_runs(connection)
+        if self._location.only is None:
+            self._drop_missing(connection, known, set(ids))
+        self._update_runs(connection, ids, known)
+        self._current_file = self._database.used
         running = connection.execute("SELECT id FROM runs WHERE outcome = 'running'")
-        self._reader.keep_only(self._folder / row[0] for row in running)
+        self._updater.keep_only(self._folder / row[0] for row in running)
 
-    def _bring_in_step(self, connection: sqlite3.Connection, ids: list[str], known: dict[str, Known]) -> None:
-        due = self._look(connection, ids, known)
+    def _update_runs(
+        self, connection: sqlite3.Connection, ids: Sequence[str], known: dict[str, KnownRun]
+    ) -> None:
+        missed = self._update_once(connection, ids, known)
         for _ in range(_ATTEMPTS):
-            if not due:
+            if not missed:
                 break
-            due = self._look(connection, due, rows.known_runs(connection))
+            missed = self._update_once(connection, missed, rows.load_known_runs(connection, missed))
 
     def _drop_missing(
-        self, connection: sqlite3.Connection, known: dict[str, Known], present: set[str]
+        self, connection: sqlite3.Connection, known: dict[str, KnownRun], present: set[str]
     ) -> None:
         gone = [(one.number, id) for id, one in known.items() if id not in present]
         if gone:
-            with writing(connection):
+            with write_transaction(connection):
                 connection.executemany("DELETE FROM runs WHERE number = ? AND id = ?", gone)
 
-    def _look(self, connection: sqlite3.Connection, ids: list[str], known: dict[str, Known]) -> list[str]:
-        """Look at runs and write what is new. Returns those that somebody else wrote at the same time."""
-        fresh: list[Fresh] = []
+    def _update_once(
+        self, connection: sqlite3.Connection, ids: Sequence[str], known: dict[str, KnownRun]
+    ) -> list[str]:
+        """Read runs and write what has changed. Return those that another reader wrote at the same time."""
+        changed: list[ChangedRun] = []
         missed: list[str] = []
         began = time.monotonic()
         for id in ids:
             read = self._read(connection, id, known.get(id))
             if read is not None:
-                fresh.append(read)
-            if fresh and time.monotonic() - began > _HELD:
-                missed += self._write(connection, fresh)
-                fresh, began = [], time.monotonic()
-        return missed + self._write(connection, fresh)
+                changed.append(read)
+            if changed and time.monotonic() - began > _HELD:
+                missed += self._write(connection, changed)
+                changed, began = [], time.monotonic()
+        return missed + self._write(connection, changed)
 
-    def _read(self, connection: sqlite3.Connection, id: str, known: Known | None) -> Fresh | None:
-        """Return what has become of a run, ``None`` where nothing has."""
+    def _read(self, connection: sqlite3.Connection, id: str, known: KnownRun | None) -> ChangedRun | None:
+        """Return a run if it has changed, else ``None``."""
         try:
             if known is not None and self._is_settled(connection, id, known):
                 return None
         except OSError:
-            log.debug("run %s has changed its ways", id, exc_info=True)
-        return self._read_anew(connection, self._folder / id, known)
+            log.debug("run %s cannot be examined", id, exc_info=True)
+        return self._read_changes(connection, self._folder / id, known)
 
-    def _is_settled(self, connection: sqlite3.Connection, id: str, known: Known) -> bool:
-        """Say whether nothing can have happened to a run since it was looked at."""
+    def _is_settled(self, connection: sqlite3.Connection, id: str, known: KnownRun) -> bool:
+        """Return whether a run cannot have changed since it was read."""
         if not known.settled or known.settled != folder_changed(f"{self._folder}{os.sep}{id}"):
             return False
-        return not known.doubtful or files_of(self._folder / id) == rows.known_files(connection, known)
+        return not known.doubtful or list_segments(self._folder / id) == rows.load_files(connection, known)
 
-    def _read_anew(self, connection: sqlite3.Connection, folder: Path, known: Known | None) -> Fresh | None:
-        account = Account() if known is None else rows.read_account(connection, known)
-        before = _state(folder, account)
+    def _read_changes(
+        self, connection: sqlite3.Connection, folder: Path, known: KnownRun | None
+    ) -> ChangedRun | None:
+        run = IndexedRun() if known is None else rows.load_run(connection, known)
+        before = _state(folder, run)
         try:
-            account = self._reader.update(folder, account)
-            details = account.details(folder) if account.follows else without_journal(folder)
+            run = self._updater.update(folder, run)
+            details = run.details(folder) if run.writers else describe_without_journal(folder)
         except Exception as error:  # one run that cannot be read must not hide the others
             log.debug("run %s cannot be read", folder, exc_info=True)
-            account, details = Account(), unreadable(folder, error)
-        is_new = known is None or known.problem != details.problem or account.touched
-        return Fresh(details, account, known) if is_new or _state(folder, account) != before else None
+            run, details = IndexedRun(), describe_unreadable(folder, error)
+        is_changed = known is None or known.problem != details.problem or run.changed
+        return ChangedRun(details, run, known) if is_changed or _state(folder, run) != before else None
 
-    def _write(self, connection: sqlite3.Connection, fresh: list[Fresh]) -> list[str]:
-        if not fresh:
+    def _write(self, connection: sqlite3.Connection, changed: list[ChangedRun]) -> list[str]:
+        if not changed:
             return []
-        with writing(connection):
-            written = [rows.write_run(connection, *one) for one in fresh]
-        return [one.details.id for one, done in zip(fresh, written, strict=True) if not done]
+        try:
+            with write_transaction(connection):
+                written = [rows.write_run(connection, *one) for one in changed]
+        except (
+            ValueError,
+            TypeError,
+            OverflowError,
+            RecursionError,
+            sqlite3.DataError,
+            sqlite3.InterfaceError,
+        ):
+            if len(changed) > 1:  # one run that cannot be written must not hide the others
+                return [id for one in changed for id in self._write(connection, [one])]
+            return self._write_unreadable(connection, changed[0])
+        return [one.details.id for one, done in zip(changed, written, strict=True) if not done]
+
+    def _write_unreadable(self, connection: sqlite3.Connection, changed: ChangedRun) -> list[str]:
+        """Write a run whose contents the index cannot hold."""
+        log.debug("run %s cannot be indexed", changed.details.id, exc_info=True)
+        error = ValueError("its journal holds values that no index can hold")
+        details = describe_unreadable(self._folder / changed.details.id, error)
+        with write_transaction(connection):
+            written = rows.write_run(connection, details, IndexedRun(), changed.known)
+        return [] if written else [details.id]
 
 
-def _by_run(connection: sqlite3.Connection, ids: list[str]) -> dict[str, dict[str, Summary]]:
+def _group_summaries(connection: sqlite3.Connection, ids: list[str]) -> dict[str, dict[str, Summary]]:
     found: dict[str, dict[str, Summary]] = {id: {} for id in ids}
     for id, metric, summary in rows.read_summaries(connection, ids):
         found[id][metric] = summary
     return found
 
 
-def _state(folder: Path, account: Account) -> tuple[Any, ...]:
-    """Return all that matters of an account beside its points. Heartbeats of who is running do not."""
-    follows = [(id, one.sign.state, one.cursor or one.files) for id, one in account.follows.items()]
-    return 0 if account.is_running else account.folder_changed, follows, account.details(folder)
+def _state(folder: Path, run: IndexedRun) -> tuple[Any, ...]:
+    """Return everything of a run that matters, except its points. The heartbeats of running processes do not."""
+    writers = [(id, one.last_seen.state, one.cursor or one.files) for id, one in run.writers.items()]
+    return 0 if run.is_running else run.folder_changed, writers, run.details(folder)
 
 
-_living: weakref.WeakSet[Index] = weakref.WeakSet()
+_instances: weakref.WeakSet[Index] = weakref.WeakSet()
 
 
 def _after_fork_in_child() -> None:
-    for index in list(_living):  # a thread that did not come along may have had its turn
+    for index in list(_instances):  # a thread that was not copied may have held the lock
         index._renew()
 
 

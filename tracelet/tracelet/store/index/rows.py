@@ -1,4 +1,4 @@
-"""Accounts as rows of the index, and back."""
+"""Indexed runs as rows of the index, and back."""
 
 from __future__ import annotations
 
@@ -10,21 +10,26 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from typing import Any, Final, NamedTuple, cast
 
+from tracelet.store.accumulator import STATISTICS, MetricAccumulator, Summary, summarize
 from tracelet.store.details import Details
+from tracelet.store.event_checks import clean_text
 from tracelet.store.history import History
-from tracelet.store.index.following import Account, Follow
+from tracelet.store.index.run_updates import BySource, IndexedRun, WriterProgress
+from tracelet.store.journal_access import Files
+from tracelet.store.metric_keys import metric_keys
 from tracelet.store.outcome import KILLED, RUNNING, LastSeen
-from tracelet.store.reading import Files
-from tracelet.store.tally import STATISTICS, Summary, Tally, combine
 
-DETAILS: Final = "id, name, project, started, ended, outcome, error, host, params, tags, problem"
+DETAILS: Final = (
+    "id, name, project, started, ended, outcome, error, host, params, tags, problem,"
+    " active, running_since, exact"
+)
 _FLOATS: Final = frozenset({"last", "min", "max", "mean", "first_time", "last_time"})
 _AT_ONCE: Final = 500  # runs in one query: older SQLite takes at most 999 values
 _SUMMARY: Final = (*STATISTICS, "type", "source")
 
 
-class Known(NamedTuple):
-    """What the index has of a run without its account: enough to tell whether to look."""
+class KnownRun(NamedTuple):
+    """What the index has of a run without its metrics: enough to decide whether to look at it."""
 
     number: int
     looks: int
@@ -33,62 +38,80 @@ class Known(NamedTuple):
     doubtful: int
 
 
-def known_runs(connection: sqlite3.Connection) -> dict[str, Known]:
-    """Return what the index has, by run id."""
-    rows = connection.execute("SELECT id, number, looks, problem, settled, doubtful FROM runs")
-    return {row[0]: Known(*row[1:]) for row in rows}
+def load_known_runs(connection: sqlite3.Connection, ids: Sequence[str] | None = None) -> dict[str, KnownRun]:
+    """Return what the index has, by run id: of all runs, or of a few."""
+    sql = "SELECT id, number, looks, problem, settled, doubtful FROM runs"
+    if ids is not None and len(ids) <= _AT_ONCE:
+        rows = connection.execute(f"{sql} WHERE id IN ({', '.join('?' * len(ids))})", ids)
+    else:
+        rows = connection.execute(sql)
+    return {row[0]: KnownRun(*row[1:]) for row in rows}
 
 
 @contextmanager
-def _expecting_sound_rows() -> Iterator[None]:
+def _expecting_valid_rows() -> Iterator[None]:
     try:
         yield
     except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
-        raise sqlite3.DatabaseError(f"a row makes no sense: {error!r}") from error
+        raise sqlite3.DatabaseError(f"a row is invalid: {error!r}") from error
 
 
-@_expecting_sound_rows()
-def read_account(connection: sqlite3.Connection, known: Known) -> Account:
-    """Return the account of a run as it was kept."""
+@_expecting_valid_rows()
+def load_run(connection: sqlite3.Connection, known: KnownRun) -> IndexedRun:
+    """Return a run as the index has it."""
     row = connection.execute("SELECT seen, history FROM runs WHERE number = ?", (known.number,)).fetchone()
     seen, history = (json.loads(text) for text in row)
-    follows = {
-        writer: Follow(LastSeen(*one["sign"]), one["files"], one["cursor"])
+    writers = {
+        writer: WriterProgress(LastSeen(*one["last_seen"]), one["files"], one["cursor"])
         for writer, one in seen["writers"].items()
     }
-    account = Account(seen["changed"], History.from_json(history), follows, is_new=False)
-    for name, tallies in connection.execute(
-        "SELECT name, tallies FROM metrics WHERE run = ?", (known.number,)
+    run = IndexedRun(seen["changed"], History.from_json(history), writers, is_new=False)
+    for name, source, accumulators in connection.execute(
+        "SELECT recorded, source, accumulators FROM metrics WHERE run = ?", (known.number,)
     ):
-        account.tallies[name] = {id: Tally.from_json(values) for id, values in json.loads(tallies).items()}
-    return account
+        by_writer = {
+            id: MetricAccumulator.from_json(values) for id, values in json.loads(accumulators).items()
+        }
+        run.metrics.setdefault(json.loads(name), {})[source] = by_writer
+    return run
 
 
-def known_files(connection: sqlite3.Connection, known: Known) -> dict[str, Files]:
-    """Return what the files of a run's processes were like at the last look."""
+def load_files(connection: sqlite3.Connection, known: KnownRun) -> dict[str, Files]:
+    """Return the state of the files of a run's processes at the last look."""
     row = connection.execute("SELECT seen FROM runs WHERE number = ?", (known.number,)).fetchone()
     return {writer: one["files"] for writer, one in json.loads(row[0])["writers"].items()}
 
 
-def seen_of(account: Account) -> str:
-    """Return how far an account has come, as JSON."""
-    writers = {id: asdict(follow) for id, follow in account.follows.items()}
-    return json.dumps({"changed": account.folder_changed, "writers": writers}, sort_keys=True)
+def _dump_progress(run: IndexedRun) -> str:
+    """Return how far a run has been read, as JSON."""
+    writers = {id: asdict(progress) for id, progress in run.writers.items()}
+    return json.dumps({"changed": run.folder_changed, "writers": writers}, sort_keys=True)
 
 
 def write_run(
-    connection: sqlite3.Connection, details: Details, account: Account, known: Known | None
+    connection: sqlite3.Connection, details: Details, run: IndexedRun, known: KnownRun | None
 ) -> bool:
-    """Write a run, unless somebody else has since it was read. Returns whether it was written."""
+    """Write a run, unless another reader has since it was read. Return whether it was written."""
     row = connection.execute("SELECT number, looks FROM runs WHERE id = ?", (details.id,)).fetchone()
     if row != (None if known is None else (known.number, known.looks)):
         return False
-    params, tags = json.dumps(details.params), json.dumps(details.tags)
-    said = [_clean(value) for value in details[:8]]
-    states = {follow.sign.state for follow in account.follows.values()}
-    settled = account.folder_changed if states and RUNNING not in states else 0
-    kept = (settled, KILLED in states, seen_of(account), json.dumps(account.history.to_json()))
-    values = (*said, params, tags, _clean(details.problem), *kept)
+    texts = [clean_text(value) if isinstance(value, str) else value for value in details[:8]]
+    exact = None if texts == list(details[:8]) else json.dumps(details[:8])
+    states = {progress.last_seen.state for progress in run.writers.values()}
+    settled = run.folder_changed if states and RUNNING not in states else 0
+    values = (
+        *texts,
+        json.dumps(details.params),
+        json.dumps(details.tags),
+        clean_text(details.problem) if details.problem is not None else None,
+        details.active,
+        details.running_since,
+        exact,
+        settled,
+        KILLED in states,
+        _dump_progress(run),
+        json.dumps(run.history.to_json()),
+    )
     if known is None:
         number = _insert(connection, values)
     else:
@@ -96,7 +119,7 @@ def write_run(
         _update(connection, number, values)
     _write_pairs(connection, "params", number, details.params)
     _write_pairs(connection, "tags", number, details.tags)
-    _write_metrics(connection, number, account)
+    _write_metrics(connection, number, run)
     return True
 
 
@@ -116,45 +139,44 @@ def _update(connection: sqlite3.Connection, number: int, values: tuple[Any, ...]
 
 def _write_pairs(connection: sqlite3.Connection, table: str, number: int, values: Mapping[str, Any]) -> None:
     connection.execute(f"DELETE FROM {table} WHERE run = ?", (number,))
-    rows = [(number, _clean(key), *sides(value)) for key, value in flat(values)]
+    rows = [(number, clean_text(key), *_comparable(value)) for key, value in flatten(values)]
     connection.executemany(f"INSERT OR REPLACE INTO {table} VALUES (?, ?, ?, ?)", rows)
 
 
-def _write_metrics(connection: sqlite3.Connection, number: int, account: Account) -> None:
-    if account.is_new:
+def _write_metrics(connection: sqlite3.Connection, number: int, run: IndexedRun) -> None:
+    if run.is_new:
         connection.execute("DELETE FROM metrics WHERE run = ?", (number,))
-    gone = [name for name in account.touched if not account.tallies.get(name)]
-    connection.executemany(
-        "DELETE FROM metrics WHERE run = ? AND name = ?", [(number, name) for name in gone]
-    )
-    rows = [
-        (
-            number,
-            _clean(name),
-            *combine(by_writer[id] for id in sorted(by_writer)).values(),
-            _tallies(by_writer),
-        )
-        for name in sorted(account.touched)
-        if (by_writer := account.tallies.get(name))
-    ]
-    marks = ", ".join("?" * (len(_SUMMARY) + 3))
-    columns = ", ".join(("run", "name", *_SUMMARY, "tallies"))
+    rows: list[tuple[Any, ...]] = []
+    stale: list[tuple[int, str]] = []
+    for name in sorted(run.changed):
+        by_source = {source: each for source, each in run.metrics.get(name, {}).items() if each}
+        keys = metric_keys(name, by_source)
+        possible = {name, *(f"{name}@{source}" for source in run.metrics.get(name, {}) if source is not None)}
+        stale += [(number, clean_text(key)) for key in possible.difference(keys.values())]
+        recorded = json.dumps(name)
+        rows += [
+            (number, clean_text(key), recorded, *_metric_row(by_source, source))
+            for source, key in keys.items()
+        ]
+    if not run.is_new:
+        connection.executemany("DELETE FROM metrics WHERE run = ? AND name = ?", stale)
+    marks = ", ".join("?" * (len(_SUMMARY) + 4))
+    columns = ", ".join(("run", "name", "recorded", *_SUMMARY, "accumulators"))
     connection.executemany(f"INSERT OR REPLACE INTO metrics ({columns}) VALUES ({marks})", rows)
 
 
-def _clean(value: Any) -> Any:
-    """Return a text as UTF-8 can hold it: lone surrogates, which JSON lets through, become question marks."""
-    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
+def _metric_row(by_source: BySource, source: str | None) -> tuple[Any, ...]:
+    by_writer = by_source[source]
+    writers = sorted(by_writer)
+    values = summarize(by_writer[id] for id in writers).values()
+    return (*values, json.dumps({id: by_writer[id].to_json() for id in writers}))
 
 
-def _tallies(by_writer: Mapping[str, Tally]) -> str:
-    return json.dumps({id: by_writer[id].to_json() for id in sorted(by_writer)})
-
-
-@_expecting_sound_rows()
-def details_of_row(row: tuple[Any, ...]) -> Details:
+@_expecting_valid_rows()
+def load_details(row: tuple[Any, ...]) -> Details:
     """Return details from the columns named in ``DETAILS``."""
-    return Details._make((*row[:8], json.loads(row[8]), json.loads(row[9]), row[10]))
+    texts = row[:8] if row[13] is None else json.loads(row[13])
+    return Details._make((*texts, json.loads(row[8]), json.loads(row[9]), *row[10:13]))
 
 
 def read_summaries(connection: sqlite3.Connection, ids: Sequence[str]) -> Iterator[tuple[str, str, Summary]]:
@@ -163,12 +185,21 @@ def read_summaries(connection: sqlite3.Connection, ids: Sequence[str]) -> Iterat
     for start in range(0, len(ids), _AT_ONCE):
         some = ids[start : start + _AT_ONCE]
         rows = connection.execute(
-            f"SELECT runs.id, metrics.name, {columns} FROM metrics JOIN runs ON runs.number = metrics.run"
+            f"SELECT runs.id, metrics.name, metrics.recorded, {columns}"
+            " FROM metrics JOIN runs ON runs.number = metrics.run"
             f" WHERE runs.id IN ({', '.join('?' * len(some))}) ORDER BY metrics.run, metrics.name",
             some,
         )
         for row in rows:
-            yield row[0], row[1], _summary(row[2:])
+            yield row[0], _exact_key(row[1], row[2], row[-1]), _summary(row[3:])
+
+
+def _exact_key(key: str, recorded: str, source: str | None) -> str:
+    """Return the key of a metric, of which the index may have only what UTF-8 can hold."""
+    if key.isascii() and "\\" not in key:
+        return key
+    name = json.loads(recorded)
+    return name if key == clean_text(name) else f"{name}@{source}"
 
 
 def _summary(row: tuple[Any, ...]) -> Summary:
@@ -179,30 +210,30 @@ def _summary(row: tuple[Any, ...]) -> Summary:
     return cast(Summary, values)
 
 
-def flat(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield each value of a nested mapping under its whole name, with ``/`` between the parts."""
+def flatten(values: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield each value of a nested mapping under its full name, with ``/`` between the parts."""
     for key, value in values.items():
         if isinstance(value, Mapping) and value:
-            yield from flat(value, f"{prefix}{key}/")
+            yield from flatten(value, f"{prefix}{key}/")
         else:
             yield f"{prefix}{key}", value
 
 
-def sides(value: Any) -> tuple[float | int | None, str | None]:
-    """Return a value as a number (if it is one or reads like one) and as text, for comparing with either."""
+def _comparable(value: Any) -> tuple[float | int | None, str | None]:
+    """Return a value as a number (if it is one or reads like one) and as text, to compare with either."""
     if value is None:
         return None, None
     if isinstance(value, str):
-        return _number(value), _clean(value)
+        return _parse_number(value), clean_text(value)
     text = json.dumps(value, default=str)
     if isinstance(value, bool | int | float):
-        return _fitting(value), text
+        return _fit_integer(value), text
     return None, text
 
 
-def _number(text: str) -> float | int | None:
+def _parse_number(text: str) -> float | int | None:
     try:
-        return _fitting(int(text))
+        return _fit_integer(int(text))
     except ValueError:
         pass
     try:
@@ -211,7 +242,8 @@ def _number(text: str) -> float | int | None:
         return None
 
 
-def _fitting(value: float) -> float | int:
+def _fit_integer(value: float) -> float | int:
+    """Return a number that SQLite can hold: integers of more than 64 bits become floats."""
     if isinstance(value, int) and not -(1 << 63) <= value < 1 << 63:
         return float(value) if abs(value) < 1 << 1023 else math.copysign(math.inf, value)
     return value

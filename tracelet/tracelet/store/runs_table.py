@@ -1,4 +1,4 @@
-"""Runs as a table: a row per run, with what was chosen and what came out."""
+"""Runs as a table: a row per run, with its parameters, tags and metrics."""
 
 from __future__ import annotations
 
@@ -7,26 +7,26 @@ from typing import Any, Final
 
 from tracelet.errors import UsageError
 from tracelet.messages import one_of
+from tracelet.store.accumulator import STATISTICS
 from tracelet.store.record import RunRecord
-from tracelet.store.tally import STATISTICS
 
 _FIRST: Final = ("id", "name", "project", "outcome", "started_at", "duration")
 
 
 def runs_table(records: Sequence[RunRecord], statistic: str = "last") -> dict[str, Any]:
-    """Return columns by name: the run's own, then ``params.X``, ``tags.X`` and ``metrics.X`` of any of the runs."""
+    """Return columns by name: the run's own, then ``params.X``, ``tags.X`` and ``metrics.X`` of all runs."""
     if statistic not in STATISTICS:
         raise UsageError(f"statistic: expected {one_of(STATISTICS)}, found {statistic!r}")
     table: dict[str, Any] = {name: [getattr(one, name) for one in records] for name in _FIRST}
-    table |= _columns("params", [one.params for one in records])
-    table |= _columns("tags", [one.tags for one in records])
-    measured = [
+    table |= _group_columns("params", [one.params for one in records])
+    table |= _group_columns("tags", [one.tags for one in records])
+    statistics = [
         {name: summary[statistic] for name, summary in one.summary().items()}  # type: ignore[literal-required]
         for one in records
     ]
-    return table | _columns("metrics", measured)
+    return table | _group_columns("metrics", statistics)
 
 
-def _columns(group: str, rows: Sequence[dict[str, Any]]) -> dict[str, list[Any]]:
+def _group_columns(group: str, rows: Sequence[dict[str, Any]]) -> dict[str, list[Any]]:
     names: Iterable[str] = dict.fromkeys(name for row in rows for name in row)
     return {f"{group}.{name}": [row.get(name) for row in rows] for name in sorted(names)}

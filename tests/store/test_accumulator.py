@@ -11,15 +11,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tracelet.store import sums
-from tracelet.store.columns import Points
-from tracelet.store.tally import Tally, combine
+from tracelet.store import exact_sum as sums
+from tracelet.store.accumulator import MetricAccumulator, summarize
+from tracelet.store.arrays import Points
 
 points = st.lists(st.tuples(st.integers(-5, 5), st.floats(), st.floats(0, 100)), min_size=1, max_size=200)
 
 
-def tally(several) -> Tally:
-    one = Tally()
+def tally(several) -> MetricAccumulator:
+    one = MetricAccumulator()
     for batch in several:
         one.add(Points(*([point[place] for point in batch] for place in range(3))))
     return one
@@ -30,17 +30,17 @@ def test_batches_and_processes_make_no_difference(points, cuts):
     ends = sorted({min(cut, len(points)) for cut in cuts} | {0, len(points)})
     batches = [points[start:end] for start, end in pairwise(ends)]
     whole, in_parts = tally([points]), tally(batches)
-    assert str(combine([whole])) == str(combine([in_parts]))
-    again = Tally.from_json(json.loads(json.dumps(in_parts.to_json())))
-    assert str(combine([again])) == str(combine([whole]))
+    assert str(summarize([whole])) == str(summarize([in_parts]))
+    again = MetricAccumulator.from_json(json.loads(json.dumps(in_parts.to_json())))
+    assert str(summarize([again])) == str(summarize([whole]))
     several = [tally([batch]) for batch in batches]
     for name in ("min", "max", "mean", "count", "nans", "first_time", "last_time"):
-        assert str(combine(several)[name]) == str(combine([whole])[name])
+        assert str(summarize(several)[name]) == str(summarize([whole])[name])
 
 
 @given(points)
 def test_each_number_is_what_it_says(points):
-    told = combine([tally([points])])
+    told = summarize([tally([points])])
     values = [value for _, value, _ in points]
     known = [value for value in values if value == value]
     assert told["count"] == len(values)
@@ -65,10 +65,10 @@ def test_each_number_is_what_it_says(points):
 def test_of_several_processes_the_last_is_at_the_largest_step():
     first = tally([[(5, 1.0, 10.0), (3, 2.0, 11.0)]])
     second = tally([[(4, 3.0, 12.0)]])
-    assert combine([first])["last"] == 2.0  # as recorded
-    assert (combine([first, second])["last"], combine([first, second])["last_step"]) == (1.0, 5)
+    assert summarize([first])["last"] == 2.0  # as recorded
+    assert (summarize([first, second])["last"], summarize([first, second])["last_step"]) == (1.0, 5)
     third = tally([[(5, 4.0, 10.0)]])
-    assert combine([first, third])["last"] == 4.0  # a tie in everything goes to the later process
+    assert summarize([first, third])["last"] == 4.0  # a tie in everything goes to the later process
 
 
 @given(st.lists(st.floats(allow_nan=False, allow_infinity=False), max_size=100))
@@ -77,4 +77,4 @@ def test_sums_are_exact_both_ways(values):
     exactly = sum(map(Fraction, values), Fraction())
     for total in (sums.exact_sum(values), sums.exact_sum(numpy.array(values, dtype="float64"))):
         assert Fraction(total, 1 << sums.UNIT_BITS) == exactly
-        assert sums.unpacked(sums.packed(total)) == total
+        assert sums.unpack_sum(sums.pack_sum(total)) == total

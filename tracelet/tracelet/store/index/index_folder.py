@@ -1,4 +1,4 @@
-"""Where the index of a data folder may live: on a local disk that can be written."""
+"""Folders for the index of a data folder: on a local disk, writable, and not readable by others."""
 
 from __future__ import annotations
 
@@ -11,32 +11,39 @@ from pathlib import Path
 from typing import Final
 
 from tracelet.journal.writing.filesystem import SAFE, file_system
+from tracelet.layout import DATA_FOLDER, RUNS_FOLDER
 
 FOLDER: Final = "index"
-# Where locks and shared memory are known to work between processes. Network file systems are not among them.
+# File systems on which locks and shared memory are known to work between processes. Network ones are not.
 LOCAL: Final = SAFE | {"bcachefs", "ext2", "ext3", "f2fs", "jfs", "ramfs", "reiserfs", "zfs"}
 
 
-def folders(data: Path, environ: Mapping[str, str] | None = None) -> Iterator[Path]:
+def index_folders(data: Path, environ: Mapping[str, str] | None = None) -> Iterator[Path]:
     """Yield the folders for the index of a data folder, the best one first, each made and writable."""
     for folder in _candidates(data, os.environ if environ is None else environ):
-        if _is_local(folder) and _make(folder):
+        if _is_local(folder) and make_private_folder(folder):
             yield folder
 
 
 def _candidates(data: Path, environ: Mapping[str, str]) -> Iterator[Path]:
-    if data.is_dir():
+    if data.name == DATA_FOLDER or (data / RUNS_FOLDER).is_dir():  # not in the folder of a single run
         yield data / FOLDER
     name = hashlib.sha256(os.fsencode(os.path.realpath(data))).hexdigest()[:32]
+    for folder in private_folders(environ):
+        yield folder / FOLDER / name
+
+
+def private_folders(environ: Mapping[str, str]) -> Iterator[Path]:
+    """Yield the folders for files of this user that tracelet can do without, the best one first."""
     cache = user_cache(environ)
     if cache is not None:
-        yield cache / FOLDER / name
+        yield cache
     if hasattr(os, "geteuid"):
-        yield Path(tempfile.gettempdir()) / f"tracelet-{os.geteuid()}" / FOLDER / name
+        yield Path(tempfile.gettempdir()) / f"tracelet-{os.geteuid()}"
 
 
 def user_cache(environ: Mapping[str, str]) -> Path | None:
-    """Return the user's folder of what tracelet may forget; ``None`` where the user has no home."""
+    """Return tracelet's folder in the user's cache; ``None`` if the user has no home."""
     if base := environ.get("XDG_CACHE_HOME"):
         return Path(base) / "tracelet"
     if sys.platform == "win32" and (base := environ.get("LOCALAPPDATA")):
@@ -49,8 +56,8 @@ def _is_local(folder: Path) -> bool:
     return not sys.platform.startswith("linux") or file_system(folder) in LOCAL
 
 
-def _make(folder: Path) -> bool:
-    """Make a folder that nobody else can read, and say whether it is ours and can be written."""
+def make_private_folder(folder: Path) -> bool:
+    """Make a folder that nobody else can read, and return whether it is this user's and can be written."""
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         mine = not hasattr(os, "geteuid") or folder.stat().st_uid == os.geteuid() or os.geteuid() == 0

@@ -1,27 +1,27 @@
-"""What there is to say of a metric without its points: last, min, max, mean, count.
+"""The statistics of a metric without its points: last, min, max, mean, count.
 
-A tally grows as points come in, and several (one per process) combine into one summary. Batches of any size
-in any number give the same result to the last bit, so an index kept up by many readers cannot drift.
+An accumulator grows as points come in; several (one per process) combine into one summary. The result is the same to
+the last bit whatever the size and number of the batches, so an index that many readers update cannot drift.
 """
 
 from __future__ import annotations
 
 import math
-from array import array
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from fractions import Fraction
 from typing import Any, Final, TypedDict
 
-from tracelet.store.columns import Points, numpy
-from tracelet.store.sums import UNIT_BITS, exact_sum, packed, unpacked
+from tracelet.store.arrays import Points, load_numpy, max_of, min_of
+from tracelet.store.exact_sum import UNIT_BITS, exact_sum, pack_sum, unpack_sum
 
 NAN: Final = math.nan
 STATISTICS: Final = ("last", "min", "max", "mean", "count", "nans", "last_step", "first_time", "last_time")
+_FEW: Final = 64  # values up to which NumPy's calls cost more than they save
 
 
 class Summary(TypedDict):
-    """A metric in a few numbers. NaN counts in ``count`` and ``nans`` only; of nothing else than NaN, min is NaN."""
+    """The statistics of a metric. NaN counts only in ``count`` and ``nans``; if all values are NaN, so is ``min``."""
 
     last: float
     min: float
@@ -37,26 +37,27 @@ class Summary(TypedDict):
 
 
 @dataclass
-class Tally:
-    """The account of one metric of one process."""
+class MetricAccumulator:
+    """The running statistics of one metric of one process."""
 
     type: str = "scalar"
     source: str | None = None
+    attempt: int = 0  # how often the run had been resumed when the process began
     count: int = 0
     nans: int = 0
-    sum: int = 0  # of what is finite, exactly, in units of 2**-1074
+    sum: int = 0  # of the finite values, exact, in units of 2**-1074
     min: float = NAN
     max: float = NAN
     first_time: float = NAN
     last_time: float = NAN
-    last: float = NAN  # what was recorded last
+    last: float = NAN  # the value recorded last
     last_step: int = 0
-    top: float = NAN  # what stands at the largest step, and there at the latest time
+    top: float = NAN  # the value at the largest step, and of several there the latest
     top_step: int = 0
     top_time: float = -math.inf
 
     def add(self, points: Points) -> None:
-        """Account for further points, in the order of recording."""
+        """Take in further points, in the order of recording."""
         count = len(points.values)
         if not count:
             return
@@ -77,33 +78,23 @@ class Tally:
             self.top_step, self.top_time, self.top = step, time, float(points.values[place])
 
     def to_json(self) -> list[Any]:
-        """Return the tally as what ``json`` can write."""
-        return list({**asdict(self), "sum": packed(self.sum)}.values())
+        """Return the accumulator as values that ``json`` can write."""
+        return list({**asdict(self), "sum": pack_sum(self.sum)}.values())
 
     @classmethod
-    def from_json(cls, values: list[Any]) -> Tally:
-        """Return the tally that :meth:`to_json` described."""
-        tally = cls(*values)
-        tally.sum = unpacked(values[_SUM_PLACE])
-        return tally
+    def from_json(cls, values: list[Any]) -> MetricAccumulator:
+        """Return the accumulator that :meth:`to_json` described."""
+        accumulator = cls(*values)
+        accumulator.sum = unpack_sum(values[_SUM_PLACE])
+        return accumulator
 
 
-_SUM_PLACE: Final = [field.name for field in fields(Tally)].index("sum")
-
-
-def min_of(column: Any) -> Any:
-    """Return the least item of a column."""
-    return min(column) if isinstance(column, (array, list)) else column.min()
-
-
-def max_of(column: Any) -> Any:
-    """Return the greatest item of a column."""
-    return max(column) if isinstance(column, (array, list)) else column.max()
+_SUM_PLACE: Final = [field.name for field in fields(MetricAccumulator)].index("sum")
 
 
 def _extremes(values: Any) -> tuple[float, float, Any, int]:
-    """Return min and max of what is not NaN, the finite values, and how many are NaN."""
-    module = numpy() if len(values) > 64 else None  # for few values NumPy's calls cost more than they save
+    """Return min and max without NaN, the finite values, and the number of NaN."""
+    module = load_numpy() if len(values) > _FEW else None
     if module is None:
         known = [value for value in values if value == value]
         finite = [float(value) for value in known if -math.inf < value < math.inf]
@@ -118,9 +109,9 @@ def _extremes(values: Any) -> tuple[float, float, Any, int]:
 
 
 def _top_place(points: Points) -> int:
-    """Return where the point stands that comes last by step, then time, then order."""
+    """Return the place of the point that comes last by step, then time, then order."""
     steps, times = points.steps, points.times
-    module = numpy() if len(steps) > 64 else None
+    module = load_numpy() if len(steps) > _FEW else None
     if module is None:
         return max(range(len(steps)), key=lambda place: (steps[place], times[place], place))
     steps = module.asarray(steps)
@@ -139,15 +130,15 @@ def _greatest(one: float, other: float) -> float:
     return other if one != one or other > one else one
 
 
-def combine(tallies: Iterable[Tally]) -> Summary:
-    """Return the summary of what one or more processes recorded (in the order in which they began)."""
-    several = list(tallies)
-    whole = several[0]
+def summarize(accumulators: Iterable[MetricAccumulator]) -> Summary:
+    """Return the summary of what one or more processes recorded, given in the order in which they began."""
+    several = list(accumulators)
+    first_one = several[0]
     if len(several) > 1:
-        newest = max(several, key=lambda one: (one.top_step, one.top_time, several.index(one)))
+        newest = max(enumerate(several), key=_recency)[1]
         last, last_step = newest.top, newest.top_step
     else:
-        last, last_step = whole.last, whole.last_step
+        last, last_step = first_one.last, first_one.last_step
     low, high, first, latest = NAN, NAN, NAN, NAN
     for one in several:
         low, high = _least(low, one.min), _greatest(high, one.max)
@@ -162,12 +153,17 @@ def combine(tallies: Iterable[Tally]) -> Summary:
         last_step=last_step,
         first_time=first,
         last_time=latest,
-        type=whole.type,
-        source=whole.source,
+        type=first_one.type,
+        source=first_one.source,
     )
 
 
-def _mean(several: list[Tally], low: float, high: float) -> float:
+def _recency(each: tuple[int, MetricAccumulator]) -> tuple[int, int, float, int]:
+    place, one = each
+    return (one.top_step, one.attempt, one.top_time, place)
+
+
+def _mean(several: list[MetricAccumulator], low: float, high: float) -> float:
     numbers = sum(one.count - one.nans for one in several)
     if not numbers:
         return NAN

@@ -1,4 +1,4 @@
-"""Sums of floats without any rounding, as integers: every float is a multiple of 2**-1074."""
+"""Sums of floats without rounding, as integers: every float is a multiple of 2**-1074."""
 
 from __future__ import annotations
 
@@ -9,10 +9,8 @@ from typing import Any, Final
 
 UNIT_BITS: Final = 1074  # a unit is 2**-1074, the smallest float
 _MANTISSA: Final = 53  # bits
-_HALF: Final = 27  # bits of the lower part of a mantissa
-_MOST: Final = (
-    1 << 25
-)  # values at a time: their halves add up to less than 2**53, so that floats hold the sum
+_HALF: Final = 27  # bits of the lower half of a mantissa
+_MOST: Final = 1 << 25  # values at a time: the sum of their halves stays below 2**53, so floats hold it
 
 
 def exact_sum(finite: Any) -> int:
@@ -35,14 +33,12 @@ def _by_exponent(values: Any) -> int:
     for place in numpy.flatnonzero((highs != 0) | (lows != 0)).tolist():
         amount = (int(highs[place]) << _HALF) + int(lows[place])
         shift = place - _MANTISSA
-        total += (
-            amount << shift if shift >= 0 else amount >> -shift
-        )  # which loses nothing: the units are whole
+        total += amount << shift if shift >= 0 else amount >> -shift  # exact: the units are whole numbers
     return total
 
 
 def _by_rounding(values: Sequence[float]) -> int:
-    """Add up what ``math.fsum`` gives, then what that rounds off, and so on until nothing is left."""
+    """Add up the result of ``math.fsum``, then what it rounded off, and so on until nothing is left."""
     parts: list[float] = []
     try:
         while part := math.fsum(chain(values, (-known for known in parts))):
@@ -57,12 +53,12 @@ def _units(value: float) -> int:
     return (numerator << UNIT_BITS) // denominator
 
 
-def packed(total: int) -> list[int]:
-    """Return a sum in few digits: an odd number and how often it is doubled."""
+def pack_sum(total: int) -> list[int]:
+    """Return a sum in few digits: an odd number and how often to double it."""
     zeros = (total & -total).bit_length() - 1 if total else 0
     return [total >> zeros, zeros]
 
 
-def unpacked(pair: Sequence[int]) -> int:
-    """Return the sum that :func:`packed` was given."""
+def unpack_sum(pair: Sequence[int]) -> int:
+    """Return the sum that :func:`pack_sum` packed."""
     return pair[0] << pair[1]

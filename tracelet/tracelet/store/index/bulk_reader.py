@@ -1,4 +1,4 @@
-"""Catching up with a process that is far ahead: many points at once, as columns, by a follower's cursor."""
+"""Reading a large backlog of a process: many points at once, as columns, from a follower's cursor on."""
 
 from __future__ import annotations
 
@@ -12,40 +12,40 @@ from tracelet.journal.reading.gathering import Gatherer
 from tracelet.journal.reading.names import Metric, Names, seek_names
 from tracelet.journal.reading.run_columns import new_gatherer
 from tracelet.journal.reading.source import Block, Source
-from tracelet.store.columns import Points, numpy
+from tracelet.store.arrays import Points, load_numpy
 
-FAR = 65536  # slots from which on it is worth it
+MIN_SLOTS = 65536  # a shorter backlog is read by a follower
 _BLOCK = 1 << 16
 
 
-class Stretch(NamedTuple):
-    """Some of what a process recorded, and the cursor behind it."""
+class BacklogChunk(NamedTuple):
+    """A part of a backlog, and the cursor behind it."""
 
     points: dict[Metric, Points]
     events: list[EventRecord]
     cursor: Cursor
 
 
-def is_far_ahead(run_dir: Path, writer: str, cursor: Cursor) -> bool:
-    """Say whether a process has recorded much that a cursor has still before it."""
+def has_backlog(run_dir: Path, writer: str, cursor: Cursor) -> bool:
+    """Return whether a process has recorded much more than a cursor has passed."""
     source = Source(run_dir, writer)
-    there = cursor.next + FAR
-    if there >> SEGMENT_SHIFT != cursor.next >> SEGMENT_SHIFT:
+    ahead = cursor.next + MIN_SLOTS
+    if ahead >> SEGMENT_SHIFT != cursor.next >> SEGMENT_SHIFT:
         return any(segment > cursor.next >> SEGMENT_SHIFT for segment in source.segments())
-    return bool(source.read(there, 1).strip(b"\0"))
+    return bool(source.read(ahead, 1).strip(b"\0"))
 
 
-def stretches(run_dir: Path, writer: str, cursor: Cursor) -> Iterator[Stretch]:
-    """Yield what stands between a cursor and the first slot that is no whole record (yet).
+def read_backlog(run_dir: Path, writer: str, cursor: Cursor) -> Iterator[BacklogChunk]:
+    """Yield the records from a cursor to the first slot that holds no complete record (yet).
 
-    That slot, and what comes after it, is a follower's business: it knows how long to wait.
+    That slot and what follows are left to a follower, which knows how long to wait for it.
     """
     source, names, seq = Source(run_dir, writer), Names(), cursor.next
     if seq:
         seek_names(run_dir, writer, names, seq)
     size = _BLOCK
     while True:
-        gatherer = _gatherer(names)
+        gatherer = _make_gatherer(names)
         if (chunk := source.unpacked(seq, gatherer.numpy)) is not None:
             gatherer.take_unpacked(chunk)
             used = chunk.end - seq
@@ -62,10 +62,10 @@ def stretches(run_dir: Path, writer: str, cursor: Cursor) -> Iterator[Stretch]:
         points = {
             metric: Points(one.steps, one.values, one.times) for metric, one in gatherer.series().items()
         }
-        yield Stretch(points, gatherer.events, Cursor(seq, cursor.holes))
+        yield BacklogChunk(points, gatherer.events, Cursor(seq, cursor.holes))
 
 
-def _gatherer(names: Names) -> Gatherer:
-    gatherer = new_gatherer(numpy=numpy() is not None)
+def _make_gatherer(names: Names) -> Gatherer:
+    gatherer = new_gatherer(numpy=load_numpy() is not None)
     gatherer.names = names
     return gatherer

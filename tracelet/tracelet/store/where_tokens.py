@@ -1,4 +1,4 @@
-"""The words of the language that runs are selected with: numbers, texts, paths of names, signs."""
+"""The tokens of a ``where`` expression: numbers, texts, paths of names, signs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tracelet.errors import UsageError
 
 Literal = float | int | str | bool | None
 
-MOST: Final = 500  # words of one expression: what SQLite takes is limited, too
+MAX_TOKENS: Final = 500  # in one expression: SQLite limits the size of a query, too
 _TOKEN: Final = re.compile(
     r"""\s*(?:
       (?P<number>[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?(?![\w.]) | [+-]?inf(?:inity)?\b)
@@ -25,38 +25,36 @@ _PART: Final = re.compile(
 
 
 class Token(NamedTuple):
-    """A piece of the text and where it stands."""
+    """A piece of the expression and its position."""
 
     kind: str
     text: str
     at: int
 
 
-def tokens(text: str, argument: str) -> list[Token]:
-    """Take a text apart. Raises :class:`UsageError` where it cannot be understood."""
+def tokenize(text: str, argument: str) -> list[Token]:
+    """Split an expression into tokens. Raises :class:`UsageError` at the first character that fits no token."""
     found: list[Token] = []
     at = 0
     while text[at:].strip():
         match = _TOKEN.match(text, at)
         if match is None or match.lastgroup is None:
             start = at + len(text[at:]) - len(text[at:].lstrip())
-            raise UsageError(
-                f"{argument} {text!r}, column {start + 1}: cannot be understood from {text[start:]!r} on"
-            )
+            raise UsageError(f"{argument} {text!r}, column {start + 1}: cannot parse {text[start:]!r}")
         found.append(Token(match.lastgroup, match[match.lastgroup], match.start(match.lastgroup)))
         at = match.end()
-    if len(found) > MOST:
-        raise UsageError(f"{argument}: expected at most {MOST} words, found {len(found)}")
+    if len(found) > MAX_TOKENS:
+        raise UsageError(f"{argument}: expected at most {MAX_TOKENS} tokens, found {len(found)}")
     return found
 
 
-def parts_of(path: str) -> list[str]:
-    """Return the parts of a path after its first name, quoted or not."""
+def split_path(path: str) -> list[str]:
+    """Return the parts of a path after its first name, without quotes."""
     return [next(part for part in match.groups() if part is not None) for match in _PART.finditer(path)]
 
 
-def number(text: str) -> float | int:
-    """Return the number that a text spells."""
+def parse_number(text: str) -> float | int:
+    """Return the number that a token stands for."""
     try:
         return int(text)
     except ValueError:
