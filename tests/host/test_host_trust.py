@@ -6,8 +6,9 @@ import os
 
 import pytest
 
+from tracelet.config.trust import refusal
 from tracelet.core.plugins import PluginInfo, PluginManager, PluginMetadata
-from tracelet.host.projectfile import project_files, refusal
+from tracelet.host.projectfile import project_files
 
 FUNCTION = "import tracelet\n@tracelet.hookimpl\ndef collect(): return {'x': 1}\n"
 
@@ -94,7 +95,7 @@ def test_a_foreign_owner(plugin, root):
     said = refusal(plugin, root)
     assert said == (
         f"{plugin}: refused, because it belongs to user 12345, who is neither you (0), nor root, nor the owner of the"
-        f" program; if you trust it, run: chown 0 {plugin}"
+        f" program; if you trust it, run: chown -h 0 {plugin}, or set TRACELET_SAFE_DIRECTORIES={plugin.parent}"
     )
     program = root / "train.py"
     program.write_text("")
@@ -114,7 +115,7 @@ def test_roots_files_are_taken_by_everybody(plugin, root, tmp_path, project):
         f"""
         import os
         from pathlib import Path
-        from tracelet.host.projectfile import refusal
+        from tracelet.config.trust import refusal
         root = os.open({str(root)!r}, os.O_RDONLY)
         os.fchdir(root)
         os.setuid(12345)

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from tracelet.config import layers, project, settings, variables
 from tracelet.config.layers import Layer
 from tracelet.config.model import Config
+from tracelet.config.trust import is_trusted
 from tracelet.errors import ConfigError
 from tracelet.layout import DATA_FOLDER
 
 _MARKS: Final = ("tracelet.toml", "pyproject.toml", ".git")
 _INSTALLED: Final = frozenset({"site-packages", "dist-packages"})
 
-_told: set[str] = set()  # slips that were warned of: once is enough
+_reported: set[str] = set()  # warnings; each is logged once
 
 
 def load_config(
@@ -38,13 +39,17 @@ def load_config(
     plugin alone.
     """
     environ = os.environ if environ is None else environ
+    program = Path(start) if start is not None and os.path.isfile(start) else None
     root = Path(os.path.abspath(root)) if root is not None else project.find_root(start)
     user = project.user_config_dir(environ)
-    file = project.project_file(root)
+    file = project.project_file(root, program)
     faults: list[str] = []
-    paths = dict.fromkeys(path for path in (user and user / project.PROJECT_FILE, file) if path)
+    own = user and user / project.PROJECT_FILE
+    paths = dict.fromkeys(
+        [*([own] if own and own.is_file() and is_trusted(own) else []), *([file] if file else [])]
+    )
     stack = [
-        *(layers.from_file(path, environ, faults) for path in paths if path.is_file()),
+        *(layers.from_file(path, environ, faults) for path in paths),
         layers.from_environment(environ, faults),
         layers.from_mapping("start_run(...)", overrides or {}, faults),
         layers.from_mapping("command line", command_line or {}, faults),
@@ -53,17 +58,21 @@ def load_config(
     if faults:
         of_tables = [each for layer in stack for several in layer.table_faults.values() for each in several]
         raise ConfigError([*faults, *of_tables])
-    _tell_slips(environ)
+    _report_once(variables.slips(environ))
+    if (shadowed := project.shadowed_file(file)) is not None:
+        _report_once(
+            [f"{shadowed}: its table [tool.tracelet] is ignored, because {file} counts; keep one of them"]
+        )
     return _assembled(root, file, stack, [*_user_plugins(user), *variables.plugin_path(environ)])
 
 
-def _tell_slips(environ: Mapping[str, str]) -> None:
-    for slip in variables.slips(environ):
-        if slip not in _told:
+def _report_once(warnings: Iterable[str]) -> None:
+    for warning in warnings:
+        if warning not in _reported:
             import logging
 
-            _told.add(slip)
-            logging.getLogger("tracelet.config").warning("%s", slip)
+            _reported.add(warning)
+            logging.getLogger("tracelet.config").warning("%s", warning)
 
 
 def _user_plugins(user: Path | None) -> list[Path]:
@@ -124,14 +133,13 @@ def program_file() -> Path | None:
 def program_config(program: Path | None, overrides: Mapping[str, Any], **more: Any) -> Config:
     """Load the configuration that a program runs under; ``more`` is what :func:`load_config` takes.
 
-    The project is the script's. A script that stands in no project at all, and a tool that is installed (a test
-    runner, a notebook server), belong to the current folder's.
+    The project is the script's. A script outside of any project, and an installed tool (a test runner, a notebook
+    server), belong to the project of the current folder.
     """
-    root = (
-        project.find_root(program.parent)
-        if program is not None and not _is_installed(program)
-        else project.find_root()
-    )
+    if program is not None and not _is_installed(program):
+        root = project.find_root(program.parent, program=program)
+    else:
+        root = project.find_root()
     if not any((root / mark).exists() for mark in _MARKS):
         root = project.find_root()
     return load_config(program, root=root, overrides=overrides, **more)

@@ -10,6 +10,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Final
 
+from tracelet.config.trust import is_trusted
+
 PROJECT_FILE: Final = "tracelet.toml"
 PYPROJECT: Final = "pyproject.toml"
 _HEADER: Final = rb"(?m)^\s*\[+\s*tool\s*\.\s*tracelet\b"
@@ -21,22 +23,20 @@ def absolute(path: str, base: Path | None = None) -> Path:
     return Path(expanded) if os.path.isabs(expanded) else Path(base or Path.cwd(), expanded)
 
 
-def find_root(start: str | Path | None = None) -> Path:
+def find_root(start: str | Path | None = None, *, program: Path | None = None) -> Path:
     """Return the project root for a script, a folder or the current one.
 
     The root is the nearest ancestor with a ``tracelet.toml`` or a ``[tool.tracelet]`` table in its
-    ``pyproject.toml``; where there is none, the nearest with any ``pyproject.toml``, then with ``.git``, then
-    the folder itself.
+    ``pyproject.toml``; otherwise the nearest with any ``pyproject.toml``, then with ``.git``, then the folder
+    itself. The configuration of another user does not count, unless ``program`` (or the script) is his as well.
     """
     folder = Path(os.path.abspath(start if start is not None else Path.cwd()))
     if folder.is_file():
-        folder = folder.parent
+        folder, program = folder.parent, program or folder
     ancestors = [folder, *folder.parents]
-    for marks in (project_file, _has_pyproject, _has_git):
-        for ancestor in ancestors:
-            if marks(ancestor):
-                return ancestor
-    return folder
+    configured = (each for each in ancestors if project_file(each, program))
+    plain = (each for has_mark in (_has_pyproject, _has_git) for each in ancestors if has_mark(each))
+    return next(configured, None) or next(plain, folder)
 
 
 def _has_pyproject(folder: Path) -> bool:
@@ -47,16 +47,27 @@ def _has_git(folder: Path) -> bool:
     return (folder / ".git").exists()
 
 
-def project_file(folder: Path) -> Path | None:
-    """Return the file in ``folder`` that configures tracelet: ``tracelet.toml`` before ``pyproject.toml``."""
+def project_file(folder: Path, program: Path | None = None) -> Path | None:
+    """Return the file in ``folder`` that configures tracelet: ``tracelet.toml`` before ``pyproject.toml``.
+
+    A file of another user is not used, unless he owns the program as well.
+    """
     own, shared = folder / PROJECT_FILE, folder / PYPROJECT
-    if own.is_file():
+    if own.is_file() and is_trusted(own, program):
         return own
+    return shared if _mentions_tracelet(shared) and is_trusted(shared, program) else None
+
+
+def shadowed_file(file: Path | None) -> Path | None:
+    """Return the ``pyproject.toml`` whose table does not count because of the ``tracelet.toml`` next to it."""
+    if file is None or file.name != PROJECT_FILE:
+        return None
+    shared = file.parent / PYPROJECT
     return shared if _mentions_tracelet(shared) else None
 
 
 def _mentions_tracelet(pyproject: Path) -> bool:
-    """Say whether the file has a ``[tool.tracelet]`` table, or seems to where it cannot be parsed."""
+    """Return whether the file has a ``[tool.tracelet]`` table, or seems to if it cannot be parsed."""
     try:
         data = pyproject.read_bytes()
     except OSError:
@@ -71,7 +82,7 @@ def _mentions_tracelet(pyproject: Path) -> bool:
 
 
 def user_config_dir(environ: Mapping[str, str]) -> Path | None:
-    """Return the user's folder of tracelet's configuration; ``None`` where the user has no home."""
+    """Return the user's folder of tracelet's configuration; ``None`` if the user has no home."""
     base = environ.get("XDG_CONFIG_HOME", "")
     if sys.platform == "win32" and not base:
         base = environ.get("APPDATA", "")

@@ -22,7 +22,7 @@ VARIABLES: Final[Mapping[str, tuple[str, settings.Check]]] = {
     "TRACELET_DISABLE_PLUGIN_AUTOLOAD": ("no_autoload", settings.boolean),
 }
 #: Read elsewhere, or in another way.
-OTHERS: Final = ("TRACELET_PLUGINS", "TRACELET_PLUGIN_PATH", "TRACELET_DEBUG")
+OTHERS: Final = ("TRACELET_PLUGINS", "TRACELET_PLUGIN_PATH", "TRACELET_DEBUG", "TRACELET_SAFE_DIRECTORIES")
 _PREFIX: Final = "TRACELET_"
 _NEAR: Final = 0.75  # similarity without the prefix; a plugin may have variables of its own
 

@@ -8,6 +8,7 @@ import importlib.util
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
@@ -36,9 +37,17 @@ def import_file(file: Path) -> ModuleType:
         return sys.modules[name] if name in sys.modules else _execute(file, name)
 
 
+class _SourceLoader(SourceFileLoader):
+    """Runs the source that was checked, and neither reads nor writes the bytecode next to it."""
+
+    def get_code(self, fullname: str) -> Any:
+        path = self.get_filename(fullname)
+        return self.source_to_code(self.get_data(path), path)
+
+
 def _execute(file: Path, name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, file)
-    if spec is None or spec.loader is None:
+    spec = importlib.util.spec_from_file_location(name, file, loader=_SourceLoader(name, str(file)))
+    if file.suffix != ".py" or spec is None or spec.loader is None:
         raise PluginError(f"{file}: expected a Python file (.py)", step="import")
     if str(file.parent) not in sys.path:
         sys.path.append(str(file.parent))

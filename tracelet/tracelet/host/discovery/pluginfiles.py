@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 
+from tracelet.config.trust import refusal
 from tracelet.errors import PluginError
 from tracelet.host.discovery.candidate import Candidate, broken_candidate, describe_with_location
 from tracelet.host.discovery.inspection import forgotten_decorator
 from tracelet.host.discovery.modules import import_file, plugins_in_module, run_guarded
 from tracelet.host.discovery.static import literal_metadata
-from tracelet.host.projectfile import refusal
 from tracelet_hookspecs import PluginInfo
 
 Refuse = Callable[[Path], str | None]  # why a file must not be run, or None
@@ -28,19 +28,23 @@ def plugin_files(place: Path) -> list[Path]:
 
 def path_plugins(file: Path, deadline: float, refuse: Refuse = refusal) -> Iterator[Candidate]:
     """Yield the plugins in one file of a plugin path. The file is not imported if its source says enough."""
-    file = file.resolve()
+    link, file = file, file.resolve()
+
+    def check(_: Path) -> str | None:
+        return refuse(link)  # a symbolic link is examined as well as its target
+
     try:
         known = literal_metadata(file.read_bytes(), str(file))
     except (OSError, SyntaxError, ValueError, RecursionError, MemoryError) as error:
         message = f"plugin {file.stem!r} ({file}): {describe_with_location(error)}"
-        yield _broken(file, PluginError(message, step="import", cause=error), refuse)
+        yield _broken(file, PluginError(message, step="import", cause=error), check)
         return
     if known is None:
-        yield from _import(file, deadline, refuse)
+        yield from _import(file, deadline, check)
         return
     for class_name, metadata in known.items():
         info = PluginInfo(metadata, module_path=str(file), class_name=class_name, origin=str(file))
-        yield Candidate(info, load=_loader(file, class_name, refuse))
+        yield Candidate(info, load=_loader(file, class_name, check))
 
 
 def _loader(file: Path, class_name: str, refuse: Refuse) -> Callable[[], object]:

@@ -9,11 +9,12 @@ from typing import Any, Final
 
 import attrs
 
+from tracelet.config.trust import refusal
 from tracelet.errors import PluginError, UsageError
 from tracelet.host import discovery
 from tracelet.host.discovery import Candidate
 from tracelet.host.plugins.table import PluginTable
-from tracelet.host.projectfile import FILE_NAME, project_files, refusal
+from tracelet.host.projectfile import FILE_NAME, project_files
 from tracelet_hookspecs import PluginInfo, PluginState
 
 BY_HAND: Final = "by hand"
