@@ -56,10 +56,11 @@ print(json.dumps(sorted(set(sys.modules) - before)))
     loaded = run(program, tmp_path / "run")
     assert HEAVY.isdisjoint(loaded)
     assert all(
-        not name.startswith("tracelet.") or name.startswith(("tracelet.journal", "tracelet.errors"))
+        not name.startswith("tracelet.")
+        or name.startswith(("tracelet.journal", "tracelet.errors", "tracelet.safe_files"))
         for name in loaded
     )
-    reading = {"columns", "compaction", "follower", "gather", "gather_numpy", "scan", "source"}
+    reading = {"run_columns", "compaction", "follower", "gathering", "gathering_numpy", "source"}
     assert reading.isdisjoint(
         name.rpartition(".")[2] for name in loaded if name.startswith("tracelet.journal.")
     )

@@ -28,6 +28,11 @@ KIND_SHIFT = 24
 ID_MASK = (1 << KIND_SHIFT) - 1
 MAX_BLOB = SEGMENT_SLOTS * SLOT // 2  # bytes of one event: it has to fit into one segment
 MAX_ROW = 4096  # metrics in one row: it has to fit into one window
+MAX_CHUNK = (
+    (1 << 15) + 1 + MAX_BLOB // SLOT
+)  # slots in a chunk of a compacted segment: it is unpacked as a whole
+MAX_CHUNKS = 1 << 16  # in one compacted segment
+MAX_RECORDS = 1 << 16  # in one chunk, stretches of empty slots included
 
 NO_STEP = -(1 << 63)  # in events and pads, which have none
 MIN_STEP, MAX_STEP = -(1 << 63), (1 << 63) - 1

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from tracelet.journal.compacting.table import ChunkTable, UnsuitableError
 from tracelet.journal.format import COMPACTED_MAGIC, POINT, ROW, SLOT, SegmentInfo, pack_header
 from tracelet.journal.segments.compacted_segment import CHUNK_HEAD, CHUNK_MAGIC, COLUMNS, RAW
+from tracelet.journal.segments.packing import PackedError
 from tracelet.journal.segments.pieces import EMPTY, POINTS, Piece, pieces
 from tracelet.journal.segments.unpacking import unpack_slots
 
@@ -73,10 +74,10 @@ def _as_columns(data: bytes, first: int, numpy: bool | None) -> Packed:
     try:
         table = ChunkTable.of(data, first)
         packed = table.pack(numpy)
-        again = unpack_slots(packed, numpy)
+        again = unpack_slots(packed, len(data) // SLOT, numpy)
         is_same = (
             len(again) == len(data) and ChunkTable.of(again, first, trusted=True).content() == table.content()
         )
-    except UnsuitableError:
+    except (UnsuitableError, PackedError):
         return Packed(b"", 0)
     return Packed(packed if is_same else b"", table.points)

@@ -9,7 +9,7 @@ from itertools import count, repeat
 from pathlib import Path
 from typing import Any
 
-from tracelet.journal.events import decode_event
+from tracelet.journal.events import InvalidEventError, decode_event
 from tracelet.journal.format import BLOB, ID_MASK, POINT, ROW, SEGMENT_SHIFT, SLOT
 from tracelet.journal.reading.gaps import GapTracker
 from tracelet.journal.reading.journal_records import Cursor, Damage, EventRecord, PointRecord, Record
@@ -141,7 +141,12 @@ class Follower:
         return list(map(_point_record, zip(seqs, count(), *named, steps, times, values)))
 
     def _take_event(self, piece: Piece, found: list[Record]) -> None:
-        type_, payload = decode_event(bytes(piece.payload))
+        try:
+            type_, payload, faults = decode_event(piece.payload)
+        except InvalidEventError:
+            self.damage.add("invalid")
+            return
+        self.damage.add("invalid", faults)
         if type_ == "skip":
             self._gaps.forgive(payload["from"], payload["to"])
         if not self._names.learn(type_, payload):

@@ -9,7 +9,7 @@ from itertools import pairwise
 from operator import itemgetter
 from typing import Any, NamedTuple
 
-from tracelet.journal.events import decode_event
+from tracelet.journal.events import InvalidEventError, decode_event
 from tracelet.journal.format import BLOB, ID_MASK, POINT, ROW
 from tracelet.journal.reading.journal_records import EventRecord
 from tracelet.journal.reading.names import Metric, Names
@@ -90,7 +90,8 @@ class Gatherer:
     def __init__(self, wanted: frozenset[str] | None = None) -> None:
         self.names = Names()
         self.events: list[EventRecord] = []
-        self.holes: list[Piece] = []  # what is no whole record
+        self.holes: list[Piece] = []  # slots without an intact record
+        self.invalid = 0  # events, or keys of events, that do not fit the schema
         self._wanted = wanted
         self._points: dict[int, SeriesParts] = {}
         self._rows: dict[tuple[int, int], Rows] = {}
@@ -107,13 +108,18 @@ class Gatherer:
         return used
 
     def take_unpacked(self, chunk: UnpackedChunk) -> None:
-        """Take in a chunk of a compacted segment: of its columns, those wanted."""
+        """Take in a chunk of a compacted segment: of its columns, those wanted.
+
+        Raises:
+            PackedError: it does not hold what it says. No column was taken.
+        """
         for piece in chunk.events():
             self.take_event(piece)
+        columns = (
+            [] if self._wanted is not None and not self._wanted else list(chunk.columns(self._wanted_of))
+        )
         self.holes += chunk.holes()
-        if self._wanted is not None and not self._wanted:
-            return
-        for identity, width, place, *series in chunk.columns(self._wanted_of):
+        for identity, width, place, *series in columns:
             if width:
                 self._columns.setdefault((identity, width, place), []).append(Series(*series))
             else:
@@ -136,7 +142,12 @@ class Gatherer:
 
     def take_event(self, piece: Piece) -> None:
         """Take in an event."""
-        type_, payload = decode_event(bytes(piece.payload))
+        try:
+            type_, payload, faults = decode_event(piece.payload)
+        except InvalidEventError:
+            self.invalid += 1
+            return
+        self.invalid += faults
         if not self.names.learn(type_, payload):
             self.events.append(EventRecord(piece.seq, type_, payload, piece.time))
 

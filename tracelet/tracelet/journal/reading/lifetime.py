@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tracelet.journal import identity
-from tracelet.journal.events import decode_event
+from tracelet.journal.events import InvalidEventError, decode_event
 from tracelet.journal.format import BLOB, SEGMENT_SHIFT, SEGMENT_SLOTS, SLOT, WINDOW_SLOTS
 from tracelet.journal.reading.source import Source
 from tracelet.journal.segments.pieces import PARTIAL, Piece, piece_at, pieces
@@ -52,12 +52,15 @@ def writer_facts(source: Source) -> dict[str, Any] | None:
     piece = _piece(source, 0)
     if piece is None or piece.kind != BLOB:
         return None
-    type_, facts = decode_event(bytes(piece.payload))
-    return facts if type_ == "writer" else None
+    try:
+        event = decode_event(piece.payload)
+    except InvalidEventError:
+        return None
+    return event.payload if event.type == "writer" else None
 
 
 def _piece(source: Source, seq: int, slots: int = 64) -> Piece | None:
-    if (chunk := source.unpacked(seq)) is not None:
+    if (chunk := source.chunk_at(seq)) is not None:
         return next((piece for piece in chunk.events() if piece.seq == seq), None)
     block = source.block(seq, slots)
     if not block.data:
@@ -90,7 +93,7 @@ def _has_outcome_somewhere(source: Source, seq: int) -> bool:
     """Look for the outcome chunk by chunk: only there it is known where records begin."""
     while True:
         found: Iterable[Piece]
-        if (chunk := source.unpacked(seq)) is not None:
+        if (chunk := source.chunk_at(seq)) is not None:
             found, end = chunk.events(), chunk.end
         else:
             block = source.block(seq, SEGMENT_SLOTS)
@@ -117,7 +120,10 @@ def _is_outcome(source: Source, seq: int) -> bool:
 
 
 def _is_outcome_event(event: Piece) -> bool:
-    return decode_event(bytes(event.payload))[0] == "outcome"
+    try:
+        return decode_event(event.payload).type == "outcome"
+    except InvalidEventError:
+        return False
 
 
 def _is_here(facts: dict[str, Any]) -> bool:

@@ -17,6 +17,7 @@ class LossCounter:
     def __init__(self) -> None:
         self.written = 0  # sequence number after the last slot that was written to
         self.headers = 0
+        self.invalid = 0  # events, or keys of events, that do not fit the schema
         self.refused = 0  # segments of a version that is not known
         self._damage = Damage()
         self._gaps: list[tuple[int, int]] = []
@@ -67,6 +68,7 @@ class LossCounter:
             damage.add(kind, amount)
         damage.add("missing", sum(stop - start for start, stop in self._gaps))
         damage.add("header", self.headers)
+        damage.add("invalid", self.invalid)
         damage.add("version", self.refused)
 
 

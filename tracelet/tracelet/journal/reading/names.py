@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tracelet.journal.events import decode_event
+from tracelet.journal.events import InvalidEventError, decode_event
 from tracelet.journal.format import BLOB, SEGMENT_SHIFT
 from tracelet.journal.reading.source import Source
-from tracelet.journal.segments.pieces import PARTIAL, pieces
+from tracelet.journal.segments.pieces import PARTIAL, Piece, pieces
 
 _STRIDE = 32768  # slots
 
@@ -33,7 +34,7 @@ class Names:
     def learn(self, type_: str, payload: dict[str, Any]) -> bool:
         """Take in an event, and say whether it was about names."""
         if type_ == "name":
-            self.metrics[payload["id"]] = Metric(payload["name"], payload["metric"], payload["source"])
+            self.metrics[payload["id"]] = Metric(payload["name"], payload["metric"], payload.get("source"))
         elif type_ == "columns":
             self._columns[payload["id"]] = payload["names"]
         elif type_ == "dictionary":
@@ -44,6 +45,12 @@ class Names:
         else:
             return False
         return True
+
+    def learn_from(self, piece: Piece) -> None:
+        """Take in an event as the journal holds it."""
+        with contextlib.suppress(InvalidEventError):
+            event = decode_event(piece.payload)
+            self.learn(event.type, event.payload)
 
     def knows(self, identity: int) -> bool:
         """Say whether a metric's name is known."""
@@ -87,9 +94,9 @@ def seek_names(run_dir: Path, writer: str, names: Names, near: int) -> None:
     for segment in sorted(source.segments(), key=lambda segment: (segment != here, segment)):
         seq, size = segment << SEGMENT_SHIFT, _STRIDE
         while seq < segment + 1 << SEGMENT_SHIFT:
-            if (chunk := source.unpacked(seq)) is not None:
+            if (chunk := source.chunk_at(seq)) is not None:
                 for event in chunk.events():
-                    names.learn(*decode_event(bytes(event.payload)))
+                    names.learn_from(event)
                 seq = chunk.end
                 continue
             block = source.block(seq, size)
@@ -98,7 +105,7 @@ def seek_names(run_dir: Path, writer: str, names: Names, near: int) -> None:
                 if piece.kind == PARTIAL:
                     break
                 if piece.kind == BLOB:
-                    names.learn(*decode_event(bytes(piece.payload)))
+                    names.learn_from(piece)
                 used += piece.slots
             if not used and block.slots < size:
                 break

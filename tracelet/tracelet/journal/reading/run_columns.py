@@ -13,8 +13,9 @@ from tracelet.journal.reading.journal_records import Damage, EventRecord
 from tracelet.journal.reading.lifetime import liveness, writer_facts
 from tracelet.journal.reading.loss_count import LossCounter
 from tracelet.journal.reading.source import Source, writers
-from tracelet.journal.segments.packing import use_numpy
-from tracelet.journal.segments.pieces import EMPTY, TORN, Block, Piece
+from tracelet.journal.segments.packing import PackedError, use_numpy
+from tracelet.journal.segments.pieces import BROKEN, EMPTY, TORN, Block, Piece
+from tracelet.journal.segments.unpacking import UnpackedChunk
 
 _BLOCK = 16384  # slots read at a time
 _WIDEST = payload_slots(8 * MAX_ROW)  # slots that may be all zero and yet belong to a record
@@ -101,6 +102,14 @@ def new_gatherer(wanted: frozenset[str] | None = None, numpy: bool | None = None
     return NumpyGatherer(wanted)
 
 
+def take_chunk(gatherer: Gatherer, chunk: UnpackedChunk, seq: int) -> None:
+    """Feed a chunk of a compacted segment to a gatherer; one that does not hold what it says counts as damaged."""
+    try:
+        gatherer.take_unpacked(chunk)
+    except PackedError:
+        gatherer.take_piece(Piece(BROKEN, seq, chunk.end - seq))
+
+
 def _columns(parts: list[tuple[Part, Series]], numpy: bool | None) -> Columns:
     columns = Columns()
     columns.parts = [part for part, _ in parts]
@@ -138,6 +147,7 @@ def _gather(source: Source, gatherer: Gatherer, damage: Damage | None) -> None:
             gatherer.holes, recent=losses.written - _RECENT if state == "running" else losses.written
         )
         losses.skipped(gatherer.events)
+        losses.invalid += gatherer.invalid
         losses.ended(gatherer.events, as_said=state == "ended")
         losses.report(damage)
 
@@ -147,8 +157,8 @@ def _gather_segment(source: Source, gatherer: Gatherer, seq: int, losses: LossCo
     stop = seq + SEGMENT_SLOTS
     size = _BLOCK
     while seq < stop:
-        if (chunk := source.unpacked(seq, gatherer.numpy)) is not None:
-            gatherer.take_unpacked(chunk)
+        if (chunk := source.chunk_at(seq, gatherer.numpy)) is not None:
+            take_chunk(gatherer, chunk, seq)
             losses.wrote(seq, chunk.written)
             seq = chunk.end
             continue

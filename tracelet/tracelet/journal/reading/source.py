@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 from tracelet.journal.format import (
     COMPACTED,
     COMPACTED_MAGIC,
+    FOLDER,
     HEADER,
     MAGIC,
     SEGMENT_SHIFT,
@@ -26,14 +28,24 @@ from tracelet.journal.format import (
 from tracelet.journal.segments.compacted_segment import CompactedSegment
 from tracelet.journal.segments.pieces import Block
 from tracelet.journal.segments.unpacking import UnpackedChunk
-from tracelet.safe_files import Descriptor
+from tracelet.safe_files import (
+    Descriptor,
+    LostDescriptorError,
+    UnsafeFileError,
+    list_folder,
+    open_file,
+    read_at,
+)
 
 
 def segments(run_dir: Path) -> dict[str, list[int]]:
     """Return each writer's segment numbers, writers in the order in which they began."""
     try:
-        names = os.listdir(journal_folder(Path(run_dir)))
+        names = list_folder(run_dir, FOLDER)
     except (FileNotFoundError, NotADirectoryError):
+        return {}
+    except UnsafeFileError as error:
+        _warn_once(f"{error}; it is left out")
         return {}
     found: dict[str, list[int]] = {}
     for writer, segment in sorted({parsed for name in names if (parsed := parse_file_name(name))}):
@@ -47,23 +59,26 @@ def writers(run_dir: Path) -> list[str]:
 
 
 class PlainSegment:
-    """A segment as it was written. Read plainly: a file may shrink under a mapping."""
+    """A segment as it was written. Read with plain reads: a file may become shorter under a mapping."""
 
-    def __init__(self, handle: Descriptor) -> None:
-        self._handle = handle
+    def __init__(self, file: Descriptor) -> None:
+        self._file = file
 
     def block(self, at: int, slots: int) -> Block:
         """Return up to so many slots from place ``at`` on; one that is cut short is filled up with zeros."""
-        data = os.pread(self._handle.fd, slots * SLOT, HEADER + at * SLOT)
+        slots = min(slots, self.size() - at)  # a sparse file may say that it is larger than any segment
+        if slots <= 0:
+            return Block(b"", False)
+        data = read_at(self._file, slots * SLOT, HEADER + at * SLOT)
         return Block(data + bytes(-len(data) % SLOT), False)
 
     def size(self) -> int:
         """Return how many slots there are."""
-        return -(-max(0, os.fstat(self._handle.fd).st_size - HEADER) // SLOT)
+        return min(-(-max(0, self._file.stat().st_size - HEADER) // SLOT), SEGMENT_SLOTS)
 
     def header(self) -> SegmentInfo | None:
-        """Return what the header says, None where it is damaged."""
-        return unpack_header(os.pread(self._handle.fd, HEADER, 0))
+        """Return what the header says, None if it is damaged."""
+        return unpack_header(read_at(self._file, HEADER, 0))
 
 
 class NewerSegment:
@@ -99,7 +114,27 @@ def _warn_once(text: str) -> None:
         logging.getLogger("tracelet.journal").warning(text)
 
 
-File = PlainSegment | CompactedSegment | NewerSegment
+class RefusedSegment:
+    """What has the name of a segment and is not a regular file: nothing of it is read."""
+
+    def __init__(self, error: UnsafeFileError) -> None:
+        _warn_once(f"{error}; it is left out")
+
+    def block(self, at: int, slots: int) -> Block:
+        """Return nothing."""
+        return Block(b"", False)
+
+    def size(self) -> int:
+        """Return how many slots can be read: none."""
+        return 0
+
+    def header(self) -> SegmentInfo | None:
+        """Return nothing: it counts as damaged."""
+        return None
+
+
+File = PlainSegment | CompactedSegment | NewerSegment | RefusedSegment
+Answer = TypeVar("Answer")
 
 
 class Source:
@@ -128,37 +163,36 @@ class Source:
     def block(self, seq: int, slots: int) -> Block:
         """Return up to so many slots from ``seq`` on, none beyond the end of its segment.
 
-        Where it ends before the file does and has fewer slots, it ends between two records.
+        If it ends before the file does and has fewer slots, it ends between two records.
         """
-        file = self._open(seq >> SEGMENT_SHIFT)
-        if file is None:
-            return Block(b"", False)
         at = seq & (SEGMENT_SLOTS - 1)
-        return file.block(at, min(slots, SEGMENT_SLOTS - at))
+        size = min(slots, SEGMENT_SLOTS - at)
+        return self._ask(seq >> SEGMENT_SHIFT, lambda file: file.block(at, size)) or Block(b"", False)
 
-    def unpacked(self, seq: int, numpy: bool | None = None) -> UnpackedChunk | None:
-        """Return the chunk of a compacted segment that begins at ``seq``, None where :meth:`block` is to be asked."""
-        file = self._open(seq >> SEGMENT_SHIFT)
-        if isinstance(file, CompactedSegment):
-            return file.unpacked(seq & (SEGMENT_SLOTS - 1), seq, numpy)
-        return None
+    def chunk_at(self, seq: int, numpy: bool | None = None) -> UnpackedChunk | None:
+        """Return the chunk of a compacted segment that begins at ``seq``, None if :meth:`block` is to be asked."""
+
+        def find(file: File) -> UnpackedChunk | None:
+            if isinstance(file, CompactedSegment):
+                return file.chunk_at(seq & (SEGMENT_SLOTS - 1), seq, numpy)
+            return None
+
+        return self._ask(seq >> SEGMENT_SHIFT, find)
 
     def size(self, segment: int) -> int:
         """Return how many slots a segment's file has, one that is cut short included."""
-        file = self._open(segment)
-        return file.size() if file is not None else 0
+        return self._ask(segment, lambda file: file.size()) or 0
 
     def has(self, segment: int) -> bool:
         """Say whether a segment's file is there."""
         return self._open(segment) is not None
 
     def header(self, segment: int) -> SegmentInfo | None:
-        """Return what a segment's header says, None where it is damaged or gone."""
-        file = self._open(segment)
-        return file.header() if file is not None else None
+        """Return what a segment's header says, None if it is damaged or gone."""
+        return self._ask(segment, lambda file: file.header())
 
     def refusal(self, segment: int) -> str | None:
-        """Say why a segment can not be read though it is whole, None where it can."""
+        """Say why a segment cannot be read though it is intact, None if it can be."""
         file = self._open(segment)
         return file.refusal if isinstance(file, NewerSegment) else None
 
@@ -168,11 +202,23 @@ class Source:
 
     def segments(self) -> list[int]:
         """Return the numbers of the segments that exist."""
-        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-            mine = (name for name in os.listdir(self.folder) if name.startswith(self.writer))
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError, UnsafeFileError):
+            mine = (name for name in list_folder(self.run_dir, FOLDER) if name.startswith(self.writer))
             found = {parsed for name in mine if (parsed := parse_file_name(name))}
             return sorted(segment for writer, segment in found if writer == self.writer)
         return []
+
+    def _ask(self, segment: int, question: Callable[[File], Answer]) -> Answer | None:
+        """Ask a segment's file; open it again if the program has closed its descriptor."""
+        for _ in range(3):
+            file = self._open(segment)
+            if file is None:
+                return None
+            try:
+                return question(file)
+            except LostDescriptorError:
+                self.close()
+        raise LostDescriptorError
 
     def _open(self, segment: int) -> File | None:
         if segment != self._segment:
@@ -186,19 +232,24 @@ class Source:
         # Compacting puts the new file there before it takes the old one away: looking twice finds one.
         for suffix in (SUFFIX, COMPACTED, SUFFIX):
             with contextlib.suppress(FileNotFoundError):
-                return _open(self.folder / file_name(self.writer, segment, suffix))
+                return _open(self.run_dir, file_name(self.writer, segment, suffix))
         return None
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._segment, self._file = -1, None
 
 
-def _open(path: Path) -> File:
-    handle = Descriptor(os.open(path, os.O_RDONLY | os.O_CLOEXEC))
-    kind, magic = (PlainSegment, MAGIC) if path.suffix == SUFFIX else (CompactedSegment, COMPACTED_MAGIC)
-    info = unpack_header(os.pread(handle.fd, HEADER, 0), magic)
-    return kind(handle) if info is None or info.version == VERSION else NewerSegment(path, info)
+def _open(run_dir: Path, name: str) -> File:
+    try:
+        opened = open_file(run_dir, f"{FOLDER}/{name}")
+    except UnsafeFileError as error:
+        return RefusedSegment(error)
+    is_plain = name.endswith(SUFFIX)
+    info = unpack_header(read_at(opened, HEADER, 0), MAGIC if is_plain else COMPACTED_MAGIC)
+    if info is not None and info.version != VERSION:
+        return NewerSegment(journal_folder(run_dir) / name, info)
+    return PlainSegment(opened) if is_plain else CompactedSegment(opened)
 
 
 __all__ = ["Block", "CompactedSegment", "PlainSegment", "Source", "segments", "writers"]

@@ -9,9 +9,9 @@ from collections.abc import Iterator, Sequence
 from functools import cached_property
 from itertools import chain
 
-from tracelet.journal.format import KIND_SHIFT, PAD, POINT, ROW, payload_slots
+from tracelet.journal.format import BLOB, KIND_SHIFT, MAX_ROW, PAD, POINT, ROW, payload_slots
 from tracelet.journal.segments import arithmetic
-from tracelet.journal.segments.packing import Key
+from tracelet.journal.segments.packing import Key, PackedError
 from tracelet.journal.segments.pieces import places_of
 
 _OTHERS = re.compile(b"[^%c]" % POINT)
@@ -20,7 +20,12 @@ _OTHERS = re.compile(b"[^%c]" % POINT)
 class Outline:
     """Which records a chunk has, and where. All that have a time are numbered in turn."""
 
-    def __init__(self, tags: bytearray, sizes: Sequence[int]) -> None:
+    def __init__(self, tags: bytearray, sizes: Sequence[int], slots: int) -> None:
+        """Find the records that fill ``slots`` slots.
+
+        Raises:
+            PackedError: they fill fewer or more.
+        """
         kinds = tags[3::4]
         self.places: Sequence[int] = range(len(kinds))  # the slot of each number
         self.blobs: list[tuple[int, int, int]] = []  # number, tag, bytes
@@ -31,9 +36,11 @@ class Outline:
         self._points = [range(len(kinds))]  # numbers
         self._point_tags = integers(tags)
         if kinds.count(POINT) < len(kinds):
-            self._walk(self._point_tags, kinds, iter(sizes))
+            self._walk(self._point_tags, kinds, iter(sizes), slots)
+        if self.slots != slots:
+            raise PackedError(f"expected records of {slots} slots, found {self.slots}")
 
-    def _walk(self, tags: array[int], kinds: bytearray, sizes: Iterator[int]) -> None:
+    def _walk(self, tags: array[int], kinds: bytearray, sizes: Iterator[int], limit: int) -> None:
         """Go from record to record, but over points."""
         places = self.places = array("I")
         self._points, self._point_tags = [], array("I")
@@ -46,6 +53,8 @@ class Outline:
                 at += points
             if index < len(kinds):
                 at = self._other(tags[index], at, sizes, places)
+            if at > limit:
+                raise PackedError(f"expected records of {limit} slots, found more")
             start = index + 1
         self.slots = at
 
@@ -68,13 +77,17 @@ class Outline:
         if kind == PAD:
             self.pads.append(at)
             return at + 1
-        size = next(sizes)
+        size = next(sizes, -1)
+        if size < 0 or (kind == ROW and not 0 < size <= MAX_ROW):
+            raise PackedError("a record's size is missing or beyond all bounds")
         if kind == 0:
             self.empty.append((at, size))
             return at + size
         if kind == ROW:
             self._rows.setdefault((tag, size), []).append(len(places))
             size *= 8
+        elif kind != BLOB:
+            raise PackedError(f"expected a record of a known kind, found kind {kind}")
         else:
             self.blobs.append((len(places), tag, size))
         places.append(at)

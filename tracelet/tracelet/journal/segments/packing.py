@@ -31,6 +31,10 @@ _CONSTANT, _DEFLATED, _RAW = range(3)
 _PART = struct.Struct("<BI")  # how it is stored, how many bytes it takes
 
 
+class PackedError(ValueError):
+    """What is packed does not hold what it says, though its checksum is right."""
+
+
 def use_numpy(wanted: bool | None = None) -> bool:
     """Say whether to use NumPy: as the caller wants, or if it is installed when ``wanted`` is None.
 
@@ -81,6 +85,8 @@ def unpack(
     """Return the series that :func:`pack` packed, given their lengths; of these only the ``wanted``."""
     use = choose_arithmetic(numpy)
     orders, rest = unpack_bytes(data, len(lengths))
+    if max(orders, default=0) >= _ORDERS:
+        raise PackedError(f"expected an order below {_ORDERS}, found {max(orders)}")
     spans = list(pairwise(accumulate(lengths, initial=0)))
     if wanted is not None:
         orders, spans = bytes(orders[one] for one in wanted), [spans[one] for one in wanted]
@@ -131,10 +137,35 @@ def pack_bytes(data: bytes) -> bytes:
 
 
 def unpack_bytes(data: bytes, count: int) -> tuple[bytes, bytes]:
-    """Return the bytes that :func:`pack_bytes` packed, and what follows."""
+    """Return the ``count`` bytes that :func:`pack_bytes` packed, and what follows.
+
+    Raises:
+        PackedError: there are more or fewer. No more memory than for ``count`` bytes is taken to find out.
+    """
+    if len(data) < _PART.size:
+        raise PackedError("a part is missing")
     how, size = _PART.unpack_from(data)
     end = _PART.size + size
     packed, rest = data[_PART.size : end], data[end:]
-    if how == _CONSTANT:
+    if how == _CONSTANT and len(packed) == 1:
         return packed * count, rest
-    return zlib.decompress(packed) if how == _DEFLATED else packed, rest
+    unpacked = inflate(packed, count) if how == _DEFLATED else packed
+    if len(unpacked) != count or how not in (_DEFLATED, _RAW):
+        raise PackedError(f"expected {count} bytes in a part, found {len(unpacked)}")
+    return unpacked, rest
+
+
+def inflate(packed: bytes, size: int) -> bytes:
+    """Return the ``size`` bytes that a zlib stream holds.
+
+    Raises:
+        PackedError: it holds more or fewer, or is no such stream.
+    """
+    stream = zlib.decompressobj()
+    try:
+        data = stream.decompress(packed, size + 1)
+    except zlib.error as error:
+        raise PackedError(f"expected a zlib stream, found {error}") from None
+    if len(data) != size or not stream.eof:
+        raise PackedError(f"expected {size} bytes in a zlib stream, found another number")
+    return data

@@ -31,6 +31,7 @@ EMPTY, BROKEN, TORN, PARTIAL = -1, -2, -3, -4
 POINTS = 256  # several points in a row
 
 _LARGEST_STRETCH, _SMALLEST_STRETCH = 4096, 64  # slots
+_LOST_SLOT = b"\xff" * SLOT  # stands for a slot of a compacted segment that cannot be read
 _KIND = 27  # where the kind stands in a slot
 _NATIVE = sys.byteorder == "little" and array("I").itemsize == 4
 
@@ -87,17 +88,19 @@ def pieces(data: bytes, first: int, *, trusted: bool = False) -> Iterator[Piece]
             singly, pause = at + pause, min(pause * 2, _LARGEST_STRETCH)
         piece = piece_at(view, at, first + at, trusted=trusted)
         if piece.kind == EMPTY:
-            piece = piece._replace(slots=_empty_slots(data, at))
+            piece = piece._replace(slots=_count_alike(data, at, b"\0"))
+        elif piece.kind == BROKEN and data[at * SLOT : (at + 1) * SLOT] == _LOST_SLOT:
+            piece = piece._replace(slots=_count_alike(data, at, b"\xff"))
         yield piece
         at += piece.slots
 
 
-def _empty_slots(data: bytes, at: int) -> int:
-    """Return how many slots from this empty one on are empty."""
+def _count_alike(data: bytes, at: int, filling: bytes) -> int:
+    """Return how many slots from this one on are filled with the same byte."""
     start, size = at * SLOT, 4 * SLOT
     while True:
         part = data[start : start + size]
-        if filled := len(part.lstrip(b"\0")):
+        if filled := len(part.lstrip(filling)):
             return (start + len(part) - filled) // SLOT - at
         if len(part) < size:
             return len(data) // SLOT - at

@@ -10,10 +10,10 @@ from functools import cached_property
 from itertools import accumulate, pairwise
 from typing import Any, NamedTuple
 
-from tracelet.journal.format import BLOB, ID_MASK, KIND_SHIFT, NO_STEP, PAD, SLOT, payload_slots
+from tracelet.journal.format import BLOB, ID_MASK, KIND_SHIFT, MAX_RECORDS, NO_STEP, PAD, SLOT, payload_slots
 from tracelet.journal.segments import arithmetic, packing
 from tracelet.journal.segments.outline import Outline, integers
-from tracelet.journal.segments.packing import LENGTHS, PARTS
+from tracelet.journal.segments.packing import LENGTHS, PARTS, PackedError
 from tracelet.journal.segments.pieces import EMPTY, Piece
 
 
@@ -32,14 +32,28 @@ class Column(NamedTuple):
 class UnpackedChunk:
     """A chunk of a compacted segment. Its columns are unpacked when they are asked for, and no others."""
 
-    def __init__(self, packed: bytes, first: int = 0, numpy: bool | None = None) -> None:
-        """``first`` is the sequence number of the first slot; the other arguments as elsewhere."""
+    def __init__(self, packed: bytes, slots: int, first: int = 0, numpy: bool | None = None) -> None:
+        """Take a chunk apart. All memory that it takes is bounded by ``slots``, whatever the chunk says.
+
+        Args:
+            packed: what the chunk holds.
+            slots: how many slots it has.
+            first: the sequence number of the first one.
+            numpy: whether to use NumPy; None for if it is installed.
+
+        Raises:
+            PackedError: it does not hold that many slots. The methods raise it as well: columns are unpacked later.
+        """
         self._parts = _split(packed)
         self._first = first
         self._numpy = numpy
-        records, sized, _ = LENGTHS.unpack(self._parts[0])
+        records, sized, timed = LENGTHS.unpack(self._parts[0])
+        if max(records, sized, timed) > min(slots, MAX_RECORDS):
+            raise PackedError(f"expected at most {min(slots, MAX_RECORDS)} records, found more")
         sizes = integers(packing.unpack_planes(self._parts[2], 4, sized))
-        self.outline = Outline(packing.unpack_planes(self._parts[1], 4, records), sizes)
+        self.outline = Outline(packing.unpack_planes(self._parts[1], 4, records), sizes, slots)
+        if len(self.outline.places) != timed:
+            raise PackedError(f"expected {timed} records with a time, found {len(self.outline.places)}")
 
     @property
     def end(self) -> int:
@@ -54,16 +68,15 @@ class UnpackedChunk:
                 return self._first + at
         return self.end
 
-    def events(self) -> list[Piece]:
-        """Return the events."""
-        found, start, payloads = [], 0, self.payloads()
+    def events(self) -> Iterator[Piece]:
+        """Yield the events."""
+        start, payloads = 0, self.payloads() if self.outline.blobs else b""
         for number, tag, size in self.outline.blobs:
             seq, time = self._first + self.outline.places[number], float(self.times[number])
             payload = payloads[start : start + size]
             slots = 1 + payload_slots(size)
-            found.append(Piece(BLOB, seq, slots, tag & ID_MASK, NO_STEP, time, payload=payload))
+            yield Piece(BLOB, seq, slots, tag & ID_MASK, NO_STEP, time, payload=payload)
             start += size
-        return found
 
     def holes(self) -> list[Piece]:
         """Return the stretches of empty slots."""
@@ -115,9 +128,9 @@ class UnpackedChunk:
         return packing.unpack_bytes(self._parts[6], sum(size for _, _, size in self.outline.blobs))[0]
 
 
-def unpack_slots(packed: bytes, numpy: bool | None = None) -> bytes:
-    """Return the slots that were packed."""
-    chunk = UnpackedChunk(packed, numpy=numpy)
+def unpack_slots(packed: bytes, count: int, numpy: bool | None = None) -> bytes:
+    """Return the ``count`` slots that were packed. Raises PackedError if there are more or fewer."""
+    chunk = UnpackedChunk(packed, count, numpy=numpy)
     slots = bytearray(chunk.outline.slots * SLOT)
     _put_events(slots, chunk.outline, chunk.payloads())
     fill = _fill_plainly if isinstance(chunk.times, packing.Plain) else _fill_with_numpy
@@ -126,7 +139,11 @@ def unpack_slots(packed: bytes, numpy: bool | None = None) -> bytes:
 
 
 def _split(packed: bytes) -> list[bytes]:
+    if len(packed) < PARTS.size:
+        raise PackedError("the lengths of the parts are missing")
     ends = list(accumulate(PARTS.unpack_from(packed), initial=PARTS.size))
+    if ends[-1] > len(packed) or ends[1] - ends[0] != LENGTHS.size:
+        raise PackedError("the parts are longer than the chunk")
     return [packed[start:end] for start, end in pairwise(ends)]
 
 

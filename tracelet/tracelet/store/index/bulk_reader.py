@@ -10,7 +10,7 @@ from tracelet.journal import Cursor, EventRecord
 from tracelet.journal.format import SEGMENT_SHIFT, SEGMENT_SLOTS, SLOT
 from tracelet.journal.reading.gathering import Gatherer
 from tracelet.journal.reading.names import Metric, Names, seek_names
-from tracelet.journal.reading.run_columns import new_gatherer
+from tracelet.journal.reading.run_columns import new_gatherer, take_chunk
 from tracelet.journal.reading.source import Block, Source
 from tracelet.store.arrays import Points, load_numpy
 
@@ -46,15 +46,15 @@ def read_backlog(run_dir: Path, writer: str, cursor: Cursor) -> Iterator[Backlog
     size = _BLOCK
     while True:
         gatherer = _make_gatherer(names)
-        if (chunk := source.unpacked(seq, gatherer.numpy)) is not None:
-            gatherer.take_unpacked(chunk)
+        if (chunk := source.chunk_at(seq, gatherer.numpy)) is not None:
+            take_chunk(gatherer, chunk, seq)
             used = chunk.end - seq
         else:
             block = source.block(seq, min(size, SEGMENT_SLOTS - (seq & (SEGMENT_SLOTS - 1))))
             written = Block(block.data[: -(-len(block.data.rstrip(b"\0")) // SLOT) * SLOT], block.trusted)
             used = gatherer.take(written, seq) if written.data else 0
-        if gatherer.holes or not used:
-            if gatherer.holes or size > _BLOCK or written.slots < size:
+        if gatherer.holes or gatherer.invalid or not used:
+            if gatherer.holes or gatherer.invalid or size > _BLOCK or written.slots < size:
                 return
             size = 2 * SEGMENT_SLOTS  # a record longer than a block
             continue
