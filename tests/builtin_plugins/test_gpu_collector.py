@@ -435,3 +435,24 @@ def test_here_for_real(tmp_path: Path) -> None:
     assert device["memory_total_bytes"] > 1_000_000_000
     assert 0 <= device["memory_percent"] <= 100
     assert status["lost"] == 0
+
+
+def test_runs_on_a_machine_without_devices_leave_no_thread_behind(project: Any) -> None:
+    project.write("tracelet.toml", 'plugins = ["no:system", "no:environment"]')
+    project.write(
+        "train.py",
+        """
+        import sys, threading, time
+        sys.modules["pynvml"] = None
+        import tracelet
+        for number in range(3):
+            with tracelet.start_run() as run:
+                run.wait_started()
+        end = time.monotonic() + 20
+        while time.monotonic() < end and any("plugin gpu" in each.name for each in threading.enumerate()):
+            time.sleep(0.01)
+        print([each.name for each in threading.enumerate() if "plugin" in each.name])
+        """,
+    )
+    done = project.python("train.py")
+    assert done.stdout == "[]\n", done.stderr

@@ -111,7 +111,7 @@ def test_types(annotation, value, expected):
     [
         (str, 3, ["p.x: expected string, found 3 (integer)"]),
         (int, "3", ["p.x: expected integer, found '3' (string)"]),
-        (int, 3.0, ["p.x: expected integer, found 3.0 (number)"]),
+        (int, 3.0, ["p.x: expected integer, found 3.0 (number); write 3"]),
         (int, True, ["p.x: expected integer, found true (boolean)"]),
         (float, "3", ["p.x: expected number, found '3' (string)"]),
         (bool, 1, ["p.x: expected boolean, found 1 (integer)"]),

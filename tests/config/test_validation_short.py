@@ -35,13 +35,13 @@ def test_the_contracts_example():
         (
             {"type": "string"},
             datetime.date(2026, 1, 1),
-            "expected string, found datetime.date(2026, 1, 1) (date)",
+            'expected string, found 2026-01-01 (date); to make it a string, put it in quotes: "2026-01-01"',
         ),
         ({"type": "number"}, float("nan"), ""),
         ({"type": "number"}, numpy.float32(1.5), ""),
         ({"type": "number"}, Decimal(1), "expected number, found Decimal('1') (Decimal)"),
         ({"type": "integer"}, numpy.int64(3), ""),
-        ({"type": "integer"}, 3.0, "expected integer, found 3.0 (number)"),
+        ({"type": "integer"}, 3.0, "expected integer, found 3.0 (number); write 3"),
         ({"type": "array"}, (1, 2), ""),
         ({"type": "array"}, "ab", "expected array, found 'ab' (string)"),
         ({"type": "object"}, {"any": ["thing"]}, ""),
@@ -172,3 +172,28 @@ def test_each_misfit_is_one_fault(data, types):
         fault.startswith(f"p.{name}: expected {types[name]}, ")
         for name, fault in zip(types, faults, strict=True)
     )
+
+
+@pytest.mark.parametrize(
+    ("value", "shown", "quoted"),
+    [
+        (datetime.date(2024, 6, 1), "2024-06-01 (date)", "2024-06-01"),
+        (datetime.time(10, 0), "10:00:00 (time)", "10:00:00"),
+        (
+            datetime.datetime(2024, 6, 1, 10, tzinfo=datetime.timezone.utc),
+            "2024-06-01T10:00:00+00:00 (datetime)",
+            "2024-06-01T10:00:00+00:00",
+        ),
+    ],
+)
+def test_a_date_for_a_string_needs_quotes(value, shown, quoted):
+    assert faults_of({"since": {"type": "string"}}, {"since": value}) == [
+        f'p.since: expected string, found {shown}; to make it a string, put it in quotes: "{quoted}"'
+    ]
+
+
+def test_a_whole_number_written_as_a_float():
+    assert faults_of({"n": {"type": "integer"}}, {"n": 4.0}) == [
+        "p.n: expected integer, found 4.0 (number); write 4"
+    ]
+    assert faults_of({"n": {"type": "integer"}}, {"n": 4.5}) == ["p.n: expected integer, found 4.5 (number)"]

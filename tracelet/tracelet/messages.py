@@ -1,4 +1,4 @@
-"""The words of error messages: what was found, and which known name was probably meant."""
+"""The wording of error messages: what was expected, what was found, and which known name was probably meant."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ _KINDS: Final[tuple[tuple[Any, str], ...]] = (
 
 
 def closest(name: object, known: Iterable[object], *, cutoff: float = 0.6) -> str | None:
-    """Return the known name that ``name`` was probably meant to be; case and ``-`` or ``_`` do not matter.
+    """Return the known name that ``name`` was probably meant to be, if any. Case, ``-`` and ``_`` do not matter.
 
-    ``cutoff`` is the least similarity, from 0 to 1, as ``difflib`` measures it.
+    ``cutoff`` is the lowest similarity that counts, from 0 to 1, as ``difflib`` measures it.
     """
     from difflib import get_close_matches
 
@@ -37,7 +37,7 @@ def _fold(name: object) -> str:
 
 
 def did_you_mean(name: object, known: Iterable[object]) -> str:
-    """Return the end of a message about an unknown name: the closest known one, else all of them."""
+    """Return the end of a message about an unknown name: the closest known name, otherwise all of them."""
     names = sorted(map(str, known))
     meant = closest(name, names)
     if meant is not None:
@@ -47,25 +47,25 @@ def did_you_mean(name: object, known: Iterable[object]) -> str:
 
 
 def plain(text: str) -> str:
-    """Return text that a terminal takes for nothing else: control characters are escaped."""
+    """Return text that is safe for a terminal: control characters are escaped."""
     if text.isprintable():
         return text
     return "".join(each if each.isprintable() else repr(each)[1:-1] for each in text)
 
 
 def one_of(choices: Iterable[object]) -> str:
-    """Return what was expected where only some values are allowed."""
+    """Return what was expected if only some values are allowed."""
     return "one of " + ", ".join(map(repr, choices))
 
 
 def suggest_choice(value: object, choices: Iterable[object]) -> str:
-    """Return the end of a message about a value that is none of the choices: the closest one, if any."""
+    """Return the end of a message about a value that is not one of the choices: the closest one, if any."""
     near = closest(value, choices) if isinstance(value, str) else None
     return f" (did you mean {near!r}?)" if near else ""
 
 
 def type_name(value: Any) -> str:
-    """Return the name that TOML and JSON have for the type of ``value``."""
+    """Return the name of a value's type in TOML and JSON."""
     for types, name in _KINDS:
         if isinstance(value, types):
             return name
@@ -82,28 +82,44 @@ def describe_value(value: Any, *, secret: bool = False) -> str:
 def _shown(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
+    if _is_date_or_time(value):
+        return str(value.isoformat())
     try:
         text = redact(repr(mask(value)))
-    except Exception:  # an object of a program's own may fail to describe itself; its type is told anyway
+    except Exception:  # the repr of any object can fail; the type is reported anyway
         return "a value"
     return text if len(text) <= LONGEST else text[: LONGEST - 3] + "..."
 
 
+def _is_date_or_time(value: Any) -> bool:
+    return type(value).__module__ == "datetime" and hasattr(value, "isoformat")
+
+
 def mismatch(path: str, expected: str, value: Any, *, secret: bool = False) -> str:
-    """Say that what stands at ``path`` does not fit: ``timeout: expected number, found 'abc' (string)``."""
-    return f"{path}: expected {expected}, found {describe_value(value, secret=secret)}"
+    """Report a value that does not fit: ``timeout: expected number, found 'abc' (string)``."""
+    remedy = "" if secret else _remedy(expected, value)
+    return f"{path}: expected {expected}, found {describe_value(value, secret=secret)}{remedy}"
+
+
+def _remedy(expected: str, value: Any) -> str:
+    """Return how to write a value that TOML takes for another type than the one that was meant."""
+    if expected == "string" and _is_date_or_time(value):
+        return f'; to make it a string, put it in quotes: "{value.isoformat()}"'
+    if expected == "integer" and isinstance(value, float) and value.is_integer():
+        return f"; write {int(value)}"
+    return ""
 
 
 def missing_key(path: str, expected: str) -> str:
-    """Say that nothing stands at ``path`` though something must."""
+    """Report that a required key is missing."""
     return f"{path}: expected {expected}, found nothing (required)"
 
 
 def unknown_key(path: str, key: object, known: Iterable[object]) -> str:
-    """Say that ``path`` ends in a key that nobody knows."""
+    """Report a path whose last key is unknown."""
     return f"{path}: unknown key{did_you_mean(key, known)}"
 
 
-def join_path(path: str, place: Iterable[object]) -> str:
-    """Return a path with the steps to a place in it: ``plugins.mlflow.servers[0].port``."""
-    return path + "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in place)
+def join_path(path: str, steps: Iterable[object]) -> str:
+    """Return a path with further steps: ``plugins.mlflow.servers[0].port``."""
+    return path + "".join(f"[{step}]" if isinstance(step, int) else f".{step}" for step in steps)

@@ -93,5 +93,6 @@ def is_available(name: str, lifecycle: Lifecycle) -> bool:
         return False
     handle.info.unavailable = None if answer is True else str(answer or "it has nothing to do")
     if answer is not True:
+        handle.worker.retire()
         log.debug("plugin %r is not available here: %s", name, answer)
     return answer is True
