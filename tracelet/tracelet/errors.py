@@ -18,6 +18,17 @@ class UsageError(TraceletError, ValueError):
     """A call that cannot be carried out as given: a wrong argument, an unknown run or plugin."""
 
 
+class RecordingError(UsageError, TypeError):
+    """A value, a name or a step that cannot be recorded. ``reason`` is what a dropped value is counted under.
+
+    It is also a ``TypeError`` and a ``ValueError``, so that programs that catch these keep working.
+    """
+
+    def __init__(self, message: str, *, reason: str = "not recordable") -> None:
+        self.reason = reason
+        super().__init__(message)
+
+
 class NoActiveRunError(TraceletError, RuntimeError):
     """Logging was asked for while no run is active."""
 

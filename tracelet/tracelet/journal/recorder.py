@@ -41,6 +41,9 @@ class Recorder(Protocol):
     def event(self, type: str, payload: Mapping[str, Any]) -> None:
         """Record something that is not a number."""
 
+    def drop(self, reason: str, count: int = 1) -> None:
+        """Count values that could not be made into a record."""
+
     def sync(self) -> None:
         """Wait until the disk has everything that was recorded so far."""
 
@@ -84,6 +87,9 @@ class NullRecorder:
 
     def event(self, type: str, payload: Mapping[str, Any]) -> None:
         """Ignore it."""
+
+    def drop(self, reason: str, count: int = 1) -> None:
+        """Count nothing: nothing was meant to be kept."""
 
     def sync(self) -> None:
         """Nothing to wait for."""

@@ -6,6 +6,7 @@ import struct
 from collections.abc import Callable, Iterable, Mapping
 from itertools import count
 
+from tracelet.errors import RecordingError
 from tracelet.journal.format import ID_MASK, KIND_SHIFT, POINT, ROW, SLOT, payload_slots
 from tracelet.journal.writing.counters import new_counter, position
 from tracelet.journal.writing.unavailable import UnavailableError
@@ -23,10 +24,10 @@ def metric_key(name: str, type: str, source: str | None) -> Key:
 
 
 def check_name(name: object) -> None:
-    """Raise TypeError for what cannot name a metric."""
+    """Raise RecordingError for what cannot name a metric."""
     if not isinstance(name, str) or not name:
         found = "an empty one" if name == "" else type(name).__qualname__
-        raise TypeError(f"metric {name!r}: expected a name, found {found}")
+        raise RecordingError(f"metric {name!r}: expected a name, found {found}", reason="no name")
 
 
 class MetricState:

@@ -154,6 +154,10 @@ class Writer(Appender):
             self._maintenance.sync(self._stream)
             self._outage.tell()
 
+    def drop(self, reason: str, count: int = 1) -> None:
+        """Count values that could not be made into a record."""
+        self._outage.drop(reason, count)
+
     @property
     def dropped(self) -> dict[str, int]:
         """How many points could not be recorded, by reason."""
