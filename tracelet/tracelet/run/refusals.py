@@ -1,0 +1,57 @@
+"""What becomes of an input that cannot be recorded: it is left out, counted by reason, and reported once."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Final
+
+from tracelet.errors import RecordingError
+
+if TYPE_CHECKING:
+    from tracelet.journal import Recorder
+
+log = logging.getLogger("tracelet.run")
+
+_REPORTED: Final = 20  # inputs that are named, for each reason; further ones are only counted
+
+
+class Refusals:
+    """Leaves out what cannot be recorded, so that it never ends a training; with ``strict`` it raises."""
+
+    def __init__(self, run_name: str, recorder: Recorder, *, strict: bool = False) -> None:
+        self.strict = strict
+        self._run_name = run_name
+        self._recorder = recorder
+        self._reported: dict[str, set[str]] = {}
+
+    def add(self, what: str, error: RecordingError, count: int = 1) -> None:
+        """Count an input that is left out, and report it the first time.
+
+        Raises:
+            RecordingError: the run is strict.
+        """
+        self._recorder.drop(error.reason, count)
+        if self.strict:
+            raise error
+        self.report(f"{error.reason}: {what}", error.reason, f"{error}. It is left out and counted")
+
+    def add_all(self, errors: list[tuple[str, RecordingError]]) -> None:
+        """Count several inputs of one call; a strict run raises the first error once all are counted."""
+        strict, self.strict = self.strict, False
+        try:
+            for what, error in errors:
+                self.add(what, error)
+        finally:
+            self.strict = strict
+        if strict and errors:
+            raise errors[0][1]
+
+    def report(self, subject: str, kind: str, text: str) -> None:
+        """Log a warning, once per subject, and for a limited number of subjects of each kind."""
+        known = self._reported.setdefault(kind, set())
+        if subject in known or len(known) > _REPORTED:
+            return
+        known.add(subject)
+        if len(known) > _REPORTED:
+            text = f"more than {_REPORTED} inputs are left out ({kind}); further ones are only counted"
+        log.warning('run %s: %s; see run.status()["dropped"]', self._run_name, text)
