@@ -34,7 +34,7 @@ def json_value(value: Any) -> Any:
 
 
 def strict_json(value: Any) -> bytes:
-    """Return JSON that every reader takes: NaN and the infinities are the texts ``"NaN"``, ``"Infinity"``, ``"-Infinity"``."""
+    """Return JSON that every reader takes: NaN and infinities are texts (``"NaN"``, ``"-Infinity"``)."""
     try:
         text = json.dumps(value, allow_nan=False)
     except ValueError:
@@ -77,9 +77,10 @@ def _from_subclass(value: Any, depth: int) -> Result:
     if enum is not None and isinstance(value, enum.Enum):
         plain = isinstance(value.value, (str, int, float))
         return True, _convert(value.value, depth + 1) if plain else value.name
-    for kind, plain_text in ((str, str.__str__), (int, int.__int__), (float, float.__float__)):
-        if isinstance(value, kind):
-            return True, plain_text(value)  # type: ignore[operator]
+    if isinstance(value, str):
+        return True, str.__str__(value)
+    if isinstance(value, (int, float)):
+        return True, _convert(int(value) if isinstance(value, int) else float(value), depth)
     return _OTHER
 
 
@@ -107,7 +108,11 @@ def _from_definition(value: Any) -> Result:
     """Name a function, class or module: its ``repr`` may hold an address, which differs from run to run."""
     if type(value).__name__ == "module":
         return True, value.__name__
-    if isinstance(value, type) or type(value).__name__ in ("function", "builtin_function_or_method", "method"):
+    if isinstance(value, type) or type(value).__name__ in (
+        "function",
+        "builtin_function_or_method",
+        "method",
+    ):
         module = getattr(value, "__module__", None)
         name = value.__qualname__
         return True, name if module in (None, "builtins") else f"{module}.{name}"

@@ -125,6 +125,16 @@ def _fields(value: Any, *, top: bool = True) -> Iterable[tuple[Any, Any]] | None
     return None
 
 
+def fields_of(value: Any) -> dict[Any, Any] | None:
+    """Return the fields of an object that stands for a mapping, such as a dataclass or named tuple; None for others."""
+    if isinstance(value, (str, bytes, int, float)):
+        return None
+    fields = _fields(value, top=False)
+    return (
+        None if fields is None else {key: item for key, item in fields if not isinstance(item, _Unreadable)}
+    )
+
+
 def _field_names(value: Any, kind: type) -> list[str] | None:
     for attribute in ("__dataclass_fields__", "model_fields", "_fields"):
         names = getattr(kind, attribute, None)

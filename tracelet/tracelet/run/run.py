@@ -45,7 +45,7 @@ class Run(Recording):
     ) -> None:
         # On a rank that does not record, the calls check their values and return.
         recorder = context.writer if context.records else NullRecorder()
-        super().__init__(context.dir, recorder, records=context.records)
+        super().__init__(context.dir, recorder, records=context.records, strict=bool(context.config.strict))
         self.id = context.id
         self.name = name
         self.project = context.config.project
@@ -132,6 +132,7 @@ class Run(Recording):
         was delivered; the rest stays in the journal.
         """
         if durable:
+            self._sync_files()
             self.writer.sync()
         plugins = self.plugins
         end = time.monotonic() + timeout

@@ -132,6 +132,15 @@ class History:
         else:
             self.artifacts.append(Stamped(artifact, stamp, stamp))
 
+    def _add_artifact_files(self, _: Process, payload: dict[str, Any], stamp: Stamp) -> None:
+        """Add to the list of files of an artifact that has too many for one event."""
+        more = check_artifact(payload)
+        for artifact in reversed(self.artifacts):
+            if more and artifact.value["path"] == more["path"] and artifact.stamp[2] == stamp[2]:
+                artifact.value["files"] += more["files"]
+                return
+        self.invalid += 1
+
     def _add_costs(self, process: Process, payload: dict[str, Any], _: Stamp) -> None:
         plugins, overhead = check_plugins(payload.get("plugins")), check_overhead(payload.get("overhead"))
         self.costs[process.id] = {"plugins": plugins, "overhead": overhead}
@@ -213,7 +222,7 @@ def _check_run(value: Any) -> dict[str, Any]:
     return found
 
 
-_LEFT_OUT_IF_BRIEF: Final = ("fact", "artifact", "plugins")
+_LEFT_OUT_IF_BRIEF: Final = ("fact", "artifact", "artifact_files", "plugins")
 _HANDLERS: Final[dict[str, Callable[[History, Process, dict[str, Any], Stamp], None]]] = {
     "writer": History._add_writer,
     "run": History._add_run,
@@ -221,6 +230,7 @@ _HANDLERS: Final[dict[str, Callable[[History, Process, dict[str, Any], Stamp], N
     "tags": History._add_tags,
     "fact": History._add_fact,
     "artifact": History._add_artifact,
+    "artifact_files": History._add_artifact_files,
     "plugins": History._add_costs,
     "drops": History._add_drops,
     "outcome": History._add_outcome,

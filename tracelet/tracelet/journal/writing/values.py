@@ -18,7 +18,7 @@ EXACT = 1 << 53  # float64 holds every whole number up to here
 MAX_DEPTH = 100  # levels of nesting
 
 #: Types whose numbers a float64 holds exactly and whose ``float()`` means what it says. NumPy's join when first seen.
-SIMPLE: set[type] = {float, bool}
+SIMPLE: set[Any] = {float, bool}
 
 # Why a value is left out; drops are counted under these.
 NOT_A_NUMBER, NO_VALUE, TEXT, COMPLEX = "not a number", "no value", "a text", "a complex number"
@@ -51,8 +51,6 @@ def as_number(value: Any, name: str = "value") -> float:
     """
     reason, cause = NOT_A_NUMBER, None
     try:
-        if value.__class__ in SIMPLE:
-            return float(value)
         return _number(value)
     except _Refusal as refusal:
         reason = str(refusal)
@@ -124,7 +122,7 @@ def _item(value: Any) -> Any:
 
 def _remember(value: Any) -> None:
     """Let the quick path take further values of this type, if it is one of NumPy's small scalars."""
-    dtype = getattr(value, "dtype", None)
+    dtype: Any = getattr(value, "dtype", None)
     if type(value).__module__ != "numpy" or getattr(value, "shape", None) != () or not hasattr(dtype, "kind"):
         return
     sizes = {"f": 8, "b": 1, "i": 4, "u": 4}
