@@ -28,6 +28,12 @@ def run(tmp_path, monkeypatch):
     run.finish()
 
 
+@pytest.fixture
+def strict_run(run, tmp_path):
+    with tracelet.start_run("strict", dir=tmp_path / "data", strict=True) as strict:
+        yield strict
+
+
 def read(run):
     return tracelet.open_store(run.dir.parent.parent).run(run.id)
 
@@ -80,10 +86,28 @@ def test_nan_is_kept(run):
     assert math.isnan(read(run).metric("x").values[0])
 
 
-@pytest.mark.parametrize("value", ["0.5", None, [1, 2], np.zeros(3), object(), 1j])
-def test_what_is_no_number_is_a_clear_error(run, value):
-    with pytest.raises((TypeError, ValueError), match="loss"):
-        run.log_metric("loss", value)
+NOT_NUMBERS = ["0.5", None, [1, 2], np.zeros(3), object(), 1j]
+
+
+@pytest.mark.parametrize("value", NOT_NUMBERS)
+def test_what_is_not_a_number_is_left_out_counted_and_reported_once(run, caplog, value):
+    for step in range(3):
+        run.log_metric("loss", value, step)
+    run.log_metric("loss", 1.0, step=3)
+    assert list(read(run).metric("loss").iterations) == [3]
+    assert sum(run.status()["dropped"].values()) == 3
+    [warning] = [record.getMessage() for record in caplog.records]
+    assert "metric 'loss': expected one number, found" in warning
+    run.finish()
+    assert sum(read(run).dropped.values()) == 3
+
+
+@pytest.mark.parametrize("value", NOT_NUMBERS)
+def test_what_is_not_a_number_is_a_clear_error_in_a_strict_run(strict_run, value):
+    with pytest.raises(tracelet.RecordingError, match="loss") as caught:
+        strict_run.log_metric("loss", value)
+    assert isinstance(caught.value, (TypeError, ValueError, tracelet.TraceletError))
+    assert caught.value.__context__ is None
 
 
 def test_steps_count_up_above_explicit_ones_and_any_order_is_taken(run):
@@ -284,8 +308,9 @@ def test_disabled_mode_touches_nothing(tmp_path, monkeypatch):
     with tracelet.start_run("off", dir=tmp_path / "data", params={"a": 1}) as run:
         run.log_metric("x", 1)
         run.log_text("t", "text")
+        run.log_metric("x", "no number")
         with pytest.raises(TypeError):
-            run.log_metric("x", "no number")
+            run.log_metric("x", 1, step="no step")
     assert not (tmp_path / "data").exists()
     assert Path(run.dir).name == run.id
 
