@@ -145,6 +145,11 @@ def run_id(path: str, value: Any, faults: list[str]) -> str:
     return ""
 
 
+def recording_ranks(path: str, value: Any, faults: list[str]) -> tuple[int, ...] | str | None:
+    """Check for the ranks that record: as :func:`ranks`, or ``"separate"`` if each records a run of its own."""
+    return "separate" if value == "separate" else ranks(path, value, faults)
+
+
 def ranks(path: str, value: Any, faults: list[str]) -> tuple[int, ...] | None:
     """Check for ``"all"`` (``None``) or ranks: one number or a list of them."""
     if value == "all":
@@ -209,7 +214,8 @@ SETTINGS: Final[Mapping[str, Check]] = {
     "deadlines": deadlines,
     "start_timeout": seconds,
     "finish_timeout": seconds,
-    "ranks": ranks,
+    "quiet": boolean,
+    "ranks": recording_ranks,
 }
 RUN_SETTINGS: Final[Mapping[str, Check]] = {"run_id": run_id, "resume": boolean}
 PLUGIN_SETTINGS: Final[Mapping[str, Check]] = {

@@ -1,22 +1,27 @@
-"""The active run, and the module functions that record into it."""
+"""The functions of the module: start a run, and record into the active one."""
 
 from __future__ import annotations
 
+import logging
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from tracelet.config import program_config, program_file
 from tracelet.errors import NoActiveRunError
-from tracelet.run import ending, starting, uncaught
-from tracelet.run.run import Run
+from tracelet.run import announcing, current, ending, starting, uncaught
+from tracelet.run.current import active_run
+from tracelet.run.run import Run, outcome_of
 
 if TYPE_CHECKING:
     from tracelet.config import Config
 
-_runs: list[Run] = []  # innermost last; the active one is the innermost that has not ended
+log = logging.getLogger("tracelet.run")
+
+_GIVING_UP: Final = 5.0  # seconds for the end of a run that could not be started
 
 
 def start_run(
@@ -46,35 +51,62 @@ def start_run(
     uncaught.watch()
     names, objects = starting.split_plugins(plugins)
     given = {"project": project, "run_id": run_id, "resume": resume or None, "strict": strict}
-    given["dir"] = str(Path(dir).expanduser().absolute()) if dir is not None else None
+    given["dir"] = starting.absolute_dir(dir)
     overrides = starting.as_overrides(names=names, config=config, given=given)
     ambient = _adoptable()
     if ambient is not None:
-        run = _adopt(ambient, name, project, [*names, *objects])
-    else:
-        program = program_file()
-        loaded = program_config(program, overrides)
-        run = _make_active(
-            starting.open_run(loaded, name=name, plugins=objects, program=program, argv=sys.argv)
-        )
+        with _restored_on_failure(ambient):
+            _adopt(ambient, name, project, [*names, *objects])
+            return _complete(ambient, params, tags)
+    program = program_file()
+    loaded = program_config(program, overrides)
+    _finish_runs_of_cells(name, loaded.project)
+    run = starting.open_run(
+        loaded, name=name, project=project, plugins=objects, program=program, argv=sys.argv
+    )
+    with _ended_on_failure(run):
+        ending.watch(run)
+        current.add(run, name)
+        _complete(run, params, tags)
+        announcing.announce(run)
+        starting.await_plugins(run, run.config.strict)
+    return run
+
+
+def _complete(run: Run, params: Mapping[str, Any] | None, tags: Any) -> Run:
     if params:
         run.log_params(params)
     if tags:
         run.set_tags(tags)
-    starting.await_plugins(run, run.config.strict)
     return run
+
+
+@contextmanager
+def _ended_on_failure(run: Run) -> Iterator[None]:
+    """End a run as failed if its start raises: later calls must not record into it."""
+    try:
+        yield
+    except BaseException as error:
+        outcome, text = outcome_of(error)
+        run.finish(outcome, _GIVING_UP, error=text)
+        raise
+
+
+@contextmanager
+def _restored_on_failure(run: Run) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        run.adoptable = True
+        raise
 
 
 def open_ambient(config: Config, *, script: Path | None, argv: Sequence[str], name: str | None = None) -> Run:
-    """Open the run that a program is run inside: its own ``start_run`` joins it."""
-    run = _make_active(starting.open_run(config, name=name, program=script, argv=argv))
-    run.adoptable = True
-    return run
-
-
-def _make_active(run: Run) -> Run:
+    """Open the run that a program runs inside: its own ``start_run`` joins it."""
+    run = starting.open_run(config, name=name, program=script, argv=argv, ambient=True)
     ending.watch(run)
-    _runs.append(run)
+    current.add(run, name)
+    run.adoptable = True
     return run
 
 
@@ -83,19 +115,19 @@ def _adoptable() -> Run | None:
     return run if run is not None and run.adoptable else None
 
 
-def _adopt(run: Run, name: str | None, project: str | None, plugins: list[Any]) -> Run:
-    run.adoptable = False
+def _adopt(run: Run, name: str | None, project: str | None, plugins: list[Any]) -> None:
+    run.adopt()
+    current.add(run, name)
     run.rename(name, project)
     for plugin in plugins:
         run.add_plugin(plugin)
-    return run
 
 
-def active_run() -> Run | None:
-    """Return the run that the module functions record into, or ``None``."""
-    while _runs and _runs[-1].outcome is not None:
-        _runs.pop()
-    return _runs[-1] if _runs else None
+def _finish_runs_of_cells(name: str | None, project: str) -> None:
+    """Finish the run that a cell of a notebook left open when it, or one like it, is run again."""
+    for run in current.open_runs_of_cells(name, project):
+        log.warning("run %s (%s) was still open; a cell starts a run of the same name, so it ends here", run.name, run.id)
+        run.finish()
 
 
 def end_run(outcome: str = "finished", timeout: float | None = None) -> None:

@@ -19,7 +19,8 @@ class RunContext(NamedTuple):
     dir: Path
     writer: Recorder
     config: Config
-    job: Job | None = None
+    job: Job | None = None  # of the ranks that share the run
+    hosted: bool = False  # inside ``tracelet run`` of the job's launcher, which measures this host
 
     @property
     def is_enabled(self) -> bool:
@@ -40,4 +41,4 @@ class RunContext(NamedTuple):
     @property
     def measures(self) -> bool:
         """Whether this process runs collectors: one process on each host does."""
-        return self.is_enabled and (self.job is None or self.job.local_rank == 0)
+        return self.is_enabled and not self.hosted and (self.job is None or self.job.local_rank == 0)

@@ -1,12 +1,23 @@
-"""Which job this process is a rank of: torchrun, Slurm, MPI and Ray say so in the environment."""
+"""Which job this process is a rank of: torchrun, Slurm, MPI, Lightning and Ray say so in the environment."""
 
 from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
+#: Launcher, and its variables for rank, size and rank on the host. torchrun comes first: under Slurm it sets its own
+#: variables and leaves Slurm's in place. Slurm's size is that of the step: the allocation's (SLURM_NTASKS) is also
+#: set for a single process that runs in a batch script or in a shell of salloc.
+_LAUNCHERS: Final = (
+    ("torchrun", "RANK", "WORLD_SIZE", "LOCAL_RANK"),  # Ray Train and DeepSpeed set the same variables
+    ("mpi", "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_LOCAL_RANK"),
+    ("mpi", "MV2_COMM_WORLD_RANK", "MV2_COMM_WORLD_SIZE", "MV2_COMM_WORLD_LOCAL_RANK"),
+    ("mpi", "PMI_RANK", "PMI_SIZE", "MPI_LOCALRANKID"),
+    ("mpi", "JSM_NAMESPACE_RANK", "JSM_NAMESPACE_SIZE", "JSM_NAMESPACE_LOCAL_RANK"),  # jsrun, under LSF
+    ("slurm", "SLURM_PROCID", "SLURM_STEP_NUM_TASKS", "SLURM_LOCALID"),
+)
 #: What distinguishes one launch of a job from the next: the same on all its ranks, different after a restart.
 _LAUNCHES: Final = (
     "TORCHELASTIC_RESTART_COUNT",
@@ -18,14 +29,17 @@ _LAUNCHES: Final = (
     "PMIX_NAMESPACE",
     "PMI_JOBID",
 )
-#: Launcher, and its variables for rank, size and rank on the host. torchrun comes first: under Slurm it sets its own
-#: variables and leaves Slurm's in place.
-_LAUNCHERS: Final = (
-    ("torchrun", "RANK", "WORLD_SIZE", "LOCAL_RANK"),  # and Ray Train's workers, which are told the same
-    ("mpi", "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_LOCAL_RANK"),
-    ("mpi", "PMI_RANK", "PMI_SIZE", "MPI_LOCALRANKID"),
-    ("slurm", "SLURM_PROCID", "SLURM_NTASKS", "SLURM_LOCALID"),
+_NAMESPACES: Final = ("PMIX_NAMESPACE", "PMI_JOBID")
+#: Numbers of ranks on this host, for launchers whose ranks are all children of one process if the job has one host.
+_LOCAL_SIZES: Final = (
+    "LOCAL_WORLD_SIZE",  # torchrun
+    "LOCAL_SIZE",  # DeepSpeed
+    "OMPI_COMM_WORLD_LOCAL_SIZE",
+    "MV2_COMM_WORLD_LOCAL_SIZE",
+    "MPI_LOCALNRANKS",
 )
+#: The job ids of batch systems. Namespaces of MPI are unique on one host at one time only.
+_BATCH_JOBS: Final = ("SLURM_JOB_ID", "PBS_JOBID", "LSB_JOBID", "COBALT_JOBID", "JOB_ID")
 
 
 class Job(NamedTuple):
@@ -35,11 +49,12 @@ class Job(NamedTuple):
     rank: int
     world_size: int
     local_rank: int
-    run_id: str | None  # the run that all ranks share, where the environment tells one job from another
-    launch: str | None  # this start of it, as opposed to those before a preemption
+    run_id: str | None  # the run that all ranks share; ``None`` if nothing distinguishes this job from others
+    launch: str | None  # this launch of the job, as opposed to those before a preemption
+    launcher_pid: int | None = None  # the process that started all ranks, if there is one
 
     def facts(self) -> dict[str, Any]:
-        """Return what the journal says of it."""
+        """Return what the journal says about it."""
         return {
             "rank": self.rank,
             "world_size": self.world_size,
@@ -54,68 +69,134 @@ def current_job(environ: Mapping[str, str] | None = None) -> Job | None:
     environ = os.environ if environ is None else environ
     for launcher, *keys in _LAUNCHERS:
         rank, size, local_rank = (_number(environ.get(key)) for key in keys)
-        if rank is not None and size is not None and size > 1:
+        if rank is not None and size is not None and size > 1 and rank < size:
             launcher = "ray" if launcher == "torchrun" and "RAY_JOB_ID" in environ else launcher
             local_rank = rank if local_rank is None else local_rank
-            return Job(
-                launcher, rank, size, local_rank, _shared_id(launcher, environ), _launch(launcher, environ)
-            )
-    return None
+            pid = _launcher_pid(keys[:2], environ) if _has_one_parent(launcher, size, environ) else None
+            run_id, launch = _shared_id(launcher, pid, environ), _launch(pid, environ)
+            return Job(launcher, rank, size, local_rank, run_id, launch, pid)
+    return _lightning_job(environ)
+
+
+def _lightning_job(environ: Mapping[str, str]) -> Job | None:
+    """Return the job of a process that Lightning started as a rank (or that started them, then as rank zero).
+
+    The script's first process starts the other ranks of its host as children. None of them has a RANK.
+    """
+    local_rank, node_rank, size = (
+        _number(environ.get(key)) for key in ("LOCAL_RANK", "NODE_RANK", "WORLD_SIZE")
+    )
+    if local_rank is None or node_rank is None or size is None or size < 2 or "RANK" in environ:
+        return None
+    if node_rank:  # the number of ranks on the other hosts is unknown
+        return Job("lightning", local_rank, size, local_rank, None, None)
+    pid = os.getpid() if local_rank == 0 else _launcher_pid(["LOCAL_RANK"], environ)
+    parent = _process_id(pid)
+    run_id = f"job-{_short_hash(parent)}" if parent is not None else None
+    return Job("lightning", local_rank, size, local_rank, run_id, _launch(pid, environ), pid)
 
 
 def _number(text: str | None) -> int | None:
     try:
-        return int(text) if text else None
+        number = int(text) if text else None
     except ValueError:
+        return None
+    return number if number is None or number >= 0 else None
+
+
+def _shared_id(launcher: str, pid: int | None, environ: Mapping[str, str]) -> str | None:
+    """Return an id that every rank of this job can compute, and no rank of another job."""
+    if launcher == "slurm":
+        return _slurm_id(environ)
+    if launcher == "ray":  # its workers are children of a daemon that outlives the job
+        return f"ray-{_short_hash(environ['RAY_JOB_ID'] + _rendezvous(environ))}"
+    if pid is not None and (parent := _process_id(pid)) is not None:
+        # On one host the launcher's process names the job, restarts of its workers included.
+        return f"job-{_short_hash(parent + environ.get('TORCHELASTIC_RUN_ID', ''))}"
+    if launcher == "mpi":
+        names = [environ[key] for key in (*_NAMESPACES, *_BATCH_JOBS) if environ.get(key)]
+        return f"mpi-{_short_hash(' '.join(names))}" if names else None
+    if environ.get("TORCHELASTIC_RUN_ID", "none") != "none":
+        return f"torchrun-{_short_hash(environ['TORCHELASTIC_RUN_ID'] + _rendezvous(environ))}"
+    return _slurm_id(environ)
+
+
+def _launch(pid: int | None, environ: Mapping[str, str]) -> str | None:
+    known = [f"{key}={environ[key]}" for key in _LAUNCHES if key in environ]
+    if pid is not None and (parent := _process_id(pid)) is not None:
+        known.append(parent)
+    return _short_hash(" ".join(known)) if known else None
+
+
+def _has_one_parent(launcher: str, size: int, environ: Mapping[str, str]) -> bool:
+    """Return whether one process started all ranks, and no other job's."""
+    if launcher not in ("torchrun", "mpi"):
+        return False
+    local_sizes = [environ[key] for key in _LOCAL_SIZES if key in environ]
+    if launcher == "mpi" and not local_sizes:
+        return not environ.keys() & {*_NAMESPACES}
+    return str(size) in local_sizes
+
+
+def _launcher_pid(keys: list[str], environ: Mapping[str, str]) -> int | None:
+    """Return the nearest ancestor that is not this rank: a rank may be started through a shell script of its own."""
+    mine = [environ.get(key) for key in keys]
+    for ancestor in ancestors():
+        if _environment(ancestor, keys) != mine:
+            return ancestor
+    return None
+
+
+def ancestors() -> Iterator[int]:
+    """Return the ids of the processes above this one, the parent first."""
+    pid: int | None = os.getppid()
+    while pid is not None and pid > 0:
+        yield pid
+        pid = _parent(pid)
+
+
+def _parent(pid: int) -> int | None:
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            return int(file.read().rpartition(b")")[2].split()[1])
+    except (OSError, IndexError, ValueError):
+        return None if os.path.exists("/proc/self/stat") else _parent_elsewhere(pid)
+
+
+def _parent_elsewhere(pid: int) -> int | None:
+    import psutil
+
+    try:
+        return psutil.Process(pid).ppid() or None
+    except (psutil.Error, OSError):
         return None
 
 
-def _shared_id(launcher: str, environ: Mapping[str, str]) -> str | None:
-    """Return an id that every rank of this job works out for itself, and no rank of another job."""
-    if launcher == "slurm":
-        return _id_of_slurm(environ)
-    if launcher == "ray":  # its workers are children of a daemon that outlives the job
-        return f"ray-{_short_hash(environ['RAY_JOB_ID'] + _rendezvous(environ))}"
-    if namespace := environ.get("PMIX_NAMESPACE") or environ.get("PMI_JOBID"):
-        return f"mpi-{_short_hash(namespace)}"
-    if _is_of_one_parent(launcher, environ):
-        return _id_of_parent()
-    if environ.get("TORCHELASTIC_RUN_ID", "none") != "none":
-        return f"torchrun-{_short_hash(environ['TORCHELASTIC_RUN_ID'] + _rendezvous(environ))}"
-    return _id_of_slurm(environ)
+def _environment(pid: int, keys: list[str]) -> list[str | None] | None:
+    import psutil
 
-
-def _launch(launcher: str, environ: Mapping[str, str]) -> str | None:
-    told = [f"{key}={environ[key]}" for key in _LAUNCHES if key in environ]
-    if _is_of_one_parent(launcher, environ) and (parent := _id_of_parent()) is not None:
-        told.append(parent)
-    return _short_hash(" ".join(told)) if told else None
-
-
-def _is_of_one_parent(launcher: str, environ: Mapping[str, str]) -> bool:
-    """Say whether all ranks are children of one process that starts them and no other job's."""
-    if launcher == "torchrun":
-        return environ.get("LOCAL_WORLD_SIZE") == environ.get("WORLD_SIZE")
-    return launcher == "mpi" and not {"PMIX_NAMESPACE", "PMI_JOBID"} & environ.keys()
+    try:
+        environ = psutil.Process(pid).environ()
+    except (psutil.Error, OSError):
+        return None
+    return [environ.get(key) for key in keys]
 
 
 def _rendezvous(environ: Mapping[str, str]) -> str:
     return f" {environ.get('MASTER_ADDR')} {environ.get('MASTER_PORT')}"
 
 
-def _id_of_slurm(environ: Mapping[str, str]) -> str | None:
+def _slurm_id(environ: Mapping[str, str]) -> str | None:
     step = environ.get("SLURM_STEP_ID") or environ.get("SLURM_STEPID") or "batch"
     return f"slurm-{environ['SLURM_JOB_ID']}-{step}" if environ.get("SLURM_JOB_ID") else None
 
 
-def _id_of_parent() -> str | None:
-    """On one host all ranks are children of the launcher: its process names the job, restarts included."""
+def _process_id(pid: int | None) -> str | None:
+    """Return what identifies a process of this host among all that ever ran on any host."""
     from tracelet.journal.identity import boot_id, process_state
 
-    state = process_state(os.getppid())
-    if state is None:
-        return None
-    return f"job-{_short_hash(f'{boot_id()} {os.getppid()} {state[1]}')}"
+    state = process_state(pid) if pid is not None else None
+    return f"{boot_id()} {pid} {state[1]}" if state is not None else None
 
 
 def _short_hash(text: str) -> str:

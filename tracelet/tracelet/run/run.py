@@ -25,6 +25,7 @@ log = logging.getLogger("tracelet.run")
 START_TIMEOUT: Final = 5.0  # seconds that start_run waits for plugins that were asked for
 FINISH_TIMEOUT: Final = 30.0  # seconds that finish may take, delivery included
 FLUSH_TIMEOUT: Final = 10.0
+_INTERRUPTS: Final = 10  # times that Ctrl-C may interrupt the closing of the journal
 
 
 class Run(Recording):
@@ -60,6 +61,8 @@ class Run(Recording):
         self.adoptable = False
         #: The largest step recorded before a resumed run went on, ``None`` in a new one.
         self.last_step: int | None = None
+        #: Whether the journal is closed, the last thing to happen to a run.
+        self.is_closed = False
         self._pid = os.getpid()
         self._error: str | None = None
         self._open = [True]  # whoever pops it ends the run: no lock, since SIGTERM may come in the middle
@@ -72,10 +75,16 @@ class Run(Recording):
 
     def rename(self, name: str | None = None, project: str | None = None) -> None:
         """Give the run another name, or move it to another project."""
-        changed = {key: value for key, value in (("name", name), ("project", project)) if value}
+        wanted = {"name": name, "project": project}
+        changed = {key: value for key, value in wanted.items() if value and value != getattr(self, key)}
         if changed:
             self.name, self.project = name or self.name, project or self.project
             self._recorder.event("run", changed)
+
+    def adopt(self) -> None:
+        """Let the program inside ``tracelet run`` take the run over: ranks that it launches have a run of their own."""
+        self.adoptable = False
+        self.writer.event("adopted", {})
 
     # -- state -----------------------------------------------------------------------------------------
 
@@ -156,6 +165,15 @@ class Run(Recording):
             self._open.pop()
         except IndexError:
             return self.pending
+        try:
+            self._end(outcome, timeout, error)
+        except BaseException:  # Ctrl-C while it waits: the run has ended all the same
+            self.close_at_once(outcome, error)
+            self._report_interrupted()
+            raise
+        return self.pending
+
+    def _end(self, outcome: str, timeout: float | None, error: str | None) -> None:
         self.outcome, self._error = outcome, error
         if timeout is None:
             timeout = float(self.config.settings.get("finish_timeout", FINISH_TIMEOUT))
@@ -166,16 +184,32 @@ class Run(Recording):
         self.budget.stop()
         self.pending = self.plugins.finish(outcome, left, self._close)
         self._report_pending()
-        return self.pending
 
-    def cut_short(self) -> None:
-        """Close the journal at once, with the outcome of the ``finish`` in progress: the process is about to die."""
-        if self.outcome is not None and os.getpid() == self._pid:
-            self.writer.close(self.outcome, self._error)
+    def close_at_once(self, outcome: str, error: str | None) -> None:
+        """Close the journal if ``finish`` has begun and not come to that: it was interrupted, or the process dies now.
+
+        The outcome given to ``finish`` counts; ``outcome`` and ``error`` are for one interrupted before it kept them.
+        """
+        if self._open or os.getpid() != self._pid:
+            return
+        if self.outcome is None:
+            self.outcome, self._error = outcome, error
+        for _ in range(_INTERRUPTS):
+            try:
+                self.writer.close(self.outcome, self._error)
+                self.is_closed = True
+                return
+            except KeyboardInterrupt:  # again: this is quick, so it is finished first
+                continue
 
     def _close(self) -> None:
         self.plugins.record_costs(self.budget.status())
         self.writer.close(self.outcome, self._error)
+        self.is_closed = True
+
+    def _report_interrupted(self) -> None:
+        if self.plugins.delivery is not None:
+            log.warning("run %s: interrupted while it ended; run: tracelet sync %s", self.id, self.id)
 
     def _report_pending(self) -> None:
         delivery = self.plugins.delivery
@@ -222,5 +256,8 @@ def outcome_of(error: BaseException | None) -> tuple[str, str | None]:
         return "finished", None
     from tracelet.secrets import redact
 
+    cause = error.__context__
+    if isinstance(error, SystemExit) and isinstance(error.code, int) and isinstance(cause, Exception):
+        error = cause  # a launcher caught it, printed it and exits
     text = str(error).strip()
     return "failed", redact(f"{type(error).__name__}: {text}" if text else type(error).__name__)

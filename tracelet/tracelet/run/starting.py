@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
+import logging
 import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from tracelet.config import Config
 from tracelet.errors import PluginError, UsageError
@@ -15,44 +17,69 @@ from tracelet.journal import NullRecorder, Writer
 from tracelet.layout import runs_folder
 from tracelet.run import folder
 from tracelet.run.context import RunContext
-from tracelet.run.run import START_TIMEOUT, DisabledRun, Run
+from tracelet.run.job import Job, ancestors
+from tracelet.run.run import START_TIMEOUT, DisabledRun, Run, outcome_of
 from tracelet.run.target import choose_target
 from tracelet.secrets import mask_command_line, set_readable_names
+
+log = logging.getLogger("tracelet.run")
+
+_GENERATIONS: Final = 6  # processes above this one that the journal names
+
+_notified: set[str] = set()  # kinds of launchers whose silent ranks this process has reported
 
 
 def open_run(
     config: Config,
     *,
     name: str | None = None,
+    project: str | None = None,
     plugins: Sequence[Any] = (),
     program: Path | None = None,
     argv: Sequence[str] = (),
+    ambient: bool = False,
 ) -> Run:
-    """Open a run's journal and begin to start its plugins. Returns before they have started."""
+    """Open a run's journal and begin to start its plugins. Returns before they have started.
+
+    ``project`` is the one that the program gave itself; a resumed run moves there. ``ambient`` marks a run that
+    ``tracelet run`` opens around a program.
+    """
+    set_readable_names(config.settings.get("not_secret", ()))
     if config.mode == "disabled":
         return _open_disabled(config, name)
-    set_readable_names(config.settings.get("not_secret", ()))
     target = choose_target(config, name)
     run_dir = folder.make_run_folder(config.dir, target.run_id)
-    started_at = time.time()
-    label = name or target.name or _default_name(program, target.run_id)
+    label = target.name or name or _default_name(program, target.run_id)
     facts = {
-        "run": {"id": target.run_id, "name": label, "project": config.project},
+        "run": {"id": target.run_id, "name": label, "project": target.project or config.project},
         "script": str(program) if program is not None else None,
         "argv": mask_command_line(argv),
-        "cwd": os.getcwd(),
+        "cwd": _current_folder(),
         "resumed": target.resumed,
         "python": sys.version.split()[0],
         "tracelet": sys.modules["tracelet"].__version__,
+        "parents": list(itertools.islice(ancestors(), _GENERATIONS)),
+        **({"ambient": True} if ambient else {}),
         **(target.job.facts() if target.job is not None else {}),
     }
+    started_at = time.time()
     writer = Writer(run_dir, facts, last_steps=target.last_steps)
-    context = RunContext(target.run_id, run_dir, writer, config, target.job)
-    run = Run(context, name=label, started_at=started_at, plugins=plugins, program=program)
-    run.last_step = target.last_step
-    run.plugins.awaited = bool(plugins or config.plugins or _project_plugins(config, program))
-    run.plugins.start()
-    run.budget.start()
+    try:
+        job = target.job if target.shared else None
+        context = RunContext(target.run_id, run_dir, writer, config, job, target.hosted)
+        run = Run(context, name=label, started_at=started_at, plugins=plugins, program=program)
+        run.last_step = target.last_step
+        run.project = target.project or config.project
+        if target.exists and (target.resumed or target.hosted):
+            run.rename(name, project)
+        if job is not None and not context.records:
+            _report_silent_rank(job)
+        run.plugins.awaited = bool(plugins or config.plugins or _project_plugins(config, program))
+        run.plugins.start()
+        run.budget.start()
+    except BaseException as error:
+        writer.close(*outcome_of(error))
+        raise
     return run
 
 
@@ -62,12 +89,35 @@ def _open_disabled(config: Config, name: str | None) -> Run:
     return DisabledRun(context, name=name or run_id, started_at=time.time())
 
 
+def _report_silent_rank(job: Job) -> None:
+    """Report, once, that this process records nothing: eight independent programs under srun look like a job, too."""
+    level = logging.WARNING if job.launcher in ("slurm", "mpi") else logging.INFO
+    if job.launcher not in _notified:
+        _notified.add(job.launcher)
+        log.log(
+            level,
+            'rank %d of %d (%s) records nothing, rank 0 does; ranks = "all" (TRACELET_RANKS) records every rank,'
+            ' ranks = "separate" gives each process a run of its own',
+            job.rank,
+            job.world_size,
+            job.launcher,
+        )
+
+
+def _current_folder() -> str | None:
+    try:
+        return os.getcwd()
+    except OSError:  # it was deleted
+        return None
+
+
 def _project_plugins(config: Config, program: Path | None) -> bool:
     from tracelet.host.projectfile import project_files
 
-    return config.autoload and bool(
-        project_files(config.root, program.parent if program is not None else Path.cwd())
-    )
+    if not config.autoload:
+        return False
+    start = str(program.parent) if program is not None else _current_folder()
+    return start is not None and bool(project_files(config.root, Path(start)))
 
 
 def await_plugins(run: Run, strict: bool) -> None:
@@ -82,9 +132,7 @@ def await_plugins(run: Run, strict: bool) -> None:
 
 def _default_name(program: Path | None, run_id: str) -> str:
     file = program or Path("run")
-    stem = (
-        file.parent.name if file.stem in ("__main__", "__init__") else file.stem
-    )  # a package run as a program
+    stem = file.parent.name if file.stem in ("__main__", "__init__") else file.stem  # a package run as a program
     return f"{stem}-{run_id.rpartition('-')[2]}"
 
 
@@ -108,3 +156,15 @@ def as_overrides(
     if names:
         values["activate"] = [*values.get("activate", ()), *names]
     return values
+
+
+def absolute_dir(path: str | os.PathLike[str] | None) -> str | None:
+    """Return the data folder given to ``start_run``, absolute. Raises :class:`UsageError` if that is impossible."""
+    if path is None:
+        return None
+    try:
+        return str(Path(path).expanduser().absolute())
+    except FileNotFoundError:
+        raise UsageError(
+            f"start_run(dir={os.fspath(path)!r}): the current folder was deleted; give an absolute path"
+        ) from None

@@ -22,18 +22,20 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("tracelet.run")
 
-_runs_of_job = itertools.count(1)  # started by this process
-
 
 class RunTarget(NamedTuple):
     """The run that a process records into, and what is known of it so far."""
 
     run_id: str
     name: str | None = None
+    project: str | None = None
     resumed: bool = False
     last_steps: Mapping[str, int] = MappingProxyType({})  # of each metric
     last_step: int | None = None  # recorded by the program; ``None`` in a new run
     job: Job | None = None
+    shared: bool = False  # by the ranks of the job
+    hosted: bool = False  # opened by ``tracelet run`` around the job's launcher
+    exists: bool = False
 
 
 def choose_target(config: Config, name: str | None) -> RunTarget:
@@ -45,53 +47,78 @@ def choose_target(config: Config, name: str | None) -> RunTarget:
     """
     runs = runs_folder(config.dir)
     job = current_job()
+    separate = config.settings.get("ranks") == "separate"
     if config.run_id is not None:
         run_id = check_run_id(config.run_id)
-        if job is not None:
-            return _of_job(runs / run_id, job)
+        if job is not None and not separate:
+            return _job_target(runs / run_id, job)
         welcome = os.environ.get("TRACELET_RUN_ID") == run_id
-        return _at(runs / run_id, welcome=welcome, resume=config.resume)
+        return _target_of(runs / run_id, welcome=welcome, resume=config.resume)._replace(job=job)
     latest = _latest(runs, config.project, name) if config.resume else None
-    if job is not None and job.run_id is not None:
-        return _of_job(latest or runs / _numbered(job.run_id), job)
-    if job is not None:
-        log.warning(
-            "rank %d of %d: nothing in the environment names the job, so each rank records a run of its own;"
-            " set TRACELET_RUN_ID to one id for all of them",
-            job.rank,
-            job.world_size,
-        )
+    if job is not None and job.run_id is not None and not separate:
+        target = _job_target(latest, job) if latest is not None else _claimed_target(runs, job)
+        if target is not None:
+            return target
+        job = None  # a subprocess of a rank, which inherited its variables
+    if job is not None and not separate:
+        _warn_of_unnamed_job(job)
     if latest is not None:
-        return _at(latest, welcome=True, resume=True)._replace(job=job)
+        return _target_of(latest, welcome=True, resume=True)._replace(job=job)
     return RunTarget(new_run_id(), job=job)
 
 
-def _numbered(run_id: str) -> str:
-    """Return the id of a job's next run: all ranks start the same runs in the same order."""
-    number = next(_runs_of_job)
-    return run_id if number == 1 else f"{run_id}-{number}"
+def _warn_of_unnamed_job(job: Job) -> None:
+    log.warning(
+        "rank %d of %d: nothing in the environment identifies the job, so each rank records a run of its own;"
+        " set TRACELET_RUN_ID to one id for all of them, or unset the variables if they are left over",
+        job.rank,
+        job.world_size,
+    )
 
 
-def _of_job(run_dir: Path, job: Job) -> RunTarget:
+def _claimed_target(runs: Path, job: Job) -> RunTarget | None:
+    """Return the first run of the job that this rank has not recorded into yet; ``None`` in a subprocess of the rank.
+
+    All ranks start the same runs in the same order, whether in one program or in several, one after the other.
+    """
+    from tracelet.run.claims import claim, is_ancestor, runs_of_launcher
+
+    hosts = runs_of_launcher(runs, job)
+    ids = (job.run_id if number == 1 else f"{job.run_id}-{number}" for number in itertools.count(1))
+    for run_id in itertools.chain(hosts, (each for each in ids if each not in hosts)):
+        owner = claim(runs / str(run_id), job)
+        if owner is None:
+            host = hosts.get(str(run_id))
+            target = _job_target(runs / str(run_id), job, apart={host.writer} if host else ())
+            return target._replace(hosted=host is not None and host.is_ambient)
+        if is_ancestor(owner):
+            return None
+    raise AssertionError("the numbers do not end")
+
+
+def _job_target(run_dir: Path, job: Job, apart: Collection[str] = ()) -> RunTarget:
     """Return a rank's target: it resumes what earlier launches of the job recorded, and joins its own launch.
 
-    So all ranks get the same last step, whichever starts first and however far the others are by then.
+    So all ranks get the same last step, whichever starts first and however far the others are by then. ``apart`` are
+    writers that belong to no launch.
     """
     from tracelet.journal import read_events
 
     if job.launch is None:
-        return _at(run_dir, welcome=True)._replace(job=job)
+        return _target_of(run_dir, welcome=True)._replace(job=job, shared=True)
     with _readable(run_dir):
         events = read_events(run_dir)
         processes = [event.payload for event in events if event.type == "writer"]
-        earlier = {process["id"] for process in processes if process.get("launch") != job.launch}
-        name = _recorded(events).get("name")
-        if not earlier:
-            return RunTarget(run_dir.name, name, job=job)
-        return _resumed(run_dir, name, earlier)._replace(job=job)
+        earlier = {
+            process["id"]
+            for process in processes
+            if process.get("launch") != job.launch and process.get("id") not in apart
+        }
+        target = _known(run_dir, events)._replace(job=job, shared=True)
+        return _resumed(run_dir, target, earlier) if earlier else target
 
 
-def _at(run_dir: Path, *, welcome: bool, resume: bool = False) -> RunTarget:
+def _target_of(run_dir: Path, *, welcome: bool, resume: bool = False) -> RunTarget:
     """Return the run with a given id: a new one, one that is still going on, or one to be resumed."""
     from tracelet.journal import read_events
 
@@ -101,12 +128,17 @@ def _at(run_dir: Path, *, welcome: bool, resume: bool = False) -> RunTarget:
         # A run that was killed on another host a moment ago still looks alive: resume is taken at its word.
         is_joined = _is_running(run_dir) and not resume
         if is_joined or welcome or resume:
-            name = _recorded(read_events(run_dir)).get("name")
-            return RunTarget(run_dir.name, name) if is_joined else _resumed(run_dir, name)
+            target = _known(run_dir, read_events(run_dir))
+            return target if is_joined else _resumed(run_dir, target)
     raise UsageError(
         f"run_id: run {run_dir.name!r} exists and has ended; pass resume=True (tracelet run --resume,"
         " TRACELET_RESUME=1) to continue it, or another id"
     )
+
+
+def _known(run_dir: Path, events: Iterable[EventRecord]) -> RunTarget:
+    recorded = _recorded(events)
+    return RunTarget(run_dir.name, recorded.get("name"), recorded.get("project"), exists=bool(recorded))
 
 
 @contextlib.contextmanager
@@ -139,7 +171,7 @@ def _first_writer(run_dir: Path) -> str:
     return ""
 
 
-def _resumed(run_dir: Path, name: str | None, writers: Collection[str] | None = None) -> RunTarget:
+def _resumed(run_dir: Path, target: RunTarget, writers: Collection[str] | None = None) -> RunTarget:
     """Return the target that continues a run where it was; with ``writers``, where these were."""
     from tracelet.journal import read_columns
 
@@ -152,7 +184,7 @@ def _resumed(run_dir: Path, name: str | None, writers: Collection[str] | None = 
                 step = int(steps.max() if hasattr(steps, "max") else max(steps))
                 every[metric] = max(step, every.get(metric, step))
                 own += [step] * (part.source is None)  # the steps of collectors count ticks
-    return RunTarget(run_dir.name, name, True, every, max(own, default=None))
+    return target._replace(resumed=True, last_steps=every, last_step=max(own, default=None))
 
 
 def _recorded(events: Iterable[EventRecord]) -> dict[str, Any]:

@@ -1,0 +1,129 @@
+"""Which run the module functions mean: that of this thread or task, else the innermost one of the program."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+from contextvars import ContextVar
+
+from tracelet.run.run import Run
+
+log = logging.getLogger("tracelet.run")
+
+
+class StartedRun:
+    """A run that this program has started, and where: thread, task, cell."""
+
+    def __init__(self, run: Run, name: str | None, outer: tuple[StartedRun, ...]) -> None:
+        self.run = run
+        #: The name given to ``start_run``.
+        self.name = name
+        #: The runs that were open in the same context when this one was started.
+        self.outer = outer
+        self.place = (threading.get_ident(), _task())
+        self.on_main = threading.current_thread() is threading.main_thread() and self.place[1] is None
+        self.cell = current_cell()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether the run has not ended."""
+        return self.run.outcome is None
+
+    @property
+    def is_nested(self) -> bool:
+        """Whether it was started inside a run of another thread or task."""
+        return any(other.is_open and other.place != self.place for other in self.outer)
+
+
+# A thread begins with an empty context, a task with a copy of its creator's.
+_own: ContextVar[tuple[StartedRun, ...] | None] = ContextVar("tracelet_runs", default=None)
+_program: list[StartedRun] = []  # in the order of their start
+_warned: list[bool] = []
+
+
+def add(run: Run, name: str | None) -> None:
+    """Make a run the active one of this thread or task."""
+    for other in list(_program):
+        if not other.is_open:
+            _program.remove(other)
+    outer = tuple(other for other in _own.get() or () if other.is_open)
+    started = StartedRun(run, name, outer)
+    _program.append(started)
+    _own.set((*outer, started))
+
+
+def active_run() -> Run | None:
+    """Return the run that the module functions record into, or ``None``.
+
+    It is the innermost open run that this thread or task has started. A thread or task without one uses the
+    program's innermost run, but never that of another thread once it has had a run of its own.
+    """
+    own = _own.get()
+    for started in reversed(own or ()):
+        if started.is_open:
+            return started.run if started.cell is None else _newest_of_cells(started).run
+    return _run_of_program(had_own=own is not None)
+
+
+def _newest_of_cells(mine: StartedRun) -> StartedRun:
+    """Return a run that a later cell has started: whether cells share a context depends on the kernel."""
+    later = [
+        other for other in _program if other.is_open and other.on_main and (other.cell or 0) > (mine.cell or 0)
+    ]
+    return later[-1] if later and threading.current_thread() is threading.main_thread() else mine
+
+
+def _run_of_program(*, had_own: bool) -> Run | None:
+    everything = [started for started in _program if started.is_open]
+    candidates = [started for started in everything if started.on_main]
+    if not candidates and not had_own:
+        candidates = [started for started in everything if not started.is_nested] or everything
+    if not candidates:
+        return None
+    if len({started.place for started in candidates}) > 1 and not _warned:
+        _warned.append(True)
+        log.warning(
+            "%s has no run of its own, and several threads or tasks have one: what it logs is recorded in run %s;"
+            " call the methods of the run that you mean",
+            threading.current_thread().name,
+            candidates[-1].run.id,
+        )
+    return candidates[-1].run
+
+
+def open_runs_of_cells(name: str | None, project: str) -> list[Run]:
+    """Return the open runs of this name that earlier cells of a notebook have started."""
+    cell = current_cell()
+    if cell is None:
+        return []
+    return [
+        other.run
+        for other in _program
+        if other.is_open and other.on_main and other.cell not in (None, cell)
+        if other.name == name and other.run.project == project
+    ]
+
+
+def current_cell() -> int | None:
+    """Return the number of the cell that IPython is executing, or ``None`` in any other program."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython is not None and hasattr(ipython, "get_ipython") else None
+    count = getattr(shell, "execution_count", None)
+    return count if isinstance(count, int) else None
+
+
+def _task() -> int | None:
+    """Return what identifies the running task of asyncio. A cell of a notebook runs in one, too, which does not count."""
+    asyncio = sys.modules.get("asyncio")
+    if asyncio is None:
+        return None
+    try:
+        task = asyncio.current_task()
+    except RuntimeError:
+        return None
+    return id(task) if task is not None and not _runs_a_cell(task) else None
+
+
+def _runs_a_cell(task: object) -> bool:
+    return "ipykernel" in repr(getattr(task, "get_coro", lambda: None)())
