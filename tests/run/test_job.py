@@ -92,6 +92,7 @@ def test_slurm_is_named_by_job_and_step():
     environ = {
         "SLURM_PROCID": "3",
         "SLURM_NTASKS": "4",
+        "SLURM_STEP_NUM_TASKS": "4",
         "SLURM_LOCALID": "1",
         "SLURM_JOB_ID": "77",
         "SLURM_STEP_ID": "0",

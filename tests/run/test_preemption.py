@@ -64,7 +64,7 @@ def test_a_program_with_a_handler_of_its_own_decides(project):
     process = terminate(project, STUCK + own + later + WAIT)
     assert process.communicate(timeout=20)[0] == ""  # its handler came before the next statement
     assert process.returncode == 42
-    assert only_run(project).outcome == "finished"
+    assert (only_run(project).outcome, only_run(project).error) == ("failed", "SystemExit: 42")
 
 
 def test_a_second_signal_does_not_cut_the_ending_short(project):

@@ -12,7 +12,7 @@ from tracelet.config import layers, project, settings, variables
 from tracelet.config.layers import Layer
 from tracelet.config.model import Config
 from tracelet.config.trust import is_trusted
-from tracelet.errors import ConfigError
+from tracelet.errors import ConfigError, UsageError
 from tracelet.layout import DATA_FOLDER
 
 _MARKS: Final = ("tracelet.toml", "pyproject.toml", ".git")
@@ -125,24 +125,43 @@ def _merged(low: Mapping[str, Any], high: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def program_file() -> Path | None:
-    """Return the file of the program being run, or ``None`` in an interactive session."""
+    """Return the file of the program being run, or ``None`` in an interactive session.
+
+    Worker processes of joblib and the like run a module of theirs as ``__main__``: there ``sys.argv`` names the script.
+    """
     file = getattr(sys.modules.get("__main__"), "__file__", None)
-    return Path(file).resolve() if file else None
+    path = Path(file).resolve() if file else None
+    if path is None or _is_installed(path):
+        given = Path(os.path.abspath(sys.argv[0])) if sys.argv and os.path.isabs(sys.argv[0]) else None
+        if given is not None and given.is_file() and not _is_installed(given.resolve()):
+            return given.resolve()
+    return path
 
 
 def program_config(program: Path | None, overrides: Mapping[str, Any], **more: Any) -> Config:
     """Load the configuration that a program runs under; ``more`` is what :func:`load_config` takes.
 
-    The project is the script's. A script outside of any project, and an installed tool (a test runner, a notebook
-    server), belong to the project of the current folder.
+    The project is the script's. A script outside any project, and an installed tool (a test runner, a notebook
+    server), belong to the project of the current folder. If that was deleted, the data folder given in ``overrides``
+    tells where the project is.
     """
+    root = None
     if program is not None and not _is_installed(program):
         root = project.find_root(program.parent, program=program)
-    else:
-        root = project.find_root()
-    if not any((root / mark).exists() for mark in _MARKS):
-        root = project.find_root()
+    if root is None or not any((root / mark).exists() for mark in _MARKS):
+        root = _root_of_current_folder(root, overrides)
     return load_config(program, root=root, overrides=overrides, **more)
+
+
+def _root_of_current_folder(fallback: Path | None, overrides: Mapping[str, Any]) -> Path:
+    try:
+        return project.find_root()
+    except UsageError:
+        if fallback is not None:
+            return fallback
+        if "dir" in overrides:
+            return Path(overrides["dir"]).parent
+        raise
 
 
 def _is_installed(program: Path) -> bool:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from tracelet.config.trust import is_trusted
+from tracelet.errors import UsageError
 
 PROJECT_FILE: Final = "tracelet.toml"
 PYPROJECT: Final = "pyproject.toml"
@@ -20,7 +21,17 @@ _HEADER: Final = rb"(?m)^\s*\[+\s*tool\s*\.\s*tracelet\b"
 def absolute(path: str, base: Path | None = None) -> Path:
     """Return a configured path, ``~`` resolved, as seen from ``base`` (the current folder)."""
     expanded = os.path.expanduser(path)
-    return Path(expanded) if os.path.isabs(expanded) else Path(base or Path.cwd(), expanded)
+    return Path(expanded) if os.path.isabs(expanded) else Path(base or current_folder(), expanded)
+
+
+def current_folder() -> Path:
+    """Return the current folder. Raises :class:`UsageError` if it was deleted."""
+    try:
+        return Path.cwd()
+    except FileNotFoundError:
+        raise UsageError(
+            "the current folder was deleted; change to another one, or run a script that is in a project"
+        ) from None
 
 
 def find_root(start: str | Path | None = None, *, program: Path | None = None) -> Path:
@@ -30,7 +41,7 @@ def find_root(start: str | Path | None = None, *, program: Path | None = None) -
     ``pyproject.toml``; otherwise the nearest with any ``pyproject.toml``, then with ``.git``, then the folder
     itself. The configuration of another user does not count, unless ``program`` (or the script) is his as well.
     """
-    folder = Path(os.path.abspath(start if start is not None else Path.cwd()))
+    folder = Path(os.path.abspath(start if start is not None else current_folder()))
     if folder.is_file():
         folder, program = folder.parent, program or folder
     ancestors = [folder, *folder.parents]

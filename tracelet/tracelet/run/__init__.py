@@ -1,7 +1,6 @@
 """What a training program uses: start a run, record into it, end it."""
 
 from tracelet.run.active import (
-    active_run,
     end_run,
     finish,
     flush,
@@ -18,6 +17,7 @@ from tracelet.run.active import (
     set_tags,
     start_run,
 )
+from tracelet.run.current import active_run
 from tracelet.run.run import Run
 
 __all__ = [

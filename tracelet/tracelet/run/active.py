@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,8 +17,6 @@ from tracelet.run.run import Run, outcome_of
 
 if TYPE_CHECKING:
     from tracelet.config import Config
-
-log = logging.getLogger("tracelet.run")
 
 _GIVING_UP: Final = 5.0  # seconds for the end of a run that could not be started
 
@@ -53,14 +50,14 @@ def start_run(
     given = {"project": project, "run_id": run_id, "resume": resume or None, "strict": strict}
     given["dir"] = starting.absolute_dir(dir)
     overrides = starting.as_overrides(names=names, config=config, given=given)
-    ambient = _adoptable()
+    ambient = current.adoptable_run()
     if ambient is not None:
         with _restored_on_failure(ambient):
             _adopt(ambient, name, project, [*names, *objects])
             return _complete(ambient, params, tags)
     program = program_file()
     loaded = program_config(program, overrides)
-    _finish_runs_of_cells(name, loaded.project)
+    current.finish_runs_of_cells(name, loaded.project)
     run = starting.open_run(
         loaded, name=name, project=project, plugins=objects, program=program, argv=sys.argv
     )
@@ -110,24 +107,12 @@ def open_ambient(config: Config, *, script: Path | None, argv: Sequence[str], na
     return run
 
 
-def _adoptable() -> Run | None:
-    run = active_run()
-    return run if run is not None and run.adoptable else None
-
-
 def _adopt(run: Run, name: str | None, project: str | None, plugins: list[Any]) -> None:
     run.adopt()
     current.add(run, name)
     run.rename(name, project)
     for plugin in plugins:
         run.add_plugin(plugin)
-
-
-def _finish_runs_of_cells(name: str | None, project: str) -> None:
-    """Finish the run that a cell of a notebook left open when it, or one like it, is run again."""
-    for run in current.open_runs_of_cells(name, project):
-        log.warning("run %s (%s) was still open; a cell starts a run of the same name, so it ends here", run.name, run.id)
-        run.finish()
 
 
 def end_run(outcome: str = "finished", timeout: float | None = None) -> None:

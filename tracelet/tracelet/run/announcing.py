@@ -19,7 +19,9 @@ def announce(run: Run) -> None:
     if quiet is None:
         quiet = not _is_watched()
     if not quiet and run.config.mode != "disabled" and (run.job is None or run.job.rank == 0):
-        _print(f"tracelet: run {run.name} is recorded in {_short(run.dir)}; to see it: tracelet show {run.id}")
+        _print(
+            f"tracelet: run {run.name} is recorded in {_short(run.dir)}; to see it: tracelet show {run.id}"
+        )
 
 
 def _is_watched() -> bool:

@@ -61,7 +61,7 @@ def _owner() -> str:
 
 def is_ancestor(owner: str) -> bool:
     """Return whether the process that made a claim is a living ancestor of this one."""
-    pid, started, boot = (owner.split() + ["", "", ""])[:3]
+    pid, started, boot = [*owner.split(), "", "", ""][:3]
     if boot != str(boot_id()):
         return False
     states = ((each, process_state(each)) for each in ancestors())

@@ -6,10 +6,14 @@ import logging
 import sys
 import threading
 from contextvars import ContextVar
+from pathlib import Path
+from typing import Final
 
 from tracelet.run.run import Run
 
 log = logging.getLogger("tracelet.run")
+
+_SHELLS: Final = frozenset({"ipykernel", "IPython", "prompt_toolkit"})  # packages whose tasks execute cells
 
 
 class StartedRun:
@@ -66,10 +70,17 @@ def active_run() -> Run | None:
     return _run_of_program(had_own=own is not None)
 
 
+def adoptable_run() -> Run | None:
+    """Return the run that ``tracelet run`` has opened, unless the program has started a run already."""
+    return next((started.run for started in _program if started.is_open and started.run.adoptable), None)
+
+
 def _newest_of_cells(mine: StartedRun) -> StartedRun:
     """Return a run that a later cell has started: whether cells share a context depends on the kernel."""
     later = [
-        other for other in _program if other.is_open and other.on_main and (other.cell or 0) > (mine.cell or 0)
+        other
+        for other in _program
+        if other.is_open and other.on_main and (other.cell or 0) > (mine.cell or 0)
     ]
     return later[-1] if later and threading.current_thread() is threading.main_thread() else mine
 
@@ -92,17 +103,18 @@ def _run_of_program(*, had_own: bool) -> Run | None:
     return candidates[-1].run
 
 
-def open_runs_of_cells(name: str | None, project: str) -> list[Run]:
-    """Return the open runs of this name that earlier cells of a notebook have started."""
+def finish_runs_of_cells(name: str | None, project: str) -> None:
+    """Finish the run that a cell of a notebook left open when the cell, or one like it, is run again."""
     cell = current_cell()
-    if cell is None:
-        return []
-    return [
-        other.run
-        for other in _program
-        if other.is_open and other.on_main and other.cell not in (None, cell)
-        if other.name == name and other.run.project == project
-    ]
+    for other in list(_program) if cell is not None else ():
+        is_earlier = other.is_open and other.on_main and other.cell not in (None, cell)
+        if is_earlier and other.name == name and other.run.project == project:
+            log.warning(
+                "run %s (%s) was still open; a cell starts a run of the same name, so it is finished now",
+                other.run.name,
+                other.run.id,
+            )
+            other.run.finish()
 
 
 def current_cell() -> int | None:
@@ -114,7 +126,7 @@ def current_cell() -> int | None:
 
 
 def _task() -> int | None:
-    """Return what identifies the running task of asyncio. A cell of a notebook runs in one, too, which does not count."""
+    """Return what identifies the running task of asyncio. The task that runs the cells of a notebook does not count."""
     asyncio = sys.modules.get("asyncio")
     if asyncio is None:
         return None
@@ -122,8 +134,10 @@ def _task() -> int | None:
         task = asyncio.current_task()
     except RuntimeError:
         return None
-    return id(task) if task is not None and not _runs_a_cell(task) else None
+    return id(task) if task is not None and not _runs_cells(task) else None
 
 
-def _runs_a_cell(task: object) -> bool:
-    return "ipykernel" in repr(getattr(task, "get_coro", lambda: None)())
+def _runs_cells(task: object) -> bool:
+    coroutine = getattr(task, "get_coro", lambda: None)()
+    file = getattr(getattr(coroutine, "cr_code", None), "co_filename", "")
+    return not _SHELLS.isdisjoint(Path(file).parts)

@@ -132,7 +132,9 @@ def await_plugins(run: Run, strict: bool) -> None:
 
 def _default_name(program: Path | None, run_id: str) -> str:
     file = program or Path("run")
-    stem = file.parent.name if file.stem in ("__main__", "__init__") else file.stem  # a package run as a program
+    stem = (
+        file.parent.name if file.stem in ("__main__", "__init__") else file.stem
+    )  # a package run as a program
     return f"{stem}-{run_id.rpartition('-')[2]}"
 
 

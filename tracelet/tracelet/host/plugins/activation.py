@@ -22,6 +22,13 @@ if TYPE_CHECKING:
 log = logging.getLogger("tracelet.plugins")
 
 
+def _current_folder(config: Config) -> Path:
+    try:
+        return Path.cwd()
+    except FileNotFoundError:  # it was deleted
+        return config.root
+
+
 def sources(config: Config, paths: list[Path], program: Path | None) -> Sources:
     """Return where a configuration says to search for plugins."""
     return Sources(
@@ -29,7 +36,7 @@ def sources(config: Config, paths: list[Path], program: Path | None) -> Sources:
         blocked=config.blocked,
         autoload=config.autoload,
         root=config.root,
-        script_dir=program.parent if program is not None else Path.cwd(),
+        script_dir=program.parent if program is not None else _current_folder(config),
         program=program,
         paths=[
             *paths,
