@@ -38,7 +38,7 @@ def test_one_run(recorded):
     assert " points, " in line
     assert " -> " in line
     assert (points(recorded, "one"), points(recorded, "two")) == before
-    assert "is as small as it gets" in recorded.tracelet("compact", "one").stdout
+    assert "already compact" in recorded.tracelet("compact", "one").stdout
 
 
 def test_all_that_have_ended(recorded):

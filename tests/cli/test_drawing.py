@@ -8,9 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tracelet.cli.views.best import direction
-from tracelet.cli.views.numbers import ago, count, duration, number, plural, size
-from tracelet.cli.views.sparkline import ASCII, BLOCKS, sparkline
+from tracelet.cli.views.best import find_direction
+from tracelet.cli.views.formatting import (
+    format_age,
+    format_count,
+    format_duration,
+    format_number,
+    format_size,
+    pluralize,
+)
+from tracelet.cli.views.trends import ASCII_LEVELS, BLOCKS, draw_sparkline
 
 anything = st.floats(allow_nan=True, allow_infinity=True)
 
@@ -39,12 +46,12 @@ anything = st.floats(allow_nan=True, allow_infinity=True)
     ],
 )
 def test_numbers(value, text):
-    assert number(value) == text
+    assert format_number(value) == text
 
 
 @given(anything)
 def test_a_number_is_short_and_near(value):
-    text = number(value)
+    text = format_number(value)
     assert len(text) <= 11
     if abs(value) < 1e308:
         assert math.isclose(float(text), value, rel_tol=0.05, abs_tol=5e-5)
@@ -67,12 +74,12 @@ def test_a_number_is_short_and_near(value):
     ],
 )
 def test_durations(seconds, text):
-    assert duration(seconds) == text
+    assert format_duration(seconds) == text
 
 
 @given(st.floats(min_value=0, max_value=1e12))
 def test_every_duration_can_be_written(seconds):
-    assert duration(seconds)
+    assert format_duration(seconds)
 
 
 @pytest.mark.parametrize(
@@ -80,18 +87,18 @@ def test_every_duration_can_be_written(seconds):
     [(-5, "just now"), (10, "just now"), (50, "1 min ago"), (3700, "1 h ago"), (90000, "1 d ago")],
 )
 def test_times_gone_by(passed, text):
-    assert ago(1e9 - passed, now=1e9) == text
+    assert format_age(1e9 - passed, now=1e9) == text
 
 
 def test_what_is_long_gone_has_a_date():
-    assert ago(0, now=1e9).startswith(("1969", "1970"))
+    assert format_age(0, now=1e9).startswith(("1969", "1970"))
 
 
 def test_counts_and_sizes():
-    assert count(1234567) == "1 234 567"
-    assert plural(1, "point") == "1 point"
-    assert plural(0, "point") == "0 points"
-    assert [size(value) for value in (0, 999, 1000, 1400, 123456, 3.1e9, 5e15)] == [
+    assert format_count(1234567) == "1 234 567"
+    assert pluralize(1, "point") == "1 point"
+    assert pluralize(0, "point") == "0 points"
+    assert [format_size(value) for value in (0, 999, 1000, 1400, 123456, 3.1e9, 5e15)] == [
         "0 B",
         "999 B",
         "1.0 kB",
@@ -104,27 +111,27 @@ def test_counts_and_sizes():
 
 @given(st.lists(anything), st.integers(1, 50), st.booleans())
 def test_a_sparkline_fits(values, width, ascii_only):
-    line = sparkline(values, width, ascii_only=ascii_only)
+    line = draw_sparkline(values, width, ascii_only=ascii_only)
     assert len(line) <= min(width, len(values))
-    assert set(line) <= set(ASCII if ascii_only else BLOCKS) | {" "}
+    assert set(line) <= set(ASCII_LEVELS if ascii_only else BLOCKS) | {" "}
     assert bool(line) == any(math.isfinite(value) for value in values)
 
 
 @given(st.lists(st.floats(-1e6, 1e6), min_size=2, max_size=30, unique=True))
 def test_a_sparkline_shows_the_least_and_the_greatest(values):
-    line = sparkline(values, 30)
+    line = draw_sparkline(values, 30)
     assert line[values.index(min(values))] == BLOCKS[0]
     assert line[values.index(max(values))] == BLOCKS[-1]
 
 
 def test_sparklines():
-    assert sparkline([]) == ""
-    assert sparkline([1, 1, 1]) == "▁▁▁"
-    assert sparkline(range(8)) == BLOCKS
-    assert sparkline(range(800), 8) == BLOCKS
-    assert sparkline([0, math.nan, 1]) == "▁ █"
-    assert sparkline([-1.7e308, 1.7e308]) == "▁█"
-    assert sparkline([math.inf, 1, 2]) == " ▁█"
+    assert draw_sparkline([]) == ""
+    assert draw_sparkline([1, 1, 1]) == "▁▁▁"
+    assert draw_sparkline(range(8)) == BLOCKS
+    assert draw_sparkline(range(800), 8) == BLOCKS
+    assert draw_sparkline([0, math.nan, 1]) == "▁ █"
+    assert draw_sparkline([-1.7e308, 1.7e308]) == "▁█"
+    assert draw_sparkline([math.inf, 1, 2]) == " ▁█"
 
 
 @pytest.mark.parametrize(
@@ -152,4 +159,4 @@ def test_sparklines():
     ],
 )
 def test_which_way_is_better(name, way):
-    assert direction(name) == way
+    assert find_direction(name) == way

@@ -152,7 +152,7 @@ def test_info_tells_all(sound):
         "requires >=0.1",
         "dependencies click>=8",
         "capabilities files",
-        "in use yes; -p no:lines leaves it out",
+        "in use yes; -p no:lines turns it off",
         " path string required where to",
         ' api_key string "***"',
         " depth integer 3",

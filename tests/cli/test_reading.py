@@ -213,7 +213,7 @@ def test_the_doctor_finds_all_in_order(recorded):
     by_topic = {finding["topic"]: finding["text"] for finding in told["findings"]}
     assert "3 finished" in by_topic["runs"]
     assert "system" in by_topic["plugins"]
-    assert recorded.tracelet("doctor").stdout.splitlines()[-1] == "all is in order"
+    assert recorded.tracelet("doctor").stdout.splitlines()[-1] == "no issues found"
 
 
 def test_the_doctor_finds_what_is_wrong(project):
@@ -223,7 +223,7 @@ def test_the_doctor_finds_what_is_wrong(project):
     done = project.tracelet("doctor", status=1)
     shown = re.sub(r"\s+", " ", done.stdout)
     assert "no such thing" in shown
-    assert "other users can look into .tracelet (chmod 700 .tracelet)" in shown
+    assert "other users can read .tracelet (chmod 700 .tracelet)" in shown
     assert "nobody" in shown
     assert "'path'" in shown
 

@@ -84,7 +84,7 @@ def test_header_program_summary(train):
     assert header.startswith("── tracelet run ──")
     assert f"Python {sys.version.split()[0]}" in header
     assert re.search(r"^root +\S+\nconfig +tracelet.toml$", header, re.M)
-    assert re.search(r"^run +train-\w{6} · project tests$", header, re.M)
+    assert re.search(r"^run +\d{8}-\d{6}-\w{6} · project tests$", header, re.M)
     assert re.search(r"^folder +\.tracelet/runs/\d{8}-\d{6}-\w{6}$", header, re.M)
     assert re.search(r"^plugins +environment [\d.]+, system [\d.]+", header, re.M)
     assert said == "the program says this\n"
@@ -166,7 +166,7 @@ def test_a_program_with_several_runs(train):
         """,
     )
     summary = parts(train.tracelet("run", "-p", "no:system", "sweep.py").stdout)[2]
-    assert re.search(r"^also ran +rate 2 \d\S+ finished\n +rate 3 \d\S+ finished$", summary, re.M)
+    assert re.search(r"^other runs +rate 2 \d\S+ finished\n +rate 3 \d\S+ finished$", summary, re.M)
     assert re.search(r"^── rate 1 finished in", summary, re.M)
     assert len(json.loads(train.tracelet("runs", "--json").stdout)["runs"]) == 3
 
@@ -198,8 +198,8 @@ def test_plugins_say_their_lines_and_their_failures(train):
     assert "error: plugin 'broken': start failed: RuntimeError: no such luck" in summary
     assert re.search(r"^broken +backend .* error$", summary, re.M)
     assert re.search(r"^(delivery)? +good has all \d+ records$", summary, re.M)
-    still_due = re.sub(r"\s+", " ", summary)
-    assert re.search(r"flaky still due: \d+ records.* tracelet sync \S+ delivers it", still_due)
+    pending = re.sub(r"\s+", " ", summary)
+    assert re.search(r"flaky pending: \d+ records.* deliver with: tracelet sync \S+", pending)
     assert "s3cr3t" not in done.stdout + done.stderr
 
 

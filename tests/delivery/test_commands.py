@@ -65,17 +65,17 @@ def test_what_is_due_is_named_and_delivered_later(trained):
     done = trained.tracelet("verify")
     assert "recorded    50 records" in done.stdout
     assert "ledger            0          0         0        50" in done.stdout
-    assert "still due: 50 records" in trained.tracelet("show").stdout
+    assert "pending: 50 records" in trained.tracelet("show").stdout
     assert json.loads(trained.tracelet("show", "--json").stdout)["pending"] == {"ledger": 50}
     done = trained.tracelet("sync", status=1)
-    assert "0 records delivered; still due: 50 records" in done.stdout
+    assert "0 records delivered; pending: 50 records" in done.stdout
     assert "the service is down" in done.stdout
     (trained.path / "down").unlink()
     done = trained.tracelet("sync")
     assert "50 records delivered" in done.stdout
     assert "ledger has all 50 records" in trained.tracelet("show").stdout
     assert len((trained.path / "ledger.txt").read_text().splitlines()) == 50
-    assert "nothing is due to ledger" in trained.tracelet("sync").stdout
+    assert "nothing is pending for ledger" in trained.tracelet("sync").stdout
     assert len((trained.path / "ledger.txt").read_text().splitlines()) == 50
 
 
@@ -83,7 +83,7 @@ def test_a_backend_that_is_new_gets_the_run_that_is_named_processed(trained):
     (trained.path / "down").unlink()
     trained.tracelet("sync")
     trained.write("tracelet_plugins.py", PLUGINS + LATER)
-    assert "nothing is due to ledger, later" in trained.tracelet("sync").stdout
+    assert "nothing is pending for ledger, later" in trained.tracelet("sync").stdout
     report = json.loads(trained.tracelet("sync", "first", "--json").stdout)
     (run,) = report["runs"]
     assert run["name"] == "first"

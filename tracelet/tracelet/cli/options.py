@@ -1,4 +1,4 @@
-"""Options that many commands share, before or after the command's name, as pytest takes them."""
+"""Options that many commands share. They may precede or follow the command's name, as with pytest."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-class Choices:
-    """What the user chose on the command line, wherever the options stood."""
+class GlobalOptions:
+    """The values of the shared options, no matter where on the command line they were given."""
 
     def __init__(self) -> None:
         self.plugins: list[str] = []
@@ -30,17 +30,17 @@ class Choices:
         self.trace_config = False
 
     def config(self, program: Path | None = None, **more: Any) -> Config:
-        """Load the configuration, of the current folder's project or a program's, with these choices on top."""
+        """Load the configuration of a program's project, or of the current folder's, with these options on top."""
         given = {"dir": self.dir, "project": self.project, "strict": self.strict or None, **more}
-        chosen = {key: value for key, value in given.items() if value is not None}
+        command_line = {key: value for key, value in given.items() if value is not None}
         if program is None:
             from tracelet.config import load_config
 
-            config = load_config(command_line=chosen, cli_plugins=self.plugins)
+            config = load_config(command_line=command_line, cli_plugins=self.plugins)
         else:
             from tracelet.config import program_config
 
-            config = program_config(program, {}, command_line=chosen, cli_plugins=self.plugins)
+            config = program_config(program, {}, command_line=command_line, cli_plugins=self.plugins)
         if self.trace_config:
             from tracelet.cli.views.tracing import trace_sources
 
@@ -48,14 +48,14 @@ class Choices:
         return config
 
     def manager(self, config: Config | None = None) -> PluginManager:
-        """Return a manager that has looked into every source of plugins.
+        """Return a manager that has searched every source of plugins.
 
-        Modules beside the user can be named, as for a program that stands there; they hide no installed ones.
+        Modules in the current folder can be named too, as they can in a program there. Installed modules win.
         """
-        from tracelet.cli.telling import hush
+        from tracelet.cli.diagnostics import silence_logging
         from tracelet.host.plugins import PluginManager
 
-        hush()
+        silence_logging()
         if os.getcwd() not in sys.path:
             sys.path.append(os.getcwd())
         manager = PluginManager(config=config or self.config())
@@ -70,28 +70,28 @@ class Choices:
         folder = self.config().dir
         if not folder.exists():
             raise StoreError(
-                f"nothing has been recorded in {folder}; tracelet run SCRIPT does, --dir names another"
+                f"nothing has been recorded in {folder}; 'tracelet run SCRIPT' does so, --dir names another folder"
             )
         return open_store(folder)
 
 
-def choices(ctx: click.Context | None = None) -> Choices:
-    """Return the choices of this invocation of the command line."""
+def global_options(ctx: click.Context | None = None) -> GlobalOptions:
+    """Return the shared options of this invocation of the command line."""
     ctx = click.get_current_context() if ctx is None else ctx
-    found: Choices = ctx.find_root().ensure_object(Choices)
+    found: GlobalOptions = ctx.find_root().ensure_object(GlobalOptions)
     return found
 
 
-def _keep(attribute: str) -> Callable[[click.Context, click.Parameter, Any], None]:
+def _store_as(attribute: str) -> Callable[[click.Context, click.Parameter, Any], None]:
     def callback(ctx: click.Context, _param: click.Parameter, value: Any) -> None:
         if value:
-            setattr(choices(ctx), attribute, value)
+            setattr(global_options(ctx), attribute, value)
 
     return callback
 
 
 def _add_plugins(ctx: click.Context, _param: click.Parameter, value: tuple[str, ...]) -> None:
-    choices(ctx).plugins.extend(value)
+    global_options(ctx).plugins.extend(value)
 
 
 def plugin_options(command: F) -> F:
@@ -103,32 +103,32 @@ def plugin_options(command: F) -> F:
         metavar="NAME",
         expose_value=False,
         callback=_add_plugins,
-        help="Activate a plugin (a name, a module); no:NAME blocks one. May be repeated.",
+        help="Activate a plugin, given by name or module; no:NAME blocks one. Repeatable.",
     )(command)
     command = click.option(
         "--strict-plugins",
         is_flag=True,
         expose_value=False,
-        callback=_keep("strict"),
-        help="Let a plugin that fails stop the program.",
+        callback=_store_as("strict"),
+        help="Stop the program if a plugin fails.",
     )(command)
     return click.option(
         "--trace-config",
         is_flag=True,
         expose_value=False,
-        callback=_keep("trace_config"),
+        callback=_store_as("trace_config"),
         help="Show where configuration and plugins come from.",
     )(command)
 
 
-def place_options(command: F) -> F:
+def dir_option(command: F) -> F:
     """Add ``--dir``."""
     return click.option(
         "--dir",
         metavar="DIR",
         expose_value=False,
-        callback=_keep("dir"),
-        help="Where the data live, in place of .tracelet at the project's root.",
+        callback=_store_as("dir"),
+        help="Data folder, instead of .tracelet at the project root.",
     )(command)
 
 
@@ -138,24 +138,17 @@ def project_option(command: F) -> F:
         "--project",
         metavar="NAME",
         expose_value=False,
-        callback=_keep("project"),
-        help="The project.",
+        callback=_store_as("project"),
+        help="Project name.",
     )(command)
 
 
-def json_option(command: F) -> F:
-    """Add ``--json``."""
-    return click.option(
-        "--json", is_flag=True, expose_value=False, callback=_keep("json"), help="Print JSON."
-    )(command)
-
-
-def pairs(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> dict[str, str]:
-    """Take ``key=value``, repeated, apart. For use as an option's callback."""
-    taken: dict[str, str] = {}
+def parse_pairs(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> dict[str, str]:
+    """Parse repeated ``KEY=VALUE`` arguments. For use as an option's callback."""
+    parsed: dict[str, str] = {}
     for each in value:
         key, equals, text = each.partition("=")
         if not equals or not key.strip():
             raise click.BadParameter(f"expected KEY=VALUE, found {each!r}", ctx=ctx, param=param)
-        taken[key.strip()] = text
-    return taken
+        parsed[key.strip()] = text
+    return parsed

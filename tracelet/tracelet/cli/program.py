@@ -1,4 +1,4 @@
-"""Running a program as ``__main__`` in this process, as the interpreter itself would."""
+"""Run a program as ``__main__`` in this process, as the interpreter itself would."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from tracelet.errors import UsageError
 
 FAILED: Final = 1
 INTERRUPTED: Final = 130
-_before: list[types.ModuleType] = []  # keeps the module alive that was __main__ before the program's
+_original_main: list[types.ModuleType] = []  # keeps the module alive that was __main__ before the program
 
 
 class Program(NamedTuple):
-    """What is to be run: a script (a file, a folder or archive with a ``__main__.py``) or a module."""
+    """The program to run: a script (a file, or a folder or archive with a ``__main__.py``) or a module."""
 
     name: str
     arguments: tuple[str, ...]
@@ -30,7 +30,7 @@ class Program(NamedTuple):
 
     @property
     def path(self) -> Path | None:
-        """The script's path; of a module, that of its file, where that can be told without importing anything."""
+        """The script's path, or a module's file if it can be found without importing anything."""
         if not self.is_module:
             return Path(os.path.abspath(self.name))
         spec = importlib.machinery.PathFinder.find_spec(self.name.partition(".")[0])
@@ -38,26 +38,26 @@ class Program(NamedTuple):
 
     @property
     def folder(self) -> str:
-        """What the interpreter puts first on ``sys.path`` for it."""
+        """The folder that the interpreter puts first on ``sys.path`` for it."""
         if self.is_module:
             return os.getcwd()
         real = os.path.realpath(self.name)
-        return real if _holds_main(real) else os.path.dirname(real)
+        return real if _contains_main(real) else os.path.dirname(real)
 
     def check(self) -> None:
-        """Raise :class:`UsageError` where there is nothing to run."""
+        """Raise :class:`UsageError` if there is nothing to run."""
         if self.is_module:
             self._check_module()
         elif not os.path.exists(self.name):
-            raise UsageError(f"there is no file {self.name!r} to run{_module_hint(self.name)}")
-        elif not _holds_main(self.name) and not os.path.isfile(self.name):
-            raise UsageError(f"{self.name!r} holds no __main__.py, so there is nothing to run in it")
+            raise UsageError(f"no file {self.name!r} to run{_suggest_module(self.name)}")
+        elif not _contains_main(self.name) and not os.path.isfile(self.name):
+            raise UsageError(f"{self.name!r} contains no __main__.py, so there is nothing to run in it")
 
     def _check_module(self) -> None:
         script = self.name.endswith(".py") and os.path.isfile(self.name)
         if script or not _can_be_imported(self.name, self.folder):
             hint = f"; run it as a script: tracelet run {self.name}" if os.path.exists(self.name) else ""
-            raise UsageError(f"there is no module named {self.name!r} to run{hint}")
+            raise UsageError(f"no module named {self.name!r} to run{hint}")
 
 
 class Ending(NamedTuple):
@@ -68,18 +68,18 @@ class Ending(NamedTuple):
 
     @property
     def interrupted(self) -> bool:
-        """Whether it was Ctrl-C that ended it."""
+        """Whether Ctrl-C ended it."""
         return isinstance(self.error, KeyboardInterrupt)
 
 
-def _module_hint(name: str) -> str:
+def _suggest_module(name: str) -> str:
     dotted = name.replace("/", ".")
     known = dotted.replace(".", "").isidentifier() and _can_be_imported(dotted, os.getcwd())
     return f"; for a module: tracelet run -m {dotted}" if known else ""
 
 
 def _can_be_imported(name: str, folder: str) -> bool:
-    """Whether there is such a module, or at least the package at its head: nothing is imported to find out."""
+    """Whether the module, or at least its top-level package, exists. Nothing is imported to find out."""
     head = name.partition(".")[0]
     if importlib.machinery.PathFinder.find_spec(head, [folder]) is not None:
         return True
@@ -89,15 +89,15 @@ def _can_be_imported(name: str, folder: str) -> bool:
         return False
 
 
-def _holds_main(path: str) -> bool:
-    """Whether this is a folder or an archive that can be run."""
+def _contains_main(path: str) -> bool:
+    """Whether this is a folder or an archive with a ``__main__.py``."""
     if os.path.isdir(path):
         return os.path.isfile(os.path.join(path, "__main__.py"))
     return os.path.isfile(path) and pkgutil.get_importer(path) is not None
 
 
-def take_path(program: Program) -> None:
-    """Put the program's folder first on ``sys.path``, in place of this one's."""
+def set_script_path(program: Program) -> None:
+    """Put the program's folder first on ``sys.path``, in place of this program's."""
     if not getattr(sys.flags, "safe_path", False) and not sys.flags.isolated:
         sys.path[0] = program.folder
 
@@ -106,31 +106,31 @@ def execute(program: Program) -> Ending:
     """Run the program and wait for its threads. An exception is shown as the interpreter shows it."""
     module = types.ModuleType("__main__")
     module.__dict__.update(__builtins__=builtins, __annotations__={})
-    _before.append(sys.modules["__main__"])
+    _original_main.append(sys.modules["__main__"])
     sys.modules["__main__"] = module
     others = set(threading.enumerate())
     try:
         sys.argv[:] = ["-m" if program.is_module else program.name, *program.arguments]
-        exec(_code(program, module), module.__dict__)
+        exec(_load_code(program, module), module.__dict__)
         _await_threads(others)
     except SystemExit as error:
-        return Ending(_status(error), error)
+        return Ending(_exit_status(error), error)
     except BaseException as error:
-        _show(error)
+        _show_exception(error)
         return Ending(INTERRUPTED if isinstance(error, KeyboardInterrupt) else FAILED, error)
     return Ending(0)
 
 
-def _code(program: Program, module: types.ModuleType) -> types.CodeType:
+def _load_code(program: Program, module: types.ModuleType) -> types.CodeType:
     """Find the program's code and give its module the names that ``__main__`` has."""
     if program.is_module:
-        return _module_code(program.name, module)
-    if _holds_main(program.name):
+        return _load_module_code(program.name, module)
+    if _contains_main(program.name):
         importer = pkgutil.get_importer(os.path.realpath(program.name))
         assert importer is not None
         spec = importer.find_spec("__main__", None)
         assert spec is not None
-        return _spec_code(spec, module, "")
+        return _load_spec_code(spec, module, "")
     path = os.path.join(os.getcwd(), program.name)
     loader: Any
     if path.endswith(".pyc"):
@@ -144,20 +144,20 @@ def _code(program: Program, module: types.ModuleType) -> types.CodeType:
     return code  # type: ignore[no-any-return]
 
 
-def _module_code(name: str, module: types.ModuleType) -> types.CodeType:
-    spec = _spec(name)
+def _load_module_code(name: str, module: types.ModuleType) -> types.CodeType:
+    spec = _find_spec(name)
     if spec is not None and spec.submodule_search_locations is not None:
-        spec = _spec(f"{name}.__main__")
+        spec = _find_spec(f"{name}.__main__")
         if spec is None:
             sys.exit(f"tracelet: no module named {name}.__main__; {name!r} is a package and cannot be run")
     if spec is None:
         sys.exit(f"tracelet: no module named {name}")
     sys.argv[0] = str(spec.origin)
-    return _spec_code(spec, module, spec.parent)
+    return _load_spec_code(spec, module, spec.parent)
 
 
-def _spec(name: str) -> importlib.machinery.ModuleSpec | None:
-    """Find a module, importing the packages above it: what these raise is the program's own failure."""
+def _find_spec(name: str) -> importlib.machinery.ModuleSpec | None:
+    """Find a module, importing the packages above it; whatever they raise is the program's own failure."""
     parent = name.rpartition(".")[0]
     try:
         package = importlib.import_module(parent) if parent else None
@@ -170,7 +170,7 @@ def _spec(name: str) -> importlib.machinery.ModuleSpec | None:
     return importlib.util.find_spec(name)
 
 
-def _spec_code(
+def _load_spec_code(
     spec: importlib.machinery.ModuleSpec, module: types.ModuleType, package: str | None
 ) -> types.CodeType:
     loader: Any = spec.loader
@@ -184,24 +184,24 @@ def _spec_code(
 
 
 def _await_threads(others: set[threading.Thread]) -> None:
-    """Wait for the threads that the program has started, as the interpreter does before it ends.
+    """Wait for the threads that the program started, as the interpreter does before it ends.
 
-    Not for workers of an executor that was left open: those wait for work until the interpreter ends.
+    Workers of an executor that was left open are not waited for: they end only with the interpreter.
     """
-    while threads := [each for each in threading.enumerate() if _is_waited_for(each, others)]:
+    while threads := [each for each in threading.enumerate() if _must_be_awaited(each, others)]:
         for thread in threads:
             thread.join()
 
 
-def _is_waited_for(thread: threading.Thread, others: set[threading.Thread]) -> bool:
+def _must_be_awaited(thread: threading.Thread, others: set[threading.Thread]) -> bool:
     executors = sys.modules.get("concurrent.futures.thread")
     workers: Any = getattr(executors, "_threads_queues", ())
     here = threading.current_thread()
     return thread is not here and not thread.daemon and thread not in others and thread not in workers
 
 
-def _status(error: SystemExit) -> int:
-    """Return the exit status that ``sys.exit(...)`` asks for; a text is printed, as the interpreter does."""
+def _exit_status(error: SystemExit) -> int:
+    """Return the exit status of a ``SystemExit``; a text is printed, as the interpreter does."""
     if error.code is None:
         return 0
     if isinstance(error.code, int):
@@ -210,8 +210,8 @@ def _status(error: SystemExit) -> int:
     return FAILED
 
 
-def _show(error: BaseException) -> None:
-    """Show an exception through ``sys.excepthook``, without the frames that belong to the host."""
+def _show_exception(error: BaseException) -> None:
+    """Show an exception through ``sys.excepthook``, without the host's own frames."""
     trace = error.__traceback__
     while trace is not None and _is_ours(trace.tb_frame.f_code.co_filename):
         trace = trace.tb_next
@@ -224,10 +224,10 @@ def _is_ours(filename: str) -> bool:
     return filename in (__file__, importlib.__file__) or filename.startswith("<frozen importlib")
 
 
-def words_after(words: Sequence[str], flags: set[str], module: set[str]) -> int:
-    """Return where a program's own arguments begin: after the script, or after ``-m MODULE``.
+def find_program(words: Sequence[str], flags: set[str], module: set[str]) -> int:
+    """Return the position of the script, or of the arguments after ``-m MODULE``.
 
-    ``flags`` are the options without a value, ``module`` the option that names a module.
+    ``flags`` are the options without a value, ``module`` the options that name a module.
     """
     at = 0
     while at < len(words):

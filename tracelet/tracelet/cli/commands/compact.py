@@ -1,4 +1,4 @@
-"""``tracelet compact``: less room for runs that have ended."""
+"""``tracelet compact``: make the journals of ended runs smaller."""
 
 from __future__ import annotations
 
@@ -7,106 +7,109 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import click
 
-from tracelet.cli.options import choices, json_option, place_options, plugin_options, project_option
+from tracelet.cli.options import dir_option, global_options, plugin_options, project_option
+from tracelet.cli.output import json_option, show_result
 
 if TYPE_CHECKING:
     from tracelet.cli.views.screen import Screen
     from tracelet.journal import Compaction
     from tracelet.store import RunRecord
 
-NOTHING: Final = "is as small as it gets"
+ALREADY_COMPACT: Final = "already compact"
 
 
-class Compacted(NamedTuple):
-    """What became of one run; ``error`` is why it stayed as it was."""
+class CompactedRun(NamedTuple):
+    """The result for one run; ``error`` says why it was left unchanged."""
 
     record: RunRecord
-    done: Compaction
+    result: Compaction
     error: str | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as ``--json`` prints it."""
         about = {"id": self.record.id, "name": self.record.name}
-        return {**about, **self.done._asdict(), "error": self.error}
+        return {**about, **self.result._asdict(), "error": self.error}
 
 
 @click.command("compact")
 @click.argument("runs", nargs=-1, metavar="[RUN]...")
 @project_option
-@place_options
+@dir_option
 @plugin_options
 @json_option
 def compact(runs: tuple[str, ...]) -> int:
-    """Make the journals of runs that have ended smaller, without losing a bit.
+    """Make the journals of ended runs smaller without losing a bit.
 
-    RUN as in show; without, all of them. A run that is still going is left alone, with the reason; one that is
-    compact already stays as it is. The exit status is 1 where something went wrong.
+    RUN as in show; without it, all runs. A run that is still going is left alone and reported; one that is already
+    compact stays as it is. The exit status is 1 if a run could not be compacted.
     """
-    from tracelet.cli.json_output import emit_json
-    from tracelet.cli.views.screen import Screen
-
-    store = choices().store()
-    found = map(store.run, runs) if runs else reversed(store.runs(choices().project))
-    done = _compacted({one.id: one for one in found}.values())  # each once, whatever it is called by
-    if choices().json:
-        several = list(done)
-        emit_json({"runs": [one.as_dict() for one in several]})
-    else:
-        several = _print(Screen(), done, named=bool(runs))
-    return 1 if any(one.error for one in several) else 0
+    store = global_options().store()
+    found = map(store.run, runs) if runs else reversed(store.runs(global_options().project))
+    unique = {record.id: record for record in found}.values()
+    results: list[CompactedRun] = []
+    progress = _compact_runs(unique, results)
+    show_result(
+        lambda: {"runs": [one.as_dict() for one in progress]},
+        lambda screen: _print(screen, progress, results, named=bool(runs)),
+    )
+    return 1 if any(one.error for one in results) else 0
 
 
-def _compacted(records: Iterable[RunRecord]) -> Iterator[Compacted]:
+def _compact_runs(records: Iterable[RunRecord], results: list[CompactedRun]) -> Iterator[CompactedRun]:
+    """Yield each run as soon as it is compacted, and append it to ``results``."""
+    for record in records:
+        results.append(_compact_run(record))
+        yield results[-1]
+
+
+def _compact_run(record: RunRecord) -> CompactedRun:
     from tracelet.errors import JournalError
     from tracelet.journal import Compaction, compact
 
-    for record in records:
-        if record.problem:
-            yield Compacted(record, Compaction(), record.problem)
-            continue
-        try:
-            yield Compacted(record, compact(record.dir))
-        except JournalError as error:
-            yield Compacted(record, Compaction(), str(error))
+    if record.problem:
+        return CompactedRun(record, Compaction(), record.problem)
+    try:
+        return CompactedRun(record, compact(record.dir))
+    except JournalError as error:
+        return CompactedRun(record, Compaction(), str(error))
 
 
-def _print(screen: Screen, done: Iterable[Compacted], *, named: bool) -> list[Compacted]:
-    """Print a line for each run as it is done: of many, only those of which there is something to say."""
-    several = []
-    for one in done:
-        several.append(one)
-        if named or one.error or one.done.segments or one.done.left:
+def _print(
+    screen: Screen, progress: Iterable[CompactedRun], results: list[CompactedRun], *, named: bool
+) -> None:
+    """Print a line per run as it is done; if no run was named, only for those that changed or failed."""
+    for one in progress:
+        if named or one.error or one.result.segments or one.result.left:
             _print_run(screen, one)
     if not named:
-        _print_sum(screen, several)
-    return several
+        _print_total(screen, results)
 
 
-def _print_sum(screen: Screen, several: list[Compacted]) -> None:
-    from tracelet.cli.views.numbers import plural
+def _print_total(screen: Screen, results: list[CompactedRun]) -> None:
+    from tracelet.cli.views.formatting import pluralize
 
-    changed = [one.done for one in several if one.done.segments]
-    sizes = _sizes(sum(each.before for each in changed), sum(each.after for each in changed))
-    told = f"{len(changed)} of {plural(len(several), 'run')} compacted{sizes}" if several else "no runs yet"
-    screen.line((told, "dim"))
+    changed = [one.result for one in results if one.result.segments]
+    sizes = _describe_sizes(sum(each.before for each in changed), sum(each.after for each in changed))
+    total = f"{len(changed)} of {pluralize(len(results), 'run')} compacted{sizes}"
+    screen.line((total if results else "no runs yet", "dim"))
 
 
-def _print_run(screen: Screen, one: Compacted) -> None:
-    from tracelet.cli.views.numbers import plural
+def _print_run(screen: Screen, one: CompactedRun) -> None:
+    from tracelet.cli.views.formatting import pluralize
 
     label = [(one.record.name, "bold"), (f" {screen.dot} {one.record.id}  ", "cyan")]
     if one.error:
         screen.line(*label, (one.error, "red"))
-    elif one.done.segments:
-        told = plural(one.done.points, "point") + _sizes(one.done.before, one.done.after)
-        screen.line(*label, (told, "green"))
-    elif not one.done.left:
-        screen.line(*label, (NOTHING, "dim"))
-    for reason in one.done.left.values():
+    elif one.result.segments:
+        sizes = _describe_sizes(one.result.before, one.result.after)
+        screen.line(*label, (pluralize(one.result.points, "point") + sizes, "green"))
+    elif not one.result.left:
+        screen.line(*label, (ALREADY_COMPACT, "dim"))
+    for reason in one.result.left.values():
         screen.line(*label, ("left alone: ", "yellow"), reason)
 
 
-def _sizes(before: int, after: int) -> str:
-    from tracelet.cli.views.numbers import size
+def _describe_sizes(before: int, after: int) -> str:
+    from tracelet.cli.views.formatting import format_size
 
-    return f", {size(before)} -> {size(after)}" if before else ""
+    return f", {format_size(before)} -> {format_size(after)}" if before else ""

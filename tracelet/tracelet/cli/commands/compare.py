@@ -1,4 +1,4 @@
-"""``tracelet compare``: runs side by side."""
+"""``tracelet compare``: several runs next to each other."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from tracelet.cli.options import choices, json_option, place_options, plugin_options
+from tracelet.cli.options import dir_option, global_options, plugin_options
+from tracelet.cli.output import json_option, show_result
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
     from tracelet.cli.views.trends import MetricSummary
     from tracelet.store import RunRecord
 
-ABSENT: Final = object()
+MISSING: Final = object()
+BEST_MARK: Final = "*"
 
 
 @click.command("compare")
@@ -25,65 +27,63 @@ ABSENT: Final = object()
 @click.option(
     "-a", "--all", "everything", is_flag=True, help="Also equal parameters, and collectors' metrics."
 )
-@place_options
+@dir_option
 @plugin_options
 @json_option
 def compare(runs: tuple[str, ...], metrics: tuple[str, ...], everything: bool) -> None:
-    """Show runs side by side: parameters that differ, and each metric's best value (or last).
+    """Compare runs: the parameters that differ, and each metric's best value (or its last).
 
-    The best run of each metric is marked.
+    The best run of each metric is marked with an asterisk.
     """
-    from tracelet.cli.json_output import emit_json
-    from tracelet.cli.views.records import described
-    from tracelet.cli.views.screen import Screen
-    from tracelet.cli.views.trends import courses, drawn
+    from tracelet.cli.views.run_data import describe_run
+    from tracelet.cli.views.trends import load_points, summarize_metrics
 
     if len(runs) < 2:
         raise click.UsageError("expected two runs or more to compare")
-    store = choices().store()
+    store = global_options().store()
     records = [store.run(run) for run in runs]
-    found = [{course.name: course for course in courses(record)} for record in records]
-    names = _metric_names(found, metrics, everything=everything)
-    if choices().json:
-        found = [
-            {one.name: one for one in drawn(*pair)} for pair in zip(records, _of(found, names), strict=True)
+    found = [{metric.name: metric for metric in summarize_metrics(record)} for record in records]
+    names = _select_metrics(found, metrics, everything=everything)
+
+    def describe() -> dict[str, Any]:
+        loaded = [
+            {one.name: one for one in load_points(record, [known[name] for name in names if name in known])}
+            for record, known in zip(records, found, strict=True)
         ]
-        emit_json(
-            {
-                "runs": [described(record) for record in records],
-                "params": _params(records, everything=True),
-                "metrics": {name: [_as_dict(one.get(name)) for one in found] for name in names},
-            }
-        )
-    else:
-        _print(Screen(), records, found, names, everything=everything)
+        return {
+            "runs": [describe_run(record) for record in records],
+            "params": _collect_params(records, everything=True),
+            "metrics": {name: [_as_dict(one.get(name)) for one in loaded] for name in names},
+        }
+
+    show_result(describe, lambda screen: _print(screen, records, found, names, everything=everything))
 
 
-def _of(found: Sequence[dict[str, MetricSummary]], names: Sequence[str]) -> Iterator[list[MetricSummary]]:
-    for one in found:
-        yield [one[name] for name in names if name in one]
+def _as_dict(metric: MetricSummary | None) -> dict[str, Any] | None:
+    return None if metric is None else metric.as_dict()
 
 
-def _as_dict(course: MetricSummary | None) -> dict[str, Any] | None:
-    return None if course is None else course.as_dict()
-
-
-def _metric_names(
+def _select_metrics(
     found: Sequence[dict[str, MetricSummary]], patterns: Sequence[str], *, everything: bool
 ) -> list[str]:
-    from tracelet.cli.views.records import matching
+    from tracelet.cli.views.run_data import match_metrics
 
-    shown = everything or bool(patterns)
-    known = {course.name: None for one in found for course in one.values() if shown or not course.is_measured}
-    return matching(list(known), patterns)
+    measured_too = everything or bool(patterns)
+    known = {
+        metric.name: None
+        for one in found
+        for metric in one.values()
+        if measured_too or not metric.is_measured
+    }
+    return match_metrics(list(known), patterns)
 
 
-def _params(records: Sequence[RunRecord], *, everything: bool) -> dict[str, list[Any]]:
-    """Return each parameter's values, one per run; those alike in all runs only where all are wanted."""
+def _collect_params(records: Sequence[RunRecord], *, everything: bool) -> dict[str, list[Any]]:
+    """Return each parameter's values, one per run; those equal in all runs only if ``everything`` is wanted."""
     names = dict.fromkeys(name for record in records for name in record.params)
-    table = {name: [record.params.get(name, ABSENT) for record in records] for name in names}
+    table = {name: [record.params.get(name, MISSING) for record in records] for name in names}
     kept = {name: values for name, values in table.items() if everything or len({*map(repr, values)}) > 1}
-    return {name: [None if value is ABSENT else value for value in values] for name, values in kept.items()}
+    return {name: [None if value is MISSING else value for value in values] for name, values in kept.items()}
 
 
 def _print(
@@ -94,54 +94,59 @@ def _print(
     *,
     everything: bool,
 ) -> None:
-    from tracelet.cli.views.numbers import duration
-    from tracelet.cli.views.screen import state
+    from tracelet.cli.views.formatting import format_duration
+    from tracelet.cli.views.screen import state_text
 
     rows: list[list[str | Text]] = [
         ["run", *(record.id for record in records)],
-        ["outcome", *(state(record.outcome) for record in records)],
-        ["took", *(duration(record.duration) for record in records)],
-        *_param_rows(screen, _params(records, everything=everything)),
-        *(_metric_row(screen, name, [one.get(name) for one in found]) for name in names),
+        ["outcome", *(state_text(record.outcome) for record in records)],
+        ["took", *(format_duration(record.duration) for record in records)],
+        *_format_params(screen, _collect_params(records, everything=everything)),
+        *(_format_metric(screen, name, [one.get(name) for one in found]) for name in names),
     ]
     screen.table(["", *(record.name for record in records)], rows)
     if not everything:
-        screen.line(("parameters that are alike, and what collectors measured: --all", "dim"))
+        screen.line(("--all adds equal parameters and the collectors' metrics", "dim"))
 
 
-def _param_rows(screen: Screen, params: dict[str, list[Any]]) -> Iterator[list[str | Text]]:
+def _format_params(screen: Screen, params: dict[str, list[Any]]) -> Iterator[list[str | Text]]:
     from rich.text import Text
 
-    from tracelet.cli.views.summary import value_text
-    from tracelet.messages import plain
+    from tracelet.cli.views.formatting import format_value
 
     for name, values in params.items():
-        texts = [screen.dash if value is None else value_text(value) for value in values]
-        yield [Text(plain(name), "yellow"), *texts]
+        texts = [screen.dash if value is None else format_value(value) for value in values]
+        yield [Text(name, "yellow"), *texts]
 
 
-def _metric_row(screen: Screen, name: str, several: Sequence[MetricSummary | None]) -> list[str | Text]:
+def _format_metric(screen: Screen, name: str, several: Sequence[MetricSummary | None]) -> list[str | Text]:
     from rich.text import Text
 
-    from tracelet.cli.views.numbers import number
-    from tracelet.messages import plain
+    from tracelet.cli.views.formatting import format_number
 
-    values = [_telling(course) for course in several]
-    numbers = [value for value in values if value is not None and value == value]
-    way = next((course.direction for course in several if course is not None), None)
-    winner = None if way is None or len(numbers) < 2 else min(numbers) if way == "min" else max(numbers)
+    values = [_compared_value(metric) for metric in several]
+    numbers = {value for value in values if value is not None and value == value}
+    direction = next((metric.direction for metric in several if metric is not None), None)
+    best = (
+        None
+        if direction is None or len(numbers) < 2
+        else min(numbers)
+        if direction == "min"
+        else max(numbers)
+    )
     cells = [
         Text(screen.dash, "dim")
         if value is None
-        else Text(number(value), "bold green" if value == winner else "")
+        else Text(f"{format_number(value)} {BEST_MARK}", "bold green")
+        if value == best
+        else Text(format_number(value))
         for value in values
     ]
-    label = Text(plain(name), "bold")
-    return [label + Text(f" {'best' if way else 'last'}", "dim"), *cells]
+    return [Text(name, "bold") + Text(f" {'best' if direction else 'last'}", "dim"), *cells]
 
 
-def _telling(course: MetricSummary | None) -> float | None:
-    """Return the value that a metric is compared by."""
-    if course is None:
+def _compared_value(metric: MetricSummary | None) -> float | None:
+    """Return the value by which a metric is compared."""
+    if metric is None:
         return None
-    return course.last if course.best is None else course.best
+    return metric.last if metric.best is None else metric.best

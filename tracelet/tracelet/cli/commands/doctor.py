@@ -1,4 +1,4 @@
-"""``tracelet doctor``: is everything in order here, and what to do where it is not."""
+"""``tracelet doctor``: check the configuration, the data folder, the plugins and the terminal."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import click
 
-from tracelet.cli.options import Choices, choices, json_option, place_options, plugin_options
+from tracelet.cli.options import GlobalOptions, dir_option, global_options, plugin_options
+from tracelet.cli.output import json_option, show_result
 
 if TYPE_CHECKING:
     from tracelet.cli.views.screen import Screen
@@ -23,11 +24,11 @@ OK: Final = "ok"
 WARNING: Final = "warning"
 ERROR: Final = "error"
 LITTLE_SPACE: Final = 1_000_000_000  # bytes
-OPTIONAL: Final = ("numpy", "pandas", "polars", "pillow", "nvidia-ml-py")
+OPTIONAL: Final = ("numpy", "pandas", "polars", "pyarrow", "pillow", "nvidia-ml-py")
 
 
 class Finding(NamedTuple):
-    """One thing that was looked at. ``remedy`` says what to do about it."""
+    """The result of one check. ``remedy`` says how to fix the issue."""
 
     topic: str
     level: str
@@ -36,58 +37,56 @@ class Finding(NamedTuple):
 
 
 @click.command("doctor")
-@place_options
+@dir_option
 @plugin_options
 @json_option
 def doctor() -> int:
-    """Look into configuration, data folder, plugins and terminal, and say what is wrong.
+    """Check the configuration, data folder, plugins and terminal, and report issues.
 
-    The exit status is 1 where something is.
+    The exit status is 1 if there is an error.
     """
-    from tracelet.cli.json_output import emit_json
-    from tracelet.cli.telling import hush
-    from tracelet.cli.views.screen import Screen
+    from tracelet.cli.diagnostics import silence_logging
 
-    hush()
-    findings = list({finding.text: finding for finding in _examine(choices())}.values())
-    bad = any(finding.level == ERROR for finding in findings)
-    if choices().json:
-        emit_json({"ok": not bad, "findings": [finding._asdict() for finding in findings]})
-    else:
-        _print(Screen(), findings)
-    return 1 if bad else 0
+    silence_logging()
+    findings = list({finding.text: finding for finding in _examine(global_options())}.values())
+    failed = any(finding.level == ERROR for finding in findings)
+    show_result(
+        lambda: {"ok": not failed, "findings": [finding._asdict() for finding in findings]},
+        lambda screen: _print(screen, findings),
+    )
+    return 1 if failed else 0
 
 
-def _examine(mine: Choices) -> Iterator[Finding]:
+def _examine(options: GlobalOptions) -> Iterator[Finding]:
     from tracelet.errors import ConfigError
 
-    yield from _program()
+    yield from _check_installation()
     try:
-        config = mine.config()
+        config = options.config()
     except ConfigError as error:
         for fault in error.faults:
-            yield Finding("configuration", ERROR, fault, "mend the configuration")
+            yield Finding("configuration", ERROR, fault, "fix the configuration")
         return
-    looks: tuple[Callable[[], Iterator[Finding]], ...] = (
-        lambda: _configuration(config),
-        lambda: _data_folder(config.dir),
-        lambda: _runs(config.dir),
-        lambda: _plugins(mine, config),
-        _terminal,
+    checks: tuple[Callable[[], Iterator[Finding]], ...] = (
+        lambda: _check_configuration(config),
+        lambda: _check_data_folder(config.dir),
+        lambda: _check_runs(config.dir),
+        lambda: _check_plugins(options, config),
+        _check_terminal,
     )
-    for look in looks:
-        yield from look()
+    for check in checks:
+        yield from check()
 
 
-def _program() -> Iterator[Finding]:
+def _check_installation() -> Iterator[Finding]:
     import tracelet
 
     about = f"tracelet {tracelet.__version__}, Python {platform.python_version()}, {platform.platform(terse=True)}"
     yield Finding("program", OK, about)
-    yield Finding("optional", OK, _optional())
+    yield Finding("optional", OK, _list_optional_packages())
 
 
-def _optional() -> str:
+def _list_optional_packages() -> str:
     from importlib import metadata
 
     found = []
@@ -99,60 +98,58 @@ def _optional() -> str:
     return ", ".join(found)
 
 
-def _configuration(config: Config) -> Iterator[Finding]:
-    from tracelet.cli.views.plugins import near
+def _check_configuration(config: Config) -> Iterator[Finding]:
+    from tracelet.cli.views.formatting import shorten_path
     from tracelet.config.variables import slips
 
-    sources = ", ".join(near(source) for source in config.sources) or "defaults only"
-    yield Finding("configuration", OK, f"root {near(config.root)}; {sources}")
+    sources = ", ".join(shorten_path(source) for source in config.sources) or "defaults only"
+    yield Finding("configuration", OK, f"root {shorten_path(config.root)}; {sources}")
     for faults in config.table_faults.values():
         for fault in faults:
-            yield Finding("configuration", ERROR, fault, "mend the plugin's table")
+            yield Finding("configuration", ERROR, fault, "fix the plugin's table")
     for slip in slips(os.environ):
         yield Finding("configuration", WARNING, slip)
 
 
-def _data_folder(data: Path) -> Iterator[Finding]:
-    from tracelet.cli.views.plugins import near
+def _check_data_folder(data: Path) -> Iterator[Finding]:
+    from tracelet.cli.views.formatting import shorten_path
 
-    place = data
-    while not place.exists():
-        place = place.parent
-    if not os.access(place, os.W_OK | os.X_OK):
-        what = (
-            "cannot be written to" if place == data else f"cannot be made, since {place} cannot be written to"
-        )
-        yield Finding(
-            "data", ERROR, f"{near(data)} {what}", "mend its permissions, or name another with --dir"
-        )
+    existing = data
+    while not existing.exists():
+        existing = existing.parent
+    if not os.access(existing, os.W_OK | os.X_OK):
+        problem = "is not writable" if existing == data else f"cannot be created: {existing} is not writable"
+        remedy = "fix the permissions, or name another folder with --dir"
+        yield Finding("data", ERROR, f"{shorten_path(data)} {problem}", remedy)
         return
-    yield from _space(data, place)
+    yield from _check_space(data, existing)
     if data.exists() and stat.S_IMODE(data.stat().st_mode) & 0o077:
-        text = f"other users can look into {near(data)}"
-        yield Finding("data", WARNING, text, f"chmod 700 {near(data)}")
+        text = f"other users can read {shorten_path(data)}"
+        yield Finding("data", WARNING, text, f"chmod 700 {shorten_path(data)}")
 
 
-def _space(data: Path, place: Path) -> Iterator[Finding]:
-    from tracelet.cli.views.numbers import size
-    from tracelet.cli.views.plugins import near
+def _check_space(data: Path, existing: Path) -> Iterator[Finding]:
+    from tracelet.cli.views.formatting import format_size, shorten_path
     from tracelet.journal.writing.filesystem import mapping_is_safe
 
-    free = shutil.disk_usage(place).free
+    free = shutil.disk_usage(existing).free
     way = (
-        "mapped" if mapping_is_safe(place) else "written plainly, since the file system is remote or unknown"
+        "mapped"
+        if mapping_is_safe(existing)
+        else "written with plain writes, since the file system is remote or unknown"
     )
-    there = "" if data.exists() else " (made by the first run)"
-    text = f"{near(data)}{there}: {size(free)} free; journals are {way}"
+    missing = "" if data.exists() else " (created by the first run)"
+    text = f"{shorten_path(data)}{missing}: {format_size(free)} free; journals are {way}"
     if free < LITTLE_SPACE:
-        yield Finding("data", WARNING, text, "make room: what does not fit on the disk is not recorded")
+        yield Finding("data", WARNING, text, "free some space: what does not fit on the disk is not recorded")
     else:
         yield Finding("data", OK, text)
 
 
-def _runs(data: Path) -> Iterator[Finding]:
+def _check_runs(data: Path) -> Iterator[Finding]:
     from collections import Counter
 
-    from tracelet.cli.views.numbers import plural
+    from tracelet.cli.views.formatting import pluralize
     from tracelet.errors import StoreError
     from tracelet.store import open_store
 
@@ -162,28 +159,28 @@ def _runs(data: Path) -> Iterator[Finding]:
         yield Finding("runs", OK, "none yet")
         return
     except OSError as error:
-        yield Finding("runs", ERROR, f"{error.filename}: {error.strerror}", "mend its permissions")
+        yield Finding("runs", ERROR, f"{error.filename}: {error.strerror}", "fix the permissions")
         return
     by_outcome = Counter(record.outcome for record in records)
     parts = ", ".join(f"{times} {outcome}" for outcome, times in by_outcome.most_common())
-    yield Finding("runs", OK, plural(len(records), "run") + (f": {parts}" if parts else ""))
+    yield Finding("runs", OK, pluralize(len(records), "run") + (f": {parts}" if parts else ""))
     for record in records:
         if record.problem:
             yield Finding("runs", WARNING, f"{record.id}: {record.problem}", f"tracelet verify {record.id}")
 
 
-def _plugins(mine: Choices, config: Config) -> Iterator[Finding]:
-    from tracelet.cli.commands.plugins_check import configuration_faults
-    from tracelet.cli.views.plugins import all_plugins
+def _check_plugins(options: GlobalOptions, config: Config) -> Iterator[Finding]:
+    from tracelet.cli.commands.plugins_check import find_configuration_faults
+    from tracelet.cli.views.plugin_tables import describe_plugins
 
-    manager = mine.manager(config)
-    listed: dict[str, Any] = all_plugins(manager)
+    manager = options.manager(config)
+    listed: dict[str, Any] = describe_plugins(manager)
     names = [plugin["name"] for plugin in listed["plugins"] if plugin["activated"] in ("asked", "default")]
     idle = len(listed["plugins"]) - len(names)
-    yield Finding("plugins", OK, f"in use: {', '.join(names) or 'none'}; {idle} more can be found")
+    yield Finding("plugins", OK, f"in use: {', '.join(names) or 'none'}; {idle} more available")
     for name in names:
-        for fault in configuration_faults(manager, name):
-            yield Finding("plugins", ERROR, fault, f"tracelet plugins info {name} shows what it takes")
+        for fault in find_configuration_faults(manager, name):
+            yield Finding("plugins", ERROR, fault, f"tracelet plugins info {name} lists its keys")
     for plugin in listed["plugins"]:
         if plugin["error"]:
             yield Finding("plugins", ERROR, plugin["error"], f"tracelet plugins info {plugin['name']}")
@@ -191,18 +188,23 @@ def _plugins(mine: Choices, config: Config) -> Iterator[Finding]:
         yield Finding("plugins", WARNING, problem)
 
 
-def _terminal() -> Iterator[Finding]:
+def _check_terminal() -> Iterator[Finding]:
     width = shutil.get_terminal_size().columns
     kind = f"{width} columns" if sys.stdout.isatty() else "not a terminal"
     yield Finding("terminal", OK, f"{kind}, {sys.stdout.encoding}")
 
 
 def _print(screen: Screen, findings: list[Finding]) -> None:
-    from tracelet.cli.views.screen import joined, state
+    from tracelet.cli.views.formatting import pluralize
+    from tracelet.cli.views.screen import join_parts, state_text
 
     for finding in findings:
         remedy = (f" ({finding.remedy})", "dim") if finding.remedy else ""
-        screen.field(finding.topic, joined(state(finding.level), f"  {finding.text}", remedy), width=14)
-    bad = sum(finding.level != OK for finding in findings)
+        text = join_parts(state_text(finding.level), f"  {finding.text}", remedy)
+        screen.field(finding.topic, text, width=14)
+    issues = sum(finding.level != OK for finding in findings)
     screen.blank()
-    screen.line((f"{bad} to look at" if bad else "all is in order", "bold yellow" if bad else "bold green"))
+    if issues:
+        screen.line((f"{pluralize(issues, 'issue')} found", "bold yellow"))
+    else:
+        screen.line(("no issues found", "bold green"))

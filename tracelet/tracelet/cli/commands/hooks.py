@@ -1,4 +1,4 @@
-"""``tracelet hooks``: what a plugin can implement."""
+"""``tracelet hooks``: the hooks that a plugin can implement."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tracelet.cli.options import choices, json_option
+from tracelet.cli.output import json_option, show_result
 
 if TYPE_CHECKING:
     from tracelet.cli.views.screen import Screen
@@ -18,51 +18,47 @@ if TYPE_CHECKING:
 @click.argument("name", required=False)
 @json_option
 def hooks(name: str | None) -> None:
-    """List the hooks that plugins can implement, or tell all about hook NAME."""
-    from tracelet.cli.json_output import emit_json
-    from tracelet.cli.views.screen import Screen
-
-    known = {each: _described(each, function) for each, function in _hookspecs().items()}
-    if name is not None and name not in known:
-        raise _unknown(name, list(known))
-    if choices().json:
-        emit_json({"hooks": list(known.values())} if name is None else known[name])
-    elif name is None:
-        _print_all(Screen(), list(known.values()))
-    else:
-        _print_one(Screen(), known[name])
+    """List the hooks that plugins can implement, or document hook NAME."""
+    known = {each: _describe_hook(each, function) for each, function in _find_hookspecs().items()}
+    if name is None:
+        several = list(known.values())
+        show_result(lambda: {"hooks": several}, lambda screen: _print_all(screen, several))
+        return
+    if name not in known:
+        raise _unknown_hook(name, list(known))
+    show_result(lambda: known[name], lambda screen: _print_one(screen, known[name]))
 
 
-def _unknown(name: str, known: list[str]) -> Exception:
-    from tracelet.cli.mistakes import closest
+def _unknown_hook(name: str, known: list[str]) -> Exception:
+    from tracelet.cli.diagnostics import suggest
     from tracelet.errors import UsageError
 
-    akin = [each for each in known if name and name in each]
-    hint = f"; there are {', '.join(akin)}" if akin else closest(name, known)
+    similar = [each for each in known if name and name in each]
+    hint = f"; similar hooks: {', '.join(similar)}" if similar else suggest(name, known)
     return UsageError(f"no hook {name!r}{hint} ('tracelet hooks' lists all)")
 
 
-def _hookspecs() -> dict[str, Callable[..., Any]]:
-    """Return the functions of the contract, in the order of the source."""
+def _find_hookspecs() -> dict[str, Callable[..., Any]]:
+    """Return the functions of the contract in the order of the source."""
     import tracelet_hookspecs
 
     mark = f"{tracelet_hookspecs.PROJECT_NAME}_spec"
     return {name: value for name, value in vars(tracelet_hookspecs.specs).items() if hasattr(value, mark)}
 
 
-def _described(name: str, function: Callable[..., Any]) -> dict[str, Any]:
+def _describe_hook(name: str, function: Callable[..., Any]) -> dict[str, Any]:
     document = inspect.getdoc(function) or ""
     return {
         "name": name,
-        "signature": f"{name}{_signature(function)}",
+        "signature": f"{name}{_format_signature(function)}",
         "arguments": list(inspect.signature(function).parameters),
         "summary": document.partition("\n")[0],
         "documentation": document,
     }
 
 
-def _signature(function: Callable[..., Any]) -> str:
-    """Write a signature as its source has it (``str(signature)`` puts quotes around annotations)."""
+def _format_signature(function: Callable[..., Any]) -> str:
+    """Format a signature as in its source (``str(signature)`` puts quotes around annotations)."""
     signature = inspect.signature(function)
     words = []
     for name, parameter in signature.parameters.items():
@@ -77,7 +73,9 @@ def _print_all(screen: Screen, hooks: list[dict[str, Any]]) -> None:
         screen.line((hook["name"], "bold cyan"), f"({arguments})")
         screen.line(hook["summary"].replace("``", "`"), indent=4)
     screen.blank()
-    screen.line(("tracelet hooks NAME tells when it is called, on which thread, and what it returns", "dim"))
+    screen.line(
+        ("tracelet hooks NAME documents one: when it is called, on which thread, what it returns", "dim")
+    )
 
 
 def _print_one(screen: Screen, hook: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""``tracelet plugins``: what there is, what one is, whether one is sound, a new one."""
+"""``tracelet plugins``: list plugins and describe one; ``check`` and ``new`` have their own modules."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tracelet.cli.app import Commands
-from tracelet.cli.options import choices, json_option, plugin_options
+from tracelet.cli.app import LazyGroup
+from tracelet.cli.options import global_options, plugin_options
+from tracelet.cli.output import json_option, show_result
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -16,9 +17,9 @@ if TYPE_CHECKING:
 
 
 @click.group(
-    cls=Commands,
+    cls=LazyGroup,
     invoke_without_command=True,
-    later={
+    lazy_commands={
         "list": "tracelet.cli.commands.plugins:list_all",
         "info": "tracelet.cli.commands.plugins:info",
         "check": "tracelet.cli.commands.plugins_check:check",
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 @json_option
 @click.pass_context
 def plugins(ctx: click.Context) -> None:
-    """List plugins; tell of one, check one, begin one."""
+    """List, describe, check and create plugins."""
     if ctx.invoked_subcommand is None:
         ctx.invoke(list_all)
 
@@ -38,32 +39,27 @@ def plugins(ctx: click.Context) -> None:
 @plugin_options
 @json_option
 def list_all() -> None:
-    """List all plugins that can be found, and whether a run would use them.
+    """List all available plugins, and whether a run would use them.
 
-    Those that a run here would use are loaded and validated; the others are only listed, from the
-    metadata of their distributions, and nothing of theirs is imported.
+    Plugins that a run in this folder would use are loaded and validated. The others are only listed, from the
+    metadata of their distributions; none of their code is imported.
     """
-    from tracelet.cli.json_output import emit_json
-    from tracelet.cli.views import plugins
-    from tracelet.cli.views.screen import Screen
+    from tracelet.cli.views.plugin_tables import describe_plugins
 
-    mine = choices()
-    manager = mine.manager()
-    listed = plugins.all_plugins(manager)
-    if mine.json:
-        emit_json({"root": manager.config.root if manager.config else None, **listed})
-    else:
-        _print_list(Screen(), listed)
+    manager = global_options().manager()
+    listed = describe_plugins(manager)
+    root = manager.config.root if manager.config else None
+    show_result(lambda: {"root": root, **listed}, lambda screen: _print_list(screen, listed))
 
 
 def _print_list(screen: Screen, listed: dict[str, Any]) -> None:
-    from tracelet.cli.views.plugins import plugin_rows
+    from tracelet.cli.views.plugin_tables import format_plugin_rows
 
     if not listed["plugins"]:
         screen.line("no plugins found")
     else:
         heads = ("name", "version", "type", "state", "origin")
-        screen.table(heads, plugin_rows(screen, listed["plugins"]), whole=heads[:4])
+        screen.table(heads, format_plugin_rows(screen, listed["plugins"]), whole=heads[:4])
     problems = [plugin["error"] for plugin in listed["plugins"] if plugin["error"]]
     for problem in dict.fromkeys([*problems, *listed["problems"]]):
         screen.blank()
@@ -75,7 +71,9 @@ def _print_list(screen: Screen, listed: dict[str, Any]) -> None:
     idle = sum(plugin["activated"] is None for plugin in listed["plugins"])
     if idle:
         screen.blank()
-        hint = "plugins = [NAME] or a table [plugins.NAME] in tracelet.toml, or -p NAME, switches one on"
+        hint = (
+            "activate one with -p NAME, or with plugins = [NAME] or a table [plugins.NAME] in tracelet.toml"
+        )
         screen.line((f"{idle} not in use: {hint}", "dim"))
 
 
@@ -84,82 +82,76 @@ def _print_list(screen: Screen, listed: dict[str, Any]) -> None:
 @plugin_options
 @json_option
 def info(name: str) -> None:
-    """Tell all that is known of plugin NAME, loading it."""
-    from tracelet.cli.json_output import emit_json
-    from tracelet.cli.mistakes import closest
-    from tracelet.cli.views import plugins
-    from tracelet.cli.views.screen import Screen
+    """Load plugin NAME and show everything known about it."""
+    from tracelet.cli.diagnostics import suggest
+    from tracelet.cli.views.plugin_tables import describe_plugin
     from tracelet.errors import UsageError
 
-    mine = choices()
-    manager = mine.manager()
-    if name not in manager.plugins and name not in mine.plugins:
-        mine.plugins.append(name)  # an importable module is found as it is by -p
-        manager = mine.manager()
+    options = global_options()
+    manager = options.manager()
+    if name not in manager.plugins and name not in options.plugins:
+        options.plugins.append(name)  # an importable module is found in the same way as by -p
+        manager = options.manager()
     if name not in manager.plugins:
         known = [each for each in manager.plugins if each != name]
-        raise UsageError(f"no plugin is named {name!r}{closest(name, known)} ('tracelet plugins' lists all)")
-    told = plugins.one_plugin(manager, name)
-    if mine.json:
-        emit_json(told)
-    else:
-        _print_info(Screen(), told)
+        raise UsageError(f"no plugin is named {name!r}{suggest(name, known)} ('tracelet plugins' lists all)")
+    plugin = describe_plugin(manager, name)
+    show_result(lambda: plugin, lambda screen: _print_info(screen, plugin))
 
 
-def _print_info(screen: Screen, told: dict[str, Any]) -> None:
-    from tracelet.cli.views.numbers import duration
-    from tracelet.cli.views.screen import joined, state
+def _print_info(screen: Screen, plugin: dict[str, Any]) -> None:
+    from tracelet.cli.views.formatting import format_duration
+    from tracelet.cli.views.screen import join_parts, state_text
 
-    screen.line((told["name"], "bold"), f" {told['version']}", "  ", state(told["state"]))
-    if told["description"]:
-        screen.line(told["description"])
+    screen.line((plugin["name"], "bold"), f" {plugin['version']}", "  ", state_text(plugin["state"]))
+    if plugin["description"]:
+        screen.line(plugin["description"])
     screen.blank()
     plain_fields = ("type", "author", "origin", "module", "requires_tracelet")
     for field in plain_fields:
-        if told[field]:
-            screen.field(field.replace("_tracelet", ""), str(told[field]), width=12)
+        if plugin[field]:
+            screen.field(field.replace("_tracelet", ""), str(plugin[field]), width=12)
     for field in ("dependencies", "capabilities", "hooks"):
-        if told[field]:
-            screen.field(field, ", ".join(told[field]), width=12)
-    if told["import_seconds"] is not None:
-        screen.field("import", duration(told["import_seconds"]), width=12)
-    screen.field("in use", joined(_use(told)), width=12)
-    if told["error"]:
+        if plugin[field]:
+            screen.field(field, ", ".join(plugin[field]), width=12)
+    if plugin["import_seconds"] is not None:
+        screen.field("import", format_duration(plugin["import_seconds"]), width=12)
+    screen.field("in use", join_parts(_describe_use(plugin)), width=12)
+    if plugin["error"]:
         screen.blank()
-        screen.problem(told["error"], label="error", style="red")
-    _print_schema(screen, told)
+        screen.problem(plugin["error"], label="error", style="red")
+    _print_schema(screen, plugin)
 
 
-def _use(told: dict[str, Any]) -> str:
-    if told["activated"] == "default":
-        return f"yes, by default; -p no:{told['name']} leaves it out"
-    if told["activated"] == "asked":
-        return f"yes; -p no:{told['name']} leaves it out"
-    if told["activated"] == "unavailable":
-        return f"on by default, but not available here: {told['unavailable']}"
-    return f"no; -p {told['name']}, or a table [plugins.{told['name']}] in tracelet.toml, switches it on"
+def _describe_use(plugin: dict[str, Any]) -> str:
+    if plugin["activated"] == "default":
+        return f"yes, by default; -p no:{plugin['name']} turns it off"
+    if plugin["activated"] == "asked":
+        return f"yes; -p no:{plugin['name']} turns it off"
+    if plugin["activated"] == "unavailable":
+        return f"on by default, but not available here: {plugin['unavailable']}"
+    return f"no; -p {plugin['name']}, or a table [plugins.{plugin['name']}] in tracelet.toml, turns it on"
 
 
-def _print_schema(screen: Screen, told: dict[str, Any]) -> None:
-    if not told["config"]:
+def _print_schema(screen: Screen, plugin: dict[str, Any]) -> None:
+    if not plugin["config"]:
         return
     screen.blank()
-    screen.line((f"[plugins.{told['name']}]", "bold"))
-    rows = [(key["key"], key["type"], _default(key), key["description"]) for key in told["config"]]
-    screen.table(("key", "type", "default", "what it is"), rows, whole=("key", "type"), indent=2)
+    screen.line((f"[plugins.{plugin['name']}]", "bold"))
+    rows = [(key["key"], key["type"], _format_default(key), key["description"]) for key in plugin["config"]]
+    screen.table(("key", "type", "default", "description"), rows, whole=("key", "type"), indent=2)
 
 
-def _default(key: dict[str, Any]) -> Text:
-    """Return what a key is where nobody says so, as TOML would have it."""
+def _format_default(key: dict[str, Any]) -> Text:
+    """Return the default value of a key as TOML would write it."""
     import json
 
     from rich.text import Text
 
-    from tracelet.cli.json_output import jsonable
-    from tracelet.messages import plain
+    from tracelet_hookspecs.json_values import to_json
 
     if key["required"]:
         return Text("required", "yellow")
     if key["default"] is None:
         return Text("")
-    return Text(plain(json.dumps(jsonable(key["default"]), ensure_ascii=False)))
+    return Text(json.dumps(to_json(key["default"]), ensure_ascii=False))

@@ -1,4 +1,4 @@
-"""``tracelet plugins check``: is a plugin sound? Every fault of it is told."""
+"""``tracelet plugins check``: load and validate a plugin and report every fault."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from tracelet.cli.options import choices, json_option, plugin_options
+from tracelet.cli.options import global_options, plugin_options
+from tracelet.cli.output import json_option, show_result
 
 if TYPE_CHECKING:
     from tracelet.cli.views.screen import Screen
     from tracelet.host.plugins import PluginManager
 
 
-class Checked(NamedTuple):
-    """One plugin and what is wrong with it."""
+class CheckedPlugin(NamedTuple):
+    """One plugin and its faults."""
 
     name: str
     version: str | None
@@ -30,64 +31,60 @@ class Checked(NamedTuple):
 @plugin_options
 @json_option
 def check(what: str) -> int:
-    """Load and validate a plugin without a run, and tell every fault.
+    """Load and validate a plugin without a run, and report every fault.
 
     PATH_OR_NAME is a .py file or a folder of them, the name of a plugin, or an importable module
-    (package.module or package.module:Class). The exit status is 0 when all is well, 1 when there are faults.
+    (package.module or package.module:Class). The exit status is 1 if there are faults.
     """
-    from tracelet.cli.json_output import emit_json
-    from tracelet.cli.views.screen import Screen
-
     checked = list(_check(what))
-    if choices().json:
-        emit_json(
-            {"ok": not any(one.faults for one in checked), "plugins": [one._asdict() for one in checked]}
-        )
-    else:
-        _print(Screen(), checked)
-    return 1 if any(one.faults for one in checked) else 0
+    faulty = any(one.faults for one in checked)
+    show_result(
+        lambda: {"ok": not faulty, "plugins": [one._asdict() for one in checked]},
+        lambda screen: _print(screen, checked),
+    )
+    return 1 if faulty else 0
 
 
-def _check(what: str) -> Iterator[Checked]:
-    mine = choices()
+def _check(what: str) -> Iterator[CheckedPlugin]:
+    options = global_options()
     path = Path(what)
     if path.suffix == ".py" or path.exists():
-        yield from _check_path(path, mine.manager())
+        yield from _check_path(path, options.manager())
         return
-    if what not in mine.plugins:
-        mine.plugins.append(what)
-    manager = mine.manager()
-    names = _meant_by(what, manager)
+    if what not in options.plugins:
+        options.plugins.append(what)
+    manager = options.manager()
+    names = _find_plugins(what, manager)
     for name in names:
         yield _check_one(manager, name, manager)
 
 
-def _check_path(path: Path, others: PluginManager) -> Iterator[Checked]:
-    """Check what a file or folder holds, whatever else is called by the same names."""
+def _check_path(path: Path, others: PluginManager) -> Iterator[CheckedPlugin]:
+    """Check the plugins in a file or folder, even if other plugins have the same names."""
     from tracelet.errors import UsageError
     from tracelet.host.plugins import PluginManager
 
     if not path.exists():
-        raise UsageError(f"{path}: there is no such file or folder")
+        raise UsageError(f"{path}: no such file or folder")
     if path.is_file() and path.suffix != ".py":
         raise UsageError(f"{path}: expected a Python file (.py), a folder of them, or the name of a plugin")
     alone = PluginManager([path], use_default_paths=False)
     alone.discover_plugins()
     if not alone.plugins:
-        fault = "holds neither hook implementations nor plugin classes; decorate a function with"
-        yield Checked(
+        fault = "contains neither hook implementations nor plugin classes; decorate a function with"
+        yield CheckedPlugin(
             path.name, None, None, str(path), [f"{fault} @tracelet.hookimpl, or subclass a base class"]
         )
     for name in list(alone.plugins):
         yield _check_one(alone, name, others)
-    told = {info.error for info in alone.plugins.values()}
-    if problems := [problem for problem in alone.problems if problem not in told]:
-        yield Checked(path.name, None, None, str(path), problems)
+    reported = {info.error for info in alone.plugins.values()}
+    if problems := [problem for problem in alone.problems if problem not in reported]:
+        yield CheckedPlugin(path.name, None, None, str(path), problems)
 
 
-def _meant_by(what: str, manager: PluginManager) -> list[str]:
-    """Return the plugins that a name or module stands for."""
-    from tracelet.cli.mistakes import closest
+def _find_plugins(what: str, manager: PluginManager) -> list[str]:
+    """Return the names of the plugins that a name or module refers to."""
+    from tracelet.cli.diagnostics import suggest
     from tracelet.errors import UsageError
 
     if what in manager.plugins:
@@ -95,14 +92,12 @@ def _meant_by(what: str, manager: PluginManager) -> list[str]:
     module = f"module {what}"
     names = [name for name, info in manager.plugins.items() if info.origin == module]
     if not names:
-        hint = closest(what, manager.plugins)
-        raise UsageError(
-            f"{what!r} is neither a file, nor a plugin that can be found, nor an importable module{hint}"
-        )
+        hint = suggest(what, manager.plugins)
+        raise UsageError(f"{what!r} is neither a file nor an available plugin nor an importable module{hint}")
     return names
 
 
-def _check_one(manager: PluginManager, name: str, others: PluginManager) -> Checked:
+def _check_one(manager: PluginManager, name: str, others: PluginManager) -> CheckedPlugin:
     from tracelet.secrets import redact
     from tracelet_hookspecs import PluginState
 
@@ -110,9 +105,9 @@ def _check_one(manager: PluginManager, name: str, others: PluginManager) -> Chec
     if info.state is PluginState.ERROR or not manager.load_plugin(name):
         faults = [info.error or "cannot be loaded"]
     else:
-        faults = list(_faults(manager, name, {**others.plugins, **manager.plugins}))
+        faults = list(_find_faults(manager, name, {**others.plugins, **manager.plugins}))
     kind = info.metadata.type
-    return Checked(
+    return CheckedPlugin(
         name,
         str(info.metadata.version) or None,
         kind.value if kind is not None else None,
@@ -121,8 +116,8 @@ def _check_one(manager: PluginManager, name: str, others: PluginManager) -> Chec
     )
 
 
-def _faults(manager: PluginManager, name: str, known: dict[str, Any]) -> Iterator[str]:
-    """Yield what keeps a loaded plugin from working here: as validation has it, and its configuration."""
+def _find_faults(manager: PluginManager, name: str, known: dict[str, Any]) -> Iterator[str]:
+    """Yield what keeps a loaded plugin from working here: faults of the plugin and of its configuration."""
     import tracelet
     from tracelet.errors import PluginError
     from tracelet.host.plugins import checks
@@ -136,11 +131,11 @@ def _faults(manager: PluginManager, name: str, known: dict[str, Any]) -> Iterato
         yield from manager.handle(name).submit(examine, step="import")
     except PluginError as error:
         yield str(error)
-    yield from configuration_faults(manager, name)
+    yield from find_configuration_faults(manager, name)
 
 
-def configuration_faults(manager: PluginManager, name: str) -> Iterator[str]:
-    """Yield faults of a plugin's schema; and of the project's table for it, where there is one."""
+def find_configuration_faults(manager: PluginManager, name: str) -> Iterator[str]:
+    """Yield the faults of a plugin's schema, and of its table in the project's configuration, if any."""
     from tracelet.config.validation import check_schema, declared_keys, validate
     from tracelet.errors import ConfigError
 
@@ -148,7 +143,7 @@ def configuration_faults(manager: PluginManager, name: str) -> Iterator[str]:
     if faults := check_schema(schema):
         yield from faults
         return
-    config = manager.config or choices().config()
+    config = manager.config or global_options().config()
     if name not in config.tables:
         return
 
@@ -161,19 +156,22 @@ def configuration_faults(manager: PluginManager, name: str) -> Iterator[str]:
         yield from error.faults
 
 
-def _print(screen: Screen, checked: list[Checked]) -> None:
-    from tracelet.cli.views.numbers import plural
-    from tracelet.cli.views.plugins import near
+def _print(screen: Screen, checked: list[CheckedPlugin]) -> None:
+    from tracelet.cli.views.formatting import pluralize, shorten_path
 
     for one in checked:
         good = not one.faults
         mark = ("ok", "green") if good else ("faulty", "bold red")
         about = " ".join(filter(None, (one.version, one.type)))
         screen.line(
-            mark, " ", (one.name, "bold"), f" {about}" if about else "", (f"  {near(one.origin)}", "dim")
+            mark,
+            " ",
+            (one.name, "bold"),
+            f" {about}" if about else "",
+            (f"  {shorten_path(one.origin)}", "dim"),
         )
         for fault in one.faults:
             screen.line(("- ", "red"), fault, indent=2)
     faults = sum(len(one.faults) for one in checked)
     if faults:
-        screen.line((f"{plural(faults, 'fault')} in {plural(len(checked), 'plugin')}", "bold red"))
+        screen.line((f"{pluralize(faults, 'fault')} in {pluralize(len(checked), 'plugin')}", "bold red"))

@@ -1,4 +1,4 @@
-"""``tracelet run``: a program, inside a run."""
+"""``tracelet run``: run a program inside a run."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from tracelet.cli.options import (
-    Choices,
-    choices,
-    pairs,
-    place_options,
+    GlobalOptions,
+    dir_option,
+    global_options,
+    parse_pairs,
     plugin_options,
     project_option,
 )
@@ -28,14 +28,14 @@ class RunCommand(click.Command):
     """Leaves everything after the script or ``-m MODULE`` to the program."""
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Take the program's own arguments off before the options are parsed."""
-        from tracelet.cli.program import words_after
+        """Split off the program's own arguments before the options are parsed."""
+        from tracelet.cli.program import find_program
 
         flags = {"-h", "--help"}
         for param in self.params:
             if isinstance(param, click.Option) and param.is_flag:
                 flags.update(param.opts)
-        at = words_after(args, flags, {"-m"})
+        at = find_program(args, flags, {"-m"})
         rest = args[at + 1 :] if at < len(args) and args[at] == "--" else args[at:]
         return super().parse_args(ctx, [*args[:at], "--", *rest])
 
@@ -48,32 +48,37 @@ class RunCommand(click.Command):
 )
 @click.argument("program", nargs=-1, type=click.UNPROCESSED, metavar="(SCRIPT | -m MODULE) [ARGS]...")
 @click.option("-m", "module", metavar="MODULE", help="Run a module, as python -m does.")
-@click.option("--name", metavar="NAME", help="The run's name.")
+@click.option("--name", metavar="NAME", help="Name of the run.")
 @project_option
 @click.option(
-    "--tag", "tags", multiple=True, metavar="KEY=VALUE", callback=pairs, help="Tag the run. Repeatable."
+    "--tag",
+    "tags",
+    multiple=True,
+    metavar="KEY=VALUE",
+    callback=parse_pairs,
+    help="Tag the run. Repeatable.",
 )
 @click.option(
     "--param",
     "params",
     multiple=True,
     metavar="KEY=VALUE",
-    callback=pairs,
+    callback=parse_pairs,
     help="Record a parameter. Repeatable.",
 )
-@click.option("--run-id", metavar="ID", help="The run's id, in place of a new one.")
-@click.option("--resume", is_flag=True, help="Go on with the run of that id, or with the last one.")
-@place_options
+@click.option("--run-id", metavar="ID", help="Id of the run, instead of a generated one.")
+@click.option("--resume", is_flag=True, help="Resume the run given by --run-id, or the latest one.")
+@dir_option
 @plugin_options
-@click.option("-q", "--quiet", is_flag=True, help="No header and no summary.")
+@click.option("-q", "--quiet", is_flag=True, help="Print no header and no summary.")
 @click.option(
-    "-v", "--verbose", is_flag=True, help="Show what collectors measured too, and tracebacks of plugins."
+    "-v", "--verbose", is_flag=True, help="Also show collectors' metrics and tracebacks of plugins."
 )
 def run(program: tuple[str, ...], module: str | None, **given: Any) -> Callable[[], int]:
     """Run a program inside a run, and show what it recorded.
 
-    SCRIPT (or the module) is run as python would, with ARGS, and its exit status is that of this command.
-    Its own start_run() joins the run.
+    SCRIPT or MODULE runs as python would run it, with ARGS, and its exit status becomes that of this command.
+    A start_run() in the program joins the run.
     """
     from tracelet.cli.program import Program
 
@@ -83,13 +88,13 @@ def run(program: tuple[str, ...], module: str | None, **given: Any) -> Callable[
         wanted = Program(program[0], tuple(program[1:]), is_module=False)
     else:
         wanted = Program(module, tuple(program), is_module=True)
-    mine = choices()
-    return lambda: run_inside(wanted, mine, **given)
+    options = global_options()
+    return lambda: run_inside(wanted, options, **given)
 
 
 def run_inside(
     program: Program,
-    mine: Choices,
+    options: GlobalOptions,
     *,
     name: str | None,
     tags: dict[str, str],
@@ -101,41 +106,41 @@ def run_inside(
 ) -> int:
     """Run a program inside a run and return its exit status."""
     program.check()
-    # Imported before the program's folder comes first on the path: a rich.py of its own is not meant for us.
+    # Imported before the program's folder comes first on the path, so that a rich.py of its own is not taken.
     import tracelet.collecting
     import tracelet.delivery
     import tracelet.host.plugins  # noqa: F401
-    from tracelet.cli import telling
-    from tracelet.cli.program import execute, take_path
+    from tracelet.cli.diagnostics import install_log_printer
+    from tracelet.cli.program import execute, set_script_path
     from tracelet.cli.views import header, summary
     from tracelet.cli.views.screen import Screen
     from tracelet.run.run import outcome_of
 
-    take_path(program)
-    listener = telling.listen(verbose=verbose, summary=not quiet)
+    set_script_path(program)
+    log_printer = install_log_printer(verbose=verbose, summary=not quiet)
     if quiet:
-        listener.speak()  # there is no header to say it
+        log_printer.print_held()  # there is no header to wait for
     screen = Screen()
-    config = mine.config(program.path, run_id=run_id, resume=resume or None)
-    opened = _open(program, config, name)
+    config = options.config(program.path, run_id=run_id, resume=resume or None)
+    opened = _open_run(program, config, name)
     if tags:
         opened.set_tags(tags)
     if params:
         opened.log_params(params)
     if not quiet:
-        _tell(lambda: header.print_header(screen, opened, config, trace=mine.trace_config))
-        listener.speak()
+        _report(lambda: header.print_header(screen, opened, config, name=name, trace=options.trace_config))
+        log_printer.print_held()
     pid = os.getpid()
     ending = execute(program)
-    if os.getpid() == pid:  # else this is a child that the program has forked, which has an end of its own
+    if os.getpid() == pid:  # a child that the program forked gets here too, and reports nothing
         outcome, error = outcome_of(ending.error)
         opened.finish(outcome, error=error)
-        _tell(lambda: summary.print_end(screen, opened, ending.status, quiet=quiet, verbose=verbose))
-    return _leave(ending)
+        _report(lambda: summary.print_end(screen, opened, ending.status, quiet=quiet, verbose=verbose))
+    return _finish(ending)
 
 
-def _open(program: Program, config: Config, name: str | None) -> Run:
-    """Open the run and wait for its plugins: not for ever, since it is the program that matters."""
+def _open_run(program: Program, config: Config, name: str | None) -> Run:
+    """Open the run and wait for its plugins, but only until the start timeout: the program matters more."""
     from tracelet.run import open_ambient
     from tracelet.run.run import START_TIMEOUT
     from tracelet.run.starting import await_plugins
@@ -146,30 +151,30 @@ def _open(program: Program, config: Config, name: str | None) -> Run:
     return opened
 
 
-def _tell(tell: Callable[[], None]) -> None:
-    """Say something, or say that it could not be said: what counts is the program and its exit status."""
-    from tracelet.cli import mistakes
+def _report(report: Callable[[], None]) -> None:
+    """Print something, or a message that it failed: the program and its exit status matter more."""
+    from tracelet.cli.diagnostics import print_message
 
     try:
-        tell()
+        report()
     except Exception as error:
         if isinstance(error, OSError) or sys.stdout is None or sys.stdout.closed:
-            _let_go_of_output()  # the program closed it, or its reader has gone away
+            _discard_output()  # the program closed it, or its reader is gone
         else:
-            mistakes.tell(f"this could not be shown: {type(error).__name__}: {error}")
+            print_message(f"the report failed: {type(error).__name__}: {error}")
 
 
-def _let_go_of_output() -> None:
-    """Send what is left in the buffer nowhere, so that it does not fail again when the interpreter ends."""
+def _discard_output() -> None:
+    """Discard the data left in the buffer, which would raise again when the interpreter ends."""
     try:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except (OSError, ValueError, AttributeError):
         sys.stdout = None
 
 
-def _leave(ending: Ending) -> int:
+def _finish(ending: Ending) -> int:
     if ending.interrupted:
-        from tracelet.cli.mistakes import interrupt
+        from tracelet.cli.diagnostics import raise_interrupt
 
-        interrupt(ending.error)
+        raise_interrupt(ending.error)
     return ending.status

@@ -1,4 +1,4 @@
-"""``tracelet sync``: delivering later what could not be delivered then."""
+"""``tracelet sync``: deliver pending records of earlier runs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from tracelet.cli.options import choices, json_option, place_options, plugin_options
+from tracelet.cli.options import dir_option, global_options, plugin_options
+from tracelet.cli.output import json_option, show_result
 
 if TYPE_CHECKING:
     from tracelet.cli.views.screen import Screen
@@ -19,94 +20,96 @@ if TYPE_CHECKING:
 @click.command("sync")
 @click.argument("run", required=False)
 @click.option(
-    "-a", "--all", "everything", is_flag=True, help="Every run, also to backends that never had any of it."
+    "-a", "--all", "everything", is_flag=True, help="Every run, also to backends that received none of it."
 )
 @click.option(
-    "--timeout", type=click.FloatRange(min=0), metavar="SECONDS", help="Stop after so long, for each run."
+    "--timeout", type=click.FloatRange(min=0), metavar="SECONDS", help="Stop after this long, per run."
 )
-@place_options
+@dir_option
 @plugin_options
 @json_option
 def sync(run: str | None, everything: bool, timeout: float | None) -> int:
-    """Deliver what is due to the backends in use here, or to those given by -p.
+    """Deliver pending records to the project's backends, or to those given by -p.
 
-    With RUN, all of that run that a backend has not had: also to one that did not exist then. Without, what runs left
-    unfinished. The exit status is 1 when something is still due.
+    With RUN, deliver everything the backends have not received yet, also to a backend added after the run. Without RUN,
+    deliver what ended runs left pending. The exit status is 1 if something is still pending.
     """
-    from tracelet.cli.json_output import emit_json
-    from tracelet.cli.views.screen import Screen
-
     if run is not None and everything:
         raise click.UsageError("expected RUN or --all, found both")
-    mine = choices()
-    config, store = mine.config(), mine.store()
-    backends, beside = _backends(config)
+    options = global_options()
+    config, store = options.config(), options.store()
+    backends, processors = _find_backends(config)
     records = [store.run(run)] if run is not None else [*reversed(store.runs())]
     if run is None and not everything:
-        records = [record for record in records if _is_due(record, backends)]
-    done = [(record, _synced(config, record, backends, beside, timeout)) for record in records]
-    if mine.json:
-        emit_json({"runs": [_as_dict(record, results) for record, results in done]})
-    else:
-        _print(Screen(), done, backends)
-    return 0 if all(result.complete for _, results in done for result in results) else 1
+        records = [record for record in records if _is_pending(record, backends)]
+    results = [(record, _sync_run(config, record, backends, processors, timeout)) for record in records]
+    show_result(
+        lambda: {"runs": [_describe_results(record, several) for record, several in results]},
+        lambda screen: _print(screen, results, backends),
+    )
+    return 0 if all(result.complete for _, several in results for result in several) else 1
 
 
-def _backends(config: Config) -> tuple[list[str], list[str]]:
-    """Return the plugins to deliver to, and those that have to be there for it: the processors."""
+def _find_backends(config: Config) -> tuple[list[str], list[str]]:
+    """Return the plugins to deliver to, and the processors that have to run with them."""
     from tracelet.host.discovery import implementations
     from tracelet_hookspecs import BACKEND_HOOKS
 
-    manager = choices().manager(config)
-    backends, beside = [], []
+    manager = global_options().manager(config)
+    backends, processors = [], []
     for name in manager.select_plugins(defaults=False):
         loaded = manager.load_plugin(name)
         hooks = {one.hook for one in implementations(manager.plugins[name].instance)} if loaded else set()
         if not loaded or hooks.intersection(BACKEND_HOOKS):
             backends.append(name)
         elif "process_metric" in hooks:
-            beside.append(name)
+            processors.append(name)
     manager.stop_all_plugins()
     if not backends:
-        raise click.UsageError(
-            "no backend is in use here: name one with -p, or give it a table in tracelet.toml"
-        )
-    return backends, beside
+        raise click.UsageError("no backend is active: name one with -p, or give it a table in tracelet.toml")
+    return backends, processors
 
 
-def _is_due(record: RunRecord, backends: Sequence[str]) -> bool:
+def _is_pending(record: RunRecord, backends: Sequence[str]) -> bool:
     from tracelet.delivery import is_due
 
     return record.outcome != "running" and any(is_due(record.dir, backend) for backend in backends)
 
 
-def _synced(
-    config: Config, record: RunRecord, backends: list[str], beside: list[str], timeout: float | None
+def _sync_run(
+    config: Config, record: RunRecord, backends: list[str], processors: list[str], timeout: float | None
 ) -> list[Synced]:
     from tracelet.delivery import sync
 
     limit = float("inf") if timeout is None else timeout
-    return sync(record.dir, choices().manager(config), backends, beside=beside, timeout=limit)
+    return sync(record.dir, global_options().manager(config), backends, beside=processors, timeout=limit)
 
 
-def _as_dict(record: RunRecord, results: Sequence[Synced]) -> dict[str, Any]:
-    shown = [{**result._asdict(), "complete": result.complete} for result in results]
-    return {"id": record.id, "name": record.name, "backends": shown}
+def _describe_results(record: RunRecord, results: Sequence[Synced]) -> dict[str, Any]:
+    backends = [{**result._asdict(), "complete": result.complete} for result in results]
+    return {"id": record.id, "name": record.name, "backends": backends}
 
 
 def _print(
-    screen: Screen, done: Sequence[tuple[RunRecord, Sequence[Synced]]], backends: Sequence[str]
+    screen: Screen, results: Sequence[tuple[RunRecord, Sequence[Synced]]], backends: Sequence[str]
 ) -> None:
-    from tracelet.cli.views.numbers import plural
-    from tracelet.messages import plain
+    from tracelet.cli.views.formatting import pluralize
 
-    for record, results in done:
+    for record, several in results:
         screen.line((record.name, "bold"), (f" {screen.dot} {record.id}", "cyan"))
-        for result in results:
-            got = (plural(result.delivered, "record") + " delivered", "green" if result.complete else "")
-            rest = (f"; still due: {result.due}", "yellow") if result.due else ""
-            screen.field(f"  {result.backend}", got, rest, width=max(map(len, backends)) + 2, style="")
+        for result in several:
+            delivered = pluralize(result.delivered, "record") + " delivered"
+            pending = (f"; pending: {result.due}", "yellow") if result.due else ""
+            screen.field(
+                f"  {result.backend}",
+                (delivered, "green" if result.complete else ""),
+                pending,
+                width=max(map(len, backends)) + 2,
+                style="",
+            )
             if result.error:
-                screen.line((plain(result.error), "red"), indent=4)
-    if not done:
-        screen.line(f"nothing is due to {', '.join(backends)} (--all: also what they never had any of)")
+                screen.line((result.error, "red"), indent=4)
+    if not results:
+        screen.line(
+            f"nothing is pending for {', '.join(backends)} (--all also delivers runs that they received none of)"
+        )

@@ -1,4 +1,4 @@
-"""``tracelet verify``: whether every record is accounted for."""
+"""``tracelet verify``: check that every record is accounted for."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from tracelet.cli.options import choices, json_option, place_options, plugin_options
+from tracelet.cli.options import dir_option, global_options, plugin_options
+from tracelet.cli.output import json_option, show_result
 
 if TYPE_CHECKING:
     from tracelet.cli.views.screen import Screen
@@ -16,39 +17,37 @@ if TYPE_CHECKING:
 
 @click.command("verify")
 @click.argument("run", default="latest")
-@place_options
+@dir_option
 @plugin_options
 @json_option
 def verify(run: str) -> int:
-    """Reconcile a run's journal with what each backend had of it.
+    """Reconcile a run's journal with what each backend received.
 
-    For each backend, recorded = delivered + excluded + dropped + pending; the exit status is 1 where that does not
-    hold. Also told is what the disk would not take, and what of the journal is damaged.
+    For each backend, recorded = delivered + excluded + dropped + pending; the exit status is 1 if that does not hold.
+    Records that the disk refused and damaged parts of the journal are reported, too.
     """
-    from tracelet.cli.json_output import emit_json
-    from tracelet.cli.views.screen import Screen
     from tracelet.delivery import verify
 
-    record = choices().store().run(run)
+    record = global_options().store().run(run)
     found = verify(record.dir)
-    if choices().json:
-        emit_json({"id": record.id, "name": record.name, **found.as_dict()})
-    else:
-        _print(Screen(), record, found)
+    show_result(
+        lambda: {"id": record.id, "name": record.name, **found.as_dict()},
+        lambda screen: _print(screen, record, found),
+    )
     return 0 if found.agrees else 1
 
 
 def _print(screen: Screen, record: RunRecord, found: Verification) -> None:
-    from tracelet.cli.views.numbers import count, plural
-    from tracelet.cli.views.screen import state
+    from tracelet.cli.views.formatting import format_count, pluralize
+    from tracelet.cli.views.screen import state_text
 
     screen.line((record.name, "bold"), (f" {screen.dot} {record.id}", "cyan"))
-    screen.field("recorded", plural(found.recorded, "record"))
+    screen.field("recorded", pluralize(found.recorded, "record"))
     for label, kinds in (("lost", found.dropped), ("damaged", found.damage)):
         for kind, times in kinds.items():
-            screen.field(label, (f"{kind}: {count(times)}", "yellow"))
+            screen.field(label, (f"{kind}: {format_count(times)}", "yellow"))
     if not found.backends:
-        screen.field("backends", ("none had any of it", "dim"))
+        screen.field("backends", ("none received any of it", "dim"))
         return
     screen.blank()
     screen.table(
@@ -56,8 +55,8 @@ def _print(screen: Screen, record: RunRecord, found: Verification) -> None:
         [
             [
                 row.backend,
-                *map(count, (row.delivered, row.excluded, sum(row.dropped.values()), row.pending)),
-                state("ok" if row.agrees else "error"),
+                *map(format_count, (row.delivered, row.excluded, sum(row.dropped.values()), row.pending)),
+                state_text("ok" if row.agrees else "error"),
             ]
             for row in found.backends
         ],
@@ -65,7 +64,7 @@ def _print(screen: Screen, record: RunRecord, found: Verification) -> None:
     )
     for row in found.backends:
         for reason, times in row.dropped.items():
-            screen.line((f"{row.backend}: {plural(times, 'record')} dropped: {reason}", "yellow"))
+            screen.line((f"{row.backend}: {pluralize(times, 'record')} dropped: {reason}", "yellow"))
         if not row.agrees:
-            told = f"{row.backend}: {count(row.recorded)} recorded, {count(row.accounted)} accounted for"
-            screen.problem(told, label="error", style="red")
+            text = f"{row.backend}: {format_count(row.recorded)} recorded, {format_count(row.accounted)} accounted for"
+            screen.problem(text, label="error", style="red")

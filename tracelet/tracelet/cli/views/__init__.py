@@ -1,1 +1,1 @@
-"""Tables, screens and numbers, as the terminal shows them."""
+"""Tables and screens for people. Every text passes through :mod:`tracelet.cli.views.screen`."""

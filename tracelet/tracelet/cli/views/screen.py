@@ -1,4 +1,4 @@
-"""Where everything that the command line says to people goes through: width, colour, encoding."""
+"""The edge of the command line: all text for people passes here, fitted to width, colour and encoding."""
 
 from __future__ import annotations
 
@@ -16,7 +16,9 @@ from rich.text import Text
 
 from tracelet.messages import plain
 
-PIPED_WIDTH: Final = 100  # where nobody says how wide: a pipe or a file
+Part = str | Text | tuple[str, str]  # a text, plain or styled, or a pair of text and style
+
+PIPED_WIDTH: Final = 100  # columns of a pipe or a file, unless COLUMNS says otherwise
 STATE_STYLES: Final = {
     **dict.fromkeys(("active", "finished", "validated", "ok", "delivered"), "green"),
     **dict.fromkeys(("error", "failed", "killed"), "bold red"),
@@ -24,16 +26,16 @@ STATE_STYLES: Final = {
     **dict.fromkeys(("warning", "pending", "stopped", "resting"), "yellow"),
     **dict.fromkeys(("discovered", "off", "unknown"), "dim"),
 }
-_UNCUT: Final = 100_000  # columns
+_UNLIMITED: Final = 100_000  # columns
 _GAP: Final = 3  # columns between two cells
 _HEADED: Final = "    \n    \n -- \n    \n    \n    \n    \n    \n"
-#: Column heads with a line under them, nothing else.
+#: Column heads underlined, and no other lines.
 HEADED: Final = Box(_HEADED.replace("-", "─"))
 HEADED_ASCII: Final = Box(_HEADED, ascii=True)
 
 
-class Encodable:
-    """Writes to a text stream, escaping what its encoding lacks: a name in Greek must not end a program."""
+class EscapingStream:
+    """Writes to a text stream and escapes what its encoding lacks: a Greek name must not end a command."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -41,16 +43,16 @@ class Encodable:
 
     @property
     def encoding(self) -> str:
-        """That of the stream below."""
+        """The encoding of the stream below."""
         return self._encoding
 
     def write(self, text: str) -> int:
-        """Write what can be written of a text as it is."""
+        """Write a text, escaping the characters that cannot be encoded."""
         self._stream.write(text.encode(self._encoding, "backslashreplace").decode(self._encoding))
         return len(text)
 
     def flush(self) -> None:
-        """Hand everything to the operating system."""
+        """Pass everything on to the operating system."""
         self._stream.flush()
 
     def isatty(self) -> bool:
@@ -62,30 +64,33 @@ class Encodable:
         return self._stream.fileno()
 
 
-class _Console(Console):
-    """Lets a closed pipe be what it is everywhere else, in place of ending the process."""
+class _PipeAwareConsole(Console):
+    """Raises on a closed pipe, as the rest of Python does, instead of ending the process."""
 
     def on_broken_pipe(self) -> None:
         raise BrokenPipeError
 
 
 class Screen:
-    """Prints to a stream as its terminal allows: colours, Unicode, width. A pipe gets plain, uncut lines."""
+    """Prints to a stream as its terminal allows: colours, Unicode, width. A pipe gets whole lines without colours.
+
+    Every text is made safe on the way (:func:`safe_text`), so callers pass names and values as they were recorded.
+    """
 
     def __init__(self, stream: TextIO | None = None) -> None:
         self._stream = sys.stdout if stream is None else stream
-        self.console = _Console(
-            file=cast("TextIO", Encodable(self._stream)),
+        self.console = _PipeAwareConsole(
+            file=cast("TextIO", EscapingStream(self._stream)),
             highlight=False,
             markup=False,
             emoji=False,
             color_system=None if os.environ.get("NO_COLOR") else "auto",
         )
         self._piped = not self._stream.isatty()
-        self._uncut = self._piped and not os.environ.get("COLUMNS")
-        if self._uncut:
+        self.unlimited = self._piped and not os.environ.get("COLUMNS")  # lines may be of any length
+        if self.unlimited:
             self.console.width = PIPED_WIDTH
-        self._apart = True  # whether an empty line would be one too many
+        self._separated = True  # whether the last line printed was empty or a rule
 
     @property
     def ascii_only(self) -> bool:
@@ -94,23 +99,23 @@ class Screen:
 
     @property
     def dot(self) -> str:
-        """What stands between things of equal rank."""
+        """The separator between items of equal rank."""
         return "|" if self.ascii_only else "·"
 
     @property
     def dash(self) -> str:
-        """What stands where there is nothing to say."""
+        """The mark for a missing value."""
         return "-" if self.ascii_only else "\N{EN DASH}"
 
-    def line(self, *parts: str | Text | tuple[str, str], indent: int = 0) -> None:
-        """Print a line of texts, each plain, styled, or a pair of text and style. Long ones wrap."""
-        self._print(Padding(joined(*parts), (0, 0, 0, indent), expand=False))
+    def line(self, *parts: Part, indent: int = 0) -> None:
+        """Print the parts on one line, which wraps if it is too long."""
+        self._print(Padding(join_parts(*parts), (0, 0, 0, indent), expand=False))
 
-    def rule(self, *parts: str | Text | tuple[str, str], style: str = "dim") -> None:
+    def rule(self, *parts: Part, style: str = "dim") -> None:
         """Print a line across the screen with a title near its left end."""
-        self._apart = True
+        self._separated = True
         mark = "-" if self.ascii_only else "─"
-        text = joined(*parts)
+        text = join_parts(*parts)
         if not text:
             self.console.print(Text(mark * self.console.width, style), no_wrap=True)
             return
@@ -121,14 +126,19 @@ class Screen:
         else:
             self.console.print(title)
 
-    def field(
-        self, label: str, *parts: str | Text | tuple[str, str], width: int = 10, style: str = "dim"
-    ) -> None:
-        """Print a label and what it stands for; further lines are indented as far."""
+    def field(self, label: str, *parts: Part, width: int = 10, style: str = "dim") -> None:
+        """Print a label and its value; further lines of the value are indented as far.
+
+        A label longer than ``width`` is never cut: its value follows on the same line.
+        """
+        name = safe_text(Text(label, style))
+        if name.cell_len > width:
+            self.line(name, "  ", *parts)
+            return
         grid = Table.grid(padding=(0, 2, 0, 0))
         grid.add_column(width=width, no_wrap=True)
         grid.add_column(overflow="fold")
-        grid.add_row(Text(label, style), joined(*parts))
+        grid.add_row(name, join_parts(*parts))
         self._print(grid)
 
     def table(
@@ -140,11 +150,11 @@ class Screen:
         whole: Iterable[str] = (),
         optional: Iterable[str] = (),
         indent: int = 0,
-    ) -> None:
-        """Print a table.
+    ) -> list[str]:
+        """Print a table and return the heads of the columns that were left out.
 
-        ``right`` names the columns set to the right, ``whole`` those never wrapped, ``optional`` those left out,
-        in this order, where the screen is too narrow for all.
+        ``right`` names the right-aligned columns, ``whole`` those that never wrap, and ``optional`` those that are
+        left out, in this order, if the screen is too narrow for all.
         """
         table = Table(
             box=HEADED_ASCII if self.ascii_only else HEADED,
@@ -154,27 +164,51 @@ class Screen:
             pad_edge=False,
             show_edge=False,
         )
-        cells = [[cell if isinstance(cell, Text) else Text(plain(cell)) for cell in row] for row in rows]
-        shown = self._fitting(heads, cells, optional, self.console.width - indent)
+        cells = [[safe_text(cell) for cell in row] for row in rows]
+        shown = self._choose_columns(heads, cells, optional, self.console.width - indent)
         right, whole = set(right), set(whole)
         for head in (heads[at] for at in shown):
             keep = head in whole or head in right
             table.add_column(
-                Text(head), justify="right" if head in right else "left", no_wrap=keep, overflow="fold"
+                safe_text(head), justify="right" if head in right else "left", no_wrap=keep, overflow="fold"
             )
         for row in cells:
             table.add_row(*[row[at] for at in shown])
         self._print(Padding(table, (0, 0, 0, indent), expand=False))
+        return [head for at, head in enumerate(heads) if at not in shown]
 
-    def _fitting(
+    def fits(self, heads: Sequence[str], rows: Sequence[Sequence[str | Text]]) -> bool:
+        """Whether a table needs no more than the screen's width."""
+        return self.unlimited or sum(_measure(heads, rows)) <= self.console.width + _GAP
+
+    def fit_columns(
+        self,
+        heads: Sequence[str],
+        rows: Sequence[Sequence[str | Text]],
+        optional: Iterable[str],
+        *,
+        indent: int = 0,
+        reserve: int = 0,
+    ) -> int:
+        """Return the width left for the last column once optional ones made way for at least ``reserve``."""
+        if self.unlimited:
+            return _UNLIMITED
+        widths = dict(zip(heads, _measure(heads, rows), strict=True))
+        widths.pop(heads[-1])
+        room = self.console.width - indent - sum(widths.values())
+        for head in optional:
+            if room >= reserve:
+                break
+            room += widths[head]
+        return room
+
+    def _choose_columns(
         self, heads: Sequence[str], rows: list[list[Text]], optional: Iterable[str], width: int
     ) -> list[int]:
-        """Return the places of the columns that there is room for."""
-        widths = [
-            max([len(head), *(row[at].cell_len for row in rows)]) + _GAP for at, head in enumerate(heads)
-        ]
+        """Return the positions of the columns that fit."""
+        widths = _measure(heads, rows)
         shown = list(range(len(heads)))
-        for head in () if self._uncut else optional:
+        for head in () if self.unlimited else optional:
             if sum(widths[at] for at in shown) <= width + _GAP:
                 break
             if head in heads:
@@ -182,27 +216,27 @@ class Screen:
         return shown
 
     def problem(self, text: str, *, label: str = "warning", style: str = "yellow") -> None:
-        """Print something that somebody should look at."""
-        self.line((f"{label}: ", f"bold {style}"), plain(text))
+        """Print something that needs attention."""
+        self.line((f"{label}: ", f"bold {style}"), text)
 
     def blank(self) -> None:
-        """Print an empty line, unless what was printed last stands apart already."""
-        if not self._apart:
+        """Print an empty line, unless the last line already separates."""
+        if not self._separated:
             self.console.print()
-        self._apart = True
+        self._separated = True
 
     def flush(self) -> None:
-        """Hand everything to the operating system."""
+        """Pass everything on to the operating system."""
         self._stream.flush()
 
     def _print(self, renderable: RenderableType) -> None:
-        self._apart = False
+        self._separated = False
         if not self._piped:
             self.console.print(renderable)
             return
         usual = self.console.width
-        if self._uncut:
-            wide = self.console.options.update(max_width=_UNCUT)
+        if self.unlimited:
+            wide = self.console.options.update(max_width=_UNLIMITED)
             self.console.width = max(usual, Measurement.get(self.console, wide, renderable).maximum)
         try:
             with self.console.capture() as captured:
@@ -213,17 +247,37 @@ class Screen:
         self.console.file.write("".join(f"{line.rstrip()}\n" for line in lines))
 
 
-def joined(*parts: str | Text | tuple[str, str]) -> Text:
-    """Return one text of parts, each plain, styled, or a pair of text and style."""
+def _measure(heads: Sequence[str], rows: Iterable[Sequence[str | Text]]) -> list[int]:
+    """Return the natural width of each column, with the gap after it."""
+    widths = [safe_text(head).cell_len for head in heads]
+    for row in rows:
+        widths = [max(width, safe_text(cell).cell_len) for width, cell in zip(widths, row, strict=True)]
+    return [width + _GAP for width in widths]
+
+
+def safe_text(text: str | Text) -> Text:
+    """Return a text in which every character that a terminal could obey (C0, C1, bidi controls) is escaped.
+
+    Names and values come from run folders that somebody else may have written, so nothing reaches the screen
+    without passing here.
+    """
+    if isinstance(text, str):
+        return Text(plain(text))
+    if text.plain.isprintable():
+        return text
+    console = Console()
+    styled = [(plain(char), text.get_style_at_offset(console, at)) for at, char in enumerate(text.plain)]
+    return Text.assemble(*styled)
+
+
+def join_parts(*parts: Part) -> Text:
+    """Return one safe text made of parts."""
     text = Text()
     for part in parts:
-        if isinstance(part, tuple):
-            text.append(plain(part[0]), part[1])
-        else:
-            text.append_text(part if isinstance(part, Text) else Text(plain(part)))
+        text.append_text(safe_text(Text(part[0], part[1]) if isinstance(part, tuple) else part))
     return text
 
 
-def state(word: str) -> Text:
+def state_text(word: str) -> Text:
     """Return a state or an outcome in its colour."""
-    return Text(plain(word), STATE_STYLES.get(word, ""))
+    return Text(word, STATE_STYLES.get(word, ""))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from tracelet.cli.views.plugins import all_plugins, near, plugin_rows
+from tracelet.cli.views.formatting import shorten_path
+from tracelet.cli.views.plugin_tables import describe_plugins, format_plugin_rows
 from tracelet.cli.views.screen import Screen
 from tracelet.host.projectfile import FILE_NAME
 
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def trace_sources(config: Config) -> None:
-    """Print on stderr which sources of configuration took part."""
+    """Print on stderr which sources of configuration were used."""
     screen = Screen(sys.stderr)
     screen.field("root", str(config.root), width=14)
     screen.field("data", str(config.dir), width=14)
@@ -32,16 +33,16 @@ def trace_sources(config: Config) -> None:
     )
     screen.field("autoload", autoload, width=14)
     for at, path in enumerate(config.plugin_paths):
-        screen.field("" if at else "plugin paths", near(path), width=14)
+        screen.field("" if at else "plugin paths", shorten_path(path), width=14)
 
 
 def trace_plugins(manager: PluginManager) -> None:
-    """Print on stderr every plugin with its origin and state, those in use loaded."""
-    listed = all_plugins(manager)
+    """Print on stderr every plugin with its origin and state; those in use are loaded."""
+    listed = describe_plugins(manager)
     screen = Screen(sys.stderr)
     screen.table(
         ("name", "version", "type", "state", "origin"),
-        plugin_rows(screen, listed["plugins"]),
+        format_plugin_rows(screen, listed["plugins"]),
         whole=("name",),
     )
     for problem in listed["problems"]:
@@ -49,7 +50,7 @@ def trace_plugins(manager: PluginManager) -> None:
 
 
 def print_plugins(screen: Screen, manager: PluginManager) -> None:
-    """Print every plugin of a running host, as it is."""
+    """Print the current state of every plugin of a running host."""
     rows = [
         (info.name, info.metadata.version or screen.dash, info.state.name.lower(), info.origin)
         for info in manager.plugins.values()

@@ -1,4 +1,4 @@
-"""How each metric of a run went: last, best, a line of its course."""
+"""How each metric of a run developed: last value, best value, and its trend as a line of characters."""
 
 from __future__ import annotations
 
@@ -8,22 +8,25 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from rich.text import Text
 
-from tracelet.cli.views.best import direction
-from tracelet.cli.views.numbers import count, number
-from tracelet.cli.views.sparkline import sparkline
-from tracelet.messages import plain
+from tracelet.cli.views.best import find_direction
+from tracelet.cli.views.formatting import format_count, format_number
 
 if TYPE_CHECKING:
     from tracelet.cli.views.screen import Screen
     from tracelet.store import RunRecord, Series
     from tracelet.store.accumulator import Summary
 
-SPARK: Final = 24  # characters of a sparkline
-SYSTEM: Final = "system"  # the type of what collectors measured
+LONGEST_TREND: Final = 24  # characters in a table
+SHORTEST_TREND: Final = 8  # a column narrower than this says nothing
+SYSTEM: Final = "system"  # the type of collectors' metrics
+BLOCKS: Final = "▁▂▃▄▅▆▇█"
+ASCII_LEVELS: Final = "_.-=+*#"
+GAP: Final = " "  # a share without a finite value
+SAMPLES: Final = 256  # values read per character, evenly spread: a million points draw as quickly
 
 
 class MetricSummary(NamedTuple):
-    """One metric of one run, in short. What its points alone can tell is there once it is :func:`drawn`."""
+    """The summary of one metric of one run. :func:`load_points` fills in ``best_step`` and ``values``."""
 
     name: str
     type: str
@@ -34,14 +37,14 @@ class MetricSummary(NamedTuple):
     min: float
     max: float
     mean: float
-    direction: str | None  # which way is better: "min", "max", unknown
-    best: float | None  # where that is known
-    best_step: int | None = None  # of the first point that has it
+    direction: str | None  # which is better: "min", "max", or None if unknown
+    best: float | None  # None if the direction is unknown
+    best_step: int | None = None  # of the first point with the best value
     values: Sequence[float] = ()
 
     @property
     def is_measured(self) -> bool:
-        """Whether a collector measured it, rather than the program."""
+        """Whether a collector measured it rather than the program."""
         return self.type == SYSTEM
 
     def as_dict(self) -> dict[str, Any]:
@@ -49,20 +52,20 @@ class MetricSummary(NamedTuple):
         return {key: value for key, value in self._asdict().items() if key != "values"}
 
 
-def courses(record: RunRecord, names: Collection[str] | None = None) -> list[MetricSummary]:
-    """Return metrics of a run (all of them) in short: the program's own first, then what collectors measured.
-
-    No point is read for it.
-    """
+def summarize_metrics(record: RunRecord, names: Collection[str] | None = None) -> list[MetricSummary]:
+    """Summarize metrics of a run (by default all) without reading their points: the program's own come first."""
+    wanted = None if names is None else set(names)
     found = [
-        _course(name, summary) for name, summary in record.summary().items() if names is None or name in names
+        _summarize_metric(name, summary)
+        for name, summary in record.summary().items()
+        if wanted is None or name in wanted
     ]
-    return sorted(found, key=lambda course: (course.is_measured, course.source or "", course.name))
+    return sorted(found, key=lambda metric: (metric.is_measured, metric.source or "", metric.name))
 
 
-def _course(name: str, summary: Summary) -> MetricSummary:
-    way = direction(name)
-    best = None if way is None else summary["min"] if way == "min" else summary["max"]
+def _summarize_metric(name: str, summary: Summary) -> MetricSummary:
+    direction = find_direction(name)
+    best = None if direction is None else summary["min"] if direction == "min" else summary["max"]
     return MetricSummary(
         name=name,
         type=summary["type"],
@@ -73,67 +76,107 @@ def _course(name: str, summary: Summary) -> MetricSummary:
         min=summary["min"],
         max=summary["max"],
         mean=summary["mean"],
-        direction=way,
+        direction=direction,
         best=None if best is None or math.isnan(best) else best,
     )
 
 
-def drawn(record: RunRecord, found: Iterable[MetricSummary]) -> list[MetricSummary]:
-    """Return courses with their points, which are read for it, and no others."""
-    wanted = {course.name: course for course in found}
-    return [_with_points(wanted[series.name], series) for series in record.series(wanted, missing_ok=True)]
+def load_points(record: RunRecord, metrics: Iterable[MetricSummary]) -> list[MetricSummary]:
+    """Return the same summaries with ``best_step`` and ``values``, reading the points of these metrics only."""
+    wanted = {metric.name: metric for metric in metrics}
+    return [_add_points(wanted[series.name], series) for series in record.series(wanted, missing_ok=True)]
 
 
-def _with_points(course: MetricSummary, series: Series) -> MetricSummary:
-    step = None if course.best is None else _step_of(course.best, series)
-    return course._replace(best_step=step, values=series.points.values)
+def _add_points(metric: MetricSummary, series: Series) -> MetricSummary:
+    step = None if metric.best is None else _find_step(metric.best, series)
+    return metric._replace(best_step=step, values=series.points.values)
 
 
-def _step_of(value: float, series: Series) -> int | None:
+def _find_step(value: float, series: Series) -> int | None:
     """Return the step at which a series first had a value."""
     values = series.points.values
     if hasattr(values, "index"):
-        place = values.index(value) if value in values else len(values)
+        position = values.index(value) if value in values else len(values)
     else:
-        places = (values == value).nonzero()[0]
-        place = int(places[0]) if len(places) else len(values)
-    return int(series.points.steps[place]) if place < len(values) else None
+        positions = (values == value).nonzero()[0]
+        position = int(positions[0]) if len(positions) else len(values)
+    return int(series.points.steps[position]) if position < len(values) else None
 
 
-def print_courses(screen: Screen, found: Iterable[MetricSummary], *, indent: int = 0) -> None:
-    """Print a table of metrics."""
-    width = SPARK if screen.console.width >= 80 else SPARK // 2
-    rows = [_row(screen, course, width) for course in found]
-    heads = ("metric", "last", "best", "at step", "points", "course")
+def print_trends(screen: Screen, metrics: Sequence[MetricSummary], *, indent: int = 0) -> None:
+    """Print a table of metrics. The trend gets the room that the other columns leave."""
+    heads = ["metric", "last", "best", "at step", "points", "trend"]
+    rows = [_format_row(screen, metric) for metric in metrics]
+    room = screen.fit_columns(heads, rows, ("points", "at step"), indent=indent, reserve=SHORTEST_TREND)
+    width = min(room, LONGEST_TREND)
+    for row, metric in zip(rows, metrics, strict=True):
+        if metric.points > 1 and width > 0:
+            row[-1] = Text(draw_sparkline(metric.values, width, ascii_only=screen.ascii_only), "cyan")
     screen.table(
         heads,
         rows,
         right=("last", "best", "at step", "points"),
-        whole=("course",),
-        optional=("points", "at step", "course", "best"),
+        whole=("trend",),
+        optional=("points", "at step", "trend", "best"),
         indent=indent,
     )
 
 
-def _row(screen: Screen, course: MetricSummary, width: int) -> list[str | Text]:
-    best, step = best_text(screen, course)
+def _format_row(screen: Screen, metric: MetricSummary) -> list[str | Text]:
+    best, step = format_best(screen, metric)
     return [
-        Text(plain(course.name), "bold" if not course.is_measured else ""),
-        number(course.last),
+        Text(metric.name, "bold" if not metric.is_measured else ""),
+        format_number(metric.last),
         best,
         step,
-        count(course.points),
-        Text(
-            sparkline(course.values, width, ascii_only=screen.ascii_only) if course.points > 1 else "", "cyan"
-        ),
+        format_count(metric.points),
+        "",
     ]
 
 
-def best_text(screen: Screen, course: MetricSummary) -> tuple[Text, str]:
-    """Return the best value and its step; where nobody knows which way is up, the least and the greatest."""
-    if course.best is not None and course.points > 1:
-        return Text(number(course.best), "green"), str(course.best_step)
-    if course.points < 2 or math.isnan(course.min) or course.min == course.max:
+def format_best(screen: Screen, metric: MetricSummary) -> tuple[Text, str]:
+    """Return the best value and its step, or the range of the values if nobody knows which is better."""
+    if metric.best is not None and metric.points > 1:
+        return Text(format_number(metric.best), "green"), "" if metric.best_step is None else str(
+            metric.best_step
+        )
+    if metric.points < 2 or math.isnan(metric.min) or metric.min == metric.max:
         return Text(""), ""
     between = ".." if screen.ascii_only else "…"
-    return Text(f"{number(course.min)} {between} {number(course.max)}", "dim"), ""
+    return Text(f"{format_number(metric.min)} {between} {format_number(metric.max)}", "dim"), ""
+
+
+def draw_sparkline(values: Sequence[float], width: int = 20, *, ascii_only: bool = False) -> str:
+    """Draw values from left to right, each character the mean of an equal share of them.
+
+    NaN and infinities are left out of the means; a share with no other value is drawn as a gap. A constant
+    is a low line. Without any finite value nothing is drawn.
+    """
+    levels = ASCII_LEVELS if ascii_only else BLOCKS
+    means = _average_shares(values, min(width, len(values)))
+    finite = [mean for mean in means if mean is not None]
+    if not finite:
+        return ""
+    low, high = min(finite), max(finite)
+    return "".join(
+        GAP if mean is None else levels[_find_level(mean, low, high, len(levels))] for mean in means
+    )
+
+
+def _average_shares(values: Sequence[float], shares: int) -> list[float | None]:
+    """Split values into equal shares and average each; ``None`` for a share without a finite value."""
+    means: list[float | None] = []
+    for at in range(shares):
+        share = values[at * len(values) // shares : (at + 1) * len(values) // shares]
+        samples = share[:: max(len(share) // SAMPLES, 1)]
+        finite = [float(value) for value in samples if math.isfinite(value)]
+        # Divide first: the sum of two huge values may be infinite.
+        means.append(math.fsum(value / len(finite) for value in finite) if finite else None)
+    return means
+
+
+def _find_level(value: float, low: float, high: float, levels: int) -> int:
+    span = high / 2 - low / 2  # halved, because the span of two huge values may be infinite
+    if span <= 0:
+        return 0
+    return min(int((value / 2 - low / 2) / span * levels), levels - 1)

@@ -1,4 +1,4 @@
-"""Runs as data, and the commands' way to find them."""
+"""Runs as the data that ``--json`` prints, and the selection of their metrics."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
-from tracelet.cli.mistakes import closest
+from tracelet.cli.diagnostics import suggest
 from tracelet.errors import StoreError
 
 if TYPE_CHECKING:
@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from tracelet.store import RunRecord
 
 
-def described(record: RunRecord) -> dict[str, Any]:
-    """Return a run without what it measured, as ``--json`` prints it. Times are seconds since the epoch."""
+def describe_run(record: RunRecord) -> dict[str, Any]:
+    """Return a run without its metrics. Times are seconds since the epoch."""
     return {
         "id": record.id,
         "name": record.name,
@@ -33,13 +33,13 @@ def described(record: RunRecord) -> dict[str, Any]:
     }
 
 
-def fully_described(record: RunRecord, metrics: Iterable[MetricSummary]) -> dict[str, Any]:
-    """Return all that is known of a run but its points."""
+def describe_run_fully(record: RunRecord, metrics: Iterable[MetricSummary]) -> dict[str, Any]:
+    """Return everything known about a run except its points."""
     from tracelet.delivery import progress
 
     return {
-        **described(record),
-        "metrics": [course.as_dict() for course in metrics],
+        **describe_run(record),
+        "metrics": [metric.as_dict() for metric in metrics],
         "artifacts": record.artifacts,
         "facts": record.facts,
         "processes": [
@@ -55,15 +55,19 @@ def fully_described(record: RunRecord, metrics: Iterable[MetricSummary]) -> dict
     }
 
 
-def matching(names: Sequence[str], patterns: Sequence[str]) -> list[str]:
-    """Return the names that any pattern (``train/*``) matches; all of them where there is no pattern.
+def match_metrics(names: Sequence[str], patterns: Sequence[str]) -> list[str]:
+    """Return the names that match any pattern (``train/*``), or all names if there is no pattern.
 
-    Raises :class:`StoreError` for a pattern that matches none, naming the closest metric.
+    A metric whose name is the pattern, letter by letter, matches it too. Raises :class:`StoreError` for a pattern
+    that matches nothing, naming the closest metric.
     """
-    for pattern in patterns:
-        if not any(fnmatchcase(name, pattern) for name in names):
-            hint = closest(pattern, names) or ("" if names else "; the run has no metrics")
-            raise StoreError(f"no metric {pattern!r}{hint}")
     if not patterns:
         return list(names)
-    return [name for name in names if any(fnmatchcase(name, pattern) for pattern in patterns)]
+    known, chosen = set(names), set[str]()
+    for pattern in patterns:
+        matches = [pattern] if pattern in known else [name for name in names if fnmatchcase(name, pattern)]
+        if not matches:
+            hint = suggest(pattern, names) or ("" if names else "; the run has no metrics")
+            raise StoreError(f"no metric {pattern!r}{hint}")
+        chosen.update(matches)
+    return [name for name in names if name in chosen]

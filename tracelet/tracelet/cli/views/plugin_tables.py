@@ -1,16 +1,15 @@
-"""Plugins as data: what ``tracelet plugins`` shows and its ``--json`` prints."""
+"""Plugins as data, for ``--json``, and as rows of a table."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from rich.text import Text
 
-from tracelet.cli.mistakes import closest
-from tracelet.cli.views.screen import state
-from tracelet.messages import plain
+from tracelet.cli.diagnostics import suggest
+from tracelet.cli.views.formatting import shorten_path
+from tracelet.cli.views.screen import state_text
 from tracelet.secrets import MASK, is_secret_key, redact
 from tracelet_hookspecs import PluginInfo, PluginState
 
@@ -21,40 +20,40 @@ if TYPE_CHECKING:
     from tracelet.host.plugins import PluginManager
 
 
-def all_plugins(manager: PluginManager) -> dict[str, Any]:
-    """Describe every plugin. Those that a run here would use are loaded and validated first."""
-    use = _load_those_in_use(manager)
-    listed = [_short(info, use.get(name)) for name, info in manager.plugins.items()]
+def describe_plugins(manager: PluginManager) -> dict[str, Any]:
+    """Describe every plugin. Those that a run in this folder would use are loaded and validated first."""
+    use = _load_active_plugins(manager)
+    listed = [_summarize_plugin(info, use.get(name)) for name, info in manager.plugins.items()]
     errors = {plugin["error"] for plugin in listed}
-    problems = [*map(redact, manager.problems), *_unknown(manager, use)]
+    problems = [*map(redact, manager.problems), *_find_unknown(manager, use)]
     return {
-        "plugins": sorted(listed, key=_order),
+        "plugins": sorted(listed, key=_sort_key),
         "problems": [problem for problem in dict.fromkeys(problems) if problem not in errors],
     }
 
 
-def one_plugin(manager: PluginManager, name: str) -> dict[str, Any]:
-    """Describe one plugin, loaded and validated."""
+def describe_plugin(manager: PluginManager, name: str) -> dict[str, Any]:
+    """Load, validate and describe one plugin."""
     info = manager.plugins[name]
-    use = _load_those_in_use(manager)
+    use = _load_active_plugins(manager)
     if info.state is not PluginState.ERROR:
         manager.validate_plugin(name)
     metadata = info.metadata
     return {
-        **_short(info, use.get(name)),
+        **_summarize_plugin(info, use.get(name)),
         "requires_tracelet": metadata.requires_tracelet or None,
         "dependencies": list(metadata.dependencies),
         "capabilities": sorted(map(str, metadata.capabilities)),
         "isolation": metadata.isolation,
-        "hooks": _hooks(manager, info),
-        "config": list(_config_keys(metadata.config_schema)),
+        "hooks": _find_hooks(manager, info),
+        "config": list(_describe_keys(metadata.config_schema)),
         "import_seconds": info.timings.get("import"),
         "traceback": info.traceback,
     }
 
 
-def _load_those_in_use(manager: PluginManager) -> dict[str, str]:
-    """Return how each plugin in use comes to be so: ``asked``, ``default``; or ``unavailable``."""
+def _load_active_plugins(manager: PluginManager) -> dict[str, str]:
+    """Return why each active plugin is active: ``asked`` or ``default``; or that it is ``unavailable``."""
     chosen = manager.select_plugins()
     use = {name: "asked" if asked else "default" for name, asked in chosen.items()}
     for name, info in manager.plugins.items():
@@ -65,14 +64,14 @@ def _load_those_in_use(manager: PluginManager) -> dict[str, str]:
     return use
 
 
-def _unknown(manager: PluginManager, use: Mapping[str, str]) -> Iterator[str]:
-    """Yield a sentence for each plugin that was asked for and that nobody has."""
+def _find_unknown(manager: PluginManager, use: Mapping[str, str]) -> Iterator[str]:
+    """Yield a message for each plugin that was asked for and does not exist."""
     for name in use:
         if name not in manager.plugins:
-            yield f"no plugin is named {name!r}{closest(name, manager.plugins)}"
+            yield f"no plugin is named {name!r}{suggest(name, manager.plugins)}"
 
 
-def _short(info: PluginInfo, use: str | None) -> dict[str, Any]:
+def _summarize_plugin(info: PluginInfo, use: str | None) -> dict[str, Any]:
     kind = info.metadata.type
     return {
         "name": info.name,
@@ -89,38 +88,26 @@ def _short(info: PluginInfo, use: str | None) -> dict[str, Any]:
     }
 
 
-def _order(plugin: Mapping[str, Any]) -> tuple[bool, str]:
-    """Those in use first, then by name."""
+def _sort_key(plugin: Mapping[str, Any]) -> tuple[bool, str]:
+    """Sort active plugins first, then by name."""
     return plugin["activated"] is None, plugin["name"]
 
 
-def plugin_rows(screen: Screen, plugins: list[dict[str, Any]]) -> Iterator[list[str | Text]]:
+def format_plugin_rows(screen: Screen, plugins: list[dict[str, Any]]) -> Iterator[list[str | Text]]:
     """Yield a row of the table for each plugin."""
     for plugin in plugins:
         word = plugin["state"] if plugin["activated"] != UNAVAILABLE else UNAVAILABLE
         yield [
-            Text(plain(plugin["name"]), "bold" if plugin["activated"] in ("asked", "default") else ""),
+            Text(plugin["name"], "bold" if plugin["activated"] in ("asked", "default") else ""),
             plugin["version"] or screen.dash,
             plugin["type"] or screen.dash,
-            state(word),
-            Text(plain(near(plugin["origin"])), "dim"),
+            state_text(word),
+            Text(shorten_path(plugin["origin"]), "dim"),
         ]
 
 
-def near(path: str | Path) -> str:
-    """Return a path as people would write it: below the current folder or the home folder, relative."""
-    for find, prefix in ((Path.cwd, ""), (Path.home, "~/")):
-        try:
-            base = find()
-        except (OSError, RuntimeError):
-            continue  # the folder has been removed, or there is no home
-        if base in Path(path).parents:
-            return prefix + str(Path(path).relative_to(base))
-    return str(path)
-
-
-def _hooks(manager: PluginManager, info: PluginInfo) -> list[str]:
-    """Return the hooks that a loaded plugin implements; ``(wrapper)`` marks those it wraps."""
+def _find_hooks(manager: PluginManager, info: PluginInfo) -> list[str]:
+    """Return the hooks that a loaded plugin implements; ``(wrapper)`` marks wrappers."""
     from tracelet.host.discovery import has_lifecycle, hook_functions
 
     plugin = info.instance
@@ -140,10 +127,10 @@ def _hooks(manager: PluginManager, info: PluginInfo) -> list[str]:
     ]
 
 
-def _config_keys(schema: Any) -> Iterator[dict[str, Any]]:
-    """Yield a description per key that a ``config_schema`` of any form declares."""
+def _describe_keys(schema: Any) -> Iterator[dict[str, Any]]:
+    """Yield a description of each key that a ``config_schema`` of any form declares."""
     if getattr(schema, "__attrs_attrs__", None) is not None:
-        yield from map(_attrs_key, (field for field in schema.__attrs_attrs__ if field.init))
+        yield from map(_describe_attrs_key, (field for field in schema.__attrs_attrs__ if field.init))
     elif isinstance(schema, Mapping):
         from tracelet.config.validation.forms import is_json_schema
 
@@ -152,12 +139,14 @@ def _config_keys(schema: Any) -> Iterator[dict[str, Any]]:
         fields = schema.get("properties", {}) if json_schema else schema
         for name, field in fields.items():
             if isinstance(field, Mapping):
-                yield _key(str(name), field, required=name in required or field.get("required") is True)
+                yield _describe_schema_key(
+                    str(name), field, required=name in required or field.get("required") is True
+                )
 
 
-def _key(name: str, field: Mapping[str, Any], *, required: bool) -> dict[str, Any]:
+def _describe_schema_key(name: str, field: Mapping[str, Any], *, required: bool) -> dict[str, Any]:
     kind = field.get("type", "any")
-    return _key_row(
+    return _describe_key(
         name,
         " or ".join(map(str, kind)) if isinstance(kind, (list, tuple)) else str(kind),
         required=required and "default" not in field,
@@ -167,14 +156,14 @@ def _key(name: str, field: Mapping[str, Any], *, required: bool) -> dict[str, An
     )
 
 
-def _attrs_key(field: Any) -> dict[str, Any]:
+def _describe_attrs_key(field: Any) -> dict[str, Any]:
     import attrs
 
     kind = getattr(field.type, "__name__", None) or str(field.type or "any")
     default = field.default
     if isinstance(default, attrs.Factory):  # type: ignore[arg-type]
         default = default.factory() if not default.takes_self else attrs.NOTHING
-    return _key_row(
+    return _describe_key(
         field.alias,
         kind,
         required=field.default is attrs.NOTHING,
@@ -184,7 +173,7 @@ def _attrs_key(field: Any) -> dict[str, Any]:
     )
 
 
-def _key_row(
+def _describe_key(
     name: str, kind: str, *, required: bool, secret: bool, description: str, **default: Any
 ) -> dict[str, Any]:
     secret = secret or is_secret_key(name)
