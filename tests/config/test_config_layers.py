@@ -104,7 +104,7 @@ class TestEnvironment:
             "TRACELET_MODE": "ofline",
             "TRACELET_RESUME": "perhaps",
             "TRACELET_RUN_ID": "../x",
-            "TRACELET_PLUGINS": "a b",
+            "TRACELET_PLUGINS": "-a",
         }
         assert faults_of(folder.load, environ=environ) == [
             "TRACELET_RUN_ID: expected 1 to 128 letters, digits, '.', '_' or '-', starting with a letter or digit,"
@@ -112,7 +112,7 @@ class TestEnvironment:
             "TRACELET_RESUME: expected boolean, found 'perhaps' (string)",
             "TRACELET_MODE: expected one of 'online', 'offline', 'disabled', found 'ofline' (string)"
             " (did you mean 'offline'?)",
-            "TRACELET_PLUGINS[0]: expected the name of a plugin or module, or no:NAME, found 'a b' (string)",
+            "TRACELET_PLUGINS[0]: expected the name of a plugin or module, or no:NAME, found '-a' (string)",
         ]
 
     def test_the_process_environment_is_the_default(self, folder, monkeypatch):
@@ -230,7 +230,7 @@ class TestFaults:
             start_timeout = -1
             plugin_paths = [3]
             ranks = ["first"]
-            plugins = ["a b", "no:", 3]
+            plugins = ["-a", "no:", 3]
 
             [deadlines]
             strat = 3
@@ -240,12 +240,12 @@ class TestFaults:
         )
         user = folder.write_user("dir = 3")
         faults = faults_of(
-            folder.load, environ={"TRACELET_MODE": "x"}, overrides={"lr": 0.1}, cli_plugins=["?"]
+            folder.load, environ={"TRACELET_MODE": "x"}, overrides={"lr": 0.1}, cli_plugins=["-"]
         )
         assert faults == [
             f"{user}: dir: expected a string that is not empty, found 3 (integer)",
             f"{file}: plugins[2]: expected a string that is not empty, found 3 (integer)",
-            f"{file}: plugins[0]: expected the name of a plugin or module, or no:NAME, found 'a b' (string)",
+            f"{file}: plugins[0]: expected the name of a plugin or module, or no:NAME, found '-a' (string)",
             f"{file}: plugins[1]: expected the name of a plugin or module, or no:NAME, found 'no:' (string)",
             f"{file}: unknown key 'projct' (did you mean 'project'?)",
             f"{file}: mode: expected one of 'online', 'offline', 'disabled', found 'ofline' (string)"
@@ -261,7 +261,7 @@ class TestFaults:
             "TRACELET_MODE: expected one of 'online', 'offline', 'disabled', found 'x' (string)",
             "start_run(...): unknown key 'lr'; known: activate, budget, deadlines, dir, finish_timeout, mode,"
             " not_secret, plugin_paths, plugins, project, quiet, ranks, resume, run_id, start_timeout, ...",
-            "-p[0]: expected the name of a plugin or module, or no:NAME, found '?' (string)",
+            "-p[0]: expected the name of a plugin or module, or no:NAME, found '-' (string)",
         ]
 
     @pytest.mark.parametrize(
@@ -269,7 +269,7 @@ class TestFaults:
         [
             ("plugins = 3", "plugins: expected array of strings, found 3 (integer)"),
             ("[plugins]\na = 3", "plugins.a: expected a table, found 3 (integer)"),
-            ("[plugins.'a b']", "plugins.a b: expected the name of a plugin or module, found 'a b' (string)"),
+            ("[plugins.'a,b']", "plugins.a,b: expected the name of a plugin or module, found 'a,b' (string)"),
             ("[plugins.a]\nenabled = 'mabe'", "plugins.a.enabled: expected boolean, found 'mabe' (string)"),
             ("deadlines = 3", "deadlines: expected a table of seconds, found 3 (integer)"),
             ("[deadlines]\nstart = nan", "deadlines.start: expected a number above 0, found nan (number)"),

@@ -122,7 +122,7 @@ def test_an_entry_point_is_a_class_an_instance_or_a_module(project, installed):
     )
     started, error, kinds = json.loads(project.python("drive.py").stdout)
     assert started == {"a": True, "b": True, "c": True, "d": True, "e": False}
-    assert "found C1, C2; point at one with module:Class" in error
+    assert "found C1, C2; name one as stranger_e:C1" in error
     assert kinds == ["collector"] * 4
 
 

@@ -4,7 +4,7 @@ from tracelet.config.config_files import load_mapping
 from tracelet.config.loading import load_config, program_config, program_file
 from tracelet.config.model import Config, PluginOptions
 from tracelet.config.project import find_root, user_config_dir
-from tracelet.config.settings import DEADLINE_OF, DEADLINES
+from tracelet.config.settings import DEADLINE_OF, DEADLINES, is_plugin_name
 
 __all__ = [
     "DEADLINES",
@@ -12,6 +12,7 @@ __all__ = [
     "Config",
     "PluginOptions",
     "find_root",
+    "is_plugin_name",
     "load_config",
     "load_mapping",
     "program_config",

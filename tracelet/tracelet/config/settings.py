@@ -43,7 +43,6 @@ METRIC_TYPES: Final = (
     *("text", "figure", "embedding", "video", "audio", "mesh", "hparams"),
 )
 
-_PLUGIN_NAME: Final = r"(?:no:)?[A-Za-z0-9_][\w.\-]*(?::[\w.]+)?"
 #: A run's identifier, which names its folder.
 RUN_ID: Final = r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}"
 RUN_ID_FORM: Final = "1 to 128 letters, digits, '.', '_' or '-', starting with a letter or digit"
@@ -128,11 +127,23 @@ def one_of(*allowed: str) -> Check:
     return check
 
 
+def is_plugin_name(name: object) -> bool:
+    """Return whether plugins may have this name: whatever can be written after ``-p`` and in ``TRACELET_PLUGINS``."""
+    return (
+        isinstance(name, str)
+        and bool(name)
+        and name == name.strip()
+        and name.isprintable()
+        and "," not in name
+        and not name.startswith(("-", "no:"))
+    )
+
+
 def plugin_names(path: str, value: Any, faults: list[str]) -> list[str]:
-    """Check for plugin names: of an entry point or a module; ``no:NAME`` blocks one."""
+    """Check for plugin names: of an entry point, a module or a file; ``no:NAME`` blocks one."""
     names = texts(path, value, faults)
     for at, name in enumerate(names):
-        if name and not re.fullmatch(_PLUGIN_NAME, name):
+        if name and not is_plugin_name(name.removeprefix("no:")):
             faults.append(mismatch(f"{path}[{at}]", "the name of a plugin or module, or no:NAME", name))
     return names
 
@@ -191,7 +202,7 @@ def tables(path: str, value: Mapping[str, Any], faults: list[str]) -> dict[str, 
     checked: dict[str, dict[str, Any]] = {}
     for name, table in value.items():
         at = f"{path}.{name}"
-        if not re.fullmatch(_PLUGIN_NAME, str(name)) or str(name).startswith("no:"):
+        if not is_plugin_name(name):
             faults.append(mismatch(at, "the name of a plugin or module", name))
         elif isinstance(table, Mapping):
             checked[name] = dict(table)

@@ -21,10 +21,12 @@ from tracelet.host.discovery.inspection import (
 from tracelet.host.discovery.metadata import metadata_of
 from tracelet.host.discovery.modules import (
     describe_object,
+    foreign_classes,
     import_by_name,
     modules_named_by,
     plugins_in_module,
     run_guarded,
+    shadowed_neighbors,
     single_plugin,
 )
 from tracelet.host.discovery.pluginfiles import checked_import, load_described, path_plugins, plugin_files
@@ -42,6 +44,7 @@ __all__ = [
     "describe_with_location",
     "dynamic_attribute",
     "entry_point_plugins",
+    "foreign_classes",
     "forgotten_decorator",
     "has_lifecycle",
     "hook_functions",
@@ -59,5 +62,6 @@ __all__ = [
     "plugin_files",
     "plugins_in_module",
     "run_guarded",
+    "shadowed_neighbors",
     "single_plugin",
 ]

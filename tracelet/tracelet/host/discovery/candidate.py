@@ -18,9 +18,10 @@ class Candidate:
     """One plugin found by a source.
 
     ``load`` returns the plugin's class, object or module; it is called on the plugin's own thread, and only
-    if the plugin is needed. ``activate`` means that the source itself requests it, ``default`` that it is on
-    unless switched off, ``builtin`` that it ships with tracelet, ``broken`` that it could not even be read: it
-    is tried again only if somebody requests it by name.
+    if the plugin is needed. ``identity`` is the module and the qualified name of what it loads, as far as that is
+    known: two candidates with the same identity are one plugin. ``activate`` means that the source itself requests
+    it, ``default`` that it is on unless switched off, ``builtin`` that it ships with tracelet, ``broken`` that it
+    could not even be read: it is tried again only if somebody requests it by name.
     """
 
     info: PluginInfo
@@ -29,6 +30,7 @@ class Candidate:
     default: bool = False
     builtin: bool = False
     broken: bool = False
+    identity: tuple[str, str] | None = None
 
 
 def broken_candidate(
@@ -56,7 +58,7 @@ def describe(error: BaseException) -> str:
     """Return an exception as one line of text, without secrets."""
     try:
         text = str(error).strip()
-    except BaseException:  # a plugin's own exception class may fail to describe itself
+    except Exception:  # a plugin's own exception class may fail to describe itself
         text = ""
     return redact(f"{type(error).__name__}: {text}" if text else type(error).__name__)
 

@@ -2,40 +2,75 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import importlib
 import importlib.util
+import inspect
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from importlib.machinery import SourceFileLoader
+from importlib.machinery import ModuleSpec, SourceFileLoader
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
 
 from tracelet.errors import PluginError
-from tracelet.host.answers import shown, text_of
 from tracelet.host.discovery.candidate import Candidate, broken_candidate, describe_with_location
-from tracelet.host.discovery.inspection import attributes, class_name, is_class, is_module
-from tracelet.host.discovery.metadata import has_hooks, metadata_of, plugin_classes
+from tracelet.host.discovery.inspection import attributes, is_class, is_module
+from tracelet.host.discovery.metadata import has_hooks, is_plugin_class, metadata_of, plugin_classes
 from tracelet.host.worker import Worker, belongs_to_caller
 from tracelet.secrets import fit_to_chain
 from tracelet_hookspecs import PluginInfo, PluginMetadata
 
 NAMES_MORE: Final = "tracelet_plugins"
 
-_locks: dict[str, Any] = {}  # by module: another thread must not see a module that is only half executed
+_OWN_PACKAGES: Final = ("tracelet", "tracelet_hookspecs")
+
+_locks: dict[Path, Any] = {}  # by file: another thread must not see a module that is only half executed
+_imported: dict[Path, tuple[bytes, ModuleType]] = {}  # by file: the digest of the source, and the module
 
 
 def import_file(file: Path) -> ModuleType:
-    """Import a ``.py`` file under a unique name, once per process.
+    """Import a ``.py`` file, once for each version of its text.
 
-    Its folder is appended to ``sys.path``, so that the file can import its neighbours.
+    Its folder is appended to ``sys.path``, so that the file can import its neighbors; ``from .helpers import X`` works
+    too, and means the neighbor even if another folder has a module of that name. A file that was edited since is
+    executed again, into a new module.
     """
     file = file.resolve()
-    name = f"{file.stem}_{hashlib.sha256(str(file).encode()).hexdigest()[:12]}"
-    with _locks.setdefault(name, threading.RLock()):
-        return sys.modules[name] if name in sys.modules else _execute(file, name)
+    with _locks.setdefault(file, threading.RLock()):
+        digest = hashlib.sha256(file.read_bytes()).digest()
+        known = _imported.get(file)
+        if known is not None and known[0] == digest:
+            return known[1]
+        module = _execute(file, _module_name(file, known[1] if known is not None else None))
+        _imported[file] = digest, module
+        return module
+
+
+def _module_name(file: Path, earlier: ModuleType | None) -> str:
+    """Return the name to import a file under: its own if Python would import this file by it, else a unique one.
+
+    With its own name, the functions of the file can be pickled and sent to a spawned process. A name that means
+    something else, now or later, is never taken.
+    """
+    if earlier is not None:
+        return earlier.__name__
+    unique = f"{file.stem}_{_hash_of(file)}"
+    if not file.stem.isidentifier() or file.stem in sys.modules:
+        return unique
+    try:
+        spec = importlib.util.find_spec(file.stem)
+    except (ImportError, ValueError):
+        return unique
+    if spec is None:
+        return file.stem if file.stem == NAMES_MORE else unique
+    return file.stem if spec.origin and Path(spec.origin).resolve() == file else unique
+
+
+def _hash_of(path: Path) -> str:
+    return hashlib.sha256(str(path).encode(errors="surrogateescape")).hexdigest()[:12]
 
 
 class _SourceLoader(SourceFileLoader):
@@ -53,13 +88,59 @@ def _execute(file: Path, name: str) -> ModuleType:
     if str(file.parent) not in sys.path:
         sys.path.append(str(file.parent))
     module = importlib.util.module_from_spec(spec)
+    package = _package_of(file.parent)
+    # The folder acts as the package for relative imports, whatever the name of the module is.
+    module.__package__ = package
+    module.__spec__ = ModuleSpec(f"{package}.{file.stem}", spec.loader, origin=spec.origin)
+    earlier = sys.modules.get(name)
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
     except BaseException:
-        sys.modules.pop(name, None)
+        if earlier is not None:
+            sys.modules[name] = earlier
+        else:
+            sys.modules.pop(name, None)
         raise
     return module
+
+
+def _package_of(folder: Path) -> str:
+    """Return the name of the package that stands for a folder of plugin files, making it."""
+    name = f"_tracelet_plugins_{_hash_of(folder)}"
+    if name not in sys.modules:
+        package = ModuleType(name, f"The plugin files in {folder}.")
+        package.__path__ = [str(folder)]
+        package.__package__ = name
+        package.__spec__ = ModuleSpec(name, None, is_package=True)
+        package.__spec__.submodule_search_locations = [str(folder)]
+        sys.modules[name] = package
+    return name
+
+
+def shadowed_neighbors(file: Path) -> list[str]:
+    """Return a sentence for each import in a plugin file that gives another module than the one next to the file."""
+    try:
+        tree = ast.parse(file.read_bytes(), str(file))
+    except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
+        return []
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names.update(alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            names.add(node.module.partition(".")[0])
+    return [text for name in sorted(names) if (text := _shadowed(file, name))]
+
+
+def _shadowed(file: Path, name: str) -> str:
+    neighbor = file.parent / f"{name}.py"
+    origin = getattr(sys.modules.get(name), "__file__", None)
+    if origin is None or not neighbor.is_file() or Path(origin).resolve() == neighbor.resolve():
+        return ""
+    return (
+        f"{file}: 'import {name}' gives {origin}, not the {name}.py next to it; write 'from . import {name}'"
+    )
 
 
 def import_by_name(name: str) -> Any:
@@ -102,6 +183,14 @@ def plugins_in_module(
         yield describe_object(cls, origin, deadline, activate=activate)
 
 
+def foreign_classes(module: ModuleType) -> list[type]:
+    """Return the plugin classes that a module only imports from elsewhere, other than tracelet's base classes."""
+    found = [
+        value for value in vars(module).values() if is_plugin_class(value) and not inspect.isabstract(value)
+    ]
+    return [cls for cls in dict.fromkeys(found) if str(cls.__module__).partition(".")[0] not in _OWN_PACKAGES]
+
+
 def describe_object(
     plugin: Any, origin: str, deadline: float, *, name: str = "", activate: bool = False
 ) -> Candidate:
@@ -117,17 +206,27 @@ def describe_object(
         metadata = run_guarded(ask, label, origin, deadline, "get_metadata")
     except PluginError as error:
         return broken_candidate(label, origin, error, activate=activate, load=lambda: plugin, **where)
-    return Candidate(PluginInfo(metadata, origin=origin, **where), load=lambda: plugin, activate=activate)
+    info = PluginInfo(metadata, origin=origin, **where)
+    return Candidate(info, load=lambda: plugin, activate=activate, identity=_identity_of(plugin))
+
+
+def _identity_of(plugin: Any) -> tuple[str, str] | None:
+    """Return the module and the qualified name of a class or a module; an object is itself alone."""
+    if is_module(plugin):
+        return str(plugin.__name__), ""
+    if is_class(plugin):
+        return str(attributes(plugin).get("__module__", "")), str(plugin.__qualname__)
+    return None
 
 
 def _location_of(plugin: Any) -> tuple[str, str]:
     """Return the file or name of a plugin's module, and the name of its class."""
     if is_module(plugin):
-        return text_of(vars(plugin).get("__file__") or vars(plugin).get("__name__")), ""
+        return str(vars(plugin).get("__file__") or plugin.__name__), ""
     cls = plugin if is_class(plugin) else type(plugin)
-    module_name = text_of(attributes(cls).get("__module__", ""))
+    module_name = str(attributes(cls).get("__module__", ""))
     module = sys.modules.get(module_name)
-    return str(getattr(module, "__file__", None) or module_name), class_name(cls)
+    return str(getattr(module, "__file__", None) or module_name), str(cls.__name__)
 
 
 def modules_named_by(module: ModuleType) -> list[str]:
@@ -136,11 +235,14 @@ def modules_named_by(module: ModuleType) -> list[str]:
     Raises :class:`PluginError` for anything other than a name or a list of names.
     """
     names = vars(module).get(NAMES_MORE, ())
-    names = [names] if type(names) is str else names
-    if type(names) not in (list, tuple, set, frozenset) or not all(type(name) is str for name in names):
-        where = vars(module).get("__file__") or vars(module).get("__name__")
+    names = [names] if isinstance(names, str) else names
+    if not isinstance(names, (list, tuple, set, frozenset)) or not all(
+        isinstance(name, str) for name in names
+    ):
         raise PluginError(
-            f"{where}: {NAMES_MORE}: expected a list of module names, found {shown(names)}", step="import"
+            f"{getattr(module, '__file__', module.__name__)}: {NAMES_MORE}: expected a list of module names,"
+            f" found {names!r}",
+            step="import",
         )
     return list(names)
 
@@ -152,12 +254,13 @@ def single_plugin(value: Any) -> Any:
     """
     if not is_module(value) or has_hooks(value):
         return value
-    classes = plugin_classes(value)
+    classes = plugin_classes(value) or foreign_classes(value)
     if len(classes) != 1:
-        names = ", ".join(map(class_name, classes)) or "none"
+        names = ", ".join(cls.__name__ for cls in classes) or "none"
+        example = classes[0].__name__ if classes else "Class"
         raise PluginError(
-            f"module {vars(value).get('__name__')}: expected hook implementations or one plugin class, found {names};"
-            " point at one with module:Class",
+            f"module {value.__name__}: expected hook implementations or one plugin class, found {names};"
+            f" name one as {value.__name__}:{example}",
             step="import",
         )
     return classes[0]

@@ -13,7 +13,7 @@ from tracelet.errors import PluginError
 from tracelet.host.discovery.candidate import Candidate, broken_candidate, describe_with_location
 from tracelet.host.discovery.inspection import forgotten_decorator
 from tracelet.host.discovery.modules import import_file, plugins_in_module, run_guarded
-from tracelet.host.discovery.static import literal_metadata
+from tracelet.host.discovery.static import is_script, literal_metadata, starts_run
 from tracelet_hookspecs import PluginInfo
 
 Refuse = Callable[[Path], str | None]  # why a file must not be run, or None
@@ -22,29 +22,42 @@ Refuse = Callable[[Path], str | None]  # why a file must not be run, or None
 def plugin_files(place: Path) -> list[Path]:
     """Return the plugin files at a path: the file itself, or those in the folder not starting with ``_``."""
     if place.is_dir():
-        return sorted(file for file in place.glob("*.py") if not file.name.startswith("_") and file.is_file())
+        files = (file for file in place.glob("*.py") if not file.name.startswith("_"))
+        return sorted(file for file in files if file.is_file() or (file.is_symlink() and not file.exists()))
     return [place]
 
 
-def path_plugins(file: Path, deadline: float, refuse: Refuse = refusal) -> Iterator[Candidate]:
-    """Yield the plugins in one file of a plugin path. The file is not imported if its source says enough."""
-    link, file = file, file.resolve()
+def path_plugins(
+    file: Path, deadline: float, refuse: Refuse = refusal, *, requested: bool = False
+) -> Iterator[Candidate]:
+    """Yield the plugins in one file of a plugin path. The file is not imported if its source says enough.
 
-    def check(_: Path) -> str | None:
-        return refuse(link)  # a symbolic link is examined as well as its target
-
+    A script is not imported either: a file that would start a run is a broken candidate, and one that could not hold a
+    plugin yields nothing, unless it is ``requested`` by its own path. A plugin of plain functions is named after the
+    file, or after the link to it, if it is a link.
+    """
+    file = Path(os.path.abspath(file))
     try:
-        known = literal_metadata(file.read_bytes(), str(file))
+        source = file.read_bytes()
+        known = literal_metadata(source, str(file))
+        line = starts_run(source, str(file))
+        script = is_script(source, str(file))
     except (OSError, SyntaxError, ValueError, RecursionError, MemoryError) as error:
         message = f"plugin {file.stem!r} ({file}): {describe_with_location(error)}"
-        yield _broken(file, PluginError(message, step="import", cause=error), check)
+        yield _broken(file, PluginError(message, step="import", cause=error), refuse)
         return
-    if known is None:
-        yield from _import(file, deadline, check)
+    if script and not requested:
         return
-    for class_name, metadata in known.items():
-        info = PluginInfo(metadata, module_path=str(file), class_name=class_name, origin=str(file))
-        yield Candidate(info, load=_loader(file, class_name, check))
+    if line:
+        message = f"plugin {file.stem!r} ({file}): not imported, because line {line} starts a run"
+        hint = 'move the training into a file of its own, or under: if __name__ == "__main__":'
+        yield _broken(file, PluginError(f"{message}; {hint}", step="import"), refuse)
+    elif known is None:
+        yield from _import(file, deadline, refuse)
+    else:
+        for class_name, metadata in known.items():
+            info = PluginInfo(metadata, module_path=str(file), class_name=class_name, origin=str(file))
+            yield Candidate(info, load=_loader(file, class_name, refuse))
 
 
 def _loader(file: Path, class_name: str, refuse: Refuse) -> Callable[[], object]:

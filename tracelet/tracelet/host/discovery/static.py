@@ -10,8 +10,10 @@ import ast
 from collections.abc import Iterator
 from typing import Any, Final
 
+from tracelet.host.discovery.inspection import OWN_HOOKS
 from tracelet_hookspecs import PluginMetadata, PluginType
 
+_MARKS: Final = ("hookimpl", "tracelet_plugins", "PluginBase", "PluginMetadata")
 #: Top-level statements that cannot define a plugin class other than the visible ones.
 _PLAIN: Final = (
     ast.Import,
@@ -36,6 +38,60 @@ def literal_metadata(source: bytes | str, file: str = "<source>") -> dict[str, P
     found = {node.name: _class_metadata(node) for node in classes}
     known = {name: metadata for name, metadata in found.items() if metadata is not None}
     return known if len(known) == len(classes) else None
+
+
+def starts_run(source: bytes | str, file: str = "<source>") -> int:
+    """Return the line on which importing a file would start a run, or 0. Code under a main guard does not count.
+
+    Raises ``SyntaxError`` or ``ValueError`` for text that is not Python.
+    """
+    pending: list[ast.AST] = list(ast.parse(source, file).body)
+    while pending:
+        node = pending.pop()
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)) or _is_main_guard(node):
+            continue
+        if isinstance(node, ast.Call) and _name_of(node.func) == "start_run":
+            return node.lineno
+        pending.extend(ast.iter_child_nodes(node))
+    return 0
+
+
+def is_script(source: bytes | str, file: str = "<source>") -> bool:
+    """Return whether a file does something when it is run, and has nothing that could be a plugin.
+
+    A plugin needs a class, a decorator, or one of tracelet's names. Raises ``SyntaxError`` or ``ValueError`` for text
+    that is not Python.
+    """
+    tree = ast.parse(source, file)
+    return any(map(_acts, tree.body)) and not any(map(_may_make_plugin, ast.walk(tree)))
+
+
+def _acts(node: ast.stmt) -> bool:
+    if isinstance(node, ast.Expr):
+        return isinstance(node.value, ast.Call)
+    return isinstance(node, (ast.For, ast.While, ast.With)) or _is_main_guard(node)
+
+
+def _may_make_plugin(node: ast.AST) -> bool:
+    if isinstance(node, ast.ClassDef) or getattr(node, "decorator_list", None):
+        return True
+    if isinstance(node, ast.FunctionDef):
+        return node.name in OWN_HOOKS  # a hook without its decorator, which is worth a message
+    if isinstance(node, ast.ImportFrom):  # what it imports cannot be seen from here
+        return bool(node.level) or any(alias.name == "*" for alias in node.names)
+    return isinstance(node, (ast.Name, ast.Attribute)) and _name_of(node) in _MARKS
+
+
+def _is_main_guard(node: ast.AST) -> bool:
+    return (
+        isinstance(node, ast.If)
+        and isinstance(node.test, ast.Compare)
+        and "__name__" in {_name_of(side) for side in (node.test.left, *node.test.comparators)}
+    )
+
+
+def _name_of(node: ast.AST) -> str:
+    return node.attr if isinstance(node, ast.Attribute) else str(getattr(node, "id", ""))
 
 
 def _is_plain(node: ast.stmt) -> bool:

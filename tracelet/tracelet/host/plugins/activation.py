@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tracelet.config import PluginOptions, user_config_dir
 from tracelet.config.validation import declared_keys, validate
 from tracelet.errors import PluginError
-from tracelet.host.answers import text_of
 from tracelet.host.plugins.lifecycle import Lifecycle
 from tracelet.host.plugins.searching import Sources
 from tracelet.host.plugins.table import PluginTable
@@ -35,6 +34,8 @@ def sources(config: Config, paths: list[Path], program: Path | None) -> Sources:
     return Sources(
         names=list(config.plugins),
         blocked=config.blocked,
+        disabled=config.disabled,
+        tables=frozenset(config.tables),
         autoload=config.autoload,
         root=config.root,
         script_dir=program.parent if program is not None else _current_folder(config),
@@ -52,23 +53,29 @@ def _own_folder() -> Path | None:
     return user / "plugins" if user is not None else None
 
 
-def plugin_config(config: Config | None, info: PluginInfo) -> tuple[PluginOptions, Mapping[str, Any]]:
-    """Split a plugin's table into the host's keys and its own. Raises ``ConfigError`` for a table with faults."""
+def plugin_config(
+    config: Config | None, info: PluginInfo, names: Iterable[str] = ()
+) -> tuple[PluginOptions, Mapping[str, Any]]:
+    """Split a plugin's table into the host's keys and its own. Raises ``ConfigError`` for a table with faults.
+
+    ``names`` are all names that mean the plugin: the first that has a table counts.
+    """
     if config is None:
         return PluginOptions(), {}
     schema = info.metadata.config_schema
+    name = next((name for name in names if name in config.tables), info.name)
     return config.plugin_config(
-        info.name,
+        name,
         declared_keys(schema),
-        check=lambda own: validate(schema, own, path=f"plugins.{info.name}"),
+        check=lambda own: validate(schema, own, path=f"plugins.{name}"),
     )
 
 
 def select_plugins(config: Config, table: PluginTable) -> dict[str, bool]:
     """Return the plugins to activate, and for each whether it was requested (otherwise it is on by default)."""
     # A requested module means the plugins in it, which are activated under their own names.
-    held = table.modules - table.plugins.keys()
-    names = {name: True for name in config.plugins if name not in held}
+    held = table.modules - table.plugins.keys() - table.aliases.keys()
+    names = {table.real_name(name): True for name in config.plugins if name not in held}
     for name, one in table.candidates.items():
         if one.activate:
             names[name] = True
@@ -77,7 +84,7 @@ def select_plugins(config: Config, table: PluginTable) -> dict[str, bool]:
     return {
         name: asked
         for name, asked in names.items()
-        if name not in config.blocked and name not in config.disabled
+        if name not in table.switched_off and not config.is_off(name)
     }
 
 
@@ -90,16 +97,17 @@ def is_available(name: str, lifecycle: Lifecycle) -> bool:
         return False
     handle = lifecycle.table.handle(name)
 
-    def reason(answer: object) -> str | None:
-        return None if answer is True else text_of(answer or "it has nothing to do")
+    def ask() -> object:
+        function = getattr(handle.info.instance, "is_available", None)
+        return function() if callable(function) else True
 
     try:
-        unavailable = handle.ask("is_available", convert=reason, default=None)
+        answer = handle.submit(ask, step="is_available")
     except PluginError as error:
         lifecycle.fail(name, "is_available", error)
         return False
-    handle.info.unavailable = unavailable
-    if unavailable is not None:
+    handle.info.unavailable = None if answer is True else str(answer or "it has nothing to do")
+    if answer is not True:
         handle.worker.retire()
-        log.debug("plugin %r is not available here: %s", name, unavailable)
-    return unavailable is None
+        log.debug("plugin %r is not available here: %s", name, answer)
+    return answer is True

@@ -15,8 +15,8 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
 
+from tracelet.config import is_plugin_name
 from tracelet.config.validation import check_schema
-from tracelet.host.answers import interval_of
 from tracelet.host.discovery import (
     Implementation,
     attributes,
@@ -32,27 +32,19 @@ from tracelet_hookspecs import PluginInfo, PluginMetadata
 
 
 def plugin_faults(
-    plugin: Any, info: PluginInfo, registry: Registry, known: Mapping[str, PluginInfo], host_version: str
+    plugin: Any,
+    info: PluginInfo,
+    registry: Registry,
+    known: Mapping[str, PluginInfo],
+    host_version: str,
+    switched_off: Mapping[str, str] | None = None,
 ) -> Iterator[str]:
-    """Yield everything that keeps a plugin from being valid."""
+    """Yield everything that keeps a plugin from being valid. ``switched_off`` maps plugins to how they were."""
     if has_lifecycle(plugin) and (missing := missing_methods(plugin)):
         yield f"lacks {', '.join(f'{name}()' for name in missing)}; add the missing methods"
     yield from metadata_faults(info.metadata, host_version)
     yield from hook_faults(plugin, registry, complete=not adds_hookspecs(plugin))
-    yield from interval_faults(plugin)
-    yield from dependency_faults(info, known)
-
-
-def interval_faults(plugin: Any) -> Iterator[str]:
-    """Yield what is wrong with a collector's interval. A property is not evaluated here."""
-    known = attributes(plugin)
-    interval = known.get("_collection_interval")
-    if "collect" not in known or "__get__" in attributes(type(interval)):
-        return
-    try:
-        interval_of(interval)
-    except ValueError as error:
-        yield f"_collection_interval: {error}"
+    yield from dependency_faults(info, known, switched_off or {})
 
 
 # -- metadata ------------------------------------------------------------------------------------------
@@ -62,6 +54,11 @@ def metadata_faults(metadata: PluginMetadata, host_version: str) -> Iterator[str
     """Yield what is wrong with a plugin's name, version, required host version and schema."""
     if not isinstance(metadata.name, str) or not metadata.name.strip():
         yield f"metadata name: expected a non-empty string, found {metadata.name!r}"
+    elif not is_plugin_name(metadata.name):
+        expected = (
+            "printable text without a comma, not beginning with '-' or 'no:', without spaces at its ends"
+        )
+        yield f"metadata name: expected {expected}, found {metadata.name!r}"
     if not _is_version(metadata.version):
         yield f"metadata version: expected a PEP 440 version such as '1.0', found {metadata.version!r}"
     yield from _host_version_faults(metadata.requires_tracelet, host_version)
@@ -83,7 +80,8 @@ def _host_version_faults(wanted: Any, host_version: str) -> Iterator[str]:
         yield f"metadata requires_tracelet: expected a version specifier such as '>=0.1', found {wanted!r}"
         return
     if not accepted:
-        yield f"needs tracelet {wanted}, found {host_version}; run: pip install 'tracelet{wanted}'"
+        remedy = "upgrade tracelet, or install another version of the plugin"
+        yield f"needs tracelet {wanted}, found {host_version}; {remedy}"
 
 
 # -- hooks ---------------------------------------------------------------------------------------------
@@ -214,7 +212,9 @@ def plugin_dependencies(info: PluginInfo, known: Mapping[str, PluginInfo]) -> li
     return [name for name in needs if name is not None]
 
 
-def dependency_faults(info: PluginInfo, known: Mapping[str, PluginInfo]) -> Iterator[str]:
+def dependency_faults(
+    info: PluginInfo, known: Mapping[str, PluginInfo], switched_off: Mapping[str, str]
+) -> Iterator[str]:
     """Yield the dependencies that are not met."""
     listed = info.metadata.dependencies
     if listed and not isinstance(listed, (list, tuple, set, frozenset)):
@@ -222,6 +222,8 @@ def dependency_faults(info: PluginInfo, known: Mapping[str, PluginInfo]) -> Iter
     for dependency in _listed(info):
         if not isinstance(dependency, str):
             yield f"dependency {dependency!r}: expected a string"
+        elif dependency in switched_off and dependency not in known:
+            yield f"needs {dependency!r}, which is switched off ({switched_off[dependency]})"
         else:
             yield from _faults_of(dependency, info, known)
 

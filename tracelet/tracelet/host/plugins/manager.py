@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pluggy
 
-from tracelet.errors import ConfigError, UsageError
+from tracelet.errors import UsageError
 from tracelet.host.plugins import activation, status
 from tracelet.host.plugins.handle import PluginHandle
 from tracelet.host.plugins.lifecycle import Lifecycle
@@ -168,24 +168,13 @@ class PluginManager:
         return self._lifecycle.stop(name, deadline)
 
     def _config_of(self, handle: PluginHandle) -> Mapping[str, Any]:
-        options, own = activation.plugin_config(self.config, handle.info)
+        options, own = activation.plugin_config(self.config, handle.info, self._table.names_of(handle.name))
         handle.limits.update(options.deadlines)
         return own
 
     def options(self, name: str) -> PluginOptions:
         """Return the host's settings for a plugin: routes, deadlines, interval, isolation."""
-        handle, info = self.handle(name), self.plugins[name]
-        if info.metadata.config_schema is None:
-            return activation.plugin_config(self.config, info)[0]
-        # A schema may run code of the plugin's.
-        options: PluginOptions | ConfigError = handle.submit(
-            lambda: _or_error(lambda: activation.plugin_config(self.config, info)[0]),
-            step="initialize",
-            calls=0,
-        )
-        if isinstance(options, ConfigError):
-            raise options
-        return options
+        return activation.plugin_config(self.config, self.plugins[name], self._table.names_of(name))[0]
 
     # -- the whole set ---------------------------------------------------------------------------------
 
@@ -205,7 +194,8 @@ class PluginManager:
         dependency. A plugin that the configuration blocks is left out.
         """
         given = dict(configs) if isinstance(configs, Mapping) else dict.fromkeys(configs)
-        return self._order.start(given, self.config.blocked if self.config is not None else ())
+        configs = {self._table.real_name(name): own for name, own in given.items()}
+        return self._order.start(configs, self.config.blocked if self.config is not None else ())
 
     def stop_all_plugins(self, timeout: float | None = None) -> bool:
         """Stop every plugin, last started first; all are tried. ``timeout`` limits the whole, in seconds."""
@@ -265,13 +255,6 @@ class PluginManager:
     def get_status(self) -> dict[str, Any]:
         """Return counts by state and, per plugin, everything known about it."""
         return status.describe_all(self.plugins, self._lifecycle)
-
-
-def _or_error(function: Callable[[], Any]) -> Any:
-    try:
-        return function()
-    except ConfigError as error:
-        return error
 
 
 def _as_type(type: PluginType | str) -> PluginType:

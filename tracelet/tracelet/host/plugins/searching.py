@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib.util
+import os
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -12,10 +14,10 @@ import attrs
 from tracelet.config.trust import refusal
 from tracelet.errors import PluginError, UsageError
 from tracelet.host import discovery
-from tracelet.host.answers import shown
 from tracelet.host.discovery import Candidate
 from tracelet.host.plugins.table import PluginTable
 from tracelet.host.projectfile import FILE_NAME, project_files
+from tracelet.messages import closest
 from tracelet_hookspecs import PluginInfo, PluginState
 
 BY_HAND: Final = "by hand"
@@ -25,14 +27,17 @@ BY_HAND: Final = "by hand"
 class Sources:
     """Where to look.
 
-    ``names`` are requested by the user (``-p``, TRACELET_PLUGINS, configuration). The folders from ``root`` down to
+    ``names`` are requested by the user (``-p``, TRACELET_PLUGINS, configuration), ``blocked`` and ``disabled`` are
+    switched off, and ``tables`` have a table in the configuration. The folders from ``root`` down to
     ``script_dir`` are searched for ``tracelet_plugins.py``; without a root, none are.
     """
 
     names: list[str] = attrs.field(factory=list)
     blocked: frozenset[str] = frozenset()
+    disabled: frozenset[str] = frozenset()
     autoload: bool = True
     entry_points: bool = True
+    tables: frozenset[str] = frozenset()
     root: Path | None = None
     script_dir: Path | None = None
     program: Path | None = None
@@ -42,8 +47,52 @@ class Sources:
 
 def search(sources: Sources, table: PluginTable) -> None:
     """Add everything that the sources have to a table. Never raises for what a plugin does."""
-    for candidate in _Search(sources, table).all():
-        table.add(candidate, sources.blocked)
+    found = _Search(sources, table).all()
+    switched_off = SwitchedOff(sources, [*table.candidates.values(), *found], table)
+    table.switched_off.update(switched_off.reasons)
+    for candidate in found:
+        if candidate.info.name not in switched_off.blocked:
+            table.add(candidate)
+
+
+class SwitchedOff:
+    """Which plugins the user switched off, by ``no:NAME`` or ``enabled = false``.
+
+    A name means the plugin of exactly that name, else one that differs only in ``-``, ``_``, ``.`` or case, else the
+    plugins in the module of that name. A name that means nothing but resembles a plugin's is reported.
+    """
+
+    def __init__(self, sources: Sources, candidates: list[Candidate], table: PluginTable) -> None:
+        self.reasons: dict[str, str] = {}
+        self.blocked: set[str] = set()
+        self._candidates = candidates
+        self._table = table
+        for name in sorted(sources.disabled):
+            self._switch_off(name, f"plugins.{name}.enabled = false")
+        for name in sorted(sources.blocked):
+            self.blocked.update(self._switch_off(name, f"-p no:{name}"))
+
+    def _switch_off(self, name: str, how: str) -> list[str]:
+        meant = self._meant_by(name)
+        if not meant and (similar := closest(name, [each.info.name for each in self._candidates])):
+            self._table.report(f"{how}: no plugin is named {name!r}; did you mean {similar!r}?")
+        self.reasons.update(dict.fromkeys(meant, how))
+        return meant
+
+    def _meant_by(self, name: str) -> list[str]:
+        names = [each.info.name for each in self._candidates]
+        if name in names:
+            return [name]
+        alike = [each for each in names if _canonical(each) == _canonical(name)]
+        return alike or [
+            each.info.name
+            for each in self._candidates
+            if each.identity is not None and each.identity[0] == name
+        ]
+
+
+def _canonical(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def register_by_hand(plugin: Any, name: str | None, table: PluginTable) -> list[PluginInfo]:
@@ -58,11 +107,10 @@ def _held(plugin: Any, name: str | None, deadline: float) -> list[Candidate]:
     if not discovery.is_module(plugin):
         described = discovery.describe_object(plugin, BY_HAND, deadline, name=name or "", activate=True)
         return [_renamed(described, name)]
-    module_name = str(vars(plugin)["__name__"])
-    found = list(discovery.plugins_in_module(plugin, module_name, BY_HAND, deadline, activate=True))
+    found = list(discovery.plugins_in_module(plugin, plugin.__name__, BY_HAND, deadline, activate=True))
     if not found:
         raise UsageError(
-            f"module {module_name}: expected hook implementations or plugin classes, found neither; decorate a"
+            f"module {plugin.__name__}: expected hook implementations or plugin classes, found neither; decorate a"
             " function with @tracelet.hookimpl, or subclass a base class"
         )
     return [_renamed(found[0], name), *found[1:]]
@@ -82,8 +130,8 @@ def _add_by_hand(candidate: Candidate, table: PluginTable) -> PluginInfo:
         if holder.instance is plugin:
             return holder
         raise UsageError(
-            f"plugin name {info.name!r} is taken by the one from {holder.origin}; give this one"
-            f" ({shown(plugin)}) another name in its get_metadata(), or register it with register_plugin(..., name=)"
+            f"plugin name {info.name!r} is taken by the one from {holder.origin}; give this one ({plugin!r}) another"
+            " name in its get_metadata(), or use PluginManager.register_plugin(plugin, name=...)"
         )
     table.add(candidate)
     if info.state is not PluginState.ERROR:
@@ -97,7 +145,7 @@ class _Search:
     def __init__(self, sources: Sources, table: PluginTable) -> None:
         self.sources = sources
         self.table = table
-        self.points = list(discovery.entry_point_plugins()) if sources.entry_points else []
+        self.points = list(discovery.entry_point_plugins(table.report)) if sources.entry_points else []
         self.by_name: dict[str, Candidate] = {}
         for found in self.points:
             self.by_name.setdefault(found.info.name, found)
@@ -121,10 +169,43 @@ class _Search:
             if name in self.by_name:
                 self.by_name[name].activate = True
                 yield self.by_name[name]
-            elif name not in elsewhere and name not in self.seen and _is_importable(name):
-                self.seen.add(name)
-                self.table.modules.add(name)
-                yield from self._module(name)
+            elif name in elsewhere or name in self.seen:
+                continue
+            elif is_path(name):
+                self._note_module(name)
+                yield from self._named_file(name)
+            elif _is_importable(name):
+                self._note_module(name)
+                yield from self._held_in(name)
+
+    def _note_module(self, name: str) -> None:
+        self.seen.add(name)
+        self.table.modules.add(name)
+
+    def _held_in(self, name: str) -> Iterator[Candidate]:
+        """Yield the plugins in a module. If it is the only one, the module's name means this plugin, too."""
+        held = list(self._module(name))
+        names = [each.info.name for each in held]
+        if len(names) == 1:
+            self.table.aliases.setdefault(name, names[0])
+        elif names and name in self.sources.tables and name not in names:
+            self.table.report(
+                f"plugins.{name}: names a module with the plugins {', '.join(names)}; its settings are ignored;"
+                f" write [plugins.{names[0]}]"
+            )
+        yield from held
+
+    def _named_file(self, name: str) -> Iterator[Candidate]:
+        """Yield the plugins in a file that is requested by its path: from the current folder, else from the root."""
+        file = Path(name).expanduser()
+        if not file.is_file() and self.sources.root is not None and (self.sources.root / file).is_file():
+            file = self.sources.root / file
+        held = list(self._path_file(Path(os.path.abspath(file)), requested=True))
+        for each in held:
+            each.activate = True
+        if len(held) == 1:
+            self.table.aliases.setdefault(name, held[0].info.name)
+        yield from held
 
     def _module(self, name: str) -> Iterator[Candidate]:
         origin = f"module {name}"
@@ -150,6 +231,7 @@ class _Search:
             yield discovery.describe_object(value, origin, deadline, activate=True)
             return
         plugins = list(discovery.plugins_in_module(value, name, origin, deadline, activate=True))
+        plugins = plugins or self._reexported(value, origin)
         try:
             more = discovery.modules_named_by(value)
         except PluginError as error:
@@ -162,10 +244,28 @@ class _Search:
         yield from plugins
         yield from self._others(more, origin)
 
+    def _reexported(self, module: Any, origin: str) -> list[Candidate]:
+        """Return the plugins that a package imports from its own modules."""
+        inner = f"{module.__name__}."
+        return [
+            discovery.describe_object(cls, origin, self.sources.import_deadline, activate=True)
+            for cls in discovery.foreign_classes(module)
+            if str(cls.__module__).startswith(inner)
+        ]
+
     def _nothing_in(self, module: Any, name: str) -> str:
         """Return what is wrong with a module without plugins: nothing, unless it was requested by name."""
-        asked_for = "holds neither hook implementations nor plugin classes" if name in self.seen else ""
-        return discovery.forgotten_decorator(module) or asked_for
+        if fault := discovery.forgotten_decorator(module):
+            return fault
+        if name not in self.seen:
+            return ""
+        fault = "has neither hook implementations nor plugin classes"
+        foreign = discovery.foreign_classes(module)
+        if not foreign:
+            return fault
+        cls = foreign[0]
+        there = f"it imports {cls.__name__} from {cls.__module__}"
+        return f"{fault} of its own; {there}: name {module.__name__}:{cls.__name__}"
 
     def _others(self, names: Iterable[str], origin: str) -> Iterator[Candidate]:
         for name in names:
@@ -197,7 +297,12 @@ class _Search:
                 name, str(file), error, module_path=str(file), activate=True, load=load
             )
             return
+        self._report_shadowed(file)
         yield from self._contents(module, name, str(file))
+
+    def _report_shadowed(self, file: Path) -> None:
+        for problem in discovery.shadowed_neighbors(file):
+            self.table.report(problem)
 
     def _refuse(self, file: Path) -> str | None:
         return refusal(file, self.sources.root, self.sources.program)
@@ -210,15 +315,34 @@ class _Search:
                 self.table.report(f"plugin path {place}: cannot be read ({error.strerror})")
                 continue
             for file in files:
-                yield from self._path_file(file)
+                yield from self._path_file(file, requested=file == place)
 
-    def _path_file(self, file: Path) -> Iterator[Candidate]:
+    def _path_file(self, file: Path, *, requested: bool = False) -> Iterator[Candidate]:
         if not file.exists():
-            self.table.report(f"plugin path {file}: there is no such file or folder")
+            kind = "is a broken link" if file.is_symlink() else "there is no such file or folder"
+            self.table.report(f"plugin path {file}: {kind}")
         elif file.suffix != ".py" or not file.is_file():
             self.table.report(f"plugin path {file}: expected a Python file (.py) or a folder of them")
+        elif self._is_program(file):
+            if requested:
+                self.table.report(f"plugin path {file}: is the program itself, and is not run a second time")
         else:
-            yield from discovery.path_plugins(file, self.sources.import_deadline, self._refuse)
+            found = discovery.path_plugins(
+                file, self.sources.import_deadline, self._refuse, requested=requested
+            )
+            for candidate in found:
+                if candidate.info.name and not candidate.broken:
+                    self._report_shadowed(file)
+                yield candidate
+
+    def _is_program(self, file: Path) -> bool:
+        program = self.sources.program
+        return program is not None and program.exists() and os.path.samefile(file, program)
+
+
+def is_path(name: str) -> bool:
+    """Return whether a requested name is the path of a plugin file rather than the name of a plugin."""
+    return name.endswith(".py")
 
 
 def _project_name(file: Path, root: Path) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
 from graphlib import CycleError, TopologicalSorter
@@ -13,6 +14,8 @@ from tracelet.host.plugins import checks
 from tracelet.host.plugins.lifecycle import Lifecycle
 from tracelet.host.plugins.table import PluginTable
 from tracelet_hookspecs import PluginState as S
+
+log = logging.getLogger("tracelet.plugins")
 
 MIN_STOP_TIME: Final = 0.05  # seconds that a plugin gets to stop once the time for all of them is over
 
@@ -109,13 +112,14 @@ class StartupOrder:
     def start(
         self, configs: Mapping[str, Mapping[str, Any] | None], blocked: Iterable[str] = ()
     ) -> dict[str, bool]:
-        """Initialize and start plugins and what they depend on, except for those that are blocked.
+        """Initialize and start plugins and what they depend on, except for those that the user switched off.
 
         Returns which of the given plugins are active.
         """
         times_stopped, blocked = self._times_stopped, frozenset(blocked)
         wanted = [name for name in configs if name not in blocked and self._is_known(name)]
-        startable = [name for name in self._startable(wanted) if name not in blocked]
+        off = self._table.switched_off.keys() - wanted  # one that is given here is wanted all the same
+        startable = [name for name in self._startable(wanted, off) if name not in off]
         registered = self._register([name for name in startable if self._is_loaded(name)])
         for name in startable:
             if times_stopped != self._times_stopped:
@@ -131,9 +135,9 @@ class StartupOrder:
             self._table.report(str(self._table.unknown(name)))
         return name in self._table.plugins
 
-    def _startable(self, names: list[str]) -> list[str]:
+    def _startable(self, names: list[str], off: Iterable[str] = ()) -> list[str]:
         """Return the order of starting. Plugins that depend on each other in a circle fail; the others remain."""
-        circular: set[str] = set()
+        circular: set[str] = set(off)
         while True:
             try:
                 return self.resolve(names, circular)
@@ -155,6 +159,7 @@ class StartupOrder:
         Plugins that bring hookspecs come before those that may implement them. Returns those that are registered.
         """
         objects = {name: self._table.object_of(self._table.handle(name)) for name in loaded}
+        loaded = self._without_doubles(loaded, objects)
         ordered = sorted(loaded, key=lambda name: not checks.adds_hookspecs(objects[name]))
         return {
             name
@@ -162,18 +167,31 @@ class StartupOrder:
             if self._is_active(name) or (self._lifecycle.validate(name) and self._lifecycle.register(name))
         }
 
+    def _without_doubles(self, names: list[str], objects: Mapping[str, Any]) -> list[str]:
+        """Leave out names that load what another one has loaded: it is one plugin, and gets everything once."""
+        first: dict[int, str] = {}
+        for name in [*filter(self._is_active, self._table.plugins), *names]:
+            plugin = objects[name] if name in objects else self._table.object_of(self._table.handle(name))
+            holder = first.setdefault(id(plugin), name)
+            if holder != name:
+                self._table.aliases[name] = holder
+                log.info("plugin %r is the same as %r and runs once, under that name", name, holder)
+        return [name for name in names if first[id(objects[name])] == name]
+
     def _dependencies_active(self, name: str) -> bool:
         for need in self._dependencies(name):
             if not self._is_active(need):
                 needed = self._table.plugins[need]
+                off = self._table.switched_off.get(need)
                 why = f"failed: {needed.error}" if needed.error else f"is {needed.state.name}"
+                why = f"is switched off ({off})" if off is not None else why
                 message = f"plugin {name!r}: not started, because it depends on {need!r}, which {why}"
                 self._lifecycle.fail(name, "start", PluginError(message, plugin=name, step="start"))
                 return False
         return True
 
     def _is_active(self, name: str) -> bool:
-        info = self._table.plugins.get(name)
+        info = self._table.plugins.get(self._table.aliases.get(name, name))
         return info is not None and info.state is S.ACTIVE
 
     # -- stopping --------------------------------------------------------------------------------------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from tracelet.config import DEADLINES
@@ -37,6 +37,10 @@ class PluginTable:
         self.problems: list[str] = []
         #: Modules that somebody asked for by name; the plugins in them have names of their own.
         self.modules: set[str] = set()
+        #: Other names that mean a plugin: its module's, or an entry point of the same class.
+        self.aliases: dict[str, str] = {}
+        #: Plugins that the user switched off, and how.
+        self.switched_off: dict[str, str] = {}
         self.instances: dict[str, Any] = {}
         self.handles: dict[str, PluginHandle] = {}
         #: The plugins that were initialized, in that order.
@@ -47,12 +51,16 @@ class PluginTable:
 
     # -- what was found --------------------------------------------------------------------------------
 
-    def add(self, candidate: Candidate, blocked: Iterable[str] = ()) -> bool:
-        """Add a plugin, unless it is blocked or its name is taken (which is reported, with both origins)."""
+    def add(self, candidate: Candidate) -> bool:
+        """Add a plugin, unless it is known already or its name is taken (which is reported, with both origins)."""
         info = candidate.info
-        if info.name in blocked:
-            return False
         holder = self.plugins.get(info.name)
+        known = self._known_as(candidate)
+        if known is not None:
+            if known.info.name != info.name:
+                self.aliases.setdefault(info.name, known.info.name)
+            known.activate = known.activate or candidate.activate
+            return False
         if holder is None:
             self.plugins[info.name] = info
             self.candidates[info.name] = candidate
@@ -74,6 +82,30 @@ class PluginTable:
                 f" rename one, or block both with -p no:{info.name}"
             )
         return False
+
+    def _known_as(self, candidate: Candidate) -> Candidate | None:
+        """Return the known plugin that loads the same class or module: it is one plugin, whatever it is called.
+
+        Two entry points of the same class are listed both; if both are used, it is found when they are loaded.
+        """
+        if candidate.identity is None or candidate.broken:
+            return None
+        for known in self.candidates.values():
+            if known.identity == candidate.identity and not known.broken and self._is_current(known):
+                both_installed = known.info.metadata.entry_point and candidate.info.metadata.entry_point
+                return None if both_installed and known.info.name != candidate.info.name else known
+        return None
+
+    def _is_current(self, candidate: Candidate) -> bool:
+        return self.plugins.get(candidate.info.name) is candidate.info
+
+    def real_name(self, name: str) -> str:
+        """Return the name of the plugin that a name means."""
+        return name if name in self.plugins else self.aliases.get(name, name)
+
+    def names_of(self, name: str) -> list[str]:
+        """Return all names that mean a plugin, its own first."""
+        return [name, *(alias for alias, real in self.aliases.items() if real == name)]
 
     def _add_under_origin(self, candidate: Candidate) -> bool:
         """Add a plugin that could not be read: its name is only a guess and must not hide a plugin that has it."""
@@ -222,8 +254,7 @@ def _traceback_of(error: BaseException) -> str | None:
     """Return where in the plugin's code it failed, or ``None`` for a fault found by the host, which says it all."""
     if isinstance(error, Overrun) and error.stack:
         return redact(f"Its thread was here:\n{error.stack}")
-    if isinstance(error, PluginError) and isinstance(text := getattr(error, "traceback", None), str):
-        # It failed in another process.
+    if isinstance(text := getattr(error, "traceback", None), str):  # it failed in another process
         return redact(text) or None
     cause = error.cause if isinstance(error, PluginError) and error.cause is not None else error
     return redact(locations.format_plugin_traceback(cause)) or None
