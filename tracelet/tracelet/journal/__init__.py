@@ -17,7 +17,13 @@ if TYPE_CHECKING:
     from tracelet.journal.reading.follower import Follower
     from tracelet.journal.reading.journal_records import Cursor, Damage, EventRecord, PointRecord, Record
     from tracelet.journal.reading.lifetime import liveness
-    from tracelet.journal.reading.run_columns import Columns, Part, read_columns, read_events
+    from tracelet.journal.reading.run_columns import (
+        Columns,
+        Part,
+        read_columns,
+        read_events,
+        read_events_by_writer,
+    )
     from tracelet.journal.reading.source import writers
 
 _LATER = {
@@ -34,6 +40,7 @@ _LATER = {
     "liveness": "reading.lifetime",
     "read_columns": "reading.run_columns",
     "read_events": "reading.run_columns",
+    "read_events_by_writer": "reading.run_columns",
     "writers": "reading.source",
 }
 
@@ -57,6 +64,7 @@ __all__ = [
     "liveness",
     "read_columns",
     "read_events",
+    "read_events_by_writer",
     "writers",
 ]
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO, Any, Final, TextIO
 
 from tracelet.store.arrays import FLOATS, INTEGERS, MissingExtraError
-from tracelet.store.event_checks import clean_text
+from tracelet.store.event_values import clean_text
 from tracelet.store.record import RunRecord
 from tracelet.store.series import Series
 from tracelet_hookspecs.json_values import float_to_json, to_json

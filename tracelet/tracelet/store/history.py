@@ -7,20 +7,10 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
 from tracelet.journal import EventRecord
-from tracelet.store.event_checks import (
-    check_artifact,
-    check_count,
-    check_mapping,
-    check_overhead,
-    check_plugins,
-    check_text,
-    check_time,
-    check_value,
-)
+from tracelet.store.event_values import check_time, complete_artifact, complete_costs, complete_overhead
 from tracelet.store.latest_values import LatestValues, Stamp, Stamped
 
 _COSTS: Final = ("calls", "errors", "wall_s", "cpu_s")
-_RUN_TEXTS: Final = ("id", "name", "project")
 
 
 @dataclass
@@ -40,24 +30,24 @@ class Process:
     @property
     def rank(self) -> int | None:
         """The rank within its job, if there is one."""
-        rank = self.facts.get("rank")
-        return rank if type(rank) is int and abs(rank) < 1 << 31 else None
+        rank: int | None = self.facts.get("rank")
+        return rank
 
     @property
     def attempt(self) -> int:
         """How often the run had been resumed when this process began."""
-        attempt = check_count(self.facts.get("attempt"))
+        attempt: int | None = self.facts.get("attempt")
         return attempt if attempt is not None else int(bool(self.facts.get("resumed")))
 
     @property
     def host(self) -> str | None:
         """The machine that it ran on."""
-        return check_text(self.facts.get("host"))
+        return self.facts.get("host")
 
     @property
     def pid(self) -> int | None:
         """Its process id on that machine."""
-        return check_count(self.facts.get("pid"))
+        return self.facts.get("pid")
 
     @property
     def is_child(self) -> bool:
@@ -87,50 +77,42 @@ class History:
     artifacts: list[Stamped] = field(default_factory=list)
     costs: dict[str, dict[str, Any]] = field(default_factory=dict)  # of plugins and overhead, by process
     processes: dict[str, Process] = field(default_factory=dict)
-    invalid: int = 0  # events that could not be used
 
     def add_event(self, writer: str, event: EventRecord) -> None:
         """Take in one event of one writer. An event of an unknown type changes nothing."""
         process = self.processes.setdefault(writer, Process(writer))
         process.last_event = max(process.last_event, check_time(event.time) or 0.0)
-        handler = _HANDLERS.get(event.type) if isinstance(event.type, str) else None
+        handler = _HANDLERS.get(event.type)
         if handler is None or (self.brief and event.type in _LEFT_OUT_IF_BRIEF):
             return
-        if isinstance(event.payload, dict):
-            stamp = (process.attempt, process.last_event, writer, event.seq)
-            handler(self, process, event.payload, stamp)
-            if event.type == "outcome":
-                process.ended_at = check_time(event.time) or process.last_event
+        handler(self, process, event.payload, (process.attempt, process.last_event, writer, event.seq))
+        if event.type == "outcome":
+            process.ended_at = check_time(event.time) or process.last_event
 
     def _add_writer(self, process: Process, payload: dict[str, Any], stamp: Stamp) -> None:
-        process.facts = check_value(payload)
+        process.facts = payload
         process.started_at = check_time(payload.get("started_at")) or stamp[1]
         stamp = (process.attempt, *stamp[1:])
-        for key, value in _check_run(payload.get("run")).items():
+        for key, value in _without_none(payload.get("run")).items():
             known = self.opened.get(key)
             if known is None or stamp < known.stamp:
                 self.opened[key] = Stamped(value, stamp, stamp)
 
     def _add_run(self, _: Process, payload: dict[str, Any], stamp: Stamp) -> None:
-        self.changed.record(_check_run(payload), stamp)
+        self.changed.record(_without_none(payload), stamp)
 
     def _add_params(self, _: Process, payload: dict[str, Any], stamp: Stamp) -> None:
-        self.params.record(check_value(check_mapping(payload.get("params"))), stamp)
+        self.params.record(payload["params"], stamp)
 
     def _add_tags(self, _: Process, payload: dict[str, Any], stamp: Stamp) -> None:
-        self.tags.record(check_value(check_mapping(payload.get("tags"))), stamp)
+        self.tags.record(payload["tags"], stamp)
 
     def _add_fact(self, _: Process, payload: dict[str, Any], stamp: Stamp) -> None:
-        source = check_text(payload.get("source")) or ""
-        facts = check_value(check_mapping(payload.get("facts")))
-        self.facts.setdefault(source, LatestValues()).record(facts, stamp)
+        source = payload.get("source") or ""
+        self.facts.setdefault(source, LatestValues()).record(payload["facts"], stamp)
 
     def _add_artifact(self, _: Process, payload: dict[str, Any], stamp: Stamp) -> None:
-        artifact = check_artifact(payload)
-        if artifact is None:
-            self.invalid += 1
-        else:
-            self.artifacts.append(Stamped(artifact, stamp, stamp))
+        self.artifacts.append(Stamped(complete_artifact(payload), stamp, stamp))
 
     def _add_artifact_files(self, _: Process, payload: dict[str, Any], stamp: Stamp) -> None:
         """Add to the list of files of an artifact that has too many for one event."""
@@ -142,19 +124,19 @@ class History:
         self.invalid += 1
 
     def _add_costs(self, process: Process, payload: dict[str, Any], _: Stamp) -> None:
-        plugins, overhead = check_plugins(payload.get("plugins")), check_overhead(payload.get("overhead"))
-        self.costs[process.id] = {"plugins": plugins, "overhead": overhead}
+        self.costs[process.id] = {
+            "plugins": complete_costs(payload.get("plugins")),
+            "overhead": complete_overhead(payload.get("overhead")),
+        }
 
     def _add_drops(self, process: Process, payload: dict[str, Any], _: Stamp) -> None:
-        drops = check_mapping(payload.get("drops", payload))
-        for reason, value in drops.items():
-            if (count := check_count(value)) is not None:  # each event counts all drops so far
-                process.drops[reason] = max(process.drops.get(reason, 0), count)
+        for reason, count in payload["drops"].items():  # each event counts all drops so far
+            process.drops[reason] = max(process.drops.get(reason, 0), count)
 
     def _add_outcome(self, process: Process, payload: dict[str, Any], _: Stamp) -> None:
         process.closed = True
-        process.outcome = check_text(payload.get("outcome"))
-        process.error = check_text(payload.get("error"))
+        process.outcome = payload.get("outcome")
+        process.error = payload.get("error")
 
     def to_json(self) -> dict[str, Any]:
         """Return a brief history as values that ``json`` can write."""
@@ -212,14 +194,8 @@ class History:
         return max(several, key=lambda one: float(one["share"]), default={})
 
 
-def _check_run(value: Any) -> dict[str, Any]:
-    """Return what is recorded of the run itself, without what is unusable or empty."""
-    found: dict[str, Any] = {}
-    for key, item in check_mapping(value).items():
-        checked = check_text(item) if key in _RUN_TEXTS else check_value(item)
-        if checked is not None:
-            found[str(key)] = checked
-    return found
+def _without_none(values: Mapping[str, Any] | None) -> dict[str, Any]:
+    return {key: value for key, value in (values or {}).items() if value is not None}
 
 
 _LEFT_OUT_IF_BRIEF: Final = ("fact", "artifact", "artifact_files", "plugins")

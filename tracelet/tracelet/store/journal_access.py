@@ -6,14 +6,13 @@ import errno
 import os
 import stat
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from tracelet.journal import Damage, EventRecord, liveness, read_events
+from tracelet.journal import liveness, read_events_by_writer
 from tracelet.journal.format import FOLDER, journal_folder, parse_file_name
 from tracelet.journal.reading.source import Source
-from tracelet.store.event_checks import check_time
+from tracelet.store.event_values import check_time
 from tracelet.store.history import History
 from tracelet.store.outcome import LastSeen
 
@@ -48,23 +47,12 @@ def list_segments(run_dir: Path) -> dict[str, Files]:
     return {writer: sorted(found[writer]) for writer in sorted(found)}
 
 
-def read_writer_events(run_dir: Path, damage: Damage | None = None) -> Iterator[tuple[str, EventRecord]]:
-    """Yield all events of a run, each with the id of the process that recorded it."""
-    writer, last = "", -1
-    for event in read_events(run_dir, damage=damage):
-        if event.type == "writer":
-            writer = str(event.payload.get("id") or "")
-        elif event.seq <= last:  # another process, whose first event is damaged
-            writer = ""
-        last = event.seq
-        yield writer, event
-
-
 def read_history(run_dir: Path) -> History:
     """Return what all events of a run add up to."""
     history = History()
-    for writer, event in read_writer_events(run_dir):
-        history.add_event(writer, event)
+    for writer, events in read_events_by_writer(run_dir).items():
+        for event in events:
+            history.add_event(writer, event)
     return history
 
 

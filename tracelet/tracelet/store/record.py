@@ -143,7 +143,7 @@ class RunRecord:
     def artifacts(self) -> list[dict[str, Any]]:
         """The files and folders kept with the run, media included, in the order of recording.
 
-        An artifact whose paths lead out of the run's folder is left out and counted in ``damage``.
+        One whose paths lead out of the run's folder is left out and counted in ``damage``, as ``invalid``.
         """
         return [one.value for one in sorted(self._history.artifacts, key=lambda one: one.stamp)]
 
@@ -173,8 +173,7 @@ class RunRecord:
     @property
     def damage(self) -> dict[str, int]:
         """The number of records that could not be read, by kind; empty if there are none."""
-        invalid = self._history.invalid
-        return {**self._points.damage, **({"invalid": invalid} if invalid else {})}
+        return self._points.damage
 
     @property
     def status(self) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 from tracelet.errors import UsageError
-from tracelet.store.event_checks import clean_text
+from tracelet.store.event_values import clean_text
 from tracelet.store.where import (
     And,
     Comparison,

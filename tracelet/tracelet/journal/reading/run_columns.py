@@ -85,12 +85,18 @@ def read_columns(
 
 def read_events(run_dir: Path, *, damage: Damage | None = None) -> list[EventRecord]:
     """Return all events of a run, writer after writer."""
-    events: list[EventRecord] = []
+    by_writer = read_events_by_writer(run_dir, damage=damage)
+    return [event for events in by_writer.values() for event in events]
+
+
+def read_events_by_writer(run_dir: Path, *, damage: Damage | None = None) -> dict[str, list[EventRecord]]:
+    """Return the events of each writer of a run, in the order of recording."""
+    found: dict[str, list[EventRecord]] = {}
     for writer in writers(run_dir):
         gatherer = new_gatherer(frozenset(), None)
         _gather(Source(run_dir, writer), gatherer, damage)
-        events += sorted(gatherer.events, key=lambda event: event.seq)
-    return events
+        found[writer] = sorted(gatherer.events, key=lambda event: event.seq)
+    return found
 
 
 def new_gatherer(wanted: frozenset[str] | None = None, numpy: bool | None = None) -> Gatherer:

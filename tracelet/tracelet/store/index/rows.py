@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple, cast
 
 from tracelet.store.accumulator import STATISTICS, MetricAccumulator, Summary, summarize
 from tracelet.store.details import Details
-from tracelet.store.event_checks import clean_text
+from tracelet.store.event_values import clean_text
 from tracelet.store.history import History
 from tracelet.store.index.run_updates import BySource, IndexedRun, WriterProgress
 from tracelet.store.journal_access import Files
