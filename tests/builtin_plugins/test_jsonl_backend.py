@@ -23,7 +23,7 @@ from hypothesis import strategies as st
 from tracelet_builtin_plugins.backends.jsonl import JsonlBackend
 from tracelet_builtin_plugins.backends.jsonl import file as jsonl_file
 from tracelet_hookspecs import MetricData, MetricType
-from tracelet_hookspecs.json_values import to_json
+from tracelet_hookspecs.strict_json import to_json
 
 
 def points(first: int, last: int, writer: str = "w1") -> list[MetricData]:

@@ -22,7 +22,7 @@ from tracelet.store.downsampling import (
     _find_peaks_with_tsdownsample,
 )
 from tracelet.store.series import Series
-from tracelet_hookspecs.json_values import to_json
+from tracelet_hookspecs.strict_json import to_json
 
 pandas = pytest.importorskip("pandas")
 numpy = pytest.importorskip("numpy")

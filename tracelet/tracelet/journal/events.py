@@ -302,6 +302,10 @@ _SCHEMA: dict[str, Schema] = {
         **_fields(False, "a number or null", _optional(_is_number), "step"),
         **_fields(False, "a list of files", _optional(_list_of(_matching(_FILE))), "files"),
     },
+    "artifact_files": {
+        **_fields(True, "a path inside the run's folder", _is_path_inside, "path"),
+        **_fields(True, "a list of files", _list_of(_matching(_FILE)), "files"),
+    },
     "fact": {
         **_fields(False, *_TEXT_OR_NULL, "source"),
         **_fields(True, "an object", _is_object, "facts"),

@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from tracelet.errors import RecordingError
+from tracelet_hookspecs.strict_json import to_json
 
 MAX_ELEMENTS: Final = 1_000_000  # of an array that is recorded as a value
 _MAX_DEPTH: Final = 50
@@ -38,16 +39,8 @@ def strict_json(value: Any) -> bytes:
     try:
         text = json.dumps(value, allow_nan=False)
     except ValueError:
-        text = json.dumps(_finite(value), allow_nan=False)
+        text = json.dumps(to_json(value), allow_nan=False)
     return text.encode()
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, float) and not math.isfinite(value):
-        return "NaN" if value != value else "Infinity" if value > 0 else "-Infinity"
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    return [_finite(item) for item in value] if isinstance(value, list) else value
 
 
 def _convert(value: Any, depth: int) -> Any:

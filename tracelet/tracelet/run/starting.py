@@ -56,6 +56,7 @@ def open_run(
         "argv": mask_command_line(argv),
         "cwd": _current_folder(),
         "resumed": target.resumed,
+        **({"attempt": target.attempt} if target.attempt else {}),
         "python": sys.version.split()[0],
         "tracelet": sys.modules["tracelet"].__version__,
         "parents": list(itertools.islice(ancestors(), _GENERATIONS)),

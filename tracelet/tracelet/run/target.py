@@ -30,6 +30,9 @@ class RunTarget(NamedTuple):
     name: str | None = None
     project: str | None = None
     resumed: bool = False
+    attempt: int = (
+        0  # how often the run has been resumed; orders what the attempts record, whatever the clock says
+    )
     last_steps: Mapping[str, int] = MappingProxyType({})  # of each metric
     last_step: int | None = None  # recorded by the program; ``None`` in a new run
     job: Job | None = None
@@ -115,7 +118,10 @@ def _job_target(run_dir: Path, job: Job, apart: Collection[str] = ()) -> RunTarg
             if process.get("launch") != job.launch and process.get("id") not in apart
         }
         target = _known(run_dir, events)._replace(job=job, shared=True)
-        return _resumed(run_dir, target, earlier) if earlier else target
+        if not earlier:
+            return target
+        before = [process for process in processes if process.get("id") in earlier]
+        return _resumed(run_dir, target._replace(attempt=_attempt(before)), earlier)
 
 
 def _target_of(run_dir: Path, *, welcome: bool, resume: bool = False) -> RunTarget:
@@ -137,8 +143,17 @@ def _target_of(run_dir: Path, *, welcome: bool, resume: bool = False) -> RunTarg
 
 
 def _known(run_dir: Path, events: Iterable[EventRecord]) -> RunTarget:
+    events = list(events)
     recorded = _recorded(events)
-    return RunTarget(run_dir.name, recorded.get("name"), recorded.get("project"), exists=bool(recorded))
+    attempt = _attempt(event.payload for event in events if event.type == "writer")
+    return RunTarget(
+        run_dir.name, recorded.get("name"), recorded.get("project"), attempt=attempt, exists=bool(recorded)
+    )
+
+
+def _attempt(processes: Iterable[Mapping[str, Any]]) -> int:
+    """Return the latest attempt of some processes, by what they recorded about themselves."""
+    return max((one.get("attempt") or int(bool(one.get("resumed"))) for one in processes), default=0)
 
 
 @contextlib.contextmanager
@@ -184,7 +199,9 @@ def _resumed(run_dir: Path, target: RunTarget, writers: Collection[str] | None =
                 step = int(steps.max() if hasattr(steps, "max") else max(steps))
                 every[metric] = max(step, every.get(metric, step))
                 own += [step] * (part.source is None)  # the steps of collectors count ticks
-    return target._replace(resumed=True, last_steps=every, last_step=max(own, default=None))
+    return target._replace(
+        resumed=True, attempt=target.attempt + 1, last_steps=every, last_step=max(own, default=None)
+    )
 
 
 def _recorded(events: Iterable[EventRecord]) -> dict[str, Any]:

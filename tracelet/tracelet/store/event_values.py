@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 from typing import Any, Final
 
@@ -47,8 +47,13 @@ def complete_artifact(payload: Mapping[str, Any]) -> dict[str, Any]:
         "name": payload.get("name") or PurePosixPath(path).name,
         "media": payload.get("media"),
         "step": payload.get("step"),
-        "files": [{"size": 0, "sha256": None, **file} for file in payload.get("files") or []],
+        "files": complete_files(payload.get("files") or []),
     }
+
+
+def complete_files(files: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return the records of files with all of their keys."""
+    return [{"size": 0, "sha256": None, **file} for file in files]
 
 
 def complete_costs(plugins: Mapping[str, Any] | None) -> dict[str, dict[str, Any]]:

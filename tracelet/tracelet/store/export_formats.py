@@ -15,7 +15,7 @@ from tracelet.store.arrays import FLOATS, INTEGERS, MissingExtraError
 from tracelet.store.event_values import clean_text
 from tracelet.store.record import RunRecord
 from tracelet.store.series import Series
-from tracelet_hookspecs.json_values import float_to_json, to_json
+from tracelet_hookspecs.strict_json import float_to_json, to_json
 
 CSV_COLUMNS: Final = ("metric", "iteration", "value", "timestamp", "rank")
 _FORMULA_SIGNS: Final = ("=", "+", "-", "@", "\t", "\r")

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from tracelet.errors import UsageError
 from tracelet.store.arrays import MissingExtraError, is_installed, load_numpy
+from tracelet.store.event_values import clean_text
 
 Table = Mapping[str, Any]  # columns by name: NumPy arrays, array.array or lists
 
@@ -23,8 +24,9 @@ def make_frame(table: Table, library: str | None = None) -> Any:
         library = next((each for each in ("pandas", "polars") if is_installed(each)), "pandas")
     if library not in _MAKERS:
         raise UsageError(f"dataframe: expected one of {', '.join(_MAKERS)}, found {library!r}")
+    columns = {clean_text(name): _clean_column(column) for name, column in table.items()}
     try:
-        return _MAKERS[library](table)
+        return _MAKERS[library](columns)
     except ImportError as error:
         if is_installed(_MODULES[library]):
             raise
@@ -47,6 +49,13 @@ def _arrow(table: Table) -> Any:
     import pyarrow
 
     return pyarrow.table({name: _buffer(column) for name, column in table.items()})
+
+
+def _clean_column(column: Any) -> Any:
+    """Return a column whose texts the libraries can encode."""
+    if not isinstance(column, list):
+        return column
+    return [clean_text(item) if isinstance(item, str) else item for item in column]
 
 
 def _buffer(column: Any) -> Any:

@@ -7,7 +7,13 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, Final
 
 from tracelet.journal import EventRecord
-from tracelet.store.event_values import check_time, complete_artifact, complete_costs, complete_overhead
+from tracelet.store.event_values import (
+    check_time,
+    complete_artifact,
+    complete_costs,
+    complete_files,
+    complete_overhead,
+)
 from tracelet.store.latest_values import LatestValues, Stamp, Stamped
 
 _COSTS: Final = ("calls", "errors", "wall_s", "cpu_s")
@@ -116,12 +122,10 @@ class History:
 
     def _add_artifact_files(self, _: Process, payload: dict[str, Any], stamp: Stamp) -> None:
         """Add to the list of files of an artifact that has too many for one event."""
-        more = check_artifact(payload)
         for artifact in reversed(self.artifacts):
-            if more and artifact.value["path"] == more["path"] and artifact.stamp[2] == stamp[2]:
-                artifact.value["files"] += more["files"]
+            if artifact.value["path"] == payload["path"] and artifact.stamp[2] == stamp[2]:
+                artifact.value["files"] += complete_files(payload["files"])
                 return
-        self.invalid += 1
 
     def _add_costs(self, process: Process, payload: dict[str, Any], _: Stamp) -> None:
         self.costs[process.id] = {

@@ -15,7 +15,7 @@ from typing import Any, Final
 from tracelet_builtin_plugins import AUTHOR, VERSION
 from tracelet_builtin_plugins.backends.jsonl.file import JsonlFile
 from tracelet_hookspecs import BackendPlugin, MetricData, PluginMetadata, PluginType, RunView, hookimpl
-from tracelet_hookspecs.json_values import to_json
+from tracelet_hookspecs.strict_json import to_json
 
 __all__ = ["JsonlBackend"]
 
