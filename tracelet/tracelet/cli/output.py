@@ -45,7 +45,7 @@ def show_result(data: Callable[[], Any], view: Callable[[Screen], None]) -> None
 
 def print_json(data: Any) -> None:
     """Print data as JSON. NaN and infinities, which JSON lacks, become ``"NaN"``, ``"Infinity"``, ``"-Infinity"``."""
-    from tracelet_hookspecs.json_values import to_json
+    from tracelet_hookspecs.strict_json import to_json
 
     stream = sys.stdout if _reserved is None else _reserved
     unicode = (stream.encoding or "").lower().replace("-", "") == "utf8"

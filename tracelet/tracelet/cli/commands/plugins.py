@@ -148,7 +148,7 @@ def _format_default(key: dict[str, Any]) -> Text:
 
     from rich.text import Text
 
-    from tracelet_hookspecs.json_values import to_json
+    from tracelet_hookspecs.strict_json import to_json
 
     if key["required"]:
         return Text("required", "yellow")
