@@ -40,7 +40,7 @@ if TYPE_CHECKING:
         is_secret_value,
         suspicion,
     )
-    from tracelet_hookspecs._secret_text import MASK, USERINFO, mask_arguments, mask_text
+    from tracelet_hookspecs._secret_text import MASK, USERINFO, mask_arguments, mask_text, userinfo_of
 
 __all__ = [
     "BACKEND_HOOKS",
@@ -74,6 +74,7 @@ __all__ = [
     "mask_text",
     "specs",
     "suspicion",
+    "userinfo_of",
 ]
 
 _BASES = {
@@ -87,7 +88,7 @@ _MODULES = {
     **dict.fromkeys(("BACKEND_HOOKS", "PROJECT_NAME", "hookimpl", "hookspec"), "_markers"),
     **dict.fromkeys(("Suspicion", "is_ordinary", "is_secret", "is_secret_key"), "_secret_names"),
     **dict.fromkeys(("is_secret_value", "suspicion"), "_secret_names"),
-    **dict.fromkeys(("MASK", "USERINFO", "mask_arguments", "mask_text"), "_secret_text"),
+    **dict.fromkeys(("MASK", "USERINFO", "mask_arguments", "mask_text", "userinfo_of"), "_secret_text"),
 }
 
 

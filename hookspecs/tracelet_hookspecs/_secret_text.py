@@ -23,11 +23,16 @@ _PRIVATE_KEY: Final = re.compile(
     r"(?:-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----|\Z)",
     re.DOTALL,
 )
-# user:password@ of a URL. The second form is a password with an unescaped slash, ? or # in it; the end of a
-# quoted text and the next URL end it.
+# user:password@ of a URL, in which a password should have no @ and no slash, but often has. It ends before the last
+# @ of the URL, unless what follows an earlier one is certainly a host. The end of a quoted text and the next URL
+# end the search.
+_ENDS: Final = r"(?:[\s<>]|[\"'](?=[\s,:;\])}]|$)|$)"
+_HOST_FOLLOWS: Final = rf"(?=[a-z0-9-]{{1,63}}(?:\.[a-z0-9-]{{1,63}})+(?::\d+)?(?:[/?#,;\])}}]|{_ENDS})|[^@\s<>\"']{{1,2000}}{_ENDS})"
 USERINFO: Final = re.compile(
     r"([A-Za-z][A-Za-z0-9+.-]{0,40}://)"
-    r"([^/?#\s]{0,2000}|[^/?#\s:@]{0,500}:(?!\d{1,5}(?:[/?#\s]|$))(?:(?![\"'][\s,:;\])}]|://)\S){0,2000})@"
+    rf"(?:(?P<strict>[^/?#\s]{{0,2000}})@(?![/?#\s]|$){_HOST_FOLLOWS}"
+    r"|(?P<open>[^/?#\s:@]{0,500}:(?!\d{1,5}(?:[/?#\s]|$))(?:(?![\"'][\s,:;\])}]|://)\S){0,2000})@(?![/?#\s]|$)"
+    r"|(?P<rest>[^/?#\s]{0,2000})@(?![/?#\s]|$))"
 )
 _WEBHOOK: Final = re.compile(
     r"(https://(?:hooks\.slack\.com/\w+|(?:\w+\.)?discord(?:app)?\.com/api/webhooks|[\w.-]*webhook\.office\.com"
@@ -95,9 +100,14 @@ def mask_text(text: str) -> str:
     return _mask_named(text)
 
 
+def userinfo_of(match: re.Match[str]) -> str:
+    """Return what :data:`USERINFO` found between ``://`` and ``@``."""
+    return match["strict"] or match["open"] or match["rest"] or ""
+
+
 def _userinfo(match: re.Match[str]) -> str:
     """Mask what is before the ``@`` of a URL; a user's name stays if it is no token (``git``, ``postgres``)."""
-    user, colon, _ = match[2].partition(":")
+    user, colon, _ = userinfo_of(match).partition(":")
     if not colon:
         return match.group() if is_ordinary(user) or not user else f"{match[1]}{MASK}@"
     return f"{match[1]}{user if is_ordinary(user) else MASK}:{MASK}@"

@@ -55,6 +55,8 @@ def resolve(text: str, environ: Mapping[str, str]) -> str:
             continue
         end = _closing(text, start)
         parts += [text[at:start], _value(text[start + 2 : end], environ)]
+        if text.startswith("@", end + 1) and "://" in text[:start]:
+            register_secret(parts[-1])  # the password of a URL, which may not be quoted as one
         if start == 0 and end == len(text) - 1:
             return EnvStr(parts[-1])
         at = end + 1

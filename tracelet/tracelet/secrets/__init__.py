@@ -22,12 +22,21 @@ from tracelet.secrets.redaction import (
     redact_record,
     register_secret,
 )
-from tracelet.secrets.sealing import Secret, SecretFloat, SecretInt, SecretStr, holds_secret, seal
+from tracelet.secrets.sealing import (
+    PartlySecretStr,
+    Secret,
+    SecretFloat,
+    SecretInt,
+    SecretStr,
+    holds_secret,
+    seal,
+)
 from tracelet_hookspecs import MASK, is_secret, is_secret_key
 
 __all__ = [
     "MASK",
     "Masked",
+    "PartlySecretStr",
     "Secret",
     "SecretFloat",
     "SecretInt",

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from tracelet.secrets.redaction import redact
-from tracelet.secrets.sealing import Secret
+from tracelet.secrets.sealing import PartlySecretStr, Secret
 from tracelet_hookspecs import MASK, Suspicion, is_secret_value, mask_arguments, suspicion
 
 _PLAIN = (str, bytes, int, float)
@@ -20,6 +20,8 @@ def mask(values: Any) -> Any:
 
 
 def _mask(values: Any, level: Suspicion, above: frozenset[int], *, strict: bool = True) -> Any:
+    if isinstance(values, PartlySecretStr) and level < Suspicion.TEXT:
+        return redact(values.shown)
     if isinstance(values, Secret) or is_secret_value(values, level, strict=strict):
         return MASK
     if isinstance(values, str):
@@ -95,11 +97,11 @@ def report_masked(hidden: Sequence[str], what: str = "parameter") -> None:
     _reported.update(names)
     several = len(names) > 1
     logging.getLogger("tracelet.secrets").warning(
-        '%s%s %s recorded as "%s": %s secret; to record %s, set not_secret = [%s] in tracelet.toml',
-        *(what, "s" * several),
+        '%s %s recorded as "%s", because %s; to record %s, set not_secret = [%s] in tracelet.toml',
+        f"{what}s" if several else what,
         ", ".join(map(repr, names)) + (" are" if several else " is"),
         MASK,
-        "they look like a" if several else "it looks like a",
+        "they look like secrets" if several else "it looks like a secret",
         "their values" if several else "its value",
         ", ".join(f'"{name}"' for name in names),
     )

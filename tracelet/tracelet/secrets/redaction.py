@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any, Final
 
-from tracelet_hookspecs import MASK, USERINFO, is_ordinary, is_secret, mask_text
+from tracelet_hookspecs import MASK, USERINFO, is_ordinary, is_secret, mask_text, userinfo_of
 
 if TYPE_CHECKING:
     import logging
@@ -59,8 +59,8 @@ def register_url_secrets(text: str, *, whole: bool = False) -> None:
         return
     from urllib.parse import unquote
 
-    for _, userinfo in USERINFO.findall(text):
-        user, colon, password = userinfo.partition(":")
+    for match in USERINFO.finditer(text):
+        user, colon, password = userinfo_of(match).partition(":")
         if not colon and is_ordinary(user):
             continue
         for secret in dict.fromkeys((password or user, unquote(password or user))):

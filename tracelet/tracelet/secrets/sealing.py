@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from tracelet.secrets.redaction import register_secret, register_url_secrets
+from tracelet.secrets.redaction import redact, register_secret, register_url_secrets
 from tracelet_hookspecs import MASK, Suspicion, is_secret_value, suspicion
 
 
@@ -43,6 +43,28 @@ class SecretStr(Secret, str):
     __str__ = str.__str__
 
 
+class PartlySecretStr(Secret, str):
+    """A string of which a part is secret, such as a URL with a password. Its ``repr`` masks that part."""
+
+    _plain = str
+    __str__ = str.__str__
+
+    def __new__(cls, value: str, shown: str = MASK) -> Any:
+        """Make one of ``value``, with ``shown`` for display."""
+        register_url_secrets(value)
+        made = str.__new__(cls, value)
+        made.shown = shown
+        return made
+
+    shown: str
+
+    def __repr__(self) -> str:
+        return repr(self.shown)
+
+    def __reduce__(self) -> tuple[Any, Any]:
+        return type(self), (self.reveal(), self.shown)
+
+
 class SecretInt(Secret, int):
     """An integer with a masked ``repr``."""
 
@@ -75,8 +97,10 @@ def _seal(values: Any, level: Suspicion) -> Any:
         return tuple(sealed) if isinstance(values, tuple) else sealed
     if is_secret_value(values, level, strict=True):
         return _secret(values)
-    if isinstance(values, str):
+    if isinstance(values, str) and not isinstance(values, Secret):
         register_url_secrets(values)
+        shown = redact(values)
+        return values if shown == values else PartlySecretStr(values, shown)
     return values
 
 
