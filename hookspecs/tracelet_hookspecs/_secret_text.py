@@ -27,7 +27,8 @@ _PRIVATE_KEY: Final = re.compile(
 # @ of the URL, unless what follows an earlier one is certainly a host. The end of a quoted text and the next URL
 # end the search.
 _ENDS: Final = r"(?:[\s<>]|[\"'](?=[\s,:;\])}]|$)|$)"
-_HOST_FOLLOWS: Final = rf"(?=[a-z0-9-]{{1,63}}(?:\.[a-z0-9-]{{1,63}})+(?::\d+)?(?:[/?#,;\])}}]|{_ENDS})|[^@\s<>\"']{{1,2000}}{_ENDS})"
+_HOST: Final = r"[a-z0-9-]{1,63}(?:\.[a-z0-9-]{1,63})+(?::\d+)?"
+_HOST_FOLLOWS: Final = rf"(?={_HOST}(?:[/?#,;\])}}]|{_ENDS})|[^@\s<>\"']{{1,2000}}{_ENDS})"
 USERINFO: Final = re.compile(
     r"([A-Za-z][A-Za-z0-9+.-]{0,40}://)"
     rf"(?:(?P<strict>[^/?#\s]{{0,2000}})@(?![/?#\s]|$){_HOST_FOLLOWS}"
