@@ -17,6 +17,7 @@ from typing import Any, Final, NamedTuple
 
 from tracelet.run.context import RunContext
 from tracelet.run.run_plugins import RunPlugins
+from tracelet.run.threads import try_start
 
 log = logging.getLogger("tracelet.run")
 
@@ -100,7 +101,7 @@ class Budget:
 
     def start(self) -> None:
         """Start measuring."""
-        self._thread.start()
+        try_start(self._thread)
 
     def stop(self) -> None:
         """Stop measuring, with a last update."""

@@ -16,6 +16,8 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Final
 
+from tracelet.run import threads
+
 LIMIT: Final = 1.5  # seconds in all: preemption allows few, and two are promised
 GRACE: Final = 0.3  # of these, how long the main thread has to begin
 
@@ -79,15 +81,25 @@ class Preemption:
 
     def _listen(self) -> None:
         """Let the thread receive signals, unless the program (an event loop) uses the wakeup descriptor itself."""
-        if self._pipe is None:
-            self._pipe = os.pipe()
-            os.set_blocking(self._pipe[1], False)
-            threading.Thread(
-                target=self._serve, args=self._pipe[:1], name="tracelet signals", daemon=True
-            ).start()
+        if self._pipe is None and not self._start_thread():
+            return
+        assert self._pipe is not None
         before = signal.set_wakeup_fd(self._pipe[1], warn_on_full_buffer=False)
         if before not in (-1, self._pipe[1]):
             signal.set_wakeup_fd(before)
+
+    def _start_thread(self) -> bool:
+        if threads.are_green():  # it would wait for the pipe in C, and all others with it
+            return False
+        pipe = os.pipe()
+        os.set_blocking(pipe[1], False)
+        thread = threading.Thread(target=self._serve, args=pipe[:1], name="tracelet signals", daemon=True)
+        if threads.try_start(thread):
+            self._pipe = pipe
+            return True
+        for descriptor in pipe:
+            os.close(descriptor)
+        return False
 
     def _serve(self, descriptor: int) -> None:
         while numbers := _read(descriptor):

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tracelet.errors import PluginError, TraceletError
 from tracelet.run import import_guard
+from tracelet.run.threads import try_start
 
 if TYPE_CHECKING:
     from tracelet.collecting import Collecting
@@ -54,7 +55,7 @@ class RunPlugins:
         self._view = view
         self._objects = objects
         self._program = program
-        self._thread = threading.Thread(target=self._start, name="tracelet host", daemon=True)
+        self._is_waiting = False  # for a thread
         if not context.is_enabled:
             self.asked.set()
             self.ready.set()
@@ -62,7 +63,8 @@ class RunPlugins:
     def start(self) -> None:
         """Begin to start plugins."""
         import_guard.install()
-        self._thread.start()
+        self._thread = threading.Thread(target=self._start, name="tracelet host", daemon=True)
+        self._is_waiting = not try_start(self._thread)
 
     def _start(self) -> None:
         try:
@@ -174,7 +176,9 @@ class RunPlugins:
 
     def wait(self, event: threading.Event, timeout: float) -> bool:
         """Wait for a stage of the start, no longer than ``timeout`` seconds."""
-        return event.wait(timeout)
+        if self._is_waiting:
+            self.start()
+        return event.wait(0.0 if self._is_waiting else timeout)
 
     def report_unstarted(self) -> None:
         """Report that the run ends before all plugins have started, and that these got nothing."""

@@ -1,0 +1,36 @@
+"""Threads of tracelet's own: what to do where none can be started, or where they are not threads."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import threading
+
+log = logging.getLogger("tracelet.run")
+
+_reported: list[str] = []  # why no thread could be started, once
+
+
+def try_start(thread: threading.Thread) -> bool:
+    """Start a thread and return whether that was possible: a limit on processes (ulimit, cgroup) may forbid it."""
+    try:
+        thread.start()
+    except RuntimeError as error:
+        if not _reported:
+            _reported.append(str(error))
+            log.warning(
+                "no thread can be started (%s): recording goes on; plugins and delivery wait until there is one,"
+                " at the latest for the end of the run",
+                error,
+            )
+        return False
+    return True
+
+
+def are_green() -> bool:
+    """Return whether gevent or eventlet has replaced threads: then one that waits in C stops all of them."""
+    gevent = sys.modules.get("gevent.monkey")
+    if gevent is not None and gevent.is_module_patched("threading"):
+        return True
+    eventlet = sys.modules.get("eventlet.patcher")
+    return eventlet is not None and bool(eventlet.is_monkey_patched("thread"))
