@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from tracelet.errors import PluginError, TraceletError
-from tracelet.run import import_guard
+from tracelet.run import import_guard, root_handlers
 from tracelet.run.threads import try_start
 
 if TYPE_CHECKING:
@@ -128,7 +128,9 @@ class RunPlugins:
         from tracelet.delivery.attaching import start_and_attach
 
         assert self.manager is not None
-        return start_and_attach(self.manager, configs, self._view, self.attach, report=self._report_failure)
+        active = start_and_attach(self.manager, configs, self._view, self.attach, report=self._report_failure)
+        root_handlers.exempt_plugins(self.manager.get_plugin_instance(name) for name in active)
+        return active
 
     def remove(self, name: str) -> bool:
         """Stop a plugin during the run."""
@@ -221,6 +223,7 @@ class RunPlugins:
         pending = self.delivery.finish(left(0.8)) if self.delivery is not None else {}
         self.summary = report_lines(self.call_hook("report_summary", timeout=left(0.5), run=self._view))
         manager.stop_all_plugins(left(1.0))
+        root_handlers.clean_up()
         self.ended.set()
         return pending
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from tracelet.errors import NoActiveRunError
 from tracelet.journal.events import encode_event
-from tracelet.journal.writing.maintenance import BackgroundThread, Maintenance
+from tracelet.journal.writing.maintenance import INTERVAL, BackgroundThread, Maintenance
 from tracelet.journal.writing.outages import OutageTracker
 from tracelet.journal.writing.pending_events import PendingEvents
 from tracelet.journal.writing.process_hooks import close_at_exit, forget, remember
@@ -75,7 +75,8 @@ class Appender:
         self._seen = 0  # points in the present file when it was last seen in its place
         self._maintenance = Maintenance(self.run_dir, self._outage)
         self._forked = False
-        self._is_short = False
+        self._is_slow = False
+        self._try_thread_at = 0.0
         self._state = self._no_state()
 
     def _no_state(self) -> State:
@@ -104,10 +105,25 @@ class Appender:
         return fault
 
     def _choose_path(self, stream: Stream) -> None:
-        """Leave the quick path while windows cannot be mapped: each call would waste a slot to find that out."""
-        if stream.slots.is_short is not self._is_short:
-            self._is_short = stream.slots.is_short
-            self._state = stream.state
+        """Leave the quick path while windows cannot be mapped: each call would waste a slot to find that out.
+
+        Leave it also while there is no background thread, so that the calls can try to start one.
+        """
+        if self._thread.is_missing:
+            self._replace_thread(stream)
+        is_slow = stream.slots.is_short or self._thread.is_missing
+        if is_slow is not self._is_slow:
+            self._is_slow = is_slow
+            self._state = self._no_state() if self._thread.is_missing else stream.state
+
+    def _replace_thread(self, stream: Stream) -> None:
+        """Try to start the background thread again; until there is one, show on a caller's thread that it is alive."""
+        now = time.monotonic()
+        if now >= self._try_thread_at:
+            self._try_thread_at = now + INTERVAL
+            self._thread.start()
+            if self._thread.is_missing:
+                self._maintenance.beat(stream)
 
     def _is_forked_copy(self, state: State) -> bool:
         """Say whether the call that began in this state is a child's copy of one that the parent finishes."""

@@ -35,12 +35,20 @@ class BackgroundThread:
         self._start_tokens = [True]
 
     def start(self) -> None:
-        """Start the thread, once. At interpreter shutdown there will be none, which only costs the syncs."""
+        """Start the thread, once. If that is impossible (a limit on processes, shutdown), ``is_missing`` is true."""
         try:
             self._start_tokens.pop()
-            _thread.start_new_thread(self._run, ())
-        except (IndexError, RuntimeError):
+        except IndexError:
             return
+        try:
+            _thread.start_new_thread(self._run, ())
+        except RuntimeError:
+            self._start_tokens.append(True)
+
+    @property
+    def is_missing(self) -> bool:
+        """Whether the thread could not be started yet."""
+        return bool(self._start_tokens)
 
     def ring(self) -> None:
         """Wake the thread up early. Never waits."""
