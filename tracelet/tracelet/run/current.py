@@ -60,14 +60,14 @@ def add(run: Run, name: str | None) -> None:
 def active_run() -> Run | None:
     """Return the run that the module functions record into, or ``None``.
 
-    It is the innermost open run that this thread or task has started. A thread or task without one uses the
-    program's innermost run, but never that of another thread once it has had a run of its own.
+    It is the innermost open run that this thread or task has started, else the program's innermost one: the main
+    thread's, if it has one. A worker thread or task whose own run has ended does not get that of another.
     """
     own = _own.get()
     for started in reversed(own or ()):
         if started.is_open:
             return started.run if started.cell is None else _newest_of_cells(started).run
-    return _run_of_program(had_own=own is not None)
+    return _run_of_program(had_own=own is not None and not own[-1].on_main)
 
 
 def adoptable_run() -> Run | None:

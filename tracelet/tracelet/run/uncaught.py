@@ -10,11 +10,10 @@ import functools
 import os
 import sys
 import threading
-from collections.abc import Callable, Mapping
 from pathlib import Path
 from traceback import walk_tb
 from types import TracebackType
-from typing import Any, Final, NamedTuple, NoReturn
+from typing import Any, Final, NoReturn, Protocol
 
 from tracelet.errors import ConfigError, NoActiveRunError, TraceletError, UsageError
 
@@ -23,53 +22,42 @@ _PLAIN: Final = (ConfigError, NoActiveRunError, UsageError)
 _HERE: Final = str(Path(__file__).parents[1])
 
 _seen: list[BaseException] = []  # reported by our excepthook
-_thread_errors: dict[int, _Failure] = {}  # by thread
-_exits: list[_Failure] = []  # the latest call of sys.exit with a status other than 0
 _before: list[BaseException | None] = []  # sys.last_value when watching began
-_snapshot: list[Callable[[], Mapping[int, int]]] = []
 
 
-class _Failure(NamedTuple):
-    error: BaseException
-    recorded: Mapping[int, int]  # points of each open run at that moment
+class Observer(Protocol):
+    """Learns what happens beside the main thread's uncaught exceptions."""
+
+    def thread_failed(self, error: BaseException) -> None:
+        """The current thread ends with this exception."""
+
+    def exit_called(self, error: SystemExit | None) -> None:
+        """``sys.exit`` was called on the main thread; ``None`` stands for success."""
 
 
-def watch(snapshot: Callable[[], Mapping[int, int]] | None = None) -> None:
-    """Notice from now on what ends the program. ``snapshot`` returns the number of points of each open run."""
-    if snapshot is not None:
-        _snapshot[:] = [snapshot]
-    if _before:
-        return
-    _before.append(_last_value())
-    _watch_exceptions()
-    _watch_threads()
-    _watch_exit()
+def watch(observer: Observer | None = None) -> None:
+    """Notice uncaught exceptions from now on, and report to ``observer`` what else may end the program."""
+    if not _before:
+        _before.append(_last_value())
+        _watch_exceptions()
+    if observer is not None:
+        _watch_threads(observer)
+        _watch_exit(observer)
 
 
-def failure_of(run: int, recorded: int, thread: int) -> BaseException | None:
-    """Return the exception that is ending the program, or that ended the thread which started the run.
-
-    A thread's failure or a call of ``sys.exit`` counts only if nothing was recorded since: otherwise the program
-    handled it and went on.
-    """
+def latest() -> BaseException | None:
+    """Return the exception that is ending the program, if there is one."""
     if hasattr(sys, "ps1"):  # an interactive session goes on after a mistake
         return None
     if _seen:
         return _seen[-1]
-    last = _last_value()
-    if last is not None and last is not _before[0]:
-        return last  # the interpreter sets it, whoever has replaced sys.excepthook
-    found = [*_exits, *([_thread_errors[thread]] if thread in _thread_errors else [])]
-    return next((failure.error for failure in found if failure.recorded.get(run) == recorded), None)
+    last = _last_value()  # set by the interpreter, whoever has replaced sys.excepthook
+    return last if not _before or last is not _before[0] else None
 
 
 def _last_value() -> BaseException | None:
     value = getattr(sys, "last_exc", None) or getattr(sys, "last_value", None)
     return value if isinstance(value, BaseException) else None
-
-
-def _failure(error: BaseException) -> _Failure:
-    return _Failure(error, dict(_snapshot[0]()) if _snapshot else {})
 
 
 def _watch_exceptions() -> None:
@@ -86,29 +74,27 @@ def _watch_exceptions() -> None:
     sys.excepthook = hook
 
 
-def _watch_threads() -> None:
+def _watch_threads(observer: Observer) -> None:
     previous = threading.excepthook
 
     def hook(arguments: Any, /) -> None:
         if arguments.exc_value is not None and not isinstance(arguments.exc_value, SystemExit):
-            _thread_errors[threading.get_ident()] = _failure(arguments.exc_value)
+            observer.thread_failed(arguments.exc_value)
         previous(arguments)
 
     threading.excepthook = hook
 
 
-def _watch_exit() -> None:
-    """Notice ``sys.exit``: the interpreter tells nobody the status that it ends with."""
+def _watch_exit(observer: Observer) -> None:
+    """Notice calls of ``sys.exit``: the interpreter tells nobody the status that it ends with."""
     previous = sys.exit
 
     @functools.wraps(previous)
     def exit(status: Any = None, /) -> NoReturn:
         if threading.current_thread() is threading.main_thread():
-            _exits.clear()
-            if status not in (None, 0):
-                error = SystemExit(status)
-                error.__context__ = sys.exc_info()[1]
-                _exits.append(_failure(error))
+            error = SystemExit(status)
+            error.__context__ = sys.exc_info()[1]
+            observer.exit_called(error if status not in (None, 0) else None)
         previous(status)
 
     sys.exit = exit

@@ -252,7 +252,7 @@ class Appender:
 
     def _close(self, outcome: bytes) -> None:
         opened = not self._forked
-        if opened:
+        if opened and not self._closed:  # else a first attempt was interrupted after this
             self._outage.retry_now()
             self._look_for_deletion(self._stream)
             self._attempt(get_ready, self._state)
@@ -268,9 +268,10 @@ class Appender:
         try:
             if self._outage.fault is not None:
                 raise UnavailableError(self._outage.fault.reason)
-            stream.list_names()
-            self._record_drops(stream)
-            stream.write_event(outcome, time.time())
+            if not stream.is_retired:
+                stream.list_names()
+                self._record_drops(stream)
+                stream.write_event(outcome, time.time())
             stream.end(self._closed_error)
         except (OSError, UnavailableError) as error:
             stream.retire(self._closed_error)
