@@ -343,7 +343,7 @@ def test_a_deletion_is_noticed_where_the_next_segment_was_opened_already(journal
     """``rm -r`` lists a folder first: a segment opened ahead in that moment stays."""
     writer = journal.writer()
     writer.point("a", 0, 0)
-    writer._stream.slots.files.handle(1)
+    writer._stream.slots.files.open(1)
     journal.files()[0].unlink()
     writer.sync()
     writer.point("a", 1, 1)

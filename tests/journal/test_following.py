@@ -284,7 +284,7 @@ def test_a_writer_of_another_host_is_alive_while_its_heart_beats(journal, monkey
     assert liveness(journal.run_dir, writer.id) == "running"
     files = writer._stream.slots.files
     assert isinstance(files, SegmentFiles)
-    files.beat(time.time() - 61)
+    files.write_heartbeat(time.time() - 61)
     assert liveness(journal.run_dir, writer.id) == "killed"
 
 
@@ -343,7 +343,7 @@ def test_a_writer_that_was_only_silent_is_waited_for_again(journal, monkeypatch)
     monkeypatch.setattr(gaps, "_ASK_AGAIN", 0.0)
     writer = journal.writer()
     monkeypatch.setattr(identity, "host_name", lambda: "elsewhere")
-    slots, beat = writer._stream.slots, writer._stream.slots.files.beat
+    slots, beat = writer._stream.slots, writer._stream.slots.files.write_heartbeat
     writer.point("a", 0, 0)
     slots.reserve(1)
     writer.point("a", 2, 2)

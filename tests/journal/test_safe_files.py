@@ -1,6 +1,7 @@
 """Files in a folder of somebody else, and descriptors that the program closed."""
 
 import errno
+import gc
 import os
 import socket
 import subprocess
@@ -174,11 +175,12 @@ def test_the_numbers_of_the_standard_streams_are_never_taken(folder):
 
 
 def test_many_descriptors_leave_nothing_open(folder):
+    gc.collect()
     before = len(os.listdir("/proc/self/fd")) if os.path.exists("/proc/self/fd") else 0
     for _ in range(200):
         read_file(folder, "sub/file", limit=100)
         with pytest.raises(OSError):
             read_file(folder, "sub", limit=100)
     if before:
-        assert len(os.listdir("/proc/self/fd")) == before
+        assert len(os.listdir("/proc/self/fd")) <= before
     assert isinstance(open_file(folder, "sub/file"), Descriptor)

@@ -16,10 +16,12 @@ import errno
 import fcntl
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
+from typing import Any, TypeVar
 
 Folder = str | os.PathLike[str]
+Result = TypeVar("Result")
 
 _FIRST = 3  # 0 to 2 are the standard streams, even while they are closed
 _COMMON = os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
@@ -56,13 +58,29 @@ class LostDescriptorError(OSError):
 
 # --- descriptors ---------------------------------------------------------------------------------------------
 
-_owners: dict[int, int] = {}  # by number, the id of the newest Descriptor that has it
+_owners: dict[int, int] = {}  # by number, the id of the newest object that closes it
+
+
+def claim_number(number: int, owner: object) -> None:
+    """Take note that an object closes a number; for those that are no :class:`Descriptor`."""
+    _owners[number] = id(owner)
+
+
+def release_number(number: int, owner: object) -> None:
+    """Take note that an object does not close a number any more."""
+    if _owners.get(number) == id(owner):
+        del _owners[number]
+
+
+def owns_number(number: int, owner: object = None) -> bool:
+    """Say whether an object is the newest one that closes a number, or whether any object does."""
+    return _owners.get(number) == id(owner) if owner is not None else number in _owners
 
 
 class Descriptor:
     """A file descriptor that threads share. The last reference to it closes it, if it still is the same file."""
 
-    __slots__ = ("__weakref__", "_close", "_fstat", "_identity", "_number", "_owners")
+    __slots__ = ("__weakref__", "_close", "_fstat", "_identity", "_number", "_owners", "_release")
 
     def __init__(self, number: int) -> None:
         """Take over an open descriptor. One of the numbers 0 to 2 is exchanged for a higher one."""
@@ -71,14 +89,24 @@ class Descriptor:
             os.close(low)
         self._number = number
         # At interpreter shutdown, the modules may be gone before this object is.
-        self._close, self._fstat, self._owners = os.close, os.fstat, _owners
+        self._close, self._fstat, self._owners, self._release = os.close, os.fstat, _owners, release_number
         state = os.fstat(number)
         self._identity: tuple[int, int] | None = (state.st_dev, state.st_ino)
         _owners[number] = id(self)
 
+    def call(self, function: Callable[..., Result], *arguments: Any) -> Result:
+        """Return ``function(number, *arguments)``. The descriptor stays open during the call.
+
+        Raises:
+            LostDescriptorError: somebody else closed it.
+            OSError: as of the function.
+        """
+        self.stat()
+        return function(self._number, *arguments)
+
     @property
     def fd(self) -> int:
-        """The number, for one call of the operating system: ask again before the next one.
+        """The number, for one call of the operating system. Keep a reference to this object until it returns.
 
         Raises:
             LostDescriptorError: somebody else closed it.
@@ -107,6 +135,7 @@ class Descriptor:
                 if (state.st_dev, state.st_ino) == self._identity:
                     return state
         self._identity = None  # never again, even if the number comes to mean the same file
+        self._release(self._number, self)
         raise LostDescriptorError
 
     @property
@@ -125,7 +154,7 @@ class Descriptor:
         identity, self._identity = self._identity, None
         if identity is None or self._owners.get(self._number) != id(self):
             return
-        del self._owners[self._number]
+        self._release(self._number, self)
         try:
             state = self._fstat(self._number)
         except OSError:
@@ -192,8 +221,7 @@ def open_folder(folder: Folder, relative: Folder = "", *, create: bool = False) 
 
 def list_folder(folder: Folder, relative: Folder = "") -> list[str]:
     """Return the names in a folder below another one. Raises as :func:`open_folder`."""
-    opened = open_folder(folder, relative)
-    return os.listdir(opened.fd)
+    return open_folder(folder, relative).call(os.listdir)
 
 
 def walk_files(folder: Folder, relative: Folder = "") -> Iterator[str]:
@@ -319,5 +347,4 @@ def remove_file(folder: Folder, relative: Folder) -> None:
 
 def sync_folder(folder: Folder, relative: Folder = "") -> None:
     """Wait until the disk has the names in a folder. Raises as :func:`open_folder` and ``fsync``."""
-    opened = open_folder(folder, relative)
-    os.fsync(opened.fd)
+    open_folder(folder, relative).call(os.fsync)

@@ -5,18 +5,30 @@ from __future__ import annotations
 import contextlib
 import os
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
 from tracelet.errors import JournalError
 from tracelet.journal import identity
-from tracelet.journal.compacting.compacted_file import compact_slots
-from tracelet.journal.format import COMPACTED, HEADER, SEGMENT_SHIFT, SLOT, SUFFIX, SegmentInfo, file_name
+from tracelet.journal.compacting.compacted_file import Packed, compact_slots
+from tracelet.journal.format import (
+    COMPACTED,
+    FOLDER,
+    HEADER,
+    SEGMENT_SHIFT,
+    SEGMENT_SLOTS,
+    SLOT,
+    SUFFIX,
+    SegmentInfo,
+    file_name,
+)
 from tracelet.journal.reading.lifetime import liveness, runs_here, writer_facts
 from tracelet.journal.reading.source import Source, segments
-from tracelet.safe_files import Descriptor
+from tracelet.safe_files import Descriptor, UnsafeFileError, open_file, open_folder, read_at, write_all
 
 _PART = ".part"
+_LARGEST = HEADER + SEGMENT_SLOTS * SLOT  # bytes of a segment's file that are the journal's
 _ABANDONED = 3600.0  # seconds after which a file that another host did not finish is taken away
 _SURELY_DEAD = 86400.0  # seconds without a heartbeat of a process on another host
 
@@ -55,7 +67,8 @@ def compact(run_dir: Path, *, numpy: bool | None = None) -> Compaction:
         JournalError: there is no room for the new file, or the folder cannot be written. All stays readable.
     """
     done = Compaction()
-    _sweep(Source(run_dir, "").folder)
+    run_dir = Path(run_dir)
+    _remove_abandoned(run_dir)
     for writer, numbers in segments(run_dir).items():
         source = Source(run_dir, writer)
         reason = _reason_to_wait(source, numbers[-1])
@@ -89,33 +102,38 @@ def _reason_to_wait(source: Source, last: int) -> str | None:
 
 
 def _compact_file(source: Source, segment: int, *, is_last: bool, numpy: bool | None) -> Compaction:
-    """Put a compacted file in a plain one's place, if there is one."""
-    plain = source.folder / file_name(source.writer, segment, SUFFIX)
+    """Put a compacted file in place of a plain one, if there is one."""
+    name = file_name(source.writer, segment, SUFFIX)
     try:
-        return _compact_segment(source, plain, segment, is_last=is_last, numpy=numpy)
+        return _compact_segment(source, name, segment, is_last=is_last, numpy=numpy)
     except FileNotFoundError:  # compacted before, or by another process just now
         return Compaction()
+    except UnsafeFileError as error:
+        return Compaction(left={source.writer: str(error)})
     except OSError as error:
         raise JournalError(
-            f"{plain}: expected room and leave to put a compacted file in its place, found: {error.strerror}. "
-            "It stays as it was; compact again when that is settled"
+            f"{source.folder / name}: expected room and permission to put a compacted file in its place, found: "
+            f"{error.strerror}. It stays as it was; compact again when that is settled"
         ) from error
 
 
 def _compact_segment(
-    source: Source, plain: Path, segment: int, *, is_last: bool, numpy: bool | None
+    source: Source, name: str, segment: int, *, is_last: bool, numpy: bool | None
 ) -> Compaction:
-    data = plain.read_bytes()
+    folder = open_folder(source.run_dir, FOLDER)
+    opened = open_file(source.folder, name, within=folder)
+    data = read_at(opened, _LARGEST, 0)
     slots = data[HEADER:] + bytes((HEADER - len(data)) % SLOT if len(data) > HEADER else 0)
     info = source.header(segment) or _header_by_name(source.writer, segment)
     if is_last and liveness(source.run_dir, source.writer) == "ended":  # its header may not say so yet
         info = info._replace(heartbeat=-abs(info.heartbeat or info.created or 1.0))
-    # Written anew also where a compacted one is there, from a crash: what is plain is what counts until it is gone.
-    small = plain.with_suffix(COMPACTED)
-    points = _write(small, slots, info, is_last=is_last, numpy=numpy)
-    after = small.stat().st_size
-    plain.unlink()
-    _sync(source.folder)
+    # Written again even if a compacted one is there, from a crash: the plain one is what counts until it is gone.
+    small = file_name(source.writer, segment, COMPACTED)
+    points, after = _write(
+        source.folder, small, folder, compact_slots(slots, info, is_last=is_last, numpy=numpy)
+    )
+    os.unlink(name, dir_fd=folder.fd)
+    folder.call(os.fsync)
     return Compaction(1, len(data), after, points)
 
 
@@ -124,51 +142,48 @@ def _header_by_name(writer: str, segment: int) -> SegmentInfo:
     return SegmentInfo(writer, segment, segment << SEGMENT_SHIFT, 0.0, 0.0, 0)
 
 
-def _write(path: Path, slots: bytes, info: SegmentInfo, *, is_last: bool, numpy: bool | None) -> int:
-    """Write a file whole or not at all; return how many points it holds."""
-    part = path.with_name(f".{path.name}.{_who()}.{os.urandom(4).hex()}{_PART}")
-    points = 0
+def _write(path: Path, name: str, folder: Descriptor, content: Iterable[Packed]) -> tuple[int, int]:
+    """Write a file as a whole or not at all; return how many points and bytes it holds."""
+    part = f".{name}.{_describe_process()}.{os.urandom(4).hex()}{_PART}"
+    points = size = 0
     try:
-        handle = Descriptor(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600))
-        for packed in compact_slots(slots, info, is_last=is_last, numpy=numpy):
-            points += packed.points
-            data = packed.data
-            while data:
-                data = data[os.write(handle.fd, data) :]
-        os.fsync(handle.fd)
-        part.rename(path)
+        opened = open_file(path, part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, within=folder)
+        for packed in content:
+            points, size = points + packed.points, size + len(packed.data)
+            write_all(opened, packed.data)
+        opened.call(os.fsync)
+        os.rename(part, name, src_dir_fd=folder.fd, dst_dir_fd=folder.fd)
     except BaseException:
-        part.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            os.unlink(part, dir_fd=folder.fd)
         raise
-    _sync(path.parent)
-    return points
+    folder.call(os.fsync)
+    return points, size
 
 
-def _sync(folder: Path) -> None:
-    handle = Descriptor(os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
-    os.fsync(handle.fd)
+# --- what a crash during compacting left behind --------------------------------------------------------------
 
 
-# --- what a crash amid compacting left behind ----------------------------------------------------------------
-
-
-def _who() -> str:
-    """Return what tells by a file's name which process is at it."""
+def _describe_process() -> str:
+    """Return the text by which a file's name says which process is writing it."""
     facts = identity.process_facts()
     return f"{facts['boot_id']}.{facts['pid_namespace']}.{facts['pid']}.{facts['pid_started']}"
 
 
-def _sweep(folder: Path) -> None:
-    """Take away files that nobody finishes any more."""
-    for part in folder.glob(f".*{_PART}"):
-        with contextlib.suppress(FileNotFoundError):
-            if _is_abandoned(part):
-                part.unlink()
+def _remove_abandoned(run_dir: Path) -> None:
+    """Remove the files that no process will finish."""
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError, UnsafeFileError):
+        folder = open_folder(run_dir, FOLDER)
+        for name in folder.call(os.listdir):
+            if name.startswith(".") and name.endswith(_PART):
+                with contextlib.suppress(FileNotFoundError):
+                    if _is_abandoned(name, folder):
+                        os.unlink(name, dir_fd=folder.fd)
 
 
-def _is_abandoned(part: Path) -> bool:
-    mine = _who().split(".")
-    theirs = part.name.split(".")[-len(mine) - 2 : -2]
+def _is_abandoned(name: str, folder: Descriptor) -> bool:
+    mine = _describe_process().split(".")
+    theirs = name.split(".")[-len(mine) - 2 : -2]
     if theirs[:2] == mine[:2] and theirs[2].isdigit():
         return not identity.is_alive(int(theirs[2]), int(theirs[3]) if theirs[3].isdigit() else None)
-    return time.time() - part.stat().st_mtime > _ABANDONED
+    return time.time() - os.lstat(name, dir_fd=folder.fd).st_mtime > _ABANDONED

@@ -1,27 +1,57 @@
-"""Is mapping files safe where the run's folder lives?
+"""Is it safe to map files in the folder of a run?
 
-On a local file system that preallocates, a store into a mapped file always has its block. Elsewhere
-(network, FUSE, unknown) a full disk would be a SIGBUS, so the journal uses plain writes there.
+A store into a mapped page that finds no block on the disk is a SIGBUS, which ends the program. So a segment is mapped
+only if every block that was reserved for it stays its own. That holds on local file systems that preallocate and
+overwrite in place. It does not hold on network and FUSE file systems, nor if files can share blocks: after a snapshot
+or ``cp --reflink``, on btrfs and on xfs with reflink, overwriting a block takes a new one. The journal uses plain
+writes there.
 """
 
 from __future__ import annotations
 
+import contextlib
+import errno
+import fcntl
 import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
+from tracelet.safe_files import Descriptor
+
+#: Local file systems whose locks and preallocation can be relied on.
 SAFE = frozenset({"ext4", "xfs", "btrfs", "tmpfs", "overlay"})
+_OVERWRITES = SAFE - {
+    "btrfs"
+}  # those that do not write a changed block elsewhere, if they cannot share blocks
 _OCTAL = re.compile(r"\\([0-7]{3})")
+_CLONE = 0x40049409  # FICLONE of Linux
+_CANNOT_CLONE = (errno.EOPNOTSUPP, errno.ENOTTY, errno.ENOSYS)
 
 
 def mapping_is_safe(folder: Path) -> bool:
     """Say whether the journal may map files in a folder (which need not exist yet)."""
-    return hasattr(os, "posix_fallocate") and file_system(folder) in SAFE
+    if not hasattr(os, "posix_fallocate") or file_system(folder) not in _OVERWRITES:
+        return False
+    with contextlib.suppress(
+        OSError, AttributeError
+    ):  # no folder, or no files without a name: the segment is asked
+        probe = Descriptor(os.open(folder, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600))
+        return not probe.call(can_share_blocks)
+    return True
+
+
+def can_share_blocks(number: int) -> bool:
+    """Say whether the file system of an open file can share blocks between files."""
+    try:
+        fcntl.ioctl(number, _CLONE, number)  # with itself, which changes nothing
+    except OSError as error:
+        return error.errno not in _CANNOT_CLONE
+    return True
 
 
 def file_system(folder: Path) -> str | None:
-    """Return the type of the file system that holds a folder, or None where that cannot be told."""
+    """Return the type of the file system that holds a folder, or None if that cannot be found out."""
     try:
         mounts = list(_mounts(Path("/proc/self/mountinfo").read_text(errors="surrogateescape")))
     except OSError:

@@ -115,4 +115,4 @@ class Maintenance:
         if now >= self.beat_at:
             self.beat_at = now + _BEAT
             with contextlib.suppress(OSError):  # the next beat may get through; the thread must live to try
-                stream.slots.files.beat(time.time())
+                stream.slots.files.write_heartbeat(time.time())

@@ -1,4 +1,8 @@
-"""The segment files of one writer: created, preallocated, synced, trimmed. Every step may run twice at once."""
+"""The segment files of one writer: created, preallocated, synced, trimmed. Every step may run twice at once.
+
+Descriptors stay open between calls, so each use checks that the program has not closed them. If it has, the file is
+opened again by its name, and used only if it still is the same file.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,7 @@ import time
 from pathlib import Path
 
 from tracelet.journal.format import (
+    FOLDER,
     HEADER,
     HEARTBEAT_OFFSET,
     SEGMENT_SHIFT,
@@ -16,9 +21,10 @@ from tracelet.journal.format import (
     SLOT,
     SegmentInfo,
     file_name,
+    journal_folder,
     pack_header,
 )
-from tracelet.safe_files import Descriptor
+from tracelet.safe_files import Descriptor, LostDescriptorError, open_file, open_folder
 
 _CHUNK = 1 << 20  # bytes reserved on the disk ahead of need, at most
 _sync_data = getattr(os, "fdatasync", os.fsync)
@@ -26,113 +32,131 @@ _LARGEST = HEADER + SEGMENT_SLOTS * SLOT
 
 
 class SegmentFiles:
-    """Opens a writer's segment files in a folder. Nothing here holds a lock: doing a step again is harmless."""
+    """Opens a writer's segment files in a run's folder. Nothing here holds a lock: doing a step again is harmless."""
 
-    def __init__(self, folder: Path, writer: str, *, preallocate: bool) -> None:
-        self.folder = folder
+    def __init__(self, run_dir: Path, writer: str, *, preallocate: bool) -> None:
+        self.run_dir = run_dir
+        self.folder = journal_folder(run_dir)
         self.writer = writer
         self.created = time.time()
         self._preallocate = preallocate
-        self._folder_handle: Descriptor | None = None
-        self._handles: dict[int, Descriptor] = {}
+        self._folder_file: Descriptor | None = None
+        self._files: dict[int, Descriptor] = {}
+        self._identities: dict[int, tuple[int, int] | None] = {}  # device and inode of each segment's file
         self._reserved: dict[int, int] = {}
         self._new_entries = True
         self._is_closed = False
 
-    def handle(self, segment: int) -> Descriptor:
-        """Return a segment's open file, creating it at first."""
-        return self._handles.get(segment) or self._create(segment)
+    def open(self, segment: int) -> Descriptor:
+        """Return a segment's open file. The first call creates the file."""
+        known = self._files.get(segment)
+        if known is not None:
+            if not known.is_lost:
+                return known
+            self._files.pop(segment, None)
+        return self._open(segment)
 
-    def _create(self, segment: int) -> Descriptor:
+    def _open(self, segment: int) -> Descriptor:
         if self._is_closed:  # its header says so, and is not to be written again
             raise OSError(errno.EBADF, os.strerror(errno.EBADF))
-        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
         name = file_name(self.writer, segment)
-        handle = Descriptor(os.open(name, flags, 0o600, dir_fd=self._folder().fd))
-        if self._preallocate:
-            os.posix_fallocate(handle.fd, 0, HEADER)
-        # Each thread that comes here at the same time writes the very same bytes.
+        expected = self._identities.get(segment)
+        flags = os.O_RDWR if expected else os.O_RDWR | os.O_CREAT
+        opened = open_file(self.folder, name, flags, within=self._open_folder())
         first = segment << SEGMENT_SHIFT
-        info = SegmentInfo(self.writer, segment, first, self.created, heartbeat=time.time(), slots=0)
-        os.pwrite(handle.fd, pack_header(info), 0)
+        header = pack_header(SegmentInfo(self.writer, segment, first, self.created, time.time(), slots=0))
+        if expected:
+            # An inode number may have come to mean a new file, so the header is looked at as well.
+            found = opened.call(os.pread, HEARTBEAT_OFFSET, 0)
+            is_same = opened.identity == expected and found == header[:HEARTBEAT_OFFSET]
+            if not is_same:
+                raise FileNotFoundError(errno.ENOENT, "another file has its name", name)
+            return self._files.setdefault(segment, opened)
+        if self._preallocate:
+            opened.call(os.posix_fallocate, 0, HEADER)
+        # Each thread that comes here at the same time writes the very same bytes.
+        opened.call(os.pwrite, header, 0)
         self._new_entries = True
-        return self._handles.setdefault(segment, handle)
+        self._identities[segment] = opened.identity
+        return self._files.setdefault(segment, opened)
 
-    def _folder(self) -> Descriptor:
+    def _open_folder(self) -> Descriptor:
         """Return the open folder: files are created relative to it, so that it may be moved."""
-        known = self._folder_handle
-        if known is None:
-            for folder in (self.folder.parent, self.folder):
-                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            known = Descriptor(os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
-            self._folder_handle = known
+        known = self._folder_file
+        if known is None or known.is_lost:
+            self.run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+            known = self._folder_file = open_folder(self.run_dir, FOLDER, create=True)
         return known
 
     def reserve(self, segment: int, end: int) -> None:
-        """See to it that the disk has room for a segment's first ``end`` bytes."""
+        """Make sure that the disk has room for a segment's first ``end`` bytes."""
         done = self._reserved.get(segment, 0)
         if done >= end:
             return
-        handle = self.handle(segment)
+        opened = self.open(segment)
         # Little at first, since many a writer records little; then so much that it is rarely asked for.
         ample = min(end + min(done, _CHUNK), _LARGEST)
         try:
-            os.posix_fallocate(handle.fd, done, ample - done)
+            opened.call(os.posix_fallocate, done, ample - done)
+        except LostDescriptorError:
+            raise
         except OSError:
             ample = end
-            os.posix_fallocate(handle.fd, done, ample - done)
+            opened.call(os.posix_fallocate, done, ample - done)
         self._reserved[segment] = max(ample, self._reserved.get(segment, 0))
 
     def size(self, segment: int) -> int:
         """Return how many slots a segment's file has room for."""
-        return (os.fstat(self.handle(segment).fd).st_size - HEADER) // SLOT
+        return (self.open(segment).stat().st_size - HEADER) // SLOT
 
     def is_deleted(self, segment: int) -> bool:
-        """Say whether somebody deleted a segment's file, or the newest one's where that one is not open."""
-        handle = self._handles.get(segment) or self._newest()
-        return handle is not None and os.fstat(handle.fd).st_nlink == 0
-
-    def _newest(self) -> Descriptor | None:
-        handles = self._handles.copy()
-        return handles[max(handles)] if handles else None
+        """Say whether somebody deleted a segment's file, or the newest one's if that one is not open."""
+        if segment not in self._files:
+            if not self._files:
+                return False
+            segment = max(self._files.copy())
+        try:
+            return self.open(segment).stat().st_nlink == 0
+        except (FileNotFoundError, NotADirectoryError):
+            return True  # the program closed the descriptor, and no file has the name
 
     def sync(self) -> None:
         """Wait until the disk holds what was written, and the folders' entries for the files."""
-        for handle in list(self._handles.values()):
-            _sync_data(handle.fd)
-        folder = self._folder_handle
-        if self._new_entries and folder is not None:
+        for segment in list(self._files):
+            self.open(segment).call(_sync_data)
+        if self._new_entries and self._folder_file is not None:
             self._new_entries = False
-            os.fsync(folder.fd)
-            for above in (self.folder.parent, self.folder.parent.parent):
-                parent = Descriptor(os.open(above, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
-                os.fsync(parent.fd)
+            self._open_folder().call(os.fsync)
+            for above in (self.run_dir, self.run_dir.parent):
+                open_folder(above).call(os.fsync)
 
     def release(self, before: int) -> None:
-        """Let go of the segments before one. A late writer opens its segment again."""
-        for segment in [segment for segment in list(self._handles) if segment < before]:
-            handle = self._handles.pop(segment, None)
-            if handle is not None:
-                _sync_data(handle.fd)
+        """Close the segments before one. A late writer opens its segment again."""
+        for segment in [segment for segment in list(self._files) if segment < before]:
+            opened = self._files.get(segment)
+            if opened is not None:
+                self.open(segment).call(_sync_data)
+                self._files.pop(segment, None)
 
-    def beat(self, when: float) -> None:
+    def write_heartbeat(self, when: float) -> None:
         """Rewrite the heartbeat in the newest segment's header; a negative time says that the writer ended."""
-        newest = self._newest()
-        if newest is not None:
-            os.pwrite(newest.fd, struct.pack("<d", when), HEARTBEAT_OFFSET)
+        known = self._files.copy()
+        if known:
+            self.open(max(known)).call(os.pwrite, struct.pack("<d", when), HEARTBEAT_OFFSET)
 
     def trim(self, last: int) -> None:
         """Give back what was reserved beyond the last slot that was given out."""
         segment, within = divmod(last, SEGMENT_SLOTS)
-        handle, size = self._handles.get(segment), HEADER + (within + 1) * SLOT
-        if handle is not None and os.fstat(handle.fd).st_size > size:
-            os.ftruncate(handle.fd, size)
-        for later in [known for known in list(self._handles) if known > segment]:  # opened ahead in vain
-            self._handles.pop(later, None)
-            os.unlink(file_name(self.writer, later), dir_fd=self._folder().fd)
+        size = HEADER + (within + 1) * SLOT
+        if segment in self._files and self.open(segment).stat().st_size > size:
+            self.open(segment).call(os.ftruncate, size)
+        for later in [known for known in list(self._files) if known > segment]:  # opened ahead in vain
+            self._files.pop(later, None)
+            folder = self._open_folder()
+            os.unlink(file_name(self.writer, later), dir_fd=folder.fd)
 
     def close(self) -> None:
-        """Let go of every file, as soon as nobody uses it any more."""
+        """Close every file, as soon as nobody uses it any more."""
         self._is_closed = True
-        self._handles.clear()
-        self._folder_handle = None
+        self._files.clear()
+        self._folder_file = None

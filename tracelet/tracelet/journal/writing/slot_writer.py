@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import mmap
 import os
-import sys
 from collections.abc import Callable
 
 from tracelet.journal.format import (
@@ -24,6 +22,8 @@ from tracelet.journal.format import (
     seal,
 )
 from tracelet.journal.writing.counters import Tally, draw_several, new_counter, position
+from tracelet.journal.writing.filesystem import can_share_blocks
+from tracelet.journal.writing.mapping import map_file
 from tracelet.journal.writing.segment_files import SegmentFiles
 from tracelet.journal.writing.unavailable import SHORT_OF_HANDLES, UnavailableError
 
@@ -31,8 +31,6 @@ _WINDOWS = SEGMENT_SLOTS >> WINDOW_SHIFT  # in a segment
 _SKIPPED_AT_ONCE = 4096  # slots
 _MAPPED_BYTES = HEADER + WINDOW_BYTES
 _PAD_HEAD = POINT_HEAD.pack(0.0, NO_STEP, 0.0, PAD << KIND_SHIFT)
-# Python keeps a duplicate of the descriptor per map, unless it is told not to (3.13).
-_MAP_OPTIONS = {"trackfd": False} if sys.version_info >= (3, 13) else {}
 
 
 class WindowTable(dict[int, memoryview]):
@@ -146,9 +144,8 @@ class SlotWriter:
     def _put_plainly(self, first: int, data: bytes) -> None:
         segment, offset = first >> SEGMENT_SHIFT, offset_of(first)
         try:
-            handle = self.files.handle(segment)
             while data:
-                written = os.pwrite(handle.fd, data, offset)
+                written = self.files.open(segment).call(os.pwrite, data, offset)
                 data, offset = data[written:], offset + written
         except OSError as error:
             self.windows.check()  # it may be closed by now
@@ -180,10 +177,9 @@ class SlotWriter:
     def _map(self, window: int) -> memoryview:
         segment, within = divmod(window, _WINDOWS)
         try:
-            handle = self.files.handle(segment)
             self.files.reserve(segment, HEADER + (within + 1) * WINDOW_BYTES)
             # The header shifts slots off the page grid, so a window's map takes in the bytes before it.
-            mapping = mmap.mmap(handle.fd, _MAPPED_BYTES, offset=within * WINDOW_BYTES, **_MAP_OPTIONS)
+            mapping = self.files.open(segment).call(map_file, within * WINDOW_BYTES, _MAPPED_BYTES)
         except OSError as error:
             self.windows.check()  # it may be closed by now
             raise UnavailableError.from_os_error(error, segment) from error
@@ -191,7 +187,18 @@ class SlotWriter:
             # Shorter than what was just reserved: it is being trimmed at the end, or by others.
             self.windows.check()
             raise UnavailableError("file shortened", segment=segment) from error
-        return memoryview(mapping)[HEADER:]
+        return mapping[HEADER:]
+
+    def check_mapping(self) -> None:
+        """Go over to plain writes if the file system can share the file's blocks with other files.
+
+        Raises:
+            UnavailableError: the file cannot be opened.
+        """
+        try:
+            self.mapped = not self.files.open(0).call(can_share_blocks)
+        except OSError as error:
+            raise UnavailableError.from_os_error(error, 0) from error
 
     def prepare(self, ahead: int = 0) -> None:
         """Open what the next record needs, or one further ahead, so that callers need not.
@@ -200,14 +207,12 @@ class SlotWriter:
             UnavailableError: it cannot be opened.
         """
         window = (self.drawn >> WINDOW_SHIFT) + ahead
-        if self.mapped:
-            if window not in self.windows:
-                self._open(window)
+        if self.mapped and (window in self.windows or self._view(window) is not None):
             self.is_short = False
             return
         segment = window // _WINDOWS
         try:
-            self.files.handle(segment)
+            self.files.open(segment)
         except OSError as error:
             raise UnavailableError.from_os_error(error, segment) from error
 

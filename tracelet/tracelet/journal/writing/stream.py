@@ -21,7 +21,6 @@ from tracelet.journal.format import (
     POINT_HEAD,
     SEGMENT_SHIFT,
     SEGMENT_SLOTS,
-    journal_folder,
     payload_slots,
 )
 from tracelet.journal.identity import new_writer_id, process_facts
@@ -62,8 +61,9 @@ class Stream:
         on_window: Callable[[], None],
     ) -> None:
         self.id = new_writer_id()
+        self._ask_file = mapped is None  # the file, once there is one, whether it may be mapped
         mapped = mapping_is_safe(run_dir) if mapped is None else mapped
-        files = SegmentFiles(journal_folder(run_dir), self.id, preallocate=mapped)
+        files = SegmentFiles(run_dir, self.id, preallocate=mapped)
         self.slots = SlotWriter(files, mapped=mapped, process=process, on_window=on_window)
         self.tracks = MetricTable(self._write_name, steps)
         self.layouts: dict[LayoutKey, RowLayout] = {}
@@ -83,6 +83,8 @@ class Stream:
         Raises:
             UnavailableError: it cannot be done now.
         """
+        if self._ask_file and self.slots.mapped:
+            self.slots.check_mapping()
         self.slots.prepare()
         head = _blob_head(self._introduction, self.slots.files.created)
         self.slots.put(0, head, self._introduction)
@@ -240,7 +242,7 @@ class Stream:
         if self.slots.windows.refuse(refusal):
             # Whoever holds a window has drawn a slot before now, so nobody writes beyond what is kept.
             self.slots.files.trim(self.slots.drawn - 1)
-        self.slots.files.beat(-time.time())
+        self.slots.files.write_heartbeat(-time.time())
         self.slots.files.sync()
         self.slots.files.close()
 

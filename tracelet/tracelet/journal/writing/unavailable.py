@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import errno
 
+from tracelet.safe_files import UnsafeFileError
+
 REASONS = {
     errno.ENOSPC: "disk full",
     errno.EDQUOT: "disk quota reached",
@@ -41,6 +43,8 @@ class UnavailableError(Exception):
     @classmethod
     def from_os_error(cls, error: OSError, segment: int | None = None) -> UnavailableError:
         """Return the fault that an error of the operating system stands for."""
+        if isinstance(error, UnsafeFileError):
+            return cls("a link in place of a folder or file", error.errno, segment)
         known = REASONS.get(error.errno or 0)
         return cls(known or (error.strerror or str(error)).lower(), error.errno, segment)
 
