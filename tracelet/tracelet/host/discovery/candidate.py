@@ -58,7 +58,7 @@ def describe(error: BaseException) -> str:
     """Return an exception as one line of text, without secrets."""
     try:
         text = str(error).strip()
-    except Exception:  # a plugin's own exception class may fail to describe itself
+    except BaseException:  # a plugin's own exception class may fail to describe itself
         text = ""
     return redact(f"{type(error).__name__}: {text}" if text else type(error).__name__)
 

@@ -21,6 +21,7 @@ OWN_HOOKS: Final = frozenset(
 
 _HOOKABLE: Final = (FunctionType, MethodType, staticmethod, classmethod)
 _ABSENT: Final = object()
+_ABSTRACT: Final = 1 << 20  # Py_TPFLAGS_IS_ABSTRACT
 # Taken from type itself, because a metaclass may define attributes of these names in code.
 _MRO: Final[Callable[[Any], tuple[type, ...]]] = type.__dict__["__mro__"].__get__
 _DICT: Final[Callable[[Any], dict[str, Any]]] = type.__dict__["__dict__"].__get__
@@ -53,6 +54,22 @@ def is_module(value: object) -> bool:
 def bases(cls: object) -> tuple[type, ...]:
     """Return a class and its bases, in the order of attribute lookup."""
     return _MRO(cls)
+
+
+def class_dict(cls: object) -> dict[str, Any]:
+    """Return the attributes stored on a class itself."""
+    return _DICT(cls)
+
+
+def class_name(cls: object) -> str:
+    """Return the name of a class, as Python itself keeps it."""
+    name: str = type.__dict__["__name__"].__get__(cls)
+    return name
+
+
+def is_abstract(cls: object) -> bool:
+    """Return whether a class has abstract methods."""
+    return bool(type.__dict__["__flags__"].__get__(cls) & _ABSTRACT)
 
 
 def attributes(plugin: object) -> dict[str, Any]:
@@ -107,12 +124,16 @@ def forgotten_decorator(module: ModuleType) -> str:
 
 
 def _decorated(known: dict[str, Any]) -> Iterator[Implementation]:
-    marker = contract.PROJECT_NAME + "_impl"
     for name, value in known.items():
         if issubclass(type(value), _HOOKABLE):
-            options = getattr(value, marker, None) or getattr(getattr(value, "__func__", None), marker, None)
-            if isinstance(options, dict):
+            options = _options(value) or _options(getattr(value, "__func__", None))
+            if options is not None:
                 yield Implementation(name, options.get("specname") or name, value, options)
+
+
+def _options(function: Any) -> dict[str, Any] | None:
+    options = getattr(function, contract.PROJECT_NAME + "_impl", None)
+    return options if type(options) is dict else None
 
 
 def has_lifecycle(plugin: object) -> bool:
@@ -140,7 +161,7 @@ def dynamic_attribute(plugin: object, name: str, known: dict[str, Any]) -> Calla
         return None
     try:
         value = getattr(plugin, name)
-    except Exception:  # whatever was raised, there is nothing to call
+    except BaseException:  # whatever was raised, there is nothing to call
         return None
     return value if callable(value) else None
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from types import ModuleType
 from typing import Any, Final
 
@@ -10,12 +9,16 @@ from packaging.version import InvalidVersion, Version
 
 import tracelet_hookspecs as contract
 from tracelet.errors import PluginError
+from tracelet.host.answers import shown, text_of, type_name
 from tracelet.host.discovery.inspection import (
     attributes,
     bases,
+    class_dict,
+    class_name,
     dynamic_attribute,
     hook_functions,
     implementations,
+    is_abstract,
     is_class,
     is_module,
 )
@@ -36,9 +39,15 @@ def has_hooks(value: object) -> bool:
 
 def is_plugin_class(value: object) -> bool:
     """Return whether a class is a plugin rather than a base class or unrelated."""
-    if not is_class(value) or _name(value).startswith("_"):
+    if not is_class(value) or _name(value).startswith("_") or _is_protocol(value):
         return False
-    return contract.PluginBase in bases(value) or "get_metadata" in attributes(value) or has_hooks(value)
+    is_derived = any(base is contract.PluginBase for base in bases(value))
+    return is_derived or "get_metadata" in attributes(value) or has_hooks(value)
+
+
+def _is_protocol(cls: object) -> bool:
+    """Return whether a class is a ``typing.Protocol``: a description of plugins, not one of them."""
+    return class_dict(cls).get("_is_protocol") is True
 
 
 def plugin_classes(module: ModuleType) -> list[type]:
@@ -46,15 +55,20 @@ def plugin_classes(module: ModuleType) -> list[type]:
     own = [
         value
         for value in vars(module).values()
-        if is_plugin_class(value) and value.__module__ == module.__name__
+        if is_plugin_class(value) and class_dict(value).get("__module__") == vars(module).get("__name__")
     ]
     # An abstract class with subclasses in the same module is their base, not a plugin. The mro is read instead of
     # asking issubclass(), which a metaclass may override.
     return [
         cls
-        for cls in dict.fromkeys(own)
-        if not (inspect.isabstract(cls) and any(other is not cls and cls in bases(other) for other in own))
+        for cls in {id(cls): cls for cls in own}.values()
+        if not (is_abstract(cls) and any(other is not cls and _derives(other, cls) for other in own))
     ]
+
+
+def _derives(cls: type, base: type) -> bool:
+    """Return whether a class is built upon another. ``issubclass`` would ask the base's metaclass."""
+    return any(each is base for each in bases(cls))
 
 
 def metadata_of(plugin: Any, name: str = "", version: str = "", origin: str = "") -> PluginMetadata:
@@ -70,11 +84,23 @@ def metadata_of(plugin: Any, name: str = "", version: str = "", origin: str = ""
     label = f"plugin {name or _name(plugin)!r}" + (f" ({origin})" if origin else "")
     found = _ask(plugin, known.get("get_metadata"), label)
     if not isinstance(found, PluginMetadata):
-        what = f"get_metadata() must return a PluginMetadata, found {type(found).__name__}"
+        what = f"get_metadata() must return a PluginMetadata, found {type_name(found)}"
         raise _invalid(label, f"{what}; import it from tracelet.core.plugins")
     if not name and not (isinstance(found.name, str) and found.name.strip()):
-        raise _invalid(label, f"metadata name: expected a non-empty string, found {found.name!r}")
-    return found
+        raise _invalid(label, f"metadata name: expected a non-empty string, found {shown(found.name)}")
+    return _plain(found)
+
+
+def _plain(metadata: PluginMetadata) -> PluginMetadata:
+    """Return metadata whose texts are exact strings, so that showing or comparing them runs no code of the plugin's.
+
+    Anything else stays as it is, for validation to report.
+    """
+    for field in ("name", "version", "description", "author", "requires_tracelet", "isolation"):
+        value = getattr(metadata, field)
+        if type(value) is not str and isinstance(value, str):
+            setattr(metadata, field, text_of(value))
+    return metadata
 
 
 def _ask(plugin: Any, static: Any, label: str) -> Any:
@@ -90,7 +116,9 @@ def _invalid(label: str, fault: str) -> PluginError:
 
 
 def _name(plugin: Any) -> str:
-    return str(plugin.__name__ if is_class(plugin) or is_module(plugin) else type(plugin).__name__)
+    if is_module(plugin):
+        return text_of(vars(plugin).get("__name__"))
+    return class_name(plugin if is_class(plugin) else type(plugin))
 
 
 def _module_version(value: Any) -> str:

@@ -16,8 +16,9 @@ from types import ModuleType
 from typing import Any, Final
 
 from tracelet.errors import PluginError
+from tracelet.host.answers import shown, text_of
 from tracelet.host.discovery.candidate import Candidate, broken_candidate, describe_with_location
-from tracelet.host.discovery.inspection import attributes, is_class, is_module
+from tracelet.host.discovery.inspection import attributes, class_name, is_class, is_module
 from tracelet.host.discovery.metadata import has_hooks, is_plugin_class, metadata_of, plugin_classes
 from tracelet.host.worker import Worker, belongs_to_caller
 from tracelet.secrets import fit_to_chain
@@ -222,11 +223,11 @@ def _identity_of(plugin: Any) -> tuple[str, str] | None:
 def _location_of(plugin: Any) -> tuple[str, str]:
     """Return the file or name of a plugin's module, and the name of its class."""
     if is_module(plugin):
-        return str(vars(plugin).get("__file__") or plugin.__name__), ""
+        return text_of(vars(plugin).get("__file__") or vars(plugin).get("__name__")), ""
     cls = plugin if is_class(plugin) else type(plugin)
-    module_name = str(attributes(cls).get("__module__", ""))
+    module_name = text_of(attributes(cls).get("__module__", ""))
     module = sys.modules.get(module_name)
-    return str(getattr(module, "__file__", None) or module_name), str(cls.__name__)
+    return str(getattr(module, "__file__", None) or module_name), class_name(cls)
 
 
 def modules_named_by(module: ModuleType) -> list[str]:
@@ -235,14 +236,11 @@ def modules_named_by(module: ModuleType) -> list[str]:
     Raises :class:`PluginError` for anything other than a name or a list of names.
     """
     names = vars(module).get(NAMES_MORE, ())
-    names = [names] if isinstance(names, str) else names
-    if not isinstance(names, (list, tuple, set, frozenset)) or not all(
-        isinstance(name, str) for name in names
-    ):
+    names = [names] if type(names) is str else names
+    if type(names) not in (list, tuple, set, frozenset) or not all(type(name) is str for name in names):
+        where = vars(module).get("__file__") or vars(module).get("__name__")
         raise PluginError(
-            f"{getattr(module, '__file__', module.__name__)}: {NAMES_MORE}: expected a list of module names,"
-            f" found {names!r}",
-            step="import",
+            f"{where}: {NAMES_MORE}: expected a list of module names, found {shown(names)}", step="import"
         )
     return list(names)
 
@@ -256,11 +254,12 @@ def single_plugin(value: Any) -> Any:
         return value
     classes = plugin_classes(value) or foreign_classes(value)
     if len(classes) != 1:
-        names = ", ".join(cls.__name__ for cls in classes) or "none"
-        example = classes[0].__name__ if classes else "Class"
+        names = ", ".join(map(class_name, classes)) or "none"
+        example = class_name(classes[0]) if classes else "Class"
+        module = vars(value).get("__name__")
         raise PluginError(
-            f"module {value.__name__}: expected hook implementations or one plugin class, found {names};"
-            f" name one as {value.__name__}:{example}",
+            f"module {module}: expected hook implementations or one plugin class, found {names};"
+            f" name one as {module}:{example}",
             step="import",
         )
     return classes[0]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from tracelet.config import PluginOptions, user_config_dir
 from tracelet.config.validation import declared_keys, validate
 from tracelet.errors import PluginError
+from tracelet.host.answers import text_of
 from tracelet.host.plugins.lifecycle import Lifecycle
 from tracelet.host.plugins.searching import Sources
 from tracelet.host.plugins.table import PluginTable
@@ -97,17 +98,16 @@ def is_available(name: str, lifecycle: Lifecycle) -> bool:
         return False
     handle = lifecycle.table.handle(name)
 
-    def ask() -> object:
-        function = getattr(handle.info.instance, "is_available", None)
-        return function() if callable(function) else True
+    def reason(answer: object) -> str | None:
+        return None if answer is True else text_of(answer or "it has nothing to do")
 
     try:
-        answer = handle.submit(ask, step="is_available")
+        unavailable = handle.ask("is_available", convert=reason, default=None)
     except PluginError as error:
         lifecycle.fail(name, "is_available", error)
         return False
-    handle.info.unavailable = None if answer is True else str(answer or "it has nothing to do")
-    if answer is not True:
+    handle.info.unavailable = unavailable
+    if unavailable is not None:
         handle.worker.retire()
-        log.debug("plugin %r is not available here: %s", name, answer)
-    return answer is True
+        log.debug("plugin %r is not available here: %s", name, unavailable)
+    return unavailable is None

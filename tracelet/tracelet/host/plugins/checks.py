@@ -17,6 +17,7 @@ from packaging.version import InvalidVersion, Version
 
 from tracelet.config import is_plugin_name
 from tracelet.config.validation import check_schema
+from tracelet.host.answers import interval_of
 from tracelet.host.discovery import (
     Implementation,
     attributes,
@@ -44,7 +45,20 @@ def plugin_faults(
         yield f"lacks {', '.join(f'{name}()' for name in missing)}; add the missing methods"
     yield from metadata_faults(info.metadata, host_version)
     yield from hook_faults(plugin, registry, complete=not adds_hookspecs(plugin))
+    yield from interval_faults(plugin)
     yield from dependency_faults(info, known, switched_off or {})
+
+
+def interval_faults(plugin: Any) -> Iterator[str]:
+    """Yield what is wrong with a collector's interval. A property is not evaluated here."""
+    known = attributes(plugin)
+    interval = known.get("_collection_interval")
+    if "collect" not in known or "__get__" in attributes(type(interval)):
+        return
+    try:
+        interval_of(interval)
+    except ValueError as error:
+        yield f"_collection_interval: {error}"
 
 
 # -- metadata ------------------------------------------------------------------------------------------

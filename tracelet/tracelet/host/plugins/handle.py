@@ -12,12 +12,14 @@ from typing import Any, NamedTuple
 from tracelet.config import DEADLINE_OF, DEADLINES
 from tracelet.errors import PluginError
 from tracelet.host.accounting import Cost
-from tracelet.host.discovery import describe_with_location
+from tracelet.host.discovery import attributes, describe_with_location
 from tracelet.host.plugins.calling import PluginCaller, RecordedCall, WrapperFailed
 from tracelet.host.plugins.registry import Registry
 from tracelet.host.worker import Busy, Overrun, Task, Worker, belongs_to_caller
 from tracelet.secrets import fit_to_chain
 from tracelet_hookspecs import PluginInfo
+
+Accept = Callable[[Any], Any]  # turns what a plugin answered into a host value, or raises
 
 
 class Listeners(NamedTuple):
@@ -34,7 +36,11 @@ class WrapperHung(PluginError):
 
 
 class PluginHandle:
-    """One plugin in the host. Its code runs on its own thread only; whatever it raises comes out as PluginError."""
+    """One plugin in the host: the guard through which everything that touches the plugin goes.
+
+    Reading an attribute, calling a hook and converting an answer all run on the plugin's own thread, within a deadline
+    and accounted; whatever the plugin raises there comes out as :class:`~tracelet.errors.PluginError`, which names it.
+    """
 
     def __init__(
         self,
@@ -71,24 +77,87 @@ class PluginHandle:
             self._callers[hook] = caller
         return caller
 
-    def call(self, hook: str, *, deadline: float | None = None, **kwargs: Any) -> Any:
+    def call(
+        self, hook: str, *, deadline: float | None = None, accept: Accept | None = None, **kwargs: Any
+    ) -> Any:
         """Call a hook on the plugin's thread, wait for it within its deadline, and return its result.
 
-        Raises :class:`~tracelet.errors.PluginError` if the call fails or overruns.
+        ``accept`` turns the answer into a host value, on the same thread and inside the same guard. Raises
+        :class:`~tracelet.errors.PluginError` if the call fails or overruns, or if the answer is not accepted.
         """
-        call = partial(self.cost(hook).measure, partial(self.caller(hook), **kwargs))
+        return self._finish(self._begin(hook, deadline, accept, kwargs))
+
+    def call_later(
+        self, hook: str, *, deadline: float | None = None, accept: Accept | None = None, **kwargs: Any
+    ) -> Callable[[], Any]:
+        """Queue a call like :meth:`call` without waiting; the function returned waits for it and returns its result."""
+        return partial(self._finish, self._begin(hook, deadline, accept, kwargs))
+
+    def _begin(
+        self, hook: str, deadline: float | None, accept: Accept | None, kwargs: dict[str, Any]
+    ) -> _Call:
+        call = partial(self.caller(hook), **kwargs)
+        measured = partial(
+            self.cost(hook).measure, call if accept is None else partial(_accepted, call, accept)
+        )
         limit = self.deadline(hook) if deadline is None else deadline
+        task: Task | BaseException
         try:
-            return self.worker.run(call, step=hook, deadline=limit)
+            task = self.worker.post(measured, step=hook, deadline=limit)
+        except (PluginError, RuntimeError) as error:  # it hangs already, or no thread can be started
+            task = error
+        return _Call(hook, deadline, accept, kwargs, task)
+
+    def _finish(self, call: _Call) -> Any:
+        try:
+            if isinstance(call.task, BaseException):
+                raise call.task
+            self.worker.wait(call.task)
+            return call.task.outcome()
         except BaseException as error:
             if belongs_to_caller(error):
                 raise
-            failure = self._failure_of(hook, error)
+            failure = self._failure_of(call.hook, error)
         if not isinstance(failure, WrapperHung):
             raise failure from failure.__cause__
         if failure.recorded.ended:
-            return self._recorded_outcome(failure.recorded, hook)
-        return self.call(hook, deadline=deadline, **kwargs)  # now without that wrapper
+            return self._recorded_outcome(failure.recorded, call)
+        return self._finish(
+            self._begin(call.hook, call.deadline, call.accept, call.kwargs)
+        )  # without that wrapper
+
+    def read(self, attribute: str, convert: Accept, default: Any = None) -> Any:
+        """Return an attribute of the plugin's object as a host value, read and converted on the plugin's thread.
+
+        ``convert`` also gets the ``default``, if the attribute is missing. An attribute that only a ``__getattr__``
+        provides counts as missing if it is no valid value. Raises as :meth:`call`.
+        """
+
+        def read() -> Any:
+            plugin = self.plugin
+            if attribute in attributes(plugin):
+                return convert(getattr(plugin, attribute))
+            try:
+                return convert(getattr(plugin, attribute, default))
+            except Exception:
+                return convert(default)
+
+        return self.submit(read, step=attribute, deadline=self.deadline("get_status"), calls=0)
+
+    def ask(self, method: str, *arguments: Any, convert: Accept, default: Any) -> Any:
+        """Call a method that is not a hook and that a plugin need not have; return its answer as a host value.
+
+        Raises as :meth:`call`.
+        """
+
+        def ask() -> Any:
+            plugin = self.info.instance if self.plugin is None else self.plugin
+            if method not in attributes(plugin):
+                return default
+            function = getattr(plugin, method)
+            return convert(function(*arguments)) if callable(function) else default
+
+        return self.submit(ask, step=method)
 
     def submit(
         self, function: Callable[[], Any], *, step: str, deadline: float | None = None, calls: int = 1
@@ -104,14 +173,17 @@ class PluginHandle:
             failure = self._failure_of(step, error)
             raise failure from failure.__cause__
 
-    def post(self, hook: str, **kwargs: Any) -> Task | None:
+    def post(self, hook: str, *, accept: Accept | None = None, **kwargs: Any) -> Task | None:
         """Call a hook on the plugin's thread without waiting; what it raises is counted.
 
         Returns the call, to wait for, or ``None`` if the thread hangs or cannot be started.
         """
-        call = partial(self.cost(hook).measure, partial(self.caller(hook), **kwargs))
+        call = partial(self.caller(hook), **kwargs)
+        measured = partial(
+            self.cost(hook).measure, call if accept is None else partial(_accepted, call, accept)
+        )
         try:
-            return self.worker.post(call, step=hook, deadline=self.deadline(hook))
+            return self.worker.post(measured, step=hook, deadline=self.deadline(hook))
         except (PluginError, RuntimeError):
             return None
 
@@ -198,9 +270,26 @@ class PluginHandle:
         self._listeners.wrapper_failed(culprit, hook, error)
         return hung
 
-    def _recorded_outcome(self, recorded: RecordedCall, hook: str) -> Any:
-        try:
-            return recorded.outcome()
-        except BaseException as error:
-            failure = self._wrap(hook, error)
-            raise failure from failure.__cause__
+    def _recorded_outcome(self, recorded: RecordedCall, call: _Call) -> Any:
+        accept = call.accept or _unchanged
+        return self.submit(
+            lambda: accept(recorded.outcome()), step=call.hook, deadline=call.deadline, calls=0
+        )
+
+
+class _Call(NamedTuple):
+    """One call of a hook, so that it can be made again."""
+
+    hook: str
+    deadline: float | None
+    accept: Accept | None
+    kwargs: dict[str, Any]
+    task: Task | BaseException
+
+
+def _accepted(call: Callable[[], Any], accept: Accept) -> Any:
+    return accept(call())
+
+
+def _unchanged(answer: Any) -> Any:
+    return answer

@@ -245,17 +245,29 @@ class Lifecycle:
         if info.state not in valid_states or self.table.object_of(handle) is None:
             self._validate(handle)
         self.ensure_registered(handle)
-        if config is None:
-            config = handle.config if handle.config is not None else self._configured(handle)
-        handle.config = config
         with _timing(handle, "initialize"):
-            valid = handle.submit(lambda: _configure(handle, config), step="initialize", calls=0)
+            valid = handle.submit(lambda: self._configure(handle, config), step="initialize", calls=0)
             if isinstance(valid, ConfigError):
                 raise valid
             if handle.implements("initialize"):
                 handle.call("initialize", config=valid, plugin=info)
         self.table.mark_initialized(handle)
         self.table.move_to(handle, S.INITIALIZED)
+
+    def _configure(self, handle: PluginHandle, config: Any) -> Any:
+        """Validate a configuration and set it on the plugin's object. Returns it, or the fault that was found.
+
+        Runs on the plugin's thread: a schema may hold converters and validators of the plugin's.
+        """
+        try:
+            if config is None:
+                config = handle.config if handle.config is not None else self._configured(handle)
+            handle.config = config
+            valid = validate(handle.info.metadata.config_schema, config, path=f"plugins.{handle.name}")
+        except ConfigError as error:
+            return error
+        _set_config(handle.plugin, valid)
+        return valid
 
     # -- starting and stopping -------------------------------------------------------------------------
 
@@ -267,9 +279,7 @@ class Lifecycle:
         if handle.implements("start"):
             with _timing(handle, "start"):
                 handle.call("start", plugin=handle.info)
-            handle.worker.run(
-                lambda: _set_active(handle.plugin, True), step="start", deadline=handle.deadline("start")
-            )
+            handle.submit(lambda: _set_active(handle.plugin, True), step="start", calls=0)
         if handle.name not in self.table.initialized:
             self.table.mark_initialized(handle)
         self.table.move_to(handle, S.ACTIVE)
@@ -326,17 +336,6 @@ def _invalid(handle: PluginHandle, step: str, faults: list[str]) -> PluginError:
     return PluginError(f"{_label(handle)}: {'; '.join(faults)}", plugin=handle.name, step=step)
 
 
-def _configure(handle: PluginHandle, config: Any) -> Any:
-    """Validate a configuration and set it on the plugin's object. Returns it, or the fault that was found."""
-    path = f"plugins.{handle.name}"
-    try:
-        valid = validate(handle.info.metadata.config_schema, config, path=path)
-    except ConfigError as error:
-        return error
-    _set_config(handle.plugin, valid)
-    return valid
-
-
 def _set_config(plugin: Any, config: Any) -> None:
     """Set the configuration on a plugin's object, if it takes attributes (a module keeps its own names)."""
     if not discovery.has_lifecycle(plugin):
@@ -345,12 +344,13 @@ def _set_config(plugin: Any, config: Any) -> None:
         try:
             setattr(plugin, attribute, config)
         except Exception as error:  # slots, or a property: the plugin still gets it through initialize()
-            log.debug("plugin object %s takes no attribute %r: %r", type(plugin).__name__, attribute, error)
+            reason = discovery.describe(error)
+            log.debug("plugin object %s takes no attribute %r: %s", type(plugin).__name__, attribute, reason)
 
 
 def _set_active(plugin: Any, active: bool) -> None:
     if not discovery.is_module(plugin) and "_active" in discovery.attributes(plugin):
-        with contextlib.suppress(Exception):  # a property of the plugin's, which keeps its own account
+        with contextlib.suppress(BaseException):  # a property of the plugin's, which keeps its own account
             plugin._active = active
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pluggy
 
-from tracelet.errors import UsageError
+from tracelet.errors import ConfigError, UsageError
 from tracelet.host.plugins import activation, status
 from tracelet.host.plugins.handle import PluginHandle
 from tracelet.host.plugins.lifecycle import Lifecycle
@@ -174,7 +174,18 @@ class PluginManager:
 
     def options(self, name: str) -> PluginOptions:
         """Return the host's settings for a plugin: routes, deadlines, interval, isolation."""
-        return activation.plugin_config(self.config, self.plugins[name], self._table.names_of(name))[0]
+        handle, info, names = self.handle(name), self.plugins[name], self._table.names_of(name)
+        if info.metadata.config_schema is None:
+            return activation.plugin_config(self.config, info, names)[0]
+        # A schema may run code of the plugin's.
+        options: PluginOptions | ConfigError = handle.submit(
+            lambda: _or_error(lambda: activation.plugin_config(self.config, info, names)[0]),
+            step="initialize",
+            calls=0,
+        )
+        if isinstance(options, ConfigError):
+            raise options
+        return options
 
     # -- the whole set ---------------------------------------------------------------------------------
 
@@ -255,6 +266,13 @@ class PluginManager:
     def get_status(self) -> dict[str, Any]:
         """Return counts by state and, per plugin, everything known about it."""
         return status.describe_all(self.plugins, self._lifecycle)
+
+
+def _or_error(function: Callable[[], Any]) -> Any:
+    try:
+        return function()
+    except ConfigError as error:
+        return error
 
 
 def _as_type(type: PluginType | str) -> PluginType:

@@ -14,6 +14,7 @@ import attrs
 from tracelet.config.trust import refusal
 from tracelet.errors import PluginError, UsageError
 from tracelet.host import discovery
+from tracelet.host.answers import shown
 from tracelet.host.discovery import Candidate
 from tracelet.host.plugins.table import PluginTable
 from tracelet.host.projectfile import FILE_NAME, project_files
@@ -107,10 +108,11 @@ def _held(plugin: Any, name: str | None, deadline: float) -> list[Candidate]:
     if not discovery.is_module(plugin):
         described = discovery.describe_object(plugin, BY_HAND, deadline, name=name or "", activate=True)
         return [_renamed(described, name)]
-    found = list(discovery.plugins_in_module(plugin, plugin.__name__, BY_HAND, deadline, activate=True))
+    module_name = str(vars(plugin)["__name__"])
+    found = list(discovery.plugins_in_module(plugin, module_name, BY_HAND, deadline, activate=True))
     if not found:
         raise UsageError(
-            f"module {plugin.__name__}: expected hook implementations or plugin classes, found neither; decorate a"
+            f"module {module_name}: expected hook implementations or plugin classes, found neither; decorate a"
             " function with @tracelet.hookimpl, or subclass a base class"
         )
     return [_renamed(found[0], name), *found[1:]]
@@ -130,8 +132,8 @@ def _add_by_hand(candidate: Candidate, table: PluginTable) -> PluginInfo:
         if holder.instance is plugin:
             return holder
         raise UsageError(
-            f"plugin name {info.name!r} is taken by the one from {holder.origin}; give this one ({plugin!r}) another"
-            " name in its get_metadata(), or use PluginManager.register_plugin(plugin, name=...)"
+            f"plugin name {info.name!r} is taken by the one from {holder.origin}; give this one ({shown(plugin)})"
+            " another name in its get_metadata(), or use PluginManager.register_plugin(plugin, name=...)"
         )
     table.add(candidate)
     if info.state is not PluginState.ERROR:

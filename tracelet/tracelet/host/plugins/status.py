@@ -7,10 +7,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from tracelet.errors import PluginError
+from tracelet.host.answers import status_of
 from tracelet.host.plugins.handle import PluginHandle
 from tracelet.host.plugins.lifecycle import Lifecycle
 from tracelet.host.worker import Task
-from tracelet.secrets import mask, redact
+from tracelet.secrets import redact
 from tracelet_hookspecs import PluginInfo
 from tracelet_hookspecs import PluginState as S
 
@@ -79,7 +80,7 @@ def _ask(
     lifecycle.ensure_registered(handle)
     if not handle.implements(HOOK):
         return {}
-    task = handle.post(HOOK)
+    task = handle.post(HOOK, accept=status_of)
     if task is None:
         raise PluginError(f"plugin {name!r}: {HOOK} not called, because {handle.worker.stuck} never returned")
     return {name: (handle, task, time.monotonic() + handle.deadline(HOOK))}
@@ -87,6 +88,6 @@ def _ask(
 
 def _await_answer(handle: PluginHandle, task: Task, end: float) -> dict[str, Any]:
     try:
-        return {"status": mask(handle.answer(task, max(0.0, end - time.monotonic())))}
-    except Exception as error:  # the plugin's, or that of an answer that cannot be shown
+        return {"status": handle.answer(task, max(0.0, end - time.monotonic()))}
+    except PluginError as error:
         return {"status_error": redact(str(error))}

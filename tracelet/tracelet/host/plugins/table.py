@@ -254,7 +254,8 @@ def _traceback_of(error: BaseException) -> str | None:
     """Return where in the plugin's code it failed, or ``None`` for a fault found by the host, which says it all."""
     if isinstance(error, Overrun) and error.stack:
         return redact(f"Its thread was here:\n{error.stack}")
-    if isinstance(text := getattr(error, "traceback", None), str):  # it failed in another process
+    if isinstance(error, PluginError) and isinstance(text := getattr(error, "traceback", None), str):
+        # It failed in another process.
         return redact(text) or None
     cause = error.cause if isinstance(error, PluginError) and error.cause is not None else error
     return redact(locations.format_plugin_traceback(cause)) or None
