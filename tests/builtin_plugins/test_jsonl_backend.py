@@ -291,7 +291,7 @@ def test_a_lock_that_somebody_keeps_is_an_error_for_this_batch_only(
     hooks.log_metrics(points=points(0, 2), run=run)
     with open(run.dir / "events.jsonl") as other:
         fcntl.flock(other, fcntl.LOCK_EX)
-        with pytest.raises(TimeoutError, match="kept it locked"):
+        with pytest.raises(TimeoutError, match="held the lock"):
             hooks.log_metrics(points=points(2, 4), run=run)
     hooks.log_metrics(points=points(2, 4), run=run)
     assert steps_of(run) == [0, 1, 2, 3]
@@ -343,3 +343,44 @@ def test_a_run_that_was_deleted_does_not_come_back(started: Any, run: SimpleName
 def test_fsync_changes_nothing_but_the_guarantee(started: Any, run: SimpleNamespace) -> None:
     started(JsonlBackend(), fsync=True).log_metrics(points=points(0, 3), run=run)
     assert steps_of(run) == [0, 1, 2]
+
+
+@pytest.mark.parametrize("kind", ["link", "dangling link", "pipe", "folder", "device", "linked folder"])
+def test_only_regular_files_of_the_run_are_written_to(
+    started: Any, run: SimpleNamespace, tmp_path: Path, kind: str
+) -> None:
+    """A run that was copied from somebody else may hold links to any file of ours."""
+    precious = tmp_path / "home" / "precious.jsonl"
+    precious.parent.mkdir()
+    precious.write_text('{"type":"mine"}\n')
+    file = run.dir / "sub" / "events.jsonl"
+    if kind == "linked folder":
+        file.parent.symlink_to(precious.parent)
+        file = file.with_name(precious.name)
+    else:
+        file.parent.mkdir()
+    make = {
+        "link": lambda: file.symlink_to(precious),
+        "dangling link": lambda: file.symlink_to(tmp_path / "home" / "new.txt"),
+        "pipe": lambda: os.mkfifo(file),
+        "folder": file.mkdir,
+        "device": lambda: file.symlink_to("/dev/null"),
+    }
+    make.get(kind, lambda: None)()
+    hooks = started(JsonlBackend(), path=f"sub/{file.name}")
+    with pytest.raises(ValueError, match=r"expected a (regular )?file"):
+        hooks.log_metrics(points=points(0, 3), run=run)
+    assert precious.read_text() == '{"type":"mine"}\n'
+    assert [each.name for each in precious.parent.iterdir()] == [precious.name]
+
+
+def test_a_path_of_the_users_own_may_lead_out_of_the_run(
+    started: Any, run: SimpleNamespace, tmp_path: Path
+) -> None:
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "disk")
+    for path in ("../all.jsonl", str(tmp_path / "link" / "all.jsonl")):
+        hooks = started(JsonlBackend(), path=path)
+        hooks.log_metrics(points=points(0, 3), run=run)
+    assert len((run.dir.parent / "all.jsonl").read_bytes().splitlines()) == 3
+    assert len((tmp_path / "disk" / "all.jsonl").read_bytes().splitlines()) == 3

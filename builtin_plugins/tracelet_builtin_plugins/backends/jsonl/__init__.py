@@ -1,6 +1,6 @@
 """The backend ``jsonl``: one JSON object per line, appended to a file.
 
-The format of the lines stands in ``docs/plugins/jsonl.md``.
+``docs/plugins/jsonl.md`` describes the format of the lines.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ SCHEMA: Final[dict[str, dict[str, Any]]] = {
     "path": {
         "type": "string",
         "default": "events.jsonl",
-        "description": "the file; relative to the run's folder; {run} and {project} are filled in",
+        "description": "the file, relative to the run's folder; {run} and {project} are filled in",
     },
     "fsync": {
         "type": "boolean",
         "default": False,
-        "description": "have each batch on the disk before it counts as taken",
+        "description": "wait until each batch is on the disk",
     },
 }
 
 encode: Final = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
-quoted: Final = lru_cache(maxsize=8192)(encode)  # names, sources and writers come again and again
+quoted: Final = lru_cache(maxsize=8192)(encode)  # names, sources and writers are repeated often
 
 
 class JsonlBackend(BackendPlugin):
@@ -44,7 +44,7 @@ class JsonlBackend(BackendPlugin):
 
     @classmethod
     def get_metadata(cls) -> PluginMetadata:
-        """Return what the plugin says of itself."""
+        """Return the plugin's metadata."""
         return PluginMetadata(
             name="jsonl",
             version=VERSION,
@@ -57,23 +57,23 @@ class JsonlBackend(BackendPlugin):
 
     @hookimpl
     def initialize(self, config: Any) -> None:
-        """Take the configuration; ``ValueError`` for an empty path."""
+        """Keep the configuration. Raises ``ValueError`` for an empty path."""
         self._config = {key: entry["default"] for key, entry in SCHEMA.items()} | dict(config)
         if not self._config["path"]:
             raise ValueError("plugins.jsonl.path: expected the name of a file, found an empty string")
 
     @hookimpl
     def start(self) -> None:
-        """Begin. The file is opened when there is something to write."""
+        """Forget the last run. The file is opened when there is something to write."""
         self._run = self._file = None
 
     @hookimpl
     def stop(self) -> None:
-        """Hold nothing that would need letting go: every call has closed the file again."""
+        """Nothing to release: every call closes the file again."""
 
     @hookimpl
     def get_status(self) -> dict[str, Any]:
-        """Return the file, the lines written, the repeated points skipped and the torn bytes removed."""
+        """Return the file, and the numbers of lines written, repeats skipped and torn bytes removed."""
         return self._file.status() if self._file else {"path": self._config.get("path")}
 
     @hookimpl
@@ -89,7 +89,7 @@ class JsonlBackend(BackendPlugin):
 
     @hookimpl
     def log_metrics(self, points: Sequence[MetricData], run: RunView | None = None) -> None:
-        """Append a batch of points, leaving out those that the file holds already."""
+        """Append a batch of points, without those that the file has already."""
         run = run or self._run
         head = f'{{"type":"metric","run":{quoted(run.id if run else None)}'
         self._file_of(run).append([(point.id, metric_line(head, point)) for point in points])
@@ -120,7 +120,7 @@ class JsonlBackend(BackendPlugin):
     def log_artifact(
         self, local_path: str, artifact_path: str | None = None, run: RunView | None = None
     ) -> None:
-        """Append where an artifact lies, relative to the run's folder if it is in there."""
+        """Append the path of an artifact, relative to the run's folder if it is in there."""
         run = run or self._run
         path = Path(local_path)
         if run and path.is_relative_to(run.dir):
@@ -144,14 +144,24 @@ class JsonlBackend(BackendPlugin):
                 )
             if not run.dir.is_dir():
                 raise FileNotFoundError(f"the run's folder is gone: {run.dir}")
-            path = run.dir / path
+            path = within(run.dir, path)
         if self._file is None or self._file.path != path:
             self._file = JsonlFile(path, fsync=self._config["fsync"])
         return self._file
 
 
+def within(folder: Path, path: Path) -> Path:
+    """Return a path in the run's folder. Raises ``ValueError`` if a symbolic link there leads out of it."""
+    joined = folder / path
+    if ".." not in path.parts and not joined.parent.resolve().is_relative_to(folder.resolve()):
+        raise ValueError(
+            f"{joined}: expected a file in the run's folder, found a symbolic link that leads out of it"
+        )
+    return joined
+
+
 def metric_line(head: str, point: MetricData) -> bytes:
-    """Return a point's line. Written by hand, which is several times quicker than through a mapping."""
+    """Return a point's line. Formatting by hand is several times faster than through a mapping."""
     text = f'{head},"name":{quoted(point.name)},"value":{number(point.value)}'
     if point.iteration is not None:
         text += f',"step":{number(point.iteration)}'

@@ -1,9 +1,11 @@
-"""The file: appended to in whole batches by any number of processes, mended, each point in it once."""
+"""The file: several processes append whole batches, torn lines are removed, and each point is in it once."""
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import stat
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -13,17 +15,17 @@ from typing import Any, Final
 PointId = tuple[Any, ...]  # writer, sequence, index
 Line = tuple[PointId | None, bytes]
 
-LINE_START: Final = b'{"type":'  # what does not begin so is somebody else's file
-REMEMBERED: Final = 16_384  # ids by which a repeated point is told; a batch is far smaller
-TAIL: Final = 256 * REMEMBERED  # bytes at the end of a file that hold about so many
+LINE_START: Final = b'{"type":'  # a file that begins differently belongs to something else
+REMEMBERED: Final = 16_384  # ids of points, to recognize repeats; a batch is far smaller
+TAIL: Final = 256 * REMEMBERED  # bytes at the end of a file that hold about that many points
 LOCK_TIMEOUT: Final = 10.0  # seconds; other processes of the run hold the lock for milliseconds
 
 
 class JsonlFile:
     """A file of lines that several processes may append to.
 
-    It is opened for each batch and closed again, so it may be moved away or removed at any time, and a
-    fork leaves nothing shared. Every append first removes a line that a killed process left torn.
+    It is opened for each batch and closed again, so it can be moved or removed at any time, and forked processes
+    share nothing. Every append first removes an incomplete line that a killed process has left.
     """
 
     def __init__(self, path: Path, *, fsync: bool = False) -> None:
@@ -39,7 +41,7 @@ class JsonlFile:
         return {"path": str(self.path), **self._counts}
 
     def append(self, lines: Sequence[Line]) -> None:
-        """Append lines, leaving out repeated points: all of them or, with an exception, none."""
+        """Append lines without repeated points: all of them or, with an exception, none."""
         with locked(self.path) as fd:
             self._counts["torn_bytes_removed"] += remove_torn_line(fd, self.path)
             if not self._recalled:
@@ -73,18 +75,43 @@ class JsonlFile:
 
 @contextmanager
 def locked(path: Path) -> Iterator[int]:
-    """Open a file to append to, made with its folders if need be, with the other processes kept out."""
+    """Open a file to append to, with exclusive access. Its folders are created if necessary."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    fd = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
+    fd = open_regular(path)
     try:
         lock(fd, path)
         yield fd
     finally:
-        os.close(fd)  # which unlocks
+        os.close(fd)  # this releases the lock
+
+
+def open_regular(path: Path) -> int:
+    """Open a file to append to. Raises ``ValueError`` for a symbolic link, a pipe, a device or a folder.
+
+    A link could lead to any file of the user, in a run that was copied from somebody else for example.
+    """
+    flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+    try:
+        fd = os.open(path, flags, 0o600)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.EMLINK):
+            raise unsuitable(path, "a symbolic link") from None
+        if error.errno in (errno.EISDIR, errno.ENXIO, errno.ENODEV):
+            raise unsuitable(path, "a folder" if path.is_dir() else "a pipe, a socket or a device") from None
+        raise
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise unsuitable(path, "a pipe, a socket or a device")
+    return fd
+
+
+def unsuitable(path: Path, found: str) -> ValueError:
+    """Return the error for something that is not a regular file."""
+    return ValueError(f"{path}: expected a regular file, found {found}; choose another plugins.jsonl.path")
 
 
 def lock(fd: int, path: Path) -> None:
-    """Take the lock that goes with an open file; ``TimeoutError`` where another process keeps it."""
+    """Lock an open file. Raises ``TimeoutError`` if another process holds the lock for too long."""
     import fcntl
 
     deadline = time.monotonic() + LOCK_TIMEOUT
@@ -94,17 +121,17 @@ def lock(fd: int, path: Path) -> None:
         except BlockingIOError:
             if time.monotonic() > deadline:
                 raise TimeoutError(
-                    f"{path}: another process has kept it locked for {LOCK_TIMEOUT} s"
+                    f"{path}: another process has held the lock for {LOCK_TIMEOUT} s"
                 ) from None
             time.sleep(0.005)
         except OSError:
-            return None  # a file system without locks; a single process is safe there all the same
+            return None  # a file system without locks; a single process does not need them
 
 
 def remove_torn_line(fd: int, path: Path) -> int:
-    """Cut off what follows the last newline, and return how many bytes that was.
+    """Remove what follows the last newline, and return the number of bytes.
 
-    Raises ``ValueError``, and changes nothing, where that does not look like a line of this plugin.
+    Raises ``ValueError``, and changes nothing, if that does not look like a line of this plugin.
     """
     size = os.fstat(fd).st_size
     if not size or os.pread(fd, 1, size - 1) == b"\n":
@@ -117,7 +144,7 @@ def remove_torn_line(fd: int, path: Path) -> int:
 
 
 def end_of_last_line(fd: int, size: int) -> int:
-    """Return the position behind the last newline, 0 where there is none."""
+    """Return the position after the last newline, or 0."""
     end = size
     while end:
         start = max(0, end - 65_536)
@@ -129,8 +156,8 @@ def end_of_last_line(fd: int, size: int) -> int:
 
 
 def require_own(fd: int, path: Path, position: int) -> None:
-    """Raise ``ValueError`` unless a line of this plugin, or what a crash left of one, begins here."""
-    found = os.pread(fd, len(LINE_START), position).rstrip(b"\0")  # zeros are what a power loss leaves
+    """Raise ``ValueError`` unless a line of this plugin, or the rest of one after a crash, begins here."""
+    found = os.pread(fd, len(LINE_START), position).rstrip(b"\0")  # a power failure leaves zeros
     if not LINE_START.startswith(found):
         raise ValueError(
             f"{path}: expected a file that this plugin wrote, found {found!r}; choose another path"
@@ -138,7 +165,7 @@ def require_own(fd: int, path: Path, position: int) -> None:
 
 
 def write_whole(fd: int, data: bytes, *, fsync: bool) -> None:
-    """Append all of the data, or take back what got in before the failure (a full disk, say)."""
+    """Append all of the data. After a failure (a full disk, for example) the file is as it was."""
     end = os.fstat(fd).st_size
     rest = memoryview(data)
     try:

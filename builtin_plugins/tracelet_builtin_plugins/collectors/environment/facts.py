@@ -84,8 +84,8 @@ def packages() -> Facts:
     for distribution in metadata.distributions():
         try:
             text = distribution.read_text("METADATA") or distribution.read_text("PKG-INFO") or ""
-        except (OSError, UnicodeError):
-            continue  # a damaged distribution
+        except (OSError, ValueError, LookupError):  # a damaged distribution
+            continue
         # Finding the two lines is several times quicker than the mail parser behind .name and .version.
         name, version = (re.search(rf"^{field}: *(\S+)", text, re.MULTILINE) for field in ("Name", "Version"))
         if name and version:
