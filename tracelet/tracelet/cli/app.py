@@ -115,8 +115,13 @@ def _invoke(words: list[str]) -> Any:
     except click.exceptions.Exit as exit_request:
         return exit_request.exit_code
     if not callable(result):
-        sys.stdout.flush()  # here, while a closed pipe can still be reported
+        _flush_stdout()  # here, while a closed pipe can still be reported
     return result if isinstance(result, int) or callable(result) else 0
+
+
+def _flush_stdout() -> None:
+    if sys.stdout is not None:  # None if it was closed before the program started
+        sys.stdout.flush()
 
 
 def _report_errors(action: Callable[[], Any]) -> Any:

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from tracelet.errors import UsageError
-from tracelet.messages import did_you_mean
+from tracelet.messages import closest, did_you_mean
 from tracelet.store.accumulator import STATISTICS
 from tracelet.store.where_tokens import Literal, Token, parse_number, split_path, tokenize
 
@@ -97,9 +97,9 @@ def parse(text: str) -> Expression:
     return found
 
 
-def parse_field(text: str) -> Field:
+def parse_field(text: str, argument: str = "sort") -> Field:
     """Parse the name of a field, as for sorting: ``metrics.loss.min``."""
-    parser = _Parser(text, "sort")
+    parser = _Parser(text, argument)
     token = parser.take()
     if token.kind != "path":
         raise parser.error("a field like name, params.lr or metrics.loss.min", token)
@@ -194,19 +194,24 @@ class _Parser:
         if name in BUILT_IN and not parts:
             return Field(name)
         if name not in GROUPS or not parts:
-            known = [*BUILT_IN, *(f"{group}.NAME" for group in GROUPS)]
-            hint = (
-                ""
-                if "." in token.text or self._argument == "sort"
-                else f"; put a text in quotes: '{token.text}'"
+            raise UsageError(
+                f"{self._placed(token)}: no field {token.text!r}{self._suggest_field(token.text)}"
             )
-            meant = did_you_mean(token.text, known)
-            raise UsageError(f"{self._placed(token)}: no field {token.text!r}{meant}{hint}")
         if name != "metrics":
             return Field(name, ".".join(parts))
         if len(parts) > 1 and parts[-1] in STATISTICS:
             return Field(name, ".".join(parts[:-1]), parts[-1])
         return Field(name, ".".join(parts), "last")
+
+    def _suggest_field(self, text: str) -> str:
+        known = [*BUILT_IN, *(f"{group}.NAME" for group in GROUPS)]
+        quotes = f"; put a text in quotes: '{text}'" if self._argument == "where" and "." not in text else ""
+        if closest(text, known) is not None:
+            return did_you_mean(text, known) + quotes
+        prefixed = ", ".join(f"{group}.{text}" for group in GROUPS)
+        return (
+            f"; parameters, tags and metrics need a prefix ({prefixed}){quotes}; known: {', '.join(BUILT_IN)}"
+        )
 
     # --- tokens ------------------------------------------------------------------------------------------
 

@@ -2,46 +2,67 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from tracelet.cli.options import dir_option, global_options, plugin_options
+from tracelet.cli.options import dir_option, global_options, plugin_options, project_option
 from tracelet.cli.output import json_option, show_result
 
 if TYPE_CHECKING:
-    from rich.text import Text
-
-    from tracelet.cli.views.screen import Screen
     from tracelet.cli.views.trends import MetricSummary
     from tracelet.store import RunRecord
 
 MISSING: Final = object()
-BEST_MARK: Final = "*"
 
 
 @click.command("compare")
-@click.argument("runs", nargs=-1, required=True, metavar="RUN RUN...")
+@click.argument("runs", nargs=-1, metavar="[RUN]...")
+@click.option(
+    "--where",
+    metavar="EXPRESSION",
+    help="Also the runs that match: 'params.lr < 0.1 and metrics.acc.max > 0.9'.",
+)
+@click.option(
+    "--sort",
+    metavar="FIELD",
+    default="-started",
+    help="Order of the runs from --where, with - for descending: -metrics.acc.max.",
+)
+@click.option(
+    "-n",
+    "--limit",
+    type=click.IntRange(min=0),
+    default=20,
+    show_default=True,
+    help="How many runs from --where; 0 for all.",
+)
 @click.option("--metric", "metrics", multiple=True, metavar="PATTERN", help="Only these metrics. Repeatable.")
 @click.option(
     "-a", "--all", "everything", is_flag=True, help="Also equal parameters, and collectors' metrics."
 )
+@project_option
 @dir_option
 @plugin_options
 @json_option
-def compare(runs: tuple[str, ...], metrics: tuple[str, ...], everything: bool) -> None:
+def compare(
+    runs: tuple[str, ...],
+    where: str | None,
+    sort: str,
+    limit: int,
+    metrics: tuple[str, ...],
+    everything: bool,
+) -> None:
     """Compare runs: the parameters that differ, and each metric's best value (or its last).
 
-    The best run of each metric is marked with an asterisk.
+    RUN as in show. The best run of each metric is marked with an asterisk.
     """
+    from tracelet.cli.views.comparison import print_comparison
     from tracelet.cli.views.run_data import describe_run
     from tracelet.cli.views.trends import load_points, summarize_metrics
 
-    if len(runs) < 2:
-        raise click.UsageError("expected two runs or more to compare")
-    store = global_options().store()
-    records = [store.run(run) for run in runs]
+    records = _select_runs(runs, where, sort, limit)
     found = [{metric.name: metric for metric in summarize_metrics(record)} for record in records]
     names = _select_metrics(found, metrics, everything=everything)
 
@@ -56,7 +77,28 @@ def compare(runs: tuple[str, ...], metrics: tuple[str, ...], everything: bool) -
             "metrics": {name: [_as_dict(one.get(name)) for one in loaded] for name in names},
         }
 
-    show_result(describe, lambda screen: _print(screen, records, found, names, everything=everything))
+    params = _collect_params(records, everything=everything)
+    shown = {name: [one.get(name) for one in found] for name in names}
+    show_result(
+        describe,
+        lambda screen: print_comparison(screen, records, params, shown, complete=everything),
+    )
+
+
+def _select_runs(runs: Sequence[str], where: str | None, sort: str, limit: int) -> list[RunRecord]:
+    """Return the runs that were named, then those that match, each once."""
+    if len(runs) < 2 and where is None:
+        raise click.UsageError("expected two runs or more to compare: RUN RUN..., or --where EXPRESSION")
+    store = global_options().store()
+    records = [store.run(run) for run in runs]
+    if where is not None:
+        records += store.runs(global_options().project, where=where, sort=sort, limit=limit or None)
+    unique = list({record.id: record for record in records}.values()) if where is not None else records
+    if len(unique) < 2:
+        raise click.UsageError(
+            f"expected two runs or more to compare, --where {where!r} leaves {len(unique)}"
+        )
+    return unique
 
 
 def _as_dict(metric: MetricSummary | None) -> dict[str, Any] | None:
@@ -84,69 +126,3 @@ def _collect_params(records: Sequence[RunRecord], *, everything: bool) -> dict[s
     table = {name: [record.params.get(name, MISSING) for record in records] for name in names}
     kept = {name: values for name, values in table.items() if everything or len({*map(repr, values)}) > 1}
     return {name: [None if value is MISSING else value for value in values] for name, values in kept.items()}
-
-
-def _print(
-    screen: Screen,
-    records: Sequence[RunRecord],
-    found: Sequence[dict[str, MetricSummary]],
-    names: Sequence[str],
-    *,
-    everything: bool,
-) -> None:
-    from tracelet.cli.views.formatting import format_duration
-    from tracelet.cli.views.screen import state_text
-
-    rows: list[list[str | Text]] = [
-        ["run", *(record.id for record in records)],
-        ["outcome", *(state_text(record.outcome) for record in records)],
-        ["took", *(format_duration(record.duration) for record in records)],
-        *_format_params(screen, _collect_params(records, everything=everything)),
-        *(_format_metric(screen, name, [one.get(name) for one in found]) for name in names),
-    ]
-    screen.table(["", *(record.name for record in records)], rows)
-    if not everything:
-        screen.line(("--all adds equal parameters and the collectors' metrics", "dim"))
-
-
-def _format_params(screen: Screen, params: dict[str, list[Any]]) -> Iterator[list[str | Text]]:
-    from rich.text import Text
-
-    from tracelet.cli.views.formatting import format_value
-
-    for name, values in params.items():
-        texts = [screen.dash if value is None else format_value(value) for value in values]
-        yield [Text(name, "yellow"), *texts]
-
-
-def _format_metric(screen: Screen, name: str, several: Sequence[MetricSummary | None]) -> list[str | Text]:
-    from rich.text import Text
-
-    from tracelet.cli.views.formatting import format_number
-
-    values = [_compared_value(metric) for metric in several]
-    numbers = {value for value in values if value is not None and value == value}
-    direction = next((metric.direction for metric in several if metric is not None), None)
-    best = (
-        None
-        if direction is None or len(numbers) < 2
-        else min(numbers)
-        if direction == "min"
-        else max(numbers)
-    )
-    cells = [
-        Text(screen.dash, "dim")
-        if value is None
-        else Text(f"{format_number(value)} {BEST_MARK}", "bold green")
-        if value == best
-        else Text(format_number(value))
-        for value in values
-    ]
-    return [Text(name, "bold") + Text(f" {'best' if direction else 'last'}", "dim"), *cells]
-
-
-def _compared_value(metric: MetricSummary | None) -> float | None:
-    """Return the value by which a metric is compared."""
-    if metric is None:
-        return None
-    return metric.last if metric.best is None else metric.best

@@ -48,13 +48,13 @@ def export(run: str, form: str | None, output: Path | None, metrics: tuple[str, 
     pyarrow). Text is UTF-8, whatever the locale.
     """
     from tracelet.cli.diagnostics import print_message
-    from tracelet.cli.views.run_data import match_metrics
+    from tracelet.cli.views.run_data import as_patterns, match_metrics
 
     form = form or _choose_format(output)
     if form not in TEXT_FORMATS and output is None and sys.stdout.isatty():
         raise click.UsageError(f"{form} is not text: name a file with -o, or redirect the output")
     record = global_options().store().run(run)
-    _write(record, form, output, match_metrics(record.metrics(), metrics) if metrics else "*")
+    _write(record, form, output, as_patterns(match_metrics(record.metrics(), metrics)) if metrics else "*")
     if record.problem:
         print_message(f"run {record.id} {record.problem}")
     return 1 if record.problem else 0

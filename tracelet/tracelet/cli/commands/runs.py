@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     from tracelet.cli.views.screen import Screen
     from tracelet.store import RunRecord
+
+NARROWING: Final = ("outcome", "since", "where")  # options that may leave no runs
 
 
 @click.command("runs")
@@ -55,6 +57,16 @@ if TYPE_CHECKING:
     help="Add a column with this metric's last value. Repeatable.",
 )
 @click.option(
+    "-c",
+    "--column",
+    "columns",
+    multiple=True,
+    metavar="FIELD",
+    help="Add a column: params.lr, tags.team, metrics.acc.max. Repeatable.",
+)
+@click.option("--params", "show_params", is_flag=True, help="Add a column for each parameter that differs.")
+@click.option("--tags", "show_tags", is_flag=True, help="Add a column with the tags.")
+@click.option(
     "-n", "--limit", type=click.IntRange(min=0), default=20, show_default=True, help="How many; 0 for all."
 )
 @dir_option
@@ -64,12 +76,49 @@ def runs(
     tags: tuple[str, ...],
     params: Mapping[str, str],
     metrics: tuple[str, ...],
+    columns: tuple[str, ...],
+    show_params: bool,
+    show_tags: bool,
     limit: int,
     **given: str | None,
 ) -> None:
-    """List the runs, newest first."""
-    from tracelet.cli.views.run_data import describe_run
+    """List the runs, newest first.
 
+    FIELD and the names in EXPRESSION: name, project, outcome, host, started, duration, params.NAME, tags.NAME,
+    metrics.NAME (the last value), metrics.NAME.min, .max, .mean.
+    """
+    from tracelet.cli.views.run_data import describe_run, read_columns
+
+    found = _find_runs(tags, params, given)
+    shown = found[: limit or None]
+    values = [_last_values(record, metrics) for record in shown]
+    extra = read_columns(shown, columns)
+    narrowed = bool(global_options().project or params or tags or any(given[key] for key in NARROWING))
+    show_result(
+        lambda: {
+            "total": len(found),
+            "runs": [
+                {
+                    **describe_run(record),
+                    **({"metrics": last} if metrics else {}),
+                    **({"columns": {name: cells[at] for name, cells in extra.items()}} if columns else {}),
+                }
+                for at, (record, last) in enumerate(zip(shown, values, strict=True))
+            ],
+        },
+        lambda screen: _print(
+            screen,
+            shown,
+            _choose_columns(shown, values, extra, params=show_params, tags=show_tags),
+            total=len(found),
+            narrowed=narrowed,
+        ),
+    )
+
+
+def _find_runs(
+    tags: Sequence[str], params: Mapping[str, str], given: Mapping[str, str | None]
+) -> list[RunRecord]:
     options = global_options()
     wanted: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
     wanted["params"] = {key: _possible_values(value) for key, value in params.items()}
@@ -79,20 +128,7 @@ def runs(
     exists = options.config().dir.exists() or options.dir is not None  # a folder given by --dir has to exist
     found = options.store().runs(options.project, **wanted) if exists else []
     bare_tags = [tag for tag in tags if "=" not in tag]
-    found = [record for record in found if all(tag in record.tags for tag in bare_tags)]
-    shown = found[: limit or None]
-    values = [_last_values(record, metrics) for record in shown]
-    narrowed = bool(options.project or params or tags or len(wanted) > 3)
-    show_result(
-        lambda: {
-            "total": len(found),
-            "runs": [
-                {**describe_run(record), **({"metrics": last} if metrics else {})}
-                for record, last in zip(shown, values, strict=True)
-            ],
-        },
-        lambda screen: _print(screen, shown, values, metrics, len(found), narrowed=narrowed),
-    )
+    return [record for record in found if all(tag in record.tags for tag in bare_tags)]
 
 
 def _possible_values(text: str) -> list[Any]:
@@ -111,41 +147,86 @@ def _last_values(record: RunRecord, names: Sequence[str]) -> dict[str, float | N
     return {name: known[name]["last"] if name in known else None for name in names}
 
 
+def _choose_columns(
+    records: Sequence[RunRecord],
+    metrics: Sequence[Mapping[str, float | None]],
+    extra: Mapping[str, list[Any]],
+    *,
+    params: bool,
+    tags: bool,
+) -> dict[str, list[Any]]:
+    """Return the columns to add to the table: head and values, one per run."""
+    from tracelet.cli.views.run_data import find_differing_params
+
+    columns: dict[str, list[Any]] = {
+        name: [last[name] for last in metrics] for name in (metrics[0] if metrics else ())
+    }
+    columns |= extra
+    if params:
+        columns |= find_differing_params(records)
+    if tags:
+        columns["tags"] = [_join_tags(record.tags) for record in records]
+    return columns
+
+
+def _join_tags(tags: Mapping[str, Any]) -> str:
+    return ", ".join(name if value == "" else f"{name}={value}" for name, value in tags.items())
+
+
 def _print(
     screen: Screen,
     shown: Sequence[RunRecord],
-    values: Sequence[Mapping[str, float | None]],
-    metrics: Sequence[str],
-    total: int,
+    columns: Mapping[str, list[Any]],
     *,
+    total: int,
     narrowed: bool,
 ) -> None:
     if not shown:
         screen.line("no matching runs" if narrowed else "no runs yet; 'tracelet run SCRIPT' records one")
         return
     projects = len({record.project for record in shown}) > 1
-    heads = ["run", "name", *(["project"] if projects else []), "outcome", "started", "took", *metrics]
+    heads = ["run", "name", *(["project"] if projects else []), "outcome", "started", "took", *columns]
     rows = [
-        _format_row(screen, record, last, projects=projects)
-        for record, last in zip(shown, values, strict=True)
+        [
+            *_format_row(record, projects=projects),
+            *(_format_cell(screen, name, cells[at]) for name, cells in columns.items()),
+        ]
+        for at, record in enumerate(shown)
     ]
-    screen.table(
+    numeric = [name for name, cells in columns.items() if all(map(_is_number, cells))]
+    hidden = screen.table(
         heads,
         rows,
-        right=("took", *metrics),
+        right=("took", *numeric),
         whole=("run", "outcome", "started"),
-        optional=("project", "took", "started"),
+        optional=("project", "took", "started", *(["outcome"] if columns else []), *reversed(list(columns))),
     )
+    if missing := [name for name in hidden if name in columns]:
+        screen.line((f"no room for {', '.join(missing)}: widen the terminal, or use --json", "dim"))
     if total > len(shown):
         screen.line((f"and {total - len(shown)} more: -n 0 shows all", "dim"))
 
 
-def _format_row(
-    screen: Screen, record: RunRecord, values: Mapping[str, float | None], *, projects: bool
-) -> list[str | Text]:
+def _is_number(value: Any) -> bool:
+    return value is None or (isinstance(value, (int, float)) and not isinstance(value, bool))
+
+
+def _format_cell(screen: Screen, column: str, value: Any) -> str:
+    from tracelet.cli.views.formatting import format_duration, format_number, format_time, format_value
+
+    if value is None:
+        return screen.dash
+    if column in ("started", "ended", "started_at", "ended_at"):
+        return format_time(value)
+    if column == "duration":
+        return format_duration(value)
+    return format_number(value) if isinstance(value, float) else format_value(value)
+
+
+def _format_row(record: RunRecord, *, projects: bool) -> list[str | Text]:
     from rich.text import Text
 
-    from tracelet.cli.views.formatting import format_age, format_duration, format_number
+    from tracelet.cli.views.formatting import format_age, format_duration
     from tracelet.cli.views.screen import state_text
 
     return [
@@ -155,5 +236,4 @@ def _format_row(
         state_text(record.outcome),
         format_age(record.started_at),
         format_duration(record.duration),
-        *(screen.dash if value is None else format_number(value) for value in values.values()),
     ]

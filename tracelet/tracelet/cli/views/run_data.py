@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from fnmatch import fnmatchcase
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tracelet.cli.diagnostics import suggest
@@ -12,6 +11,7 @@ from tracelet.errors import StoreError
 if TYPE_CHECKING:
     from tracelet.cli.views.trends import MetricSummary
     from tracelet.store import RunRecord
+    from tracelet.store.where import Field
 
 
 def describe_run(record: RunRecord) -> dict[str, Any]:
@@ -58,16 +58,44 @@ def describe_run_fully(record: RunRecord, metrics: Iterable[MetricSummary]) -> d
 def match_metrics(names: Sequence[str], patterns: Sequence[str]) -> list[str]:
     """Return the names that match any pattern (``train/*``), or all names if there is no pattern.
 
-    A metric whose name is the pattern, letter by letter, matches it too. Raises :class:`StoreError` for a pattern
-    that matches nothing, naming the closest metric.
+    Raises :class:`StoreError` for a pattern that matches nothing, naming the closest metric.
     """
+    from tracelet.store.metric_keys import select_metrics
+
     if not patterns:
         return list(names)
-    known, chosen = set(names), set[str]()
     for pattern in patterns:
-        matches = [pattern] if pattern in known else [name for name in names if fnmatchcase(name, pattern)]
-        if not matches:
+        if not names or not select_metrics(pattern, names, missing_ok=True):
             hint = suggest(pattern, names) or ("" if names else "; the run has no metrics")
             raise StoreError(f"no metric {pattern!r}{hint}")
-        chosen.update(matches)
+    chosen = set(select_metrics(patterns, names))
     return [name for name in names if name in chosen]
+
+
+def as_patterns(names: Iterable[str]) -> list[str]:
+    """Return patterns that match exactly these names, even one that is ``*``."""
+    return [f"\\{name}" if name == "*" or name.startswith("\\") else name for name in names]
+
+
+def read_columns(records: Sequence[RunRecord], columns: Sequence[str]) -> dict[str, list[Any]]:
+    """Return the values of fields such as ``params.lr`` or ``metrics.acc.max``, one per run and ``None`` if missing."""
+    from tracelet.store.where import parse_field
+
+    fields = {text: parse_field(text, "column") for text in columns}
+    return {text: [_read_field(record, field) for record in records] for text, field in fields.items()}
+
+
+def _read_field(record: RunRecord, field: Field) -> Any:
+    if field.kind == "metrics":
+        summary: Mapping[str, Any] = record.summary().get(field.key, {})
+        return summary.get(field.statistic)
+    if field.kind in ("params", "tags"):
+        return getattr(record, field.kind).get(field.key)
+    return getattr(record, {"started": "started_at", "ended": "ended_at"}.get(field.kind, field.kind))
+
+
+def find_differing_params(records: Sequence[RunRecord]) -> dict[str, list[Any]]:
+    """Return the parameters that are not the same in all runs: their values, one per run."""
+    names = dict.fromkeys(name for record in records for name in record.params)
+    table = {name: [record.params.get(name) for record in records] for name in names}
+    return {name: cells for name, cells in table.items() if len({*map(repr, cells)}) > 1 or len(records) == 1}

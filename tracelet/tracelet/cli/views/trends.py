@@ -10,6 +10,7 @@ from rich.text import Text
 
 from tracelet.cli.views.best import find_direction
 from tracelet.cli.views.formatting import format_count, format_number
+from tracelet.cli.views.run_data import as_patterns
 
 if TYPE_CHECKING:
     from tracelet.cli.views.screen import Screen
@@ -84,7 +85,11 @@ def _summarize_metric(name: str, summary: Summary) -> MetricSummary:
 def load_points(record: RunRecord, metrics: Iterable[MetricSummary]) -> list[MetricSummary]:
     """Return the same summaries with ``best_step`` and ``values``, reading the points of these metrics only."""
     wanted = {metric.name: metric for metric in metrics}
-    return [_add_points(wanted[series.name], series) for series in record.series(wanted, missing_ok=True)]
+    return [
+        _add_points(wanted[series.name], series)
+        for series in record.series(as_patterns(wanted), missing_ok=True)
+        if series.name in wanted
+    ]
 
 
 def _add_points(metric: MetricSummary, series: Series) -> MetricSummary:
