@@ -112,5 +112,5 @@ def test_accounts_that_do_not_agree_end_with_1(trained):
 def test_mistakes_in_use(trained):
     assert "expected RUN or --all, found both" in trained.tracelet("sync", "first", "--all", status=2).stderr
     done = trained.tracelet("sync", "-p", "no:ledger", status=2)
-    assert "no backend is in use here" in done.stderr
+    assert "no backend is active" in done.stderr
     assert "no run" in trained.tracelet("verify", "unknown", status=2).stderr

@@ -121,8 +121,9 @@ class LogPrinter(logging.Handler):
             print_message(line)
 
 
-def install_log_printer(*, verbose: bool, summary: bool) -> LogPrinter:
+def install_log_printer(*, verbose: bool = False, summary: bool = False) -> LogPrinter:
     """Print what the library logs. ``summary`` says whether a summary will be printed at the end."""
+    _remove_log_printers()
     printer = LogPrinter(verbose=verbose, summary=summary)
     logging.getLogger(LOGGER).addHandler(printer)
     return printer
@@ -130,4 +131,12 @@ def install_log_printer(*, verbose: bool, summary: bool) -> LogPrinter:
 
 def silence_logging() -> None:
     """Keep the library's log off the terminal: the command itself reports what matters."""
+    _remove_log_printers()
     logging.getLogger(LOGGER).addHandler(logging.NullHandler())
+
+
+def _remove_log_printers() -> None:
+    logger = logging.getLogger(LOGGER)
+    for handler in list(logger.handlers):
+        if isinstance(handler, LogPrinter):
+            logger.removeHandler(handler)

@@ -63,7 +63,8 @@ class GlobalOptions:
         return manager
 
     def store(self) -> Store:
-        """Open the store that the configuration names."""
+        """Open the store that the configuration names, and print what the library logs about its runs."""
+        from tracelet.cli.diagnostics import install_log_printer
         from tracelet.errors import StoreError
         from tracelet.store import open_store
 
@@ -72,6 +73,7 @@ class GlobalOptions:
             raise StoreError(
                 f"nothing has been recorded in {folder}; 'tracelet run SCRIPT' does so, --dir names another folder"
             )
+        install_log_printer().print_held()
         return open_store(folder)
 
 
