@@ -2,11 +2,32 @@
 
 from __future__ import annotations
 
+import json
 import textwrap
 
 import pytest
 
 from tracelet.core.plugins import BackendPlugin, PluginManager, PluginMetadata, PluginType
+
+LIST = """
+    import json, sys
+    from pathlib import Path
+    from tracelet.config import load_config
+    from tracelet.core.plugins import PluginManager
+
+    script = Path(sys.argv[1]) if len(sys.argv) > 1 else Path.cwd() / "train.py"
+    cli = sys.argv[2].split(",") if len(sys.argv) > 2 else []
+    manager = PluginManager(config=load_config(script, cli_plugins=cli), program=script)
+    infos = manager.discover_plugins()
+    own = {"system", "environment", "gpu", "jsonl"}
+    print(json.dumps({
+        "plugins": {i.name: [i.origin, i.state.name, i.metadata.version, i.error] for i in infos if i.name not in own},
+        "own": sorted(i.name for i in infos if i.name in own),
+        "problems": manager.problems,
+        "chosen": {k: v for k, v in manager.select_plugins(defaults=False).items()},
+        "imported": sorted(m for m in sys.modules if m.startswith("stranger")),
+    }))
+"""
 
 SHORT = {
     **dict.fromkeys(("import", "addhooks", "initialize", "start", "stop"), 5.0),
@@ -86,3 +107,34 @@ def write(tmp_path):
         return path
 
     return write
+
+
+@pytest.fixture
+def look(project):
+    """Return a function that lists plugins in the project."""
+    project.write("look.py", LIST)
+
+    def look(*argv, **environ):
+        return json.loads(project.python("look.py", *argv, environ=environ).stdout)
+
+    return look
+
+
+@pytest.fixture
+def installed(project):
+    """Return a function that installs a distribution with entry points, for programs of this project."""
+    site = project.path.parent / "site"
+
+    def installed(name, points, files, version="2.5"):
+        info = site / f"{name}-{version}.dist-info"
+        info.mkdir(parents=True)
+        info.joinpath("METADATA").write_text(
+            f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\nSummary: From a stranger\n"
+        )
+        lines = "".join(f"{key} = {value}\n" for key, value in points.items())
+        info.joinpath("entry_points.txt").write_text(f"[tracelet.plugins]\n{lines}")
+        for file, text in files.items():
+            site.joinpath(file).write_text(text)
+        project.environ["PYTHONPATH"] = str(site)
+
+    return installed

@@ -7,26 +7,6 @@ import os
 
 import pytest
 
-LIST = """
-    import json, sys
-    from pathlib import Path
-    from tracelet.config import load_config
-    from tracelet.core.plugins import PluginManager
-
-    script = Path(sys.argv[1]) if len(sys.argv) > 1 else Path.cwd() / "train.py"
-    cli = sys.argv[2].split(",") if len(sys.argv) > 2 else []
-    manager = PluginManager(config=load_config(script, cli_plugins=cli), program=script)
-    infos = manager.discover_plugins()
-    own = {"system", "environment", "gpu", "jsonl"}
-    print(json.dumps({
-        "plugins": {i.name: [i.origin, i.state.name, i.metadata.version, i.error] for i in infos if i.name not in own},
-        "own": sorted(i.name for i in infos if i.name in own),
-        "problems": manager.problems,
-        "chosen": {k: v for k, v in manager.select_plugins(defaults=False).items()},
-        "imported": sorted(m for m in sys.modules if m.startswith("stranger")),
-    }))
-"""
-
 FUNCTION = "import tracelet\n@tracelet.hookimpl\ndef collect(): return {'x': 1}\n"
 
 
@@ -42,37 +22,6 @@ def cls(name, number=1):
         "    def get_status(self): ...\n"
         "    def collect(self): ...\n"
     )
-
-
-@pytest.fixture
-def look(project):
-    """Return a function that lists plugins in the project."""
-    project.write("look.py", LIST)
-
-    def look(*argv, **environ):
-        return json.loads(project.python("look.py", *argv, environ=environ).stdout)
-
-    return look
-
-
-@pytest.fixture
-def installed(project):
-    """Return a function that installs a distribution with entry points, for programs of this project."""
-    site = project.path.parent / "site"
-
-    def installed(name, points, files, version="2.5"):
-        info = site / f"{name}-{version}.dist-info"
-        info.mkdir(parents=True)
-        info.joinpath("METADATA").write_text(
-            f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\nSummary: From a stranger\n"
-        )
-        lines = "".join(f"{key} = {value}\n" for key, value in points.items())
-        info.joinpath("entry_points.txt").write_text(f"[tracelet.plugins]\n{lines}")
-        for file, text in files.items():
-            site.joinpath(file).write_text(text)
-        project.environ["PYTHONPATH"] = str(site)
-
-    return installed
 
 
 def test_entry_points_are_listed_without_an_import(look, installed):

@@ -7,7 +7,7 @@ import logging
 import os
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set, ValuesView
 from pathlib import Path
 from typing import Any, Final
 
@@ -140,13 +140,30 @@ def _default_name(program: Path | None, run_id: str) -> str:
 
 
 def split_plugins(plugins: Any) -> tuple[list[str], list[Any]]:
-    """Separate the names from the objects in what was given as ``plugins``."""
-    if plugins is None:
-        return [], []
-    if isinstance(plugins, (str, type)) or not isinstance(plugins, Sequence):
-        plugins = [plugins]
-    names = [plugin for plugin in plugins if isinstance(plugin, str)]
-    return names, [plugin for plugin in plugins if not isinstance(plugin, str)]
+    """Separate the names from the objects in what was given as ``plugins``: one plugin, or any collection of them."""
+    given = list(_each_plugin(plugins))
+    names = [plugin for plugin in given if isinstance(plugin, str)]
+    return names, [plugin for plugin in given if not isinstance(plugin, str)]
+
+
+def _each_plugin(plugins: Any) -> Iterator[Any]:
+    if isinstance(plugins, Mapping) and not hasattr(type(plugins), "get_metadata"):
+        raise UsageError(
+            "start_run(plugins=...): expected names, classes, instances or modules, found a mapping; name them in"
+            " plugins=[...], and give their settings as config={'plugins': {...}}"
+        )
+    if _is_collection(plugins):
+        for plugin in plugins:
+            yield from _each_plugin(plugin) if _is_collection(plugin) else [plugin]
+    elif plugins is not None:
+        yield plugins
+
+
+def _is_collection(value: Any) -> bool:
+    """Return whether a value holds plugins rather than being one."""
+    if isinstance(value, str) or hasattr(type(value), "get_metadata"):
+        return False
+    return isinstance(value, (Sequence, Set, Iterator, ValuesView))
 
 
 def as_overrides(

@@ -24,6 +24,7 @@ class CheckedPlugin(NamedTuple):
     type: str | None
     origin: str
     faults: list[str]
+    warnings: list[str]
 
 
 @click.command("check")
@@ -31,10 +32,11 @@ class CheckedPlugin(NamedTuple):
 @plugin_options
 @json_option
 def check(what: str) -> int:
-    """Load and validate a plugin without a run, and report every fault.
+    """Load, validate and construct a plugin without a run, and report every fault.
 
     PATH_OR_NAME is a .py file or a folder of them, the name of a plugin, or an importable module
-    (package.module or package.module:Class). The exit status is 1 if there are faults.
+    (package.module or package.module:Class). The exit status is 1 if there are faults; warnings do not
+    count.
     """
     checked = list(_check(what))
     faulty = any(one.faults for one in checked)
@@ -46,6 +48,8 @@ def check(what: str) -> int:
 
 
 def _check(what: str) -> Iterator[CheckedPlugin]:
+    from tracelet.host.plugins.examination import ImportWatch
+
     options = global_options()
     path = Path(what)
     if path.suffix == ".py" or path.exists():
@@ -53,33 +57,41 @@ def _check(what: str) -> Iterator[CheckedPlugin]:
         return
     if what not in options.plugins:
         options.plugins.append(what)
-    manager = options.manager()
-    names = _find_plugins(what, manager)
+    with ImportWatch() as watch:
+        manager = options.manager()
+        names = _find_plugins(what, manager)
+        for name in names:
+            manager.load_plugin(name)
+    manager.validate_plugins(name for name in manager.select_plugins() if name not in names)
     for name in names:
-        yield _check_one(manager, name, manager)
+        yield _check_one(manager, name, manager, watch.changes)
 
 
 def _check_path(path: Path, others: PluginManager) -> Iterator[CheckedPlugin]:
     """Check the plugins in a file or folder, even if other plugins have the same names."""
     from tracelet.errors import UsageError
     from tracelet.host.plugins import PluginManager
+    from tracelet.host.plugins.examination import ImportWatch
 
     if not path.exists():
         raise UsageError(f"{path}: no such file or folder")
     if path.is_file() and path.suffix != ".py":
         raise UsageError(f"{path}: expected a Python file (.py), a folder of them, or the name of a plugin")
+    others.validate_plugins(others.select_plugins())
     alone = PluginManager([path], use_default_paths=False)
-    alone.discover_plugins()
+    with ImportWatch() as watch:
+        alone.discover_plugins()
+        for name in list(alone.plugins):
+            alone.load_plugin(name)
     if not alone.plugins:
         fault = "contains neither hook implementations nor plugin classes; decorate a function with"
-        yield CheckedPlugin(
-            path.name, None, None, str(path), [f"{fault} @tracelet.hookimpl, or subclass a base class"]
-        )
+        fault += " @tracelet.hookimpl, or subclass a base class"
+        yield CheckedPlugin(path.name, None, None, str(path), [fault], watch.changes)
     for name in list(alone.plugins):
-        yield _check_one(alone, name, others)
+        yield _check_one(alone, name, others, watch.changes)
     reported = {info.error for info in alone.plugins.values()}
     if problems := [problem for problem in alone.problems if problem not in reported]:
-        yield CheckedPlugin(path.name, None, None, str(path), problems)
+        yield CheckedPlugin(path.name, None, None, str(path), problems, [])
 
 
 def _find_plugins(what: str, manager: PluginManager) -> list[str]:
@@ -97,15 +109,21 @@ def _find_plugins(what: str, manager: PluginManager) -> list[str]:
     return names
 
 
-def _check_one(manager: PluginManager, name: str, others: PluginManager) -> CheckedPlugin:
+def _check_one(manager: PluginManager, name: str, others: PluginManager, changes: list[str]) -> CheckedPlugin:
     from tracelet.secrets import redact
     from tracelet_hookspecs import PluginState
 
     info = manager.plugins[name]
+    warnings = list(changes)
     if info.state is PluginState.ERROR or not manager.load_plugin(name):
         faults = [info.error or "cannot be loaded"]
     else:
-        faults = list(_find_faults(manager, name, {**others.plugins, **manager.plugins}))
+        faults, doubts = manager.examine_plugin(name, others)
+        faults = [
+            *faults,
+            *(fault for fault in find_configuration_faults(manager, name) if fault not in faults),
+        ]
+        warnings += doubts
     kind = info.metadata.type
     return CheckedPlugin(
         name,
@@ -113,36 +131,18 @@ def _check_one(manager: PluginManager, name: str, others: PluginManager) -> Chec
         kind.value if kind is not None else None,
         info.origin,
         [redact(fault) for fault in faults],
+        [redact(warning) for warning in warnings],
     )
 
 
-def _find_faults(manager: PluginManager, name: str, known: dict[str, Any]) -> Iterator[str]:
-    """Yield what keeps a loaded plugin from working here: faults of the plugin and of its configuration."""
-    import tracelet
-    from tracelet.errors import PluginError
-    from tracelet.host.plugins import checks
-
-    info = manager.plugins[name]
-
-    def examine() -> list[str]:
-        return list(checks.plugin_faults(info.instance, info, manager.pluggy, known, tracelet.__version__))
-
-    try:
-        yield from manager.handle(name).submit(examine, step="import")
-    except PluginError as error:
-        yield str(error)
-    yield from find_configuration_faults(manager, name)
-
-
 def find_configuration_faults(manager: PluginManager, name: str) -> Iterator[str]:
-    """Yield the faults of a plugin's schema, and of its table in the project's configuration, if any."""
+    """Yield the faults of a plugin's table in the project's configuration, if it has one."""
     from tracelet.config.validation import check_schema, declared_keys, validate
     from tracelet.errors import ConfigError
 
     schema = manager.plugins[name].metadata.config_schema
-    if faults := check_schema(schema):
-        yield from faults
-        return
+    if check_schema(schema):
+        return  # the plugin's own fault, which its validation reports
     config = manager.config or global_options().config()
     if name not in config.tables:
         return
@@ -172,6 +172,8 @@ def _print(screen: Screen, checked: list[CheckedPlugin]) -> None:
         )
         for fault in one.faults:
             screen.line(("- ", "red"), fault, indent=2)
+        for warning in one.warnings:
+            screen.line(("- warning: ", "yellow"), warning, indent=2)
     faults = sum(len(one.faults) for one in checked)
     if faults:
         screen.line((f"{pluralize(faults, 'fault')} in {pluralize(len(checked), 'plugin')}", "bold red"))

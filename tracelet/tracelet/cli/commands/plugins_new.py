@@ -141,16 +141,20 @@ $ python -m pytest
     "--into", type=click.Path(file_okay=False, path_type=Path), default=".", help="The folder to put it into."
 )
 def new(name: str, kind: str, into: Path) -> None:
-    """Begin a plugin: a package named tracelet-NAME with a class, a test and an entry point."""
+    """Write a new plugin: a package named tracelet-NAME with a class, a test and an entry point."""
+    from tracelet.cli.options import global_options
     from tracelet.cli.views.screen import Screen
 
     if not NAME.fullmatch(name):
         hint = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-0123456789")
-        tip = f"; how about {hint!r}?" if NAME.fullmatch(hint) else ""
-        raise UsageError(f"name of a plugin: expected small letters, digits and dashes, found {name!r}{tip}")
+        tip = f"; did you mean {hint!r}?" if NAME.fullmatch(hint) else ""
+        raise UsageError(f"plugin name: expected lower-case letters, digits and dashes, found {name!r}{tip}")
     folder = into / f"tracelet-{name}"
     if folder.exists():
-        raise UsageError(f"{folder} is there already; take another name, or --into another folder")
+        raise UsageError(f"{folder} already exists; choose another name, or another folder with --into")
+    taken = global_options().manager().plugins.get(name)
+    if taken is not None:
+        raise UsageError(f"plugin name {name!r} is taken: {taken.origin} has it; choose another name")
     files = _files(name, kind)
     for file, text in files.items():
         path = folder / file

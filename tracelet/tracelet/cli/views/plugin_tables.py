@@ -56,10 +56,11 @@ def _load_active_plugins(manager: PluginManager) -> dict[str, str]:
     """Return why each active plugin is active: ``asked`` or ``default``; or that it is ``unavailable``."""
     chosen = manager.select_plugins()
     use = {name: "asked" if asked else "default" for name, asked in chosen.items()}
+    manager.validate_plugins(
+        name for name, info in manager.plugins.items() if name in use and info.state < PluginState.VALIDATED
+    )
     for name, info in manager.plugins.items():
-        if name in use and info.state < PluginState.VALIDATED:
-            manager.validate_plugin(name)
-        elif name not in use and info.unavailable:
+        if name not in use and info.unavailable:
             use[name] = UNAVAILABLE
     return use
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 from tracelet.config.interpolation import plain
@@ -63,9 +63,24 @@ def check_schema(schema: Any) -> list[str]:
         wanted = "the short form, a JSON Schema or an attrs class"
         shown = f"{schema.__name__} (class)" if isinstance(schema, type) else describe_value(schema)
         return [f"{path}: expected {wanted}, found {shown}"]
-    return (
+    faults = (
         json_schema.faults_of(schema, path) if is_json_schema(schema) else short_form.faults_of(schema, path)
     )
+    return faults or list(_faults_of_defaults(schema, path))
+
+
+def _faults_of_defaults(schema: Mapping[str, Any], path: str) -> Iterator[str]:
+    """Yield defaults that the schema itself refuses: the plugin's fault, not that of the user's table."""
+    fields = schema.get("properties", {}) if is_json_schema(schema) else schema
+    for name, field in fields.items():
+        if isinstance(field, Mapping) and field.get("default") is not None:
+            own: list[str] = []
+            plain_field = {
+                key: value for key, value in field.items() if key != "required" or value is not True
+            }
+            one = {"properties": {name: field}} if is_json_schema(schema) else {name: plain_field}
+            _checked(one, {str(name): field["default"]}, path, own)
+            yield from (fault.replace(f"{path}.{name}", f"{path}.{name}.default", 1) for fault in own)
 
 
 def declared_keys(schema: Any) -> frozenset[str]:

@@ -153,6 +153,9 @@ def _never_passed(hook: str, argument: str, missed: list[str], offered: Iterable
 def _argument_faults(one: Implementation, plugin: Any, registry: Registry) -> Iterator[str]:
     offered = _offered(one.hook, registry)
     arguments = _arguments(one, plugin)
+    if _lacks_self(one, plugin):
+        yield f"hook {one.hook}: {one.attribute}() has no 'self'; add it as the first argument"
+        return
     for argument in arguments.required:
         if argument not in offered:
             available = ", ".join(offered) or "none"
@@ -196,6 +199,14 @@ def _arguments(one: Implementation, plugin: Any) -> _Arguments:
         tuple(name for name in keywords if name not in defaults),
         tuple(name for name in keywords if name in defaults),
     )
+
+
+def _lacks_self(one: Implementation, plugin: Any) -> bool:
+    """Return whether a method takes no argument at all, not even the object."""
+    code = getattr(inspect.unwrap(one.function), "__code__", None)
+    if not isinstance(code, CodeType) or not inspect.isfunction(one.function) or not _takes_self(one, plugin):
+        return False
+    return code.co_argcount == 0 and not code.co_flags & inspect.CO_VARARGS
 
 
 def _takes_self(one: Implementation, plugin: Any) -> bool:

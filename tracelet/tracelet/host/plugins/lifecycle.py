@@ -16,10 +16,13 @@ import attrs
 from tracelet.config.validation import validate
 from tracelet.errors import ConfigError, PluginError, UsageError
 from tracelet.host import discovery
-from tracelet.host.plugins import checks
+from tracelet.host.discovery import is_class
+from tracelet.host.plugins import checks, examination
 from tracelet.host.plugins.handle import PluginHandle
+from tracelet.host.plugins.registry import Registry
 from tracelet.host.plugins.table import PluginTable
 from tracelet.host.worker import Busy
+from tracelet_hookspecs import PluginInfo
 from tracelet_hookspecs import PluginState as S
 
 log = logging.getLogger("tracelet.plugins")
@@ -210,6 +213,33 @@ class Lifecycle:
             self.table.report(f"{_label(handle)}: {warning}")
         if info.state is S.LOADED:
             self.table.move_to(handle, S.VALIDATED)
+
+    def examine(
+        self, name: str, known: Mapping[str, PluginInfo], registry: Registry
+    ) -> tuple[list[str], list[str]]:
+        """Return the faults of a loaded plugin and what is doubtful about it, without moving its state."""
+        handle = self.table.handle(name)
+        info, plugin = handle.info, self.table.object_of(handle)
+
+        def look() -> tuple[list[str], list[str]]:
+            faults = list(
+                checks.plugin_faults(plugin, info, registry, known, host_version(), self.table.switched_off)
+            )
+            doubts = [
+                *checks.hook_warnings(plugin, registry),
+                *examination.find_slips(plugin, registry.hook_names()),
+            ]
+            if not faults and is_class(plugin):
+                plugin()
+            return faults, doubts
+
+        try:
+            faults, doubts = handle.submit(look, step="import")
+        except PluginError as error:
+            return [str(error)], []
+        except Exception as error:
+            return [f"{info.class_name}() failed: {discovery.describe_with_location(error)}"], []
+        return faults, [*doubts, *examination.find_slow_import(info.timings.get("import"))]
 
     # -- registering and initializing ------------------------------------------------------------------
 

@@ -187,6 +187,19 @@ class PluginManager:
             raise options
         return options
 
+    def examine_plugin(self, name: str, others: PluginManager | None = None) -> tuple[list[str], list[str]]:
+        """Return what is wrong with a loaded plugin, and what is doubtful about it; constructs its object.
+
+        The plugins of ``others`` count as known, too: dependencies, and the hookspecs that they bring.
+        """
+        known = {**(others.plugins if others is not None else {}), **self.plugins}
+        registry = others.pluggy if others is not None else self.pluggy
+        return self._lifecycle.examine(name, known, registry)
+
+    def validate_plugins(self, names: Iterable[str]) -> None:
+        """Load and validate several plugins, those that bring hookspecs first. Failures are in their ``info.error``."""
+        self._order.validate(names)
+
     # -- the whole set ---------------------------------------------------------------------------------
 
     def resolve_dependencies(self, names: Iterable[str]) -> list[str]:

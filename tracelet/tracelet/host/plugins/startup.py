@@ -167,6 +167,14 @@ class StartupOrder:
             if self._is_active(name) or (self._lifecycle.validate(name) and self._lifecycle.register(name))
         }
 
+    def validate(self, names: Iterable[str]) -> None:
+        """Load and validate plugins as for a start, without starting any: those that bring hookspecs come first."""
+        loaded = [name for name in names if name in self._table.plugins and self._is_loaded(name)]
+        objects = {name: self._table.object_of(self._table.handle(name)) for name in loaded}
+        for name in sorted(loaded, key=lambda name: not checks.adds_hookspecs(objects[name])):
+            if self._lifecycle.validate(name) and checks.adds_hookspecs(objects[name]):
+                self._lifecycle.register(name)
+
     def _without_doubles(self, names: list[str], objects: Mapping[str, Any]) -> list[str]:
         """Leave out names that load what another one has loaded: it is one plugin, and gets everything once."""
         first: dict[int, str] = {}
