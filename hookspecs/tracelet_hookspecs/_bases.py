@@ -1,4 +1,4 @@
-"""Base classes for plugins. Subclassing is a convenience: any object with hook implementations will do."""
+"""Base classes for plugins. Subclassing is optional: any object with hook implementations is a plugin."""
 
 from __future__ import annotations
 
@@ -12,55 +12,55 @@ Config = Any  # a mapping, or an instance of the attrs class that config_schema 
 
 
 class MetricSink(ABC):
-    """Something that takes metrics."""
+    """Something that receives metrics."""
 
     @abstractmethod
     def receive_metric(self, metric: MetricData) -> None:
-        """Take one metric."""
+        """Receive one metric."""
 
     @abstractmethod
     def get_sink_id(self) -> str:
-        """Return a name for this sink that is unique in the process."""
+        """Return a unique name for this sink in the process."""
 
     @abstractmethod
     def can_handle_type(self, metric_type: MetricType) -> bool:
-        """Say whether metrics of this type are wanted."""
+        """Return whether this sink accepts metrics of a type."""
 
 
 class MetricSource(ABC):
-    """Something that gives metrics."""
+    """Something that produces metrics."""
 
     @abstractmethod
     def get_source_id(self) -> str:
-        """Return a name for this source that is unique in the process."""
+        """Return a unique name for this source in the process."""
 
 
 class BackendInterface(ABC):
-    """What a backend can be given."""
+    """What a backend receives."""
 
     @abstractmethod
     def log_metric(self, name: str, value: Any, iteration: int | None) -> None:
-        """Take one value of one metric."""
+        """Receive one value of one metric."""
 
     @abstractmethod
     def log_params(self, params: Mapping[str, Any]) -> None:
-        """Take parameters of the run."""
+        """Receive parameters of the run."""
 
     @abstractmethod
     def log_artifact(self, local_path: str, artifact_path: str | None = None) -> None:
-        """Take a file or folder; ``artifact_path`` is where it belongs among the run's artifacts."""
+        """Receive a file or folder; ``artifact_path`` is its place among the run's artifacts."""
 
 
 class CollectorInterface(ABC):
-    """What a collector is asked."""
+    """What a collector provides."""
 
     @abstractmethod
     def collect(self) -> dict[str, Any]:
-        """Measure, and return names with their values; nested ones are flattened with ``/``."""
+        """Return measured values by name; nested mappings are flattened with ``/``."""
 
 
 class PluginBase(ABC):
-    """A plugin with the whole lifecycle.
+    """A plugin with the complete lifecycle.
 
     The host sets ``self.config`` before it calls ``initialize``, whether or not the subclass calls
     ``super()``, and keeps ``self._active`` in step with ``start`` and ``stop``. All methods of one
@@ -71,7 +71,7 @@ class PluginBase(ABC):
     _active: bool
 
     def __new__(cls, *args: Any, **kwargs: Any) -> Any:
-        """Give every instance the state fields, also where a subclass never calls ``super().__init__``."""
+        """Set the state fields of every instance, even if a subclass never calls ``super().__init__``."""
         plugin = super().__new__(cls)
         plugin._config = {}
         plugin._active = False
@@ -89,31 +89,31 @@ class PluginBase(ABC):
     @classmethod
     @abstractmethod
     def get_metadata(cls) -> PluginMetadata:
-        """Return what the plugin says of itself. An instance method is accepted too."""
+        """Return the plugin's metadata. An instance method works as well."""
 
     @abstractmethod
     def initialize(self, config: Config) -> None:
-        """Take the validated configuration. Raise to refuse."""
+        """Receive the validated configuration. Raise an exception to reject it."""
         self._config = config
 
     @abstractmethod
     def start(self) -> None:
-        """Begin work."""
+        """Start working."""
 
     @abstractmethod
     def stop(self) -> None:
-        """End work and let go of every resource."""
+        """Stop working and release all resources."""
 
     @abstractmethod
     def get_status(self) -> dict[str, Any]:
-        """Return what a person would want to know of the plugin now."""
+        """Return the plugin's current status, for people."""
 
 
 class BackendPlugin(PluginBase, BackendInterface, MetricSink):
     """A plugin that receives what a run records.
 
-    Implementing ``log_metrics(points)``, a batch of :class:`MetricData` in order, replaces the calls of
-    ``log_metric`` and is quicker.
+    Implementing ``log_metrics(points)``, a batch of :class:`MetricData` in order, replaces calls of
+    ``log_metric`` and is faster.
     """
 
     def get_sink_id(self) -> str:
@@ -121,11 +121,11 @@ class BackendPlugin(PluginBase, BackendInterface, MetricSink):
         return f"backend_{self.get_metadata().name}"
 
     def can_handle_type(self, metric_type: MetricType) -> bool:
-        """Want everything; override to be given less."""
+        """Accept all types. Override to receive fewer."""
         return True
 
     def receive_metric(self, metric: MetricData) -> None:
-        """Send a metric on to the method for its type."""
+        """Pass a metric to the method for its type."""
         if metric.type in (MetricType.PARAMETER, MetricType.HPARAMS):
             value = metric.value
             self.log_params(value if isinstance(value, Mapping) else {metric.name: value})
@@ -135,11 +135,11 @@ class BackendPlugin(PluginBase, BackendInterface, MetricSink):
             self.log_metric(metric.name, metric.value, metric.iteration)
 
     def save_experiment(self, data: Any) -> None:
-        """Take a description of the whole experiment. Does nothing unless overridden."""
+        """Receive a description of the whole experiment. Does nothing unless overridden."""
 
 
 class CollectorPlugin(PluginBase, CollectorInterface):
-    """A plugin that is asked for measurements every ``_collection_interval`` seconds."""
+    """A plugin that measures something every ``_collection_interval`` seconds."""
 
     _collection_interval: float = 60
 

@@ -21,7 +21,7 @@ class PluginType(enum.Enum):
 
 
 class PluginState(enum.IntEnum):
-    """Where a plugin stands in its life. The order is part of the contract (``state >= LOADED``)."""
+    """The state of a plugin. The order is part of the contract (``state >= LOADED``)."""
 
     DISCOVERED = 1
     LOADED = 2
@@ -68,16 +68,16 @@ def _as_type_text(value: PluginType | str | None) -> str | None:
 
 @attrs.define
 class PluginMetadata:
-    """What a plugin says of itself.
+    """A plugin's description of itself.
 
-    ``type`` takes a :class:`PluginType` or its string value; ``plugin_type="backend"`` in its place
+    ``type`` takes a :class:`PluginType` or its string value; ``plugin_type="backend"`` instead
     means the same, and after construction both attributes are set. ``dependencies`` holds names of
     other plugins and PEP 508 requirements on distributions. ``config_schema`` is the short form, a
     JSON Schema or an attrs class. ``requires_tracelet`` is a PEP 440 specifier for the host's version
-    (``">=0.1,<2"``). ``isolation="process"`` asks for a process of the plugin's own by default.
+    (``">=0.1,<2"``). ``isolation="process"`` requests a separate process for the plugin by default.
 
-    Raises ``TypeError`` when no type is given, ``ValueError`` when it is none of the known ones or
-    contradicts ``plugin_type``.
+    Raises ``TypeError`` when no type is given, ``ValueError`` when it is unknown or contradicts
+    ``plugin_type``.
     """
 
     name: str
@@ -111,7 +111,7 @@ class PluginMetadata:
     def from_outside(
         cls, name: str, version: str = "", description: str = "", author: str = ""
     ) -> PluginMetadata:
-        """Describe a plugin that has not been loaded: its ``type`` stays ``None`` until it is."""
+        """Describe a plugin that is not loaded yet; until then its ``type`` is ``None``."""
         metadata = cls(name, version, PluginType.FRAMEWORK, description, author)
         metadata.type = metadata.plugin_type = None  # type: ignore[assignment]
         return metadata
@@ -122,11 +122,11 @@ class PluginInfo:
     """One plugin as the host knows it.
 
     ``module_path`` is an import name or the path of a ``.py`` file, ``class_name`` the class in it
-    (empty where the module itself is the plugin). ``instance`` is the loaded class (or, for a plugin
+    (empty if the module itself is the plugin). ``instance`` is the loaded class (or, for a plugin
     without one, the loaded object). ``error`` is the text of the last failure, ``traceback`` its
     traceback with secrets masked. ``origin`` says where the plugin came from, for people.
-    ``timings`` maps a lifecycle step to the seconds its last call took. ``unavailable`` is why a plugin that is on
-    by default has nothing to do here.
+    ``timings`` maps a lifecycle step to the seconds its last call took. ``unavailable`` is the reason why a plugin that
+    is on by default has nothing to do on this machine.
     """
 
     metadata: PluginMetadata
@@ -151,9 +151,9 @@ class MetricData:
     """One value of one metric.
 
     ``iteration`` is the training step, ``timestamp`` seconds since the epoch (now, when left out),
-    ``source`` the plugin that measured it (``None`` for the program itself). ``id`` names the record
-    that it came from, ``(writer, sequence, index)``, so that a backend can tell a repeat apart; it is
-    ``None`` for a value that was not read from a journal.
+    ``source`` the plugin that measured it (``None`` for the program itself). ``id`` identifies the record that it
+    came from, ``(writer, sequence, index)``, so that a backend can recognize repeats; it is ``None`` for a value that
+    was not read from a journal.
     """
 
     name: str
@@ -172,14 +172,14 @@ class MetricData:
 
 @runtime_checkable
 class RunView(Protocol):
-    """The run, as hooks see it: who it is, and how to record into it.
+    """The run as hooks see it: its identity, and the methods that record into it.
 
     The recording methods append to the journal and return at once; they may be called from any thread.
     """
 
     @property
     def id(self) -> str:
-        """The run's identifier, unique in its store."""
+        """The run's id, unique in its store."""
 
     @property
     def name(self) -> str:

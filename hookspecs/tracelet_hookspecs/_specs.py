@@ -1,12 +1,12 @@
 """The hooks. An implementation takes only the arguments it names, in any order.
 
-Common to all of them: every implementation of one plugin runs on that plugin's own thread, one call at a
-time, within a deadline; an exception (``SystemExit`` included) is counted against that plugin alone and
-never keeps the others from being called; ``tryfirst``, ``trylast`` and ``wrapper=True`` order and wrap
-them as in pluggy. A wrapper runs on the thread of the plugin whose call it wraps, once per call; the
-lifecycle hooks offer it ``plugin``, the one whose call it is. Its ``yield`` gives what pluggy's does: a list,
-here of that one plugin's answer, or an empty one for ``None``. A wrapper that fails is blamed itself and
-the call that it wrapped goes on without it. Methods of a ``PluginBase`` need no decorator.
+All implementations of one plugin run on that plugin's own thread, one call at a time, each within a deadline.
+An exception (``SystemExit`` included) counts against that plugin alone and never keeps other plugins from being
+called. ``tryfirst``, ``trylast`` and ``wrapper=True`` order and wrap implementations as in pluggy. A wrapper runs
+on the thread of the plugin whose call it wraps, once per call; lifecycle hooks pass it that plugin as ``plugin``.
+As in pluggy, its ``yield`` returns a list, here with the result of that one plugin, or an empty list for ``None``.
+If a wrapper fails, it is reported itself, and the call that it wrapped continues without it. Methods of a
+``PluginBase`` need no decorator.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @hookspec
 def initialize(config: Any, plugin: PluginInfo | None = None) -> None:
-    """Take the plugin's own configuration.
+    """Receive the plugin's configuration.
 
     When: once before each start. Thread: the plugin's own. Order: dependencies first. ``config`` is
     validated, with defaults filled in: a mapping, or an instance of the attrs class that the metadata's
@@ -42,7 +42,7 @@ def initialize(config: Any, plugin: PluginInfo | None = None) -> None:
 
 @hookspec
 def start(plugin: PluginInfo | None = None) -> None:
-    """Begin work.
+    """Start working.
 
     When: once, after ``initialize``. Thread: the plugin's own. Order: dependencies first. Return: nothing.
     Exception: the state becomes ERROR, dependents do not start. Deadline: 30 s, ``deadlines.start``.
@@ -57,11 +57,11 @@ def start(plugin: PluginInfo | None = None) -> None:
 
 @hookspec
 def stop(plugin: PluginInfo | None = None) -> None:
-    """End work and let go of every resource.
+    """Stop working and release all resources.
 
     When: once, when the run ends or the host closes. Thread: the plugin's own. Order: the reverse of
-    starting; every plugin is tried, whatever the others do. Return: nothing. Exception: the state becomes
-    ERROR, the others are stopped all the same. Deadline: 10 s, ``deadlines.stop``.
+    starting; every plugin is stopped, even if others fail. Return: nothing. Exception: the state becomes
+    ERROR, and the other plugins are still stopped. Deadline: 10 s, ``deadlines.stop``.
 
     .. code-block:: python
 
@@ -73,10 +73,10 @@ def stop(plugin: PluginInfo | None = None) -> None:
 
 @hookspec
 def get_status() -> Mapping[str, Any]:  # type: ignore[empty-body]
-    """Say what a person would want to know of the plugin now.
+    """Return the plugin's current status, for people.
 
     When: on request (``manager.get_status()``, ``run.status()``, ``tracelet plugins``). Thread: the plugin's
-    own, so it waits for the call in progress. Order: none is promised. Return: a mapping that JSON can hold.
+    own, so it waits for the call in progress. Order: unspecified. Return: a mapping that JSON can represent.
     Exception: shown as ``status_error``; nothing else changes. Deadline: 2 s, ``deadlines.get_status``.
 
     .. code-block:: python
@@ -95,7 +95,7 @@ def log_metric(
     timestamp: float | None = None,
     run: RunView | None = None,
 ) -> None:
-    """Take one point.
+    """Receive one point.
 
     When: for every point that the routes send to this backend, unless it implements ``log_metrics``. Thread:
     the plugin's own, never the training program's. Order: as recorded, per writer. ``timestamp`` is seconds
@@ -112,11 +112,11 @@ def log_metric(
 
 @hookspec
 def log_metrics(points: Sequence[MetricData], run: RunView | None = None) -> None:
-    """Take a batch of points, in place of ``log_metric``.
+    """Receive a batch of points, instead of ``log_metric``.
 
     When: whenever there are points for this backend. Thread: the plugin's own. Order: as recorded, per
-    writer. ``points`` holds :class:`MetricData`, each with an ``id`` by which a repeat can be told. Return:
-    nothing; returning means that the batch is taken. Exception: the whole batch is tried again. Deadline: 30
+    writer. ``points`` holds :class:`MetricData`, each with an ``id`` that identifies repeats. Return:
+    nothing; returning means that the batch was accepted. Exception: the whole batch is tried again. Deadline: 30
     s, ``deadlines.log``.
 
     .. code-block:: python
@@ -129,7 +129,7 @@ def log_metrics(points: Sequence[MetricData], run: RunView | None = None) -> Non
 
 @hookspec
 def log_params(params: Mapping[str, Any], run: RunView | None = None) -> None:
-    """Take parameters of the run.
+    """Receive parameters of the run.
 
     When: after each ``run.log_params``, in order with the points. Thread: the plugin's own. Order: as
     recorded, per writer. Return: nothing. Exception: tried again. Deadline: 30 s, ``deadlines.log``.
@@ -144,7 +144,7 @@ def log_params(params: Mapping[str, Any], run: RunView | None = None) -> None:
 
 @hookspec
 def log_artifact(local_path: str, artifact_path: str | None, run: RunView | None = None) -> None:
-    """Take a file or folder that the run has recorded.
+    """Receive a file or folder that the run has recorded.
 
     When: after each ``run.log_artifact``, and for each media file. Thread: the plugin's own. Order: as
     recorded, per writer. ``local_path`` is the copy under the run's folder, ``artifact_path`` where it
@@ -161,7 +161,7 @@ def log_artifact(local_path: str, artifact_path: str | None, run: RunView | None
 
 @hookspec
 def set_tags(tags: Mapping[str, Any], run: RunView | None = None) -> None:
-    """Take tags of the run.
+    """Receive tags of the run.
 
     When: after each ``run.set_tags``, in order with the points. Thread: the plugin's own. Order: as recorded,
     per writer. Return: nothing. Exception: tried again. Deadline: 30 s, ``deadlines.log``.
@@ -176,12 +176,13 @@ def set_tags(tags: Mapping[str, Any], run: RunView | None = None) -> None:
 
 @hookspec
 def collect() -> Mapping[str, Any]:  # type: ignore[empty-body]
-    """Measure.
+    """Return measurements.
 
     When: at the run's start, at the collector's interval, and once at the end. Thread: the plugin's own.
-    Order: none is promised between collectors. Return: a mapping; nested mappings and lists are flattened
+    Order: unspecified between collectors. Return: a mapping; nested mappings and lists are flattened
     with ``/``; numbers become metrics of type SYSTEM, strings are kept as facts of the run. Exception: this
-    measurement is skipped. An overrun skips ticks. Deadline: 30 s, ``deadlines.collect``.
+    measurement is skipped. If a call takes longer than the interval, ticks are skipped. Deadline: 30 s,
+    ``deadlines.collect``.
 
     .. code-block:: python
 
@@ -195,9 +196,9 @@ def collect() -> Mapping[str, Any]:  # type: ignore[empty-body]
 def process_metric(metric: MetricData) -> MetricData | Iterable[MetricData] | None:
     """Change, drop or derive a metric on its way to the backends.
 
-    When: per point and backend, between the journal and the routes; what the run has recorded is not touched.
-    Thread: the plugin's own. Order: as pluggy orders implementations; each gets what the one before returned.
-    Return: a metric, several, or ``None`` to drop it. Exception: the metric goes on unchanged, and the error
+    When: per point and backend, between the journal and the routes; the recorded values do not change.
+    Thread: the plugin's own. Order: as pluggy orders implementations; each receives the result of the one before.
+    Return: a metric, several, or ``None`` to drop it. Exception: the metric continues unchanged, and the error
     is counted. Deadline: 30 s for a batch, ``deadlines.process``.
 
     .. code-block:: python
@@ -210,10 +211,10 @@ def process_metric(metric: MetricData) -> MetricData | Iterable[MetricData] | No
 
 @hookspec
 def run_started(run: RunView) -> None:
-    """Hear that a run has begun.
+    """Called when a run has started.
 
     When: once per run, after every plugin was started. Thread: the plugin's own. Order: as pluggy orders
-    implementations, though plugins do not wait for each other. Return: nothing. Exception: counted. Deadline:
+    implementations, but plugins do not wait for each other. Return: nothing. Exception: counted. Deadline:
     10 s, ``deadlines.run_started``.
 
     .. code-block:: python
@@ -226,10 +227,10 @@ def run_started(run: RunView) -> None:
 
 @hookspec
 def run_ended(run: RunView, outcome: str) -> None:
-    """Hear that a run has ended.
+    """Called when a run has ended.
 
     When: once per run, after its last point was recorded and before ``stop``. Thread: the plugin's own.
-    Order: as for ``run_started``. ``outcome`` is ``"finished"``, ``"failed"`` or what the program gave
+    Order: as for ``run_started``. ``outcome`` is ``"finished"``, ``"failed"`` or what the program passed to
     ``finish``. Return: nothing. Exception: counted. Deadline: 10 s, ``deadlines.run_ended``.
 
     .. code-block:: python
@@ -242,7 +243,7 @@ def run_ended(run: RunView, outcome: str) -> None:
 
 @hookspec
 def plugin_state_changed(plugin: PluginInfo, old: PluginState, new: PluginState) -> None:
-    """Hear that a plugin's state has changed.
+    """Called when the state of a plugin has changed.
 
     When: after each change of any plugin's state, this one's own included. Thread: the listener's own; nobody
     waits for it. Order: as the changes happened. Return: nothing. Exception: counted. Deadline: 10 s,
@@ -258,7 +259,7 @@ def plugin_state_changed(plugin: PluginInfo, old: PluginState, new: PluginState)
 
 @hookspec
 def report_header(config: Mapping[str, Any]) -> str | Sequence[str] | None:
-    """Give lines for the header of ``tracelet run``.
+    """Return lines for the header of ``tracelet run``.
 
     When: after the plugins have started, before the program runs. Thread: the plugin's own. Order: as pluggy
     orders implementations. ``config`` is the whole configuration with secrets masked. Return: a line,
@@ -274,7 +275,7 @@ def report_header(config: Mapping[str, Any]) -> str | Sequence[str] | None:
 
 @hookspec
 def report_summary(run: RunView) -> str | Sequence[str] | None:
-    """Give lines for the summary of ``tracelet run``.
+    """Return lines for the summary of ``tracelet run``.
 
     When: after ``run_ended``, before ``stop``. Thread: the plugin's own. Order: as pluggy orders
     implementations. Return: a line, several, or ``None``. Exception: counted. Deadline: 5 s,
@@ -290,7 +291,7 @@ def report_summary(run: RunView) -> str | Sequence[str] | None:
 
 @hookspec
 def addhooks(pluginmanager: pluggy.PluginManager) -> None:
-    """Bring hookspecs of one's own.
+    """Add hookspecs of the plugin's own.
 
     When: as the plugin is registered, before its implementations are checked. Thread: the plugin's own.
     Order: that of registration. Return: nothing. Exception: the plugin's state becomes ERROR. Deadline: 10 s,
