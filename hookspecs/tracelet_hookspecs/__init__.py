@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         PluginMetadata,
         PluginState,
         PluginType,
+        RecordId,
         RunView,
     )
     from tracelet_hookspecs._secret_names import (
@@ -62,6 +63,7 @@ __all__ = [
     "PluginState",
     "PluginType",
     "ProcessorPlugin",
+    "RecordId",
     "RunView",
     "Suspicion",
     "hookimpl",

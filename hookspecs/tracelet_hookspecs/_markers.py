@@ -12,4 +12,12 @@ hookspec: Final = pluggy.HookspecMarker(PROJECT_NAME)
 hookimpl: Final = pluggy.HookimplMarker(PROJECT_NAME)
 
 #: A plugin that implements at least one of these hooks receives what a run records.
-BACKEND_HOOKS: Final = ("log_metric", "log_metrics", "log_params", "log_artifact", "set_tags")
+BACKEND_HOOKS: Final = (
+    "log_metric",
+    "log_metrics",
+    "log_params",
+    "log_artifact",
+    "log_media",
+    "set_tags",
+    "run_changed",
+)

@@ -146,6 +146,11 @@ class PluginInfo:
         return self.metadata.name
 
 
+#: Identifies a record forever: the writer, the record's sequence number, and the index of the value in it (0 for
+#: an event). It is the same each time that the record is delivered.
+RecordId = tuple[str, int, int]
+
+
 @attrs.define
 class MetricData:
     """One value of one metric.
@@ -163,7 +168,7 @@ class MetricData:
     timestamp: float | None = None
     source: str | None = None
     metadata: Mapping[str, Any] | None = None
-    id: tuple[str, int, int] | None = None
+    id: RecordId | None = None
 
     def __attrs_post_init__(self) -> None:
         if self.timestamp is None:

@@ -19,7 +19,7 @@ from tracelet_hookspecs._markers import hookspec
 if TYPE_CHECKING:
     import pluggy
 
-    from tracelet_hookspecs._records import MetricData, PluginInfo, PluginState, RunView
+    from tracelet_hookspecs._records import MetricData, PluginInfo, PluginState, RecordId, RunView
 
 
 @hookspec
@@ -94,13 +94,14 @@ def log_metric(
     iteration: int | None,
     timestamp: float | None = None,
     run: RunView | None = None,
+    id: RecordId | None = None,
 ) -> None:
     """Receive one point.
 
     When: for every point that the routes send to this backend, unless it implements ``log_metrics``. Thread:
-    the plugin's own, never the training program's. Order: as recorded, per writer. ``timestamp`` is seconds
-    since the epoch. Return: nothing. Exception: the point's batch is tried again; it may then arrive twice.
-    Deadline: 30 s for a batch of calls, ``deadlines.log``.
+    the plugin's own, never the training program's. Order: as recorded, per writer. ``timestamp`` is in seconds
+    since the epoch; ``id`` is the same each time the point is delivered. Return: nothing. Exception: the point
+    is tried again; it may then arrive twice. Deadline: 30 s for a batch of calls, ``deadlines.log``.
 
     .. code-block:: python
 
@@ -112,12 +113,12 @@ def log_metric(
 
 @hookspec
 def log_metrics(points: Sequence[MetricData], run: RunView | None = None) -> None:
-    """Receive a batch of points, instead of ``log_metric``.
+    """Receive a batch of points, in place of ``log_metric``.
 
     When: whenever there are points for this backend. Thread: the plugin's own. Order: as recorded, per
-    writer. ``points`` holds :class:`MetricData`, each with an ``id`` that identifies repeats. Return:
-    nothing; returning means that the batch was accepted. Exception: the whole batch is tried again. Deadline: 30
-    s, ``deadlines.log``.
+    writer. ``points`` is a list of :class:`MetricData`, made for this call: change it as you like. Each point
+    has an ``id`` that identifies a repeat. Return: nothing; returning means that the backend has the batch.
+    Exception: the whole batch is tried again. Deadline: 30 s, ``deadlines.log``.
 
     .. code-block:: python
 
@@ -128,11 +129,12 @@ def log_metrics(points: Sequence[MetricData], run: RunView | None = None) -> Non
 
 
 @hookspec
-def log_params(params: Mapping[str, Any], run: RunView | None = None) -> None:
+def log_params(params: Mapping[str, Any], run: RunView | None = None, id: RecordId | None = None) -> None:
     """Receive parameters of the run.
 
     When: after each ``run.log_params``, in order with the points. Thread: the plugin's own. Order: as
-    recorded, per writer. Return: nothing. Exception: tried again. Deadline: 30 s, ``deadlines.log``.
+    recorded, per writer. ``id`` is the same each time the call is repeated. Return: nothing. Exception: tried
+    again. Deadline: 30 s, ``deadlines.log``.
 
     .. code-block:: python
 
@@ -143,13 +145,18 @@ def log_params(params: Mapping[str, Any], run: RunView | None = None) -> None:
 
 
 @hookspec
-def log_artifact(local_path: str, artifact_path: str | None, run: RunView | None = None) -> None:
+def log_artifact(
+    local_path: str,
+    artifact_path: str | None,
+    run: RunView | None = None,
+    id: RecordId | None = None,
+) -> None:
     """Receive a file or folder that the run has recorded.
 
-    When: after each ``run.log_artifact``, and for each media file. Thread: the plugin's own. Order: as
-    recorded, per writer. ``local_path`` is the copy under the run's folder, ``artifact_path`` where it
-    belongs among the run's artifacts. Return: nothing. Exception: tried again. Deadline: 30 s,
-    ``deadlines.log``.
+    When: after each ``run.log_artifact``, and for each media file if the backend lacks ``log_media``. Thread:
+    the plugin's own. Order: as recorded, per writer. ``local_path`` is the copy under the run's folder,
+    ``artifact_path`` the folder among the run's artifacts that it belongs in. ``id`` is the same each time the
+    call is repeated. Return: nothing. Exception: tried again. Deadline: 30 s, ``deadlines.log``.
 
     .. code-block:: python
 
@@ -160,17 +167,64 @@ def log_artifact(local_path: str, artifact_path: str | None, run: RunView | None
 
 
 @hookspec
-def set_tags(tags: Mapping[str, Any], run: RunView | None = None) -> None:
+def log_media(
+    name: str,
+    step: int | None,
+    kind: str,
+    path: str,
+    metadata: Mapping[str, Any],
+    run: RunView | None = None,
+    id: RecordId | None = None,
+) -> None:
+    """Receive an image, table, histogram, text or figure that the run has recorded.
+
+    When: for each media file, in order with the points. A backend without this hook gets ``log_artifact``
+    instead. Thread: the plugin's own. Order: as recorded, per writer. ``kind`` is ``"image"``, ``"table"``,
+    ``"histogram"``, ``"text"``, ``"figure"`` or the name of another :class:`MetricType`; ``path`` is the file
+    under the run's folder; ``metadata`` has ``artifact_path`` and, if known, ``size`` (bytes), ``sha256`` and
+    ``timestamp``. ``id`` is the same each time the call is repeated. Return: nothing. Exception: tried again.
+    Deadline: 30 s, ``deadlines.log``.
+
+    .. code-block:: python
+
+        @tracelet.hookimpl
+        def log_media(name, step, kind, path):
+            if kind == "image":
+                upload_image(name, step, path)
+    """
+
+
+@hookspec
+def set_tags(tags: Mapping[str, Any], run: RunView | None = None, id: RecordId | None = None) -> None:
     """Receive tags of the run.
 
     When: after each ``run.set_tags``, in order with the points. Thread: the plugin's own. Order: as recorded,
-    per writer. Return: nothing. Exception: tried again. Deadline: 30 s, ``deadlines.log``.
+    per writer. ``id`` is the same each time the call is repeated. Return: nothing. Exception: tried again.
+    Deadline: 30 s, ``deadlines.log``.
 
     .. code-block:: python
 
         @tracelet.hookimpl
         def set_tags(tags):
             print(tags)
+    """
+
+
+@hookspec
+def run_changed(run: RunView, changes: Mapping[str, Any], id: RecordId | None = None) -> None:
+    """Receive a change of the run itself: a new name, project, note or group.
+
+    When: after each change, in order with the points. A backend without ``set_tags`` also gets tags this way,
+    as ``{"tags": {...}}``. Thread: the plugin's own. Order: as recorded, per writer. ``changes`` maps what has
+    changed (``"name"``, ``"project"``, ``"notes"``, ``"group"``, ...) to its new value. ``id`` is the same each
+    time the call is repeated. Return: nothing. Exception: tried again. Deadline: 30 s, ``deadlines.log``.
+
+    .. code-block:: python
+
+        @tracelet.hookimpl
+        def run_changed(run, changes):
+            if "name" in changes:
+                rename(run.id, changes["name"])
     """
 
 
@@ -193,13 +247,16 @@ def collect() -> Mapping[str, Any]:  # type: ignore[empty-body]
 
 
 @hookspec
-def process_metric(metric: MetricData) -> MetricData | Iterable[MetricData] | None:
-    """Change, drop or derive a metric on its way to the backends.
+def process_metric(metric: MetricData, backend: str = "") -> MetricData | Iterable[MetricData] | None:
+    """Change, drop or derive a metric on its way to a backend.
 
     When: per point and backend, between the journal and the routes; the recorded values do not change.
     Thread: the plugin's own. Order: as pluggy orders implementations; each receives the result of the one before.
+    State: kept per backend. A plugin class is instantiated, initialized and started once for each backend;
+    an object or a module cannot be, and may use ``backend``, the backend's name, to keep its state apart.
     Return: a metric, several, or ``None`` to drop it. Exception: the metric continues unchanged, and the error
-    is counted. Deadline: 30 s for a batch, ``deadlines.process``.
+    is counted. So does an answer with a field of a wrong type. Deadline: 30 s for a batch,
+    ``deadlines.process``.
 
     .. code-block:: python
 

@@ -304,14 +304,14 @@ def test_a_processor_that_cannot_go_along_is_told(isolated, stage):
     stage.add(Local, deliver=False)
     assert isolated.start()
     stage.wait_for(lambda: stage.status()["state"] == "resting")
-    assert "plugin 'local': expected one that a process of its own can load" in stage.status()["error"]
+    assert "plugin 'local': expected one that another process can import" in stage.status()["error"]
 
 
 def test_a_plugin_that_exists_here_only_is_told(stage, backend):
     stage.configure({"backend": {"isolation": "process"}})
     stage.manager.register_plugin(backend())
     assert stage.manager.start_plugins(["backend"]) == {"backend": False}
-    assert "give its class" in stage.manager.plugins["backend"].error
+    assert "register its class" in stage.manager.plugins["backend"].error
 
 
 def test_stopped_and_started_again(isolated, stage):

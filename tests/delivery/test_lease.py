@@ -44,7 +44,7 @@ def test_one_has_it_until_it_gives_it_back(tmp_path):
     assert first.acquire()
     assert first.acquire()
     assert not second.acquire()
-    assert f"process {os.getpid()}" in second.told()
+    assert f"process {os.getpid()}" in second.describe_holder()
     assert Lease(tmp_path, "other", SETTINGS).acquire()
     first.release()
     assert second.acquire()

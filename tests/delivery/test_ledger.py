@@ -50,10 +50,10 @@ def test_a_file_that_cannot_be_used_is_set_aside(tmp_path, text):
     filled(tmp_path).save()
     file = ledger_file(tmp_path, "backend")
     file.write_text(text)
-    with pytest.raises(JournalError, match="gets the whole run once more"):
+    with pytest.raises(JournalError, match="gets the whole run again"):
         Ledger(tmp_path, "backend")
     assert file.read_text() == text
-    assert Ledger.opened(tmp_path, "backend").pages == {}
+    assert Ledger.open(tmp_path, "backend").pages == {}
     assert [each.read_text() for each in file.parent.glob("*.unusable-*")] == [text]
     assert backends(tmp_path) == []
 

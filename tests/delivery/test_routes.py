@@ -22,18 +22,18 @@ def test_a_name_is_taken_when_a_pattern_matches_and_no_exclusion_does(patterns, 
     expected = (not plain or any(fnmatchcase(name, each) for each in plain)) and not any(
         fnmatchcase(name, each) for each in excluded
     )
-    assert Patterns(patterns).take(name) == expected
+    assert Patterns(patterns).include(name) == expected
 
 
 @given(PATTERNS, NAMES)
 def test_the_order_of_patterns_does_not_matter(patterns, name):
-    assert Patterns(patterns).take(name) == Patterns(patterns[::-1]).take(name)
+    assert Patterns(patterns).include(name) == Patterns(patterns[::-1]).include(name)
 
 
 @given(NAMES)
 def test_without_patterns_everything_is_taken(name):
-    assert Patterns(None).take(name)
-    assert Patterns([]).take(name)
+    assert Patterns(None).include(name)
+    assert Patterns([]).include(name)
 
 
 @pytest.mark.parametrize(

@@ -144,6 +144,7 @@ def test_accounts_that_do_not_agree_are_found(stage, backend):
         "dropped": {},
         "pending": 0,
         "error": None,
+        "accepted": 10,
         "agrees": False,
     }
 
@@ -166,7 +167,7 @@ def test_a_record_that_came_late_is_due(stage, backend):
     ]
     ledger = Ledger(stage.run_dir, "backend")
     ledger.page(writer).cursor = Cursor(end, ((places[3], places[4]),))
-    ledger.page(writer).delivered = 9
+    ledger.page(writer).delivered = ledger.accepted = 9
     ledger.save()
     assert is_due(stage.run_dir, "backend")
     got = stage.manager.register_plugin(backend()).instance

@@ -195,7 +195,7 @@ def test_delivery_goes_on_while_the_disk_is_full(program, environ, small_disk):
     recorded, delivered, agrees, pending = json.loads(done.stdout)
     assert recorded > 1000
     assert (delivered, agrees, pending) == (True, True, [0])
-    assert "where it stands cannot be stored" in done.stderr
+    assert "its position cannot be stored" in done.stderr
 
 
 def test_a_run_folder_deleted_in_the_middle_does_not_end_the_training(program, tmp_path):

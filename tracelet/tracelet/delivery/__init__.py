@@ -1,4 +1,4 @@
-"""Delivery: how backends get what the journal holds, at least once and in order."""
+"""Delivery: backends receive what the journal holds, at least once and in order."""
 
 from tracelet.delivery.delivery import Delivery
 from tracelet.delivery.ledger.verify import Progress, Reconciliation, Verification, progress, verify

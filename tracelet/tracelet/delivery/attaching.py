@@ -5,12 +5,16 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from tracelet.delivery.guarded_run import GuardedRun
 from tracelet.errors import PluginError
+from tracelet.host.discovery import implementations
 from tracelet_hookspecs import BACKEND_HOOKS, RunView
 
 if TYPE_CHECKING:
+    from tracelet.delivery.delivery import Delivery
     from tracelet.host.plugins import PluginManager
 
 log = logging.getLogger("tracelet.delivery")
@@ -29,18 +33,27 @@ def start_and_attach(
     run: RunView,
     attach: Attach,
     *,
+    delivery: Delivery | None = None,
     report: Report = _log_failure,
 ) -> list[str]:
     """Start plugins, call their ``run_started``, then attach each one; return the names of those that started.
 
-    ``names`` may map each name to its configuration. A plugin knows the run before it receives points. ``report`` is
-    called with each failed hook.
+    ``names`` may map each name to its configuration. A plugin knows the run before it receives points. A backend that
+    cannot be started is left to ``delivery``, which counts its records as pending and retries after an outage.
+    ``report`` is called with each failed hook.
     """
-    started = manager.start_plugins(names)
+    configs = dict(names) if isinstance(names, Mapping) else dict.fromkeys(names)
+    started = manager.start_plugins(configs)
     active = [name for name, is_active in started.items() if is_active]
-    call_each(manager, active, "run_started", report=report, run=run)
+    for name in active:
+        view = GuardedRun(run) if is_backend(manager, name) else run
+        call_each(manager, [name], "run_started", report=report, run=view)
     for name in active:
         attach(name)
+    for name, config in configs.items():
+        if delivery is not None and not started[name] and is_backend(manager, name):
+            start_again = partial(start_and_attach, manager, {name: config}, run, attach, report=report)
+            delivery.hold(name, start_again)
     return active
 
 
@@ -69,6 +82,14 @@ def call_each(
 
 
 def is_backend(manager: PluginManager, name: str) -> bool:
-    """Say whether an active plugin receives what a run records."""
-    handle = manager.handle(name)
-    return any(handle.implements(hook) for hook in BACKEND_HOOKS)
+    """Say whether a plugin receives what a run records. One that was never loaded is not known to be a backend."""
+    info = manager.plugins.get(name)
+    if info is None:
+        return False
+    if any(map(manager.handle(name).implements, BACKEND_HOOKS)):
+        return True
+    plugin = manager.get_plugin_instance(name)
+    if plugin is None:
+        plugin = info.instance
+    hooks = {one.hook for one in implementations(plugin) if not one.wraps} if plugin is not None else set()
+    return not hooks.isdisjoint(BACKEND_HOOKS)

@@ -2,36 +2,42 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from tracelet.delivery.ledger.counting import count_ahead, ends
 from tracelet.delivery.limits import Settings
+from tracelet.delivery.pending_backend import PendingBackend
+from tracelet.delivery.pipeline.processors import ProcessorObjects
 from tracelet.delivery.pipeline.reader import Writers
 from tracelet.delivery.process import PluginProxy, RemoteWorker, make_proxy
-from tracelet.delivery.waiting import STANDBY
+from tracelet.delivery.waiting import STANDBY, DeliveryWorker
 from tracelet.delivery.worker import BackendWorker
+from tracelet.errors import ConfigError
 from tracelet.journal import writers as all_writers
 from tracelet_hookspecs import RunView
 
 if TYPE_CHECKING:
     from tracelet.host.plugins import PluginManager
 
-# Seconds for the batch under way: when a backend is switched off; at the end; and at the end when time is up.
+log = logging.getLogger("tracelet.delivery")
+
+# Seconds for the current batch: when a backend is removed; at the end; and at the end when time is up.
 _REMOVING: Final = 5.0
 _STOPPING: Final = 1.0
 _GRACE: Final = 0.1
 
 
 class Delivery:
-    """Brings what a run records to its backends, each at its own pace, from the journal.
+    """Delivers what a run records to its backends, from the journal, each at its own pace.
 
-    Recording knows nothing of it and never waits. Every method may be called from any thread; in a forked child
-    none of them does anything, since the workers stayed in its parent.
+    Recording does not know of it and never waits. Every method may be called from any thread. In a forked child they
+    do nothing, because the workers stayed in its parent.
     """
 
     def __init__(
@@ -46,10 +52,10 @@ class Delivery:
         """Prepare delivery; backends are added one by one.
 
         Args:
-            manager: has the backends and the processors, and their configuration.
-            run: what the hooks are given as ``run``.
+            manager: has the backends, the processors and their configuration.
+            run: what the hooks get as ``run``.
             run_dir: the run's folder.
-            writers: returns the writers to follow; by default all that the run has.
+            writers: returns the writers to follow; by default all writers of the run.
             settings: limits and intervals.
         """
         self._manager = manager
@@ -58,35 +64,97 @@ class Delivery:
         self._given_writers = writers
         self._writers = writers or (lambda: all_writers(run_dir))
         self._settings = settings or Settings()
-        self._workers: dict[str, BackendWorker | RemoteWorker] = {}
-        self._leaving: dict[str, BackendWorker] = {}  # switched off: the last of each name
-        self._lock = threading.RLock()  # a signal handler may come in between
+        self._processors = ProcessorObjects(manager)
+        self._workers: dict[str, DeliveryWorker] = {}
+        self._leaving: dict[str, BackendWorker] = {}  # removed: the last worker of each name
+        self._lock = threading.RLock()  # reentrant, since a signal handler may interrupt its holder
         self._pid = os.getpid()
         manager.make_proxy = lambda info: make_proxy(info, manager, run)
 
     def add(self, name: str) -> None:
-        """Begin to deliver to an active plugin: from where it stands, or from the run's first record."""
+        """Begin to deliver to an active plugin: from its position, or from the run's first record."""
         with self._lock:
-            if self._is_elsewhere() or name in self._workers:
+            before = self._workers.get(name)
+            if self._is_elsewhere() or (before is not None and not isinstance(before, PendingBackend)):
+                return
+            if (other := self._same_backend(name)) is not None:
+                log.warning(
+                    "plugin %r is the same backend as %r, with the same configuration: it gets no records of its own;"
+                    " ask for it under one name",
+                    *(name, other),
+                )
                 return
             worker = self._workers[name] = self._make_worker(name)
             if isinstance(worker, BackendWorker):
-                worker.after = self._leaving.get(name)
+                worker.predecessor = self._leaving.get(name)
             worker.start()
+        if isinstance(before, PendingBackend):
+            before.hand_over(worker)
 
-    def _make_worker(self, name: str) -> BackendWorker | RemoteWorker:
-        """Make the worker of a plugin, wherever that is."""
+    def hold(self, name: str, restart: Callable[[], Any]) -> None:
+        """Count what a backend that could not be started has to receive as pending, and retry after an outage.
+
+        ``restart`` starts it and, if that succeeds, calls :meth:`add`.
+        """
+        with self._lock:
+            if self._is_elsewhere() or name in self._workers or not self._is_pending(name):
+                return
+            worker = self._workers[name] = PendingBackend(
+                *(name, self._run_dir, self._settings),
+                failure=lambda: self._failure_of(name),
+                restart=restart,
+            )
+        worker.start()
+
+    def _is_pending(self, name: str) -> bool:
+        """Say whether a plugin may start later. One that is not valid, or cannot be registered, never will."""
+        failure = self._manager.handle(name).failure
+        return isinstance(failure, ConfigError) or getattr(failure, "step", None) in ("initialize", "start")
+
+    def _failure_of(self, name: str) -> BaseException | None:
+        """Return why a plugin is not active: the failure of the first of its dependencies that failed, or its own."""
+        try:
+            order = self._manager.resolve_dependencies([name])
+        except ValueError:  # a circle
+            order = [name]
+        failures = (self._manager.handle(each).failure for each in order if each in self._manager.plugins)
+        return next((failure for failure in failures if failure is not None), None)
+
+    def _same_backend(self, name: str) -> str | None:
+        """Return the name under which the same object, or the same class with the same configuration, is served."""
+        handle = self._manager.handle(name)
+        for other in self._workers:
+            if other == name:
+                continue
+            known = self._manager.handle(other)
+            is_same = handle.info.instance is not None and known.info.instance is handle.info.instance
+            if (
+                is_same
+                and (known.config or {}) == (handle.config or {})
+                and self._have_same_routes(name, other)
+            ):
+                return other
+        return None
+
+    def _have_same_routes(self, name: str, other: str) -> bool:
+        return self._manager.options(name) == self._manager.options(other)
+
+    def _make_worker(self, name: str) -> DeliveryWorker:
+        """Make the worker of a plugin, wherever that runs."""
         plugin = self._manager.handle(name).plugin
         if isinstance(plugin, PluginProxy):
             return RemoteWorker(
                 *(self._manager, plugin, self._run_dir), writers=self._given_writers, settings=self._settings
             )
         return BackendWorker(
-            *(self._manager, self._run, self._run_dir, name), writers=self._writers, settings=self._settings
+            *(self._manager, self._run, self._run_dir, name),
+            writers=self._writers,
+            settings=self._settings,
+            processors=self._processors,
         )
 
     def remove(self, name: str, timeout: float = _REMOVING) -> None:
-        """Deliver no more to a plugin, once it has the batch under way or ``timeout`` seconds are over."""
+        """Stop delivering to a plugin, after the current batch or after ``timeout`` seconds."""
         with self._lock:
             worker = self._workers.pop(name, None)
             if isinstance(worker, BackendWorker):
@@ -95,13 +163,13 @@ class Delivery:
             worker.stop(timeout)
 
     def reconfigure(self, name: str) -> None:
-        """Take up a changed configuration of a plugin, or one that was mended: it is tried again at once."""
+        """Take up a changed configuration of a plugin, or one that was fixed: it is retried at once."""
         worker = self._workers.get(name)
         if worker is not None and not self._is_elsewhere():
             worker.reconfigure()
 
     def status(self) -> dict[str, dict[str, Any]]:
-        """Return, per backend, what it got and what not, what goes wrong, and how far it is behind."""
+        """Return, per backend, what it has received, what is pending, what fails, and how far it is behind."""
         if self._is_elsewhere():
             return {}
         targets = self._targets()
@@ -111,14 +179,14 @@ class Delivery:
         }
 
     def flush(self, timeout: float) -> bool:
-        """Wait until every backend has what is recorded by now, and say whether it has.
+        """Wait until every backend has what is recorded by now, and return whether all have.
 
-        Returns after ``timeout`` seconds at the latest, and earlier where waiting is no use.
+        Returns after ``timeout`` seconds at the latest, and earlier if waiting is no use.
         """
         return self._is_elsewhere() or self._wait(self._targets(), time.monotonic() + timeout)
 
     def finish(self, timeout: float) -> dict[str, str]:
-        """Deliver what is left, and end. Returns within ``timeout`` seconds, with what is still due per backend.
+        """Deliver the rest, and end. Returns within ``timeout`` seconds, with what is still pending per backend.
 
         That stays in the journal; ``tracelet sync`` delivers it later.
         """
@@ -136,15 +204,16 @@ class Delivery:
         end = max(end, time.monotonic() + _GRACE)
         for _, worker in workers:
             worker.stop(min(end - time.monotonic(), _STOPPING))
+        self._processors.stop()
         left = {name: self._pending(worker, targets) for name, worker in workers if name not in elsewhere}
         return {name: _records(pending) for name, pending in left.items() if pending}
 
     def slow_down(self) -> str | None:
-        """Rest longer between batches, to take less of the program's time. Returns what was done, if anything."""
+        """Wait longer between batches, to take less of the program's time. Returns what was done, if anything."""
         slower = [worker.slow_down() for _, worker in self._all()]
         return "delivery waits longer between batches" if any(slower) else None
 
-    def _pending(self, worker: BackendWorker | RemoteWorker, targets: Mapping[str, int]) -> int:
+    def _pending(self, worker: DeliveryWorker, targets: Mapping[str, int]) -> int:
         return count_ahead(self._run_dir, worker.position, targets)
 
     def _wait(self, targets: dict[str, int], end: float) -> bool:
@@ -154,7 +223,7 @@ class Delivery:
         try:
             results = [
                 worker.wait(targets, end) for _, worker in workers
-            ]  # each is waited for, whatever the others do
+            ]  # wait for each one, whatever the others do
             return all(results)
         finally:
             for _, worker in workers:
@@ -163,7 +232,7 @@ class Delivery:
     def _targets(self) -> dict[str, int]:
         return ends(self._run_dir, self._writers()) if self._workers else {}
 
-    def _all(self) -> list[tuple[str, BackendWorker | RemoteWorker]]:
+    def _all(self) -> list[tuple[str, DeliveryWorker]]:
         with self._lock:
             return list(self._workers.items())
 

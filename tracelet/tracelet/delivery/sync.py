@@ -1,4 +1,4 @@
-"""Delivering later: what is due of a run that has ended, was killed, or never had that backend."""
+"""Deliver later: what is pending of a run that has ended, was killed, or never had that backend."""
 
 from __future__ import annotations
 
@@ -23,8 +23,11 @@ if TYPE_CHECKING:
 log = logging.getLogger("tracelet.delivery")
 
 _FINISHING: Final = 5.0  # seconds
-#: A batch that fails for no reason known is looked into before the breaker opens, which would end the waiting.
+#: A batch that fails for an unknown reason is split before the breaker opens, which would end the waiting.
 LATER: Final = Settings(failures_before_split=Settings().breaker_after - 1)
+
+RUNNING: Final = "running"
+KILLED: Final = "killed"
 
 
 class Synced(NamedTuple):
@@ -32,7 +35,7 @@ class Synced(NamedTuple):
 
     backend: str
     delivered: int  # now
-    due: str  # what is left, in words; empty where nothing is
+    due: str  # what is still pending, in words; empty if nothing is
     error: str | None
 
     @property
@@ -50,13 +53,13 @@ def sync(
     timeout: float = float("inf"),
     settings: Settings | None = None,
 ) -> list[Synced]:
-    """Deliver to each of these plugins what it has not had of a run: all of it, where it never had any.
+    """Deliver to these plugins what they have not received of a run: all of it, if they never had any.
 
-    ``beside`` are plugins that have to be at work for it, without being delivered to: processors.
+    ``beside`` are plugins that have to be active for that, without being delivered to: processors.
 
-    The plugins are started for it (``run_started``, the data hooks, ``run_ended``) and stopped. Returns when all is
-    delivered, when it is no use to go on, or when ``timeout`` seconds are over. A backend that a live run delivers to
-    is left to it.
+    The plugins are started (``run_started``, the data hooks, ``run_ended``) and stopped. Returns when everything is
+    delivered, when going on is no use, or after ``timeout`` seconds. A backend that a run in progress delivers to
+    is left to that run.
 
     Raises:
         UsageError: there is no run in that folder.
@@ -72,14 +75,14 @@ def sync(
             delivery.add(name)
 
     try:
-        active = start_and_attach(manager, [*beside, *names], run, attach)
+        start_and_attach(manager, [*beside, *names], run, attach, delivery=delivery)
         delivery.flush(timeout)
         status = delivery.status()
-        call_each(manager, active, "run_ended", run=run, outcome=run.outcome)
+        call_each(manager, manager.active("run_ended"), "run_ended", run=run, outcome=run.outcome)
         due = delivery.finish(min(max(0.0, end - time.monotonic()), _FINISHING))
-        errors = {name: _trouble(manager, name, status) for name in names}
+        errors = {name: _error(manager, name, status) for name in names}
     finally:
-        delivery.finish(0.0)  # where an exception came in between
+        delivery.finish(0.0)  # after an exception
         manager.stop_all_plugins()
     return [
         Synced(name, _delivered(run_dir, name) - before[name], due.get(name, ""), errors[name])
@@ -87,8 +90,8 @@ def sync(
     ]
 
 
-def _trouble(manager: PluginManager, name: str, status: Mapping[str, Mapping[str, Any]]) -> str | None:
-    """Say what kept a backend from getting everything."""
+def _error(manager: PluginManager, name: str, status: Mapping[str, Mapping[str, Any]]) -> str | None:
+    """Return what kept a backend from receiving everything."""
     if name in status:
         error: str | None = status[name]["error"]
         return error
@@ -99,7 +102,7 @@ def _trouble(manager: PluginManager, name: str, status: Mapping[str, Mapping[str
 
 
 def is_due(run_dir: Path, name: str) -> bool:
-    """Say whether a backend that had some of a run is still to get the rest."""
+    """Say whether records of a run are pending for a backend that was in use there."""
     if not ledger_file(run_dir, name).exists():
         return False
     try:
@@ -115,7 +118,7 @@ def is_due(run_dir: Path, name: str) -> bool:
 
 
 def _ahead(cursor: Cursor, end: int) -> list[tuple[int, int]]:
-    """Return what lies beyond a cursor: what was passed over while it was being written, too."""
+    """Return what lies beyond a cursor, including holes that were passed over while they were being written."""
     return [(cursor.next, end), *cursor.holes]
 
 
@@ -126,15 +129,11 @@ def _delivered(run_dir: Path, name: str) -> int:
         return 0
 
 
-RUNNING: Final = "running"
-KILLED: Final = "killed"
-
-
 class RecordedRun:
-    """Who a run is, read from its journal. What a plugin records into it is not kept: the run is over."""
+    """A run's identity, read from its journal. What a plugin records into it is not kept: the run is over."""
 
     def __init__(self, run_dir: Path) -> None:
-        """Read it. Raises :class:`~tracelet.errors.UsageError` where there is no journal."""
+        """Read it. Raises :class:`~tracelet.errors.UsageError` if there is no journal."""
         self.dir = run_dir
         self.id, self.name, self.project = run_dir.name, run_dir.name, ""
         self.started_at = 0.0
@@ -147,9 +146,10 @@ class RecordedRun:
 
     def _learn(self, type: str, payload: Mapping[str, Any], time: float) -> None:
         about = payload.get("run", {}) if type == "writer" else payload if type == "run" else {}
-        self.id = about.get("id", self.id)
-        self.name = about.get("name", self.name)
-        self.project = about.get("project", self.project)
+        if isinstance(about, Mapping):
+            self.id = _text(about.get("id"), self.id)
+            self.name = _text(about.get("name"), self.name)
+            self.project = _text(about.get("project"), self.project)
         if type == "writer":
             self.started_at = min(self.started_at or time, time)
         elif type == "outcome" and payload.get("outcome"):
@@ -157,7 +157,7 @@ class RecordedRun:
 
     @property
     def outcome(self) -> str:
-        """``running``, what the run ended as, or ``killed`` where it did not come to say."""
+        """``running``, the outcome that the run recorded, or ``killed`` if it recorded none."""
         alive = any(liveness(self.dir, writer) == RUNNING for writer in writers(self.dir))
         return RUNNING if alive else self._ended or KILLED
 
@@ -181,5 +181,9 @@ class RecordedRun:
         """Record nothing."""
         self._refuse("log_artifact")
 
-    def _refuse(self, what: str) -> None:
-        log.info("run %s: %s left out, since what was recorded earlier is being delivered", self.id, what)
+    def _refuse(self, method: str) -> None:
+        log.info("run %s: %s is ignored, since earlier records are being delivered", self.id, method)
+
+
+def _text(value: Any, otherwise: str) -> str:
+    return value if isinstance(value, str) and value else otherwise

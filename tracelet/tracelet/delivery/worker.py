@@ -1,4 +1,4 @@
-"""One backend's feed: the thread that keeps its line going."""
+"""The worker of one backend: the thread that keeps its pipeline going."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from tracelet.delivery.limits import Settings
 from tracelet.delivery.pipeline.breaker import CLOSED, Breaker
 from tracelet.delivery.pipeline.pace import Pace
 from tracelet.delivery.pipeline.pipeline import Pipeline
+from tracelet.delivery.pipeline.processors import ProcessorObjects
 from tracelet.delivery.pipeline.reader import Writers
 from tracelet.delivery.waiting import (
     DELIVERING,
@@ -24,7 +25,7 @@ from tracelet.delivery.waiting import (
     STANDBY,
     STARTING,
     STOPPED,
-    WaitableWorker,
+    DeliveryWorker,
     WakeEvent,
 )
 from tracelet.errors import PluginError, TraceletError
@@ -37,13 +38,13 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("tracelet.delivery")
 
-_STUMBLED: Final = 5.0  # seconds, when the journal itself cannot be read
+_PAUSE: Final = 5.0  # seconds, when the journal itself cannot be read
 
 
-class BackendWorker(WaitableWorker):
+class BackendWorker(DeliveryWorker):
     """Delivers one run to one backend, at least once and in order, until it is stopped.
 
-    Its thread is a daemon and cannot hold up the end of the program. What it had not booked by then is still in the
+    Its thread is a daemon and cannot delay the end of the program. What it has not booked by then is still in the
     journal.
     """
 
@@ -56,81 +57,96 @@ class BackendWorker(WaitableWorker):
         *,
         writers: Writers | None = None,
         settings: Settings | None = None,
+        processors: ProcessorObjects | None = None,
     ) -> None:
         super().__init__(name)
-        self.state = STARTING
+        self._state = STARTING
         self.settings = settings or Settings()
         self.breaker = Breaker(self.settings)
         self.pipeline: Pipeline | None = None
         self.error: str | None = None
-        #: The one before this, whose last call may still be going on.
-        self.after: BackendWorker | None = None
+        #: The worker before this one, whose last call may not have returned yet.
+        self.predecessor: BackendWorker | None = None
         self._lease = Lease(run_dir, name, self.settings, manager.handle(name).deadline("log_metrics"))
         make = partial(Pipeline, manager, run, run_dir, name, writers=writers, settings=self.settings)
-        self._make_pipeline = partial(make, breaker=self.breaker, is_ours=self._lease.beat)
+        self._make_pipeline = partial(
+            make,
+            breaker=self.breaker,
+            processors=processors or ProcessorObjects(manager),
+            is_ours=self._lease.beat,
+        )
         self._read_ledger = partial(Ledger, run_dir, name, strict=False)
         self._manager = manager
         self.pace = Pace(self.settings)
         self._stopping = self._abandoned = self._reconfigured = False
-        self._failures_then = 0
+        self._failures_before = 0
+        self._internal_failures = self._internal_failures_before = 0  # consecutive; see _fail_internally
         self._wake = WakeEvent()
         self._thread = threading.Thread(target=self._run, name=f"tracelet delivery {name}", daemon=True)
 
     # -- for other threads -----------------------------------------------------------------------------
+
+    @property
+    def state(self) -> str:
+        """What the worker is doing."""
+        return self._state
 
     def start(self) -> None:
         """Begin."""
         self._thread.start()
 
     def slow_down(self) -> bool:
-        """Rest twice as long between batches from now on. ``False`` where it is slow enough already."""
+        """Wait twice as long between batches from now on. Return ``False`` if the limit has been reached."""
         return self.pace.slow_down()
 
     def reconfigure(self) -> None:
-        """Take up changed routes, or a plugin that was mended or started anew."""
+        """Take up changed routes, or a plugin that was fixed or restarted."""
         if (pipeline := self.pipeline) is not None:
             pipeline.reconfigure()
         self._reconfigured = True
         self._wake.set()
 
     def _on_hurry(self) -> None:
-        self._failures_then = self.breaker.failures
-        if self.state == STANDBY or (self.state == RESTING and self._is_active()):
-            self.state = STARTING  # the other process may be done by now, or the plugin was started anew
+        self._failures_before = self.breaker.failures
+        self._internal_failures_before = self._internal_failures
+        if self._state == STANDBY or (self._state == RESTING and self._is_active()):
+            self._state = STARTING  # the other process may have finished, or the plugin was restarted
         if (pipeline := self.pipeline) is not None:
             pipeline.look_again()
         self.breaker.hurry()
         self._wake.set()
 
     def _on_calm(self) -> None:
-        """Go on as before."""
+        """Nothing to do: the next wait is as long as usual again."""
 
     def is_hopeless(self) -> bool:
-        """Say whether it is no use to wait."""
-        if self.state in (RESTING, STANDBY, STOPPED):
+        """Say whether waiting is no use."""
+        if self._state in (RESTING, STANDBY, STOPPED):
             return True
-        return self.breaker.state != CLOSED and self.breaker.failures > self._failures_then
+        if self._internal_failures > max(1, self._internal_failures_before):
+            return True
+        return self.breaker.state != CLOSED and self.breaker.failures > self._failures_before
 
     def position(self, writer: str) -> int:
         """Return how far a writer is delivered, as a sequence number."""
         return self.ledger().position(writer)
 
     def ledger(self) -> Ledger:
-        """Return where the backend stands: with another process delivering, as of when that last stored it."""
+        """Return the backend's ledger; while another process delivers, as that process last stored it."""
         pipeline = self.pipeline
         return pipeline.ledger if pipeline is not None else self._read_ledger()
 
     def ask_to_stop(self) -> None:
-        """Have the thread end once the batch under way is dealt with. Returns at once."""
+        """Have the thread end after the current batch. Returns at once."""
         self._stopping = True
         self._wake.set()
 
-    def is_under_way(self) -> bool:
-        """Say whether its thread has not ended yet."""
+    def is_running(self) -> bool:
+        """Say whether the thread has not ended yet."""
         return self._thread.is_alive()
 
     def stop(self, timeout: float) -> bool:
-        """Stop once the batch under way is dealt with, or after ``timeout`` seconds. What is booked gets stored."""
+        """Stop after the current batch, or after ``timeout`` seconds. What is booked is stored."""
         self.ask_to_stop()
         if self._thread.ident is not None:
             self._thread.join(max(0.0, timeout))
@@ -140,11 +156,11 @@ class BackendWorker(WaitableWorker):
         return not self._thread.is_alive()
 
     def status(self) -> dict[str, Any]:
-        """Return what there is to know of the feed, as JSON can hold it."""
+        """Return the worker's state and counts, as JSON can hold them."""
         pipeline, ledger = self.pipeline, self.ledger()
         behind = pipeline.behind_since if pipeline is not None else None
         return {
-            "state": self.state,
+            "state": self._state,
             "delivered": ledger.delivered,
             "excluded": ledger.excluded,
             "dropped": ledger.dropped,
@@ -159,7 +175,7 @@ class BackendWorker(WaitableWorker):
     def _run(self) -> None:
         try:
             while not self._may_end():
-                self._turn()
+                self._take_turn()
             if self.pipeline is not None:
                 self.pipeline.close()
         finally:
@@ -167,34 +183,38 @@ class BackendWorker(WaitableWorker):
             self._move(STOPPED)
 
     def _may_end(self) -> bool:
-        """Whether to end here: a batch that goes well is seen through first."""
+        """Say whether to end now: a batch that is not failing is completed first."""
         if self._abandoned:
             return True
-        under_way = self.pipeline is not None and self.pipeline.plan is not None
-        return self._stopping and not (under_way and self.breaker.failures == 0 and self.state != RESTING)
+        has_batch = self.pipeline is not None and self.pipeline.plan is not None
+        is_failing = self.breaker.failures or self._internal_failures or self._state == RESTING
+        return self._stopping and not (has_batch and not is_failing)
 
-    def _turn(self) -> None:
+    def _take_turn(self) -> None:
         try:
-            if self._is_entitled():
+            if self._may_deliver():
                 self._work()
+                self._internal_failures = 0
         except PluginError as error:
             self._rest(error)
-        except Exception as error:  # the disk, or a fault of the host's own: told, and tried again
-            self._stumble(error)
+        except (
+            Exception
+        ) as error:  # the disk, the journal's contents, or a fault of the host: report it and retry
+            self._fail_internally(error)
 
-    def _is_entitled(self) -> bool:
-        """Whether it is this feed's turn: the plugin is at work, and nobody else delivers."""
+    def _may_deliver(self) -> bool:
+        """Say whether it is this worker's turn: the plugin is active, and no other process delivers."""
         if not self._is_active():
             self._move(RESTING)
             self._wake.wait(self.settings.standby_poll)
             return False
-        if self.state == RESTING:
-            self._reconfigured = True  # it was started anew
+        if self._state == RESTING:
+            self._reconfigured = True  # the plugin was restarted
         held = self._lease.beat() or self._lease.acquire()
         if not held:
-            self.error = self._lease.told()
-            self.pipeline = None  # where the other one stands is read anew when it is our turn
-            follows = self.after is not None and self.after.is_under_way()
+            self.error = self._lease.describe_holder()
+            self.pipeline = None  # the other process moves the cursor, which is read again at the next turn
+            follows = self.predecessor is not None and self.predecessor.is_running()
             self._move(STARTING if follows else STANDBY)
             self._wake.wait(self.settings.poll_longest if follows else self.settings.standby_poll)
         return held
@@ -233,24 +253,27 @@ class BackendWorker(WaitableWorker):
         self._move(DELIVERING)
 
     def _rest(self, error: PluginError) -> None:
-        """It is no use to go on: the backend hangs, or its credentials are wrong. The journal keeps everything."""
+        """Stop trying: the backend hangs, its credentials are wrong, or its hook is broken. The journal keeps all."""
         self.error = redact(str(error))
         self._manager.fail(self.name, error.step or "delivery", error)
         if self.pipeline is not None:
             self.pipeline.save()
         self._move(RESTING)
 
-    def _stumble(self, error: Exception) -> None:
-        told = redact(f"delivery to {self.name!r}: {describe(error)}")
-        if told != self.error:
+    def _fail_internally(self, error: Exception) -> None:
+        self._internal_failures += 1
+        message = redact(f"delivery to {self.name!r}: {describe(error)}")
+        if message != self.error:
             trace = "" if isinstance(error, (OSError, TraceletError)) else "\n" + format_exception(error)
-            log.error("%s; tried again every %g s%s", told, _STUMBLED, trace)
-        self.error = told
-        self.pipeline = None  # what was booked stands; what was under way is read again
+            log.error("%s; retried every %g s%s", message, _PAUSE, trace)
+        self.error = message
+        pipeline, self.pipeline = self.pipeline, None  # the current batch is read again
+        if pipeline is not None:
+            pipeline.save()
         self._move(RETRYING)
-        self._wake.wait(_STUMBLED)
+        self._wake.wait(_PAUSE if not self._waiting else self.settings.retry_longest_ending)
 
     def _move(self, state: str) -> None:
         with self._progress:
-            self.state = state
+            self._state = state
             self._progress.notify_all()

@@ -18,6 +18,10 @@ RUNNING: Final = 1
 DONE: Final = 2
 WITHDRAWN: Final = 3
 
+_NAME: Final = "tracelet plugin "
+#: The attribute of a plugin's thread that leads to what runs on it.
+ATTRIBUTE: Final = "tracelet_plugin_thread"
+
 
 class Overrun(PluginError):
     """A call passed its deadline and was abandoned together with its thread.
@@ -98,6 +102,7 @@ class _PluginThread:
         self.abandoned = False
         self._may_end = may_end
         self.thread = threading.Thread(target=self._serve, name=name, daemon=True)
+        self.thread.__dict__[ATTRIBUTE] = self
 
     def _serve(self) -> None:
         while not self.abandoned:
@@ -123,6 +128,17 @@ class _PluginThread:
                 task.error = why(task.step)
                 task.done.set()
         self.tasks.put(None)  # the call may have returned just now, and the thread would wait forever
+
+
+def current_call() -> tuple[str, str]:
+    """Return the plugin and the step that run on the current thread; two empty texts on any other thread."""
+    here: _PluginThread | None = threading.current_thread().__dict__.get(ATTRIBUTE)
+    task = here.current if here is not None else None
+    return (
+        (here.thread.name.removeprefix(_NAME), task.step)
+        if here is not None and task is not None
+        else ("", "")
+    )
 
 
 class Worker:
@@ -170,7 +186,7 @@ class Worker:
             if self.stuck is not None:
                 raise self._refusal(step)
             if self._current is None:
-                current = _PluginThread(f"tracelet plugin {self.plugin}", self._may_end)
+                current = _PluginThread(_NAME + self.plugin, self._may_end)
                 current.thread.start()
                 self._current = current
             self._current.tasks.put(task)

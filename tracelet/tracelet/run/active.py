@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from tracelet.config import program_config, program_file
 from tracelet.errors import NoActiveRunError
@@ -130,6 +131,10 @@ def _current(call: str) -> Run:
             f"tracelet.{call}: no run is active; call tracelet.start_run() first, or run the program with"
             " `tracelet run`"
         )
+    if "tracelet_plugin_thread" in threading.current_thread().__dict__:
+        from tracelet.delivery.guarded_run import GuardedRun
+
+        return cast(Run, GuardedRun(run))
     return run
 
 

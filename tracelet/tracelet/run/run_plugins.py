@@ -128,7 +128,11 @@ class RunPlugins:
         from tracelet.delivery.attaching import start_and_attach
 
         assert self.manager is not None
-        active = start_and_attach(self.manager, configs, self._view, self.attach, report=self._report_failure)
+        active = start_and_attach(
+            *(self.manager, configs, self._view, self.attach),
+            delivery=self.delivery,
+            report=self._report_failure,
+        )
         root_handlers.exempt_plugins(self.manager.get_plugin_instance(name) for name in active)
         return active
 

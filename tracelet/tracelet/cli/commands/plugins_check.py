@@ -121,6 +121,7 @@ def _check_one(manager: PluginManager, name: str, others: PluginManager, changes
         faults, doubts = manager.examine_plugin(name, others)
         faults = [
             *faults,
+            *_find_isolation_faults(manager, name),
             *(fault for fault in find_configuration_faults(manager, name) if fault not in faults),
         ]
         warnings += doubts
@@ -133,6 +134,19 @@ def _check_one(manager: PluginManager, name: str, others: PluginManager, changes
         [redact(fault) for fault in faults],
         [redact(warning) for warning in warnings],
     )
+
+
+def _find_isolation_faults(manager: PluginManager, name: str) -> Iterator[str]:
+    """Yield why a plugin that is to run in a process of its own cannot."""
+    from tracelet.delivery.process import check_isolation, is_isolated
+    from tracelet.errors import TraceletError
+
+    info = manager.plugins[name]
+    try:
+        if is_isolated(info, manager):
+            check_isolation(info, manager)
+    except (TraceletError, ValueError) as error:
+        yield str(error)
 
 
 def find_configuration_faults(manager: PluginManager, name: str) -> Iterator[str]:

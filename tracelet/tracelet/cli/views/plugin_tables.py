@@ -10,6 +10,7 @@ from rich.text import Text
 from tracelet.cli.diagnostics import suggest
 from tracelet.cli.views.formatting import shorten_path
 from tracelet.cli.views.screen import state_text
+from tracelet.errors import ConfigError
 from tracelet.secrets import MASK, is_secret_key, redact
 from tracelet_hookspecs import PluginInfo, PluginState
 
@@ -44,12 +45,20 @@ def describe_plugin(manager: PluginManager, name: str) -> dict[str, Any]:
         "requires_tracelet": metadata.requires_tracelet or None,
         "dependencies": list(metadata.dependencies),
         "capabilities": sorted(map(str, metadata.capabilities)),
-        "isolation": metadata.isolation,
+        "isolation": _find_isolation(manager, info),
         "hooks": _find_hooks(manager, info),
         "config": list(_describe_keys(metadata.config_schema)),
         "import_seconds": info.timings.get("import"),
         "traceback": info.traceback,
     }
+
+
+def _find_isolation(manager: PluginManager, info: PluginInfo) -> str:
+    """Return where a plugin runs: in a thread, or in a process of its own."""
+    try:
+        return manager.options(info.name).isolation or info.metadata.isolation
+    except ConfigError:  # its table has faults, which are reported elsewhere
+        return info.metadata.isolation
 
 
 def _load_active_plugins(manager: PluginManager) -> dict[str, str]:

@@ -1,1 +1,1 @@
-"""What each backend has received: its cursor, the lease on it, and the counts that prove it."""
+"""What each backend has received: its cursor, its lease, and the counts that prove it."""

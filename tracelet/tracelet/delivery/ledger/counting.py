@@ -1,4 +1,4 @@
-"""How many records lie ahead, counted from the slots alone: quick, and exact where nothing is damaged."""
+"""How many records a backend still has to receive, counted without decoding them: quick, and exact unless damaged."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
-from tracelet.delivery.pipeline.plan import EVENT_HOOKS
+from tracelet.journal import EventRecord, Record
 from tracelet.journal.format import (
     BLOB,
     KIND_SHIFT,
@@ -22,8 +22,16 @@ from tracelet.journal.format import (
 )
 from tracelet.journal.reading.source import Source, segments
 
-_CHUNK: Final = 32768  # slots, read at a time
-_TAG: Final = 6  # where the tag stands in a slot of eight 32-bit words
+#: The types of events that backends receive. They are counted like points.
+COUNTED_EVENTS: Final = frozenset({"params", "tags", "artifact", "run"})
+
+_CHUNK: Final = 32768  # slots read at a time
+_TAG: Final = 6  # the position of the tag in a slot of eight 32-bit words
+
+
+def is_counted(record: Record) -> bool:
+    """Say whether a record is of a kind that backends receive."""
+    return not isinstance(record, EventRecord) or record.type in COUNTED_EVENTS
 
 
 def count_ahead(run_dir: Path, position: Callable[[str], int], targets: Mapping[str, int]) -> int:
@@ -32,9 +40,9 @@ def count_ahead(run_dir: Path, position: Callable[[str], int], targets: Mapping[
 
 
 def count(run_dir: Path, writer: str, start: int, stop: int) -> int:
-    """Return how many records that backends get lie between two sequence numbers.
+    """Return how many records that backends receive lie between two sequence numbers.
 
-    Points (each value of a row is one), and calls that recorded parameters, tags or an artifact.
+    Counted are points (each value of a row is one) and events of the types in :data:`COUNTED_EVENTS`.
     """
     source = Source(run_dir, writer)
     found = 0
@@ -50,7 +58,7 @@ def count(run_dir: Path, writer: str, start: int, stop: int) -> int:
 
 
 def _count_in(source: Source, data: bytes, first: int) -> tuple[int, int]:
-    """Return how many slots the records that begin in the data take, and how many of them backends get."""
+    """Return how many slots the records that begin in the data fill, and how many of them backends receive."""
     tags = memoryview(data).cast("I")[_TAG::8].tolist()
     at, found = 0, 0
     while at < len(tags):
@@ -61,28 +69,30 @@ def _count_in(source: Source, data: bytes, first: int) -> tuple[int, int]:
             size = MULTI_HEAD.unpack_from(data, at * SLOT)[1]
             if kind == ROW:
                 found += size
-            elif _is_counted(source.read(first + at + 1, payload_slots(size))[:size]):
+            elif _is_counted_event(source.read(first + at + 1, payload_slots(size))[:size]):
                 found += 1
             at += payload_slots(8 * size if kind == ROW else size)
         at += 1
     return at, found
 
 
-def _is_counted(payload: bytes) -> bool:
+def _is_counted_event(payload: bytes) -> bool:
     try:
-        return json.loads(payload).get("type") in EVENT_HOOKS
-    except ValueError:
+        event = json.loads(payload)
+    except (ValueError, RecursionError):
         return False
+    type_ = event.get("type") if isinstance(event, dict) else None
+    return isinstance(type_, str) and type_ in COUNTED_EVENTS
 
 
 def ends(run_dir: Path, which: Iterable[str]) -> dict[str, int]:
-    """Return, for each writer, the sequence number after its last slot in use."""
+    """Return, for each writer, the sequence number after its last used slot."""
     files = segments(run_dir)
     return {writer: _end(Source(run_dir, writer), files.get(writer, [])) for writer in which}
 
 
 def _end(source: Source, numbers: list[int]) -> int:
-    """Look for the last slot that is not empty, from the end of the last file backwards."""
+    """Search backwards from the end of the last file for the last slot that is not empty."""
     for segment in reversed(numbers):
         first = segment << SEGMENT_SHIFT
         left = source.size(segment)

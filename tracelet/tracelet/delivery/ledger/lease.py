@@ -1,33 +1,39 @@
-"""Who delivers to a backend: one process at a time per run and backend, by a file that says which."""
+"""Which process delivers to a backend: one at a time per run and backend, named in a file."""
 
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
+import math
 import os
-import time
 import uuid
 from pathlib import Path
+from time import monotonic
 from typing import Any, Final
 from urllib.parse import quote
 
 from tracelet.delivery.ledger.ledger import FOLDER
 from tracelet.delivery.limits import Settings
 from tracelet.journal import identity
+from tracelet.safe_files import UnsafeFileError, open_file, open_folder, read_file, write_all
 
 SUFFIX: Final = ".lease"
+_LARGEST: Final = 16384  # bytes of a lease
+_LONGEST: Final = 7 * 86400.0  # seconds without a sign of life that a lease of another host may ask for
 
 
 class Lease:
     """The right to deliver to one backend of one run.
 
-    Advisory, and without locks of the file system, which shared folders do not always have: it is made in one step
-    (a hard link fails where there is one already), names its holder (host, boot, process and when that
-    started) and is free again when that process is gone; from another host, when it has given no sign of
-    life for ``lease_stale`` seconds beyond its longest call.
+    It is advisory, and uses no locks of the file system, which shared folders do not always have: the file is
+    created in one step (a hard link fails if there is one already), names its holder (host, boot, process and the
+    time when that started) and is free again when that process is gone; on another host, when it has given no sign
+    of life for ``lease_stale`` seconds beyond its longest call.
     """
 
     def __init__(self, run_dir: Path, backend: str, settings: Settings, longest_call: float = 0.0) -> None:
+        self._run_dir = run_dir
         self.file = run_dir / FOLDER / (quote(backend, safe="") + SUFFIX)
         self._settings = settings
         self._stale = settings.lease_stale + longest_call
@@ -39,11 +45,11 @@ class Lease:
         """Take the lease if it is free."""
         if self.held:
             return True
-        self.file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        open_folder(self._run_dir, FOLDER, create=True)
         for _ in range(2):
             if self._make():
                 self.held = True
-                self._beat_at = time.monotonic()
+                self._beat_at = monotonic()
                 return True
             if not self._break_if_dead():
                 return False
@@ -52,8 +58,7 @@ class Lease:
     def _make(self) -> bool:
         mine = self.file.with_name(f".{self.file.name}.{self._token}")
         holder = {**identity.process_facts(), "token": self._token, "stale_after": self._stale}
-        mine.write_text(json.dumps(holder), encoding="utf-8")
-        mine.chmod(0o600)
+        self._create(mine, holder)
         try:
             os.link(mine, self.file)
         except FileExistsError:
@@ -66,30 +71,46 @@ class Lease:
 
     def _make_plainly(self, holder: dict[str, Any]) -> bool:
         try:
-            handle = os.open(self.file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            self._create(self.file, holder)
         except FileExistsError:
             return False
-        os.write(handle, json.dumps(holder).encode())
-        os.close(handle)
         return True
 
-    def holder(self) -> dict[str, Any] | None:
-        """Return who has the lease, ``None`` where nobody does."""
+    def _create(self, file: Path, holder: dict[str, Any] | None = None) -> None:
+        """Create a file that does not exist yet. Raises ``FileExistsError`` if it does."""
         try:
-            holder: dict[str, Any] = json.loads(self.file.read_text(encoding="utf-8"))
+            created = open_file(
+                self._run_dir, file.relative_to(self._run_dir), os.O_WRONLY | os.O_CREAT | os.O_EXCL
+            )
+        except UnsafeFileError as error:
+            raise FileExistsError(*error.args) from error
+        if holder is not None:
+            write_all(created, json.dumps(holder).encode())
+
+    def holder(self) -> dict[str, Any] | None:
+        """Return who has the lease, ``None`` if nobody has. A file that is no lease returns an empty mapping."""
+        try:
+            holder = json.loads(
+                read_file(self._run_dir, self.file.relative_to(self._run_dir), limit=_LARGEST)
+            )
         except FileNotFoundError:
             return None
-        except ValueError:  # being written, without hard links
+        except (
+            ValueError,
+            RecursionError,
+            UnsafeFileError,
+        ):  # being written, or not a lease at all
             return {}
-        return holder
+        return holder if isinstance(holder, dict) else {}
 
-    def told(self) -> str:
-        """Say who has the lease."""
+    def describe_holder(self) -> str:
+        """Return a sentence that says who has the lease."""
         holder = self.holder() or {}
-        return f"process {holder.get('pid', '?')} on {holder.get('host', 'another host')} delivers to it"
+        host = str(holder.get("host", "another host"))[:100]
+        return f"process {str(holder.get('pid', '?'))[:20]} on {host} delivers to it"
 
     def _break_if_dead(self) -> bool:
-        """Remove the lease of a process that is gone. Of several that try, one does."""
+        """Remove the lease of a process that is gone. Of several processes that try, one succeeds."""
         holder = self.holder()
         if holder is None:
             return True
@@ -98,56 +119,71 @@ class Lease:
         return self._bury(str(holder.get("token")))
 
     def _bury(self, dead: str) -> bool:
-        """Remove a dead process's lease. Only who has made its grave may, and only while it is still that lease."""
-        grave = self.file.with_name(f".{self.file.name}.{quote(dead, safe='')}.dead")
+        """Remove a dead process's lease. Only the process that has made its grave may, while it is still that lease."""
+        digest = hashlib.sha256(dead.encode("utf-8", "replace")).hexdigest()[:32]
+        grave = self.file.with_name(f".{self.file.name}.{digest}.dead")
         try:
-            os.close(os.open(grave, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+            self._create(grave)
         except FileExistsError:
             self._reopen_abandoned(grave)
-            return False  # somebody is at it: the next look will tell
+            return False  # another process is removing it; the next look will show
         try:
             holder = self.holder()
             if holder is not None and str(holder.get("token")) == dead:
-                self.file.unlink(missing_ok=True)
+                self._remove()
         finally:
             grave.unlink(missing_ok=True)
         return True
 
+    def _remove(self) -> None:
+        try:
+            self.file.unlink(missing_ok=True)
+        except (IsADirectoryError, PermissionError):  # a folder in its place
+            self.file.rename(self.file.with_name(f"{self.file.name}.unusable-{self._token}"))
+
     def _reopen_abandoned(self, grave: Path) -> None:
-        """Let others try where whoever made the grave is gone itself."""
+        """Let others try, if the process that made the grave is gone itself."""
         with contextlib.suppress(FileNotFoundError):
-            if self._now() - grave.stat().st_mtime > self._settings.lease_stale:
+            if self._now() - os.lstat(grave).st_mtime > self._settings.lease_stale:
                 grave.unlink()
 
     def _is_alive(self, holder: dict[str, Any]) -> bool:
         here = identity.process_facts()
         same = all(holder.get(key) == here[key] for key in ("host", "boot_id", "pid_namespace"))
-        if same and isinstance(holder.get("pid"), int):
-            return identity.is_alive(holder["pid"], holder.get("pid_started"))
+        pid = holder.get("pid")
+        if same and isinstance(pid, int) and 0 < pid < 1 << 31:
+            return identity.is_alive(pid, holder.get("pid_started"))
         try:
-            age = self._now() - self.file.stat().st_mtime
+            age = self._now() - os.lstat(self.file).st_mtime
         except FileNotFoundError:
             return False
-        return age < float(holder.get("stale_after", self._stale))
+        return age < self._stale_after(holder)
+
+    def _stale_after(self, holder: dict[str, Any]) -> float:
+        """Return how long the holder may be silent, if it says so sensibly."""
+        stale = holder.get("stale_after")
+        if isinstance(stale, int | float) and math.isfinite(stale) and 0 < stale <= _LONGEST:
+            return float(stale)
+        return self._stale
 
     def _now(self) -> float:
         """Return the time by the clock that also dates the lease: the file system's, not this host's."""
         fresh = self.file.with_name(f".{self.file.name}.{self._token}.now")
-        fresh.touch(0o600)
-        now = fresh.stat().st_mtime
+        self._create(fresh)
+        now = os.lstat(fresh).st_mtime
         fresh.unlink()
         return now
 
     def beat(self) -> bool:
-        """Give a sign of life where one is due, and say whether the lease is still held."""
-        now = time.monotonic()
+        """Give a sign of life if one is needed, and return whether the lease is still held."""
+        now = monotonic()
         if self.held and now - self._beat_at >= self._settings.lease_beat:
             self._beat_at = now
             holder = self.holder()
             self.held = holder is not None and holder.get("token") == self._token
             if self.held:
                 with contextlib.suppress(FileNotFoundError):
-                    os.utime(self.file)
+                    os.utime(self.file, follow_symlinks=False)
         return self.held
 
     def release(self) -> None:

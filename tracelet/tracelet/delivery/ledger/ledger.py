@@ -1,11 +1,10 @@
-"""What a backend has had: a cursor and counts per writer, kept in a file that survives a crash."""
+"""What a backend has received: a cursor and counts per writer, in a file that survives a crash."""
 
 from __future__ import annotations
 
 import contextlib
 import json
 import logging
-import os
 import time
 from collections import Counter
 from collections.abc import Mapping
@@ -17,18 +16,22 @@ import attrs
 
 from tracelet.errors import JournalError
 from tracelet.journal import Cursor
+from tracelet.safe_files import UnsafeFileError, list_folder, open_folder, read_file, replace_file
 
 log = logging.getLogger("tracelet.delivery")
 
 FOLDER: Final = "delivery"
 VERSION: Final = 1
 SUFFIX: Final = ".json"
-_UNUSABLE: Final = (ValueError, LookupError, TypeError, AttributeError)
+#: Bytes. The ledger of a thousand writers, each with a thousand holes in its journal, is smaller.
+LARGEST: Final = 64 << 20
+_UNUSABLE: Final = (ValueError, LookupError, TypeError, AttributeError, RecursionError, UnsafeFileError)
+_LARGEST_COUNT: Final = 1 << 62
 
 
 @attrs.define
 class Page:
-    """What a backend has had of one writer. The counts are exact for what lies before the cursor."""
+    """What a backend has received of one writer. The counts are exact for what lies before the cursor."""
 
     cursor: Cursor = attrs.field(factory=Cursor)
     delivered: int = 0
@@ -51,32 +54,33 @@ class Page:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Page:
-        """Return the page that :meth:`as_json` described."""
-        return cls(
-            Cursor.from_json(data["cursor"]),
-            int(data["delivered"]),
-            Counter(data["excluded"]),
-            Counter(data["dropped"]),
-        )
+        """Return the page that :meth:`as_json` wrote. Raises for anything else."""
+        cursor = Cursor.from_json(data["cursor"])
+        for number in (cursor.next, *(end for hole in cursor.holes for end in hole)):
+            _count(number)
+        return cls(cursor, _count(data["delivered"]), _counts(data["excluded"]), _counts(data["dropped"]))
 
 
 class Ledger:
     """The pages of one backend in one run.
 
-    Counted are points (each value of a row is one), and the parameters, tags and artifacts of one call each.
+    The counts are of points (each value of a row is one) and of events that backends receive. ``accepted`` is how
+    many records the backend's hooks have returned for, repeats included; it is counted apart from the pages.
     """
 
     def __init__(self, run_dir: Path, backend: str, *, strict: bool = True) -> None:
         """Read what is stored.
 
         Raises :class:`~tracelet.errors.JournalError` for a file that cannot be used, and ``OSError`` for one that
-        cannot be read; unless ``strict``, that is as if there were none.
+        cannot be read. Unless ``strict``, either is treated like a missing file.
         """
         self.backend = backend
+        self._run_dir = run_dir
         self.file = ledger_file(run_dir, backend)
         self.recent = self.file.with_suffix(".recent")
         self.pages: dict[str, Page] = {}
         self.retries = 0
+        self.accepted = 0
         self.error: str | None = None
         self._serial = 0
         try:
@@ -92,23 +96,28 @@ class Ledger:
             pass
         except _UNUSABLE as error:
             raise JournalError(
-                f"{self.file}: expected what delivery to {self.backend!r} stored (version {VERSION}), found something"
-                f" else ({error}); without this file {self.backend!r} gets the whole run once more"
+                f"{self.file}: expected the ledger of {self.backend!r} (version {VERSION}), found something else"
+                f" ({error}); without this file {self.backend!r} gets the whole run again"
             ) from error
-        with contextlib.suppress(FileNotFoundError, *_UNUSABLE):  # a loss of power may have spoilt it
+        with contextlib.suppress(FileNotFoundError, *_UNUSABLE):  # a power failure may have damaged it
             self._load(self.recent)
 
     def _load(self, file: Path) -> None:
-        data = json.loads(file.read_text(encoding="utf-8"))
-        if data["version"] > VERSION:
-            raise ValueError(f"version {data['version']}, of a later tracelet")
-        if data["serial"] <= self._serial:
+        data = json.loads(read_file(self._run_dir, file.relative_to(self._run_dir), limit=LARGEST))
+        if _count(data["version"]) > VERSION:
+            raise ValueError(f"version {data['version']}, from a later tracelet")
+        serial = _count(data["serial"])
+        if serial <= self._serial:
             return
-        self.pages = {writer: Page.from_json(page) for writer, page in data["writers"].items()}
-        self.retries, self.error, self._serial = int(data["retries"]), data["error"], data["serial"]
+        pages = {str(writer): Page.from_json(page) for writer, page in data["writers"].items()}
+        delivered = sum(page.delivered for page in pages.values())
+        retries, accepted = _count(data["retries"]), _count(data.get("accepted", delivered))
+        error = data["error"]
+        self.pages, self.retries, self.accepted, self._serial = pages, retries, accepted, serial
+        self.error = str(error) if error is not None else None
 
     @classmethod
-    def opened(cls, run_dir: Path, backend: str) -> Ledger:
+    def open(cls, run_dir: Path, backend: str) -> Ledger:
         """Return what is stored. A file that cannot be used is set aside, and the backend starts over."""
         try:
             return cls(run_dir, backend)
@@ -131,7 +140,7 @@ class Ledger:
 
     @property
     def delivered(self) -> int:
-        """How many records the backend took."""
+        """How many records the backend has received."""
         return sum(page.delivered for page in list(self.pages.values()))
 
     @property
@@ -146,14 +155,14 @@ class Ledger:
 
     @property
     def passed(self) -> int:
-        """How many records are dealt with."""
+        """How many records are delivered, excluded or dropped."""
         return sum(page.passed for page in list(self.pages.values()))
 
     def save(self, *, durable: bool = True) -> None:
-        """Store it all, in one step: a reader finds this state or the one before.
+        """Store everything in one step: a reader finds this state or the one before.
 
-        Survives the end of the process in any case, and a loss of power when ``durable``. What is not goes to a file
-        of its own, so that the durable one stays whole.
+        It survives the end of the process in any case, and a power failure if ``durable``. Otherwise it goes to a
+        second file, so that the durable one stays whole.
         """
         self._serial += 1
         data = {
@@ -162,53 +171,37 @@ class Ledger:
             "serial": self._serial,
             "saved": time.time(),
             "retries": self.retries,
+            "accepted": self.accepted,
             "error": self.error,
             "writers": {writer: page.as_json() for writer, page in list(self.pages.items())},
         }
-        self.file.parent.mkdir(mode=0o700, exist_ok=True)
-        replace(self.file if durable else self.recent, json.dumps(data).encode(), durable=durable)
+        open_folder(self._run_dir, FOLDER, create=True)
+        file = (self.file if durable else self.recent).relative_to(self._run_dir)
+        replace_file(self._run_dir, file, json.dumps(data).encode(), durable=durable)
         if durable:
             self.recent.unlink(missing_ok=True)
 
 
+def _count(value: Any) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= _LARGEST_COUNT:
+        raise ValueError(f"expected a count, found {str(value)[:40]!r}")
+    return value
+
+
+def _counts(value: Any) -> Counter[str]:
+    if not isinstance(value, dict):
+        raise TypeError(f"expected counts by reason, found {type(value).__name__}")
+    return Counter({str(reason): _count(count) for reason, count in value.items()})
+
+
 def ledger_file(run_dir: Path, backend: str) -> Path:
-    """Return where a backend's ledger stands."""
+    """Return the path of a backend's ledger."""
     return run_dir / FOLDER / (quote(backend, safe="") + SUFFIX)
 
 
 def backends(run_dir: Path) -> list[str]:
-    """Return the backends that were ever to get something of a run."""
-    return sorted(unquote(file.name.removesuffix(SUFFIX)) for file in (run_dir / FOLDER).glob(f"*{SUFFIX}"))
-
-
-def replace(file: Path, data: bytes, *, durable: bool) -> None:
-    """Put new contents into a file, in one step: they are there whole, or the old ones are."""
-    fresh = file.with_name(f".{file.name}.{os.getpid()}")
-    try:
-        _write(fresh, data, durable=durable)
-        os.replace(fresh, file)
-    except OSError:
-        fresh.unlink(missing_ok=True)
-        raise
-    if durable:
-        _sync(file.parent)  # the new name, too
-
-
-def _write(file: Path, data: bytes, *, durable: bool) -> None:
-    handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    try:
-        left = memoryview(data)
-        while left:  # a disk that is nearly full takes a part, and says no only the next time
-            left = left[os.write(handle, left) :]
-        if durable:
-            os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def _sync(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+    """Return the backends that have, or had, something to receive of a run."""
+    with contextlib.suppress(OSError):
+        names = list_folder(run_dir, FOLDER)
+        return sorted(unquote(name.removesuffix(SUFFIX)) for name in names if name.endswith(SUFFIX))
+    return []

@@ -1,23 +1,24 @@
-"""Reconciliation: whether every record of a run is accounted for, backend by backend."""
+"""Reconciliation: whether each record of a run is accounted for, backend by backend, and how far each one is."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tracelet.delivery.ledger.counting import count_ahead, ends
+from tracelet.delivery.ledger.counting import count_ahead, ends, is_counted
 from tracelet.delivery.ledger.ledger import Ledger, backends
-from tracelet.delivery.pipeline.plan import is_due
 from tracelet.journal import Damage, EventRecord, Follower, Record, writers
 
 
 class Reconciliation(NamedTuple):
     """What became of a run's records at one backend.
 
-    ``recorded`` is counted in the journal, ``pending`` are the records there that lie beyond the backend's cursor; the
-    others are the ledger's. All count points (each value of a row is one) and calls that recorded
-    parameters, tags or an artifact.
+    ``recorded`` is counted in the journal, and ``pending`` are the records in it beyond the backend's cursor.
+    ``accepted`` is how many records the backend's hooks have returned for, repeats included, counted at the calls.
+    The other numbers are the ledger's. All count points (each value of a row is one) and the events that backends
+    receive: parameters, tags, artifacts and changes of the run.
     """
 
     backend: str
@@ -27,16 +28,17 @@ class Reconciliation(NamedTuple):
     dropped: dict[str, int]
     pending: int
     error: str | None
+    accepted: int = 0
 
     @property
     def accounted(self) -> int:
-        """How many records there is an account of: delivered + excluded + dropped + pending."""
+        """How many records are accounted for: delivered + excluded + dropped + pending."""
         return self.delivered + self.excluded + sum(self.dropped.values()) + self.pending
 
     @property
     def agrees(self) -> bool:
-        """Whether that is how many were recorded."""
-        return self.recorded == self.accounted
+        """Whether that is how many were recorded, and the backend has accepted as many as the ledger claims."""
+        return self.recorded == self.accounted and self.accepted >= self.delivered
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as JSON can hold it."""
@@ -44,16 +46,16 @@ class Reconciliation(NamedTuple):
 
 
 class Verification(NamedTuple):
-    """What :func:`verify` found: a reconciliation per backend, and what the journal itself lost."""
+    """What :func:`verify` found: a reconciliation per backend, and what the journal itself has lost."""
 
     recorded: int
     backends: list[Reconciliation]
-    dropped: dict[str, int]  # by the recording side, where the disk would not take them
+    dropped: dict[str, int]  # by the recording side, when the disk did not accept them
     damage: dict[str, int]
 
     @property
     def agrees(self) -> bool:
-        """Whether all backends' accounts agree with the journal."""
+        """Whether the accounts of all backends agree with the journal."""
         return all(each.agrees for each in self.backends)
 
     def as_dict(self) -> dict[str, Any]:
@@ -63,7 +65,7 @@ class Verification(NamedTuple):
 
 
 def verify(run_dir: Path) -> Verification:
-    """Reconcile the ledgers of a run with its journal. Reads the whole journal, also of a run that goes on."""
+    """Reconcile the ledgers of a run with its journal. Reads the whole journal, also of a run in progress."""
     ledgers = [Ledger(run_dir, name) for name in backends(run_dir)]  # before the journal, which only grows
     pending = Counter({ledger.backend: 0 for ledger in ledgers})
     recorded = 0
@@ -73,24 +75,27 @@ def verify(run_dir: Path) -> Verification:
         follower = Follower(run_dir, writer)
         while records := follower.read(100_000):
             drops.update(_drops(records))
-            due = [record.seq for record in records if is_due(record)]
-            recorded += len(due)
+            counted = [record.seq for record in records if is_counted(record)]
+            recorded += len(counted)
             for ledger in ledgers:
-                pending[ledger.backend] += _beyond(due, ledger, writer)
+                pending[ledger.backend] += _count_beyond(counted, ledger, writer)
         damage.counts.update(follower.damage.counts)
-    found = [_reconciled(ledger, recorded, pending[ledger.backend]) for ledger in ledgers]
+    found = [_reconcile(ledger, recorded, pending[ledger.backend]) for ledger in ledgers]
     return Verification(recorded, found, dict(drops), dict(damage.counts))
 
 
-def _drops(records: list[Record]) -> Counter[str]:
+def _drops(records: Sequence[Record]) -> Counter[str]:
     lost: Counter[str] = Counter()
     for record in records:
         if isinstance(record, EventRecord) and record.type == "drops":
-            lost.update(record.payload.get("drops", {}))
+            drops = record.payload.get("drops")
+            if isinstance(drops, dict):
+                lost.update({reason: count for reason, count in drops.items() if isinstance(count, int)})
     return lost
 
 
-def _beyond(seqs: list[int], ledger: Ledger, writer: str) -> int:
+def _count_beyond(seqs: list[int], ledger: Ledger, writer: str) -> int:
+    """Return how many of the records a backend has not received yet."""
     page = ledger.pages.get(writer)
     if page is None:
         return len(seqs)
@@ -100,7 +105,7 @@ def _beyond(seqs: list[int], ledger: Ledger, writer: str) -> int:
     return sum(seq >= first or any(start <= seq < stop for start, stop in holes) for seq in seqs)
 
 
-def _reconciled(ledger: Ledger, recorded: int, pending: int) -> Reconciliation:
+def _reconcile(ledger: Ledger, recorded: int, pending: int) -> Reconciliation:
     return Reconciliation(
         backend=ledger.backend,
         recorded=recorded,
@@ -109,11 +114,12 @@ def _reconciled(ledger: Ledger, recorded: int, pending: int) -> Reconciliation:
         dropped=ledger.dropped,
         pending=pending,
         error=ledger.error,
+        accepted=ledger.accepted,
     )
 
 
 class Progress(NamedTuple):
-    """What one backend has had of a run, counting points (each value of a row is one), parameters, tags, artifacts."""
+    """How far one backend is with a run, in records as :class:`Reconciliation` counts them."""
 
     backend: str
     delivered: int
@@ -122,7 +128,7 @@ class Progress(NamedTuple):
 
 
 def progress(run_dir: Path) -> list[Progress]:
-    """Return how far each backend has come that had any of a run, also of one that goes on."""
+    """Return how far each backend of a run is, by its ledger and the length of the journal: quicker than to verify."""
     ledgers = [
         Ledger(run_dir, name, strict=False) for name in backends(run_dir)
     ]  # before the journal, which only grows

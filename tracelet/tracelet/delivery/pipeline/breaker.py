@@ -1,4 +1,4 @@
-"""When to try again: full-jitter backoff, and a breaker that rests a backend after repeated failures."""
+"""When to retry: full-jitter backoff, and a circuit breaker that pauses a backend after repeated failures."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ PERMANENT: Final = "permanent"
 
 
 class Breaker:
-    """Says when the next attempt may be made.
+    """Decides when the next attempt may be made.
 
-    ``closed``: at once, or after a delay drawn between 0 and a limit that doubles with each failure in a row (the
+    ``closed``: at once, or after a delay drawn between 0 and a limit that doubles with each consecutive failure (the
     "full jitter" of Brooker, *Exponential Backoff And Jitter*, AWS Architecture Blog, 2015).
-    After ``breaker_after`` failures in a row it is ``open``: nothing is tried before such a delay, of at least half
-    its limit so that a rest is one, is over. Then it is ``half-open`` for one attempt, which closes it or opens it
-    again for longer. ``permanent`` (wrong credentials) ends only by :meth:`reset`.
+    After ``breaker_after`` consecutive failures it is ``open``: the next attempt waits for such a delay, of at least
+    half the limit. Then it is ``half-open`` for one attempt, which closes it, or opens it again for longer.
+    ``permanent`` (wrong credentials) ends only by :meth:`reset`.
     """
 
     def __init__(
@@ -35,7 +35,7 @@ class Breaker:
         self._settings = settings
         self._clock = clock
         self._draw = draw
-        self.failures = 0  # in a row
+        self.failures = 0  # consecutive
         self._not_before = 0.0
         self._permanent = False
 
@@ -49,18 +49,18 @@ class Breaker:
         return OPEN if self.wait() > 0 else HALF_OPEN
 
     def wait(self) -> float:
-        """Return the seconds until the next attempt may be made; infinite where none may."""
+        """Return the seconds until the next attempt may be made; infinity if none may."""
         if self._permanent:
             return float("inf")
         return max(0.0, self._not_before - self._clock())
 
     def succeeded(self) -> None:
-        """Note that an attempt went well."""
+        """Record a successful attempt."""
         self.failures = 0
         self._not_before = 0.0
 
     def failed(self, retry_after: float | None = None) -> None:
-        """Note that an attempt failed. ``retry_after`` are the seconds that the other side asked for."""
+        """Record a failed attempt. ``retry_after`` is the delay in seconds that the service asked for."""
         self.failures += 1
         limit = self.limit(self.failures)
         delay = limit * self._draw()
@@ -71,19 +71,19 @@ class Breaker:
         self._not_before = self._clock() + delay
 
     def limit(self, failures: int) -> float:
-        """Return the longest delay after so many failures in a row."""
+        """Return the longest delay after that number of consecutive failures."""
         doubled = self._settings.retry_first * 2.0 ** min(failures - 1, 60)
         return min(self._settings.retry_longest, doubled)
 
     def give_up(self) -> None:
-        """Never try again."""
+        """Make no further attempt."""
         self._permanent = True
 
     def hurry(self, at_most: float = 0.0) -> None:
-        """Have the next attempt made within ``at_most`` seconds: somebody waits for it."""
+        """Allow the next attempt within ``at_most`` seconds, because somebody is waiting for it."""
         self._not_before = min(self._not_before, self._clock() + at_most)
 
     def reset(self) -> None:
-        """Forget all failures: something was changed."""
+        """Forget all failures, because something has changed."""
         self._permanent = False
         self.succeeded()

@@ -1,4 +1,4 @@
-"""What a backend's failure means: try again, leave it, or look for the point that it will not take."""
+"""What a backend's failure means: retry, give up, or look for the point that it does not accept."""
 
 from __future__ import annotations
 
@@ -9,14 +9,19 @@ from typing import Any, Final
 from tracelet.errors import PluginError
 
 
+class BrokenHookError(PluginError):
+    """A data hook can never work as it is written: nothing that it is called with would arrive."""
+
+
 class Fault(enum.Enum):
     """What to do about a failure."""
 
-    PASSING = "passing"  # an outage: try again, for as long as it takes
-    UNKNOWN = "unknown"  # try again; if it never ends, one of the points may be the reason
-    REFUSED = "refused"  # these data are not wanted: one of the points is the reason
-    TOO_MUCH = "too much"  # the batch is too large: half of it may do
-    CREDENTIALS = "credentials"  # no use in trying again
+    PASSING = "passing"  # an outage: retry, for as long as it takes
+    UNKNOWN = "unknown"  # retry; if it never ends, one of the points may be the reason
+    REFUSED = "refused"  # the data are not accepted: one of the points is the reason
+    TOO_MUCH = "too much"  # the batch is too large: half of it may be accepted
+    CREDENTIALS = "credentials"  # retrying is no use
+    BROKEN = "broken"  # the hook can never work as it is written
 
 
 _CREDENTIALS: Final = frozenset({401, 403, 407})
@@ -37,13 +42,19 @@ _DATA_ERRORS: Final = (ValueError, TypeError, LookupError, ArithmeticError, Asse
 
 
 def judge(error: BaseException) -> Fault:
-    """Say what a failure means.
+    """Return what a failure means.
 
-    By the first of the exception and its causes that tells: an HTTP or gRPC status (``status_code``, ``status``
-    or ``code``, also of ``response``), else its class: ``PermissionError`` stands for wrong credentials, any other
-    ``OSError`` for an outage, ``ValueError``, ``TypeError``, ``LookupError``, ``ArithmeticError`` and the like for data
-    that are not wanted.
+    The first of the exception and its causes that has an HTTP or gRPC status (``status_code``, ``status`` or
+    ``code``, also of ``response``) decides; else the first whose class does: ``PermissionError`` means wrong
+    credentials, any other ``OSError`` an outage; ``ValueError``, ``TypeError``, ``LookupError``,
+    ``ArithmeticError`` and the like mean data that are not accepted.
     """
+    if isinstance(error, BrokenHookError):
+        return Fault.BROKEN
+    if isinstance(error, PluginError) and (
+        known := getattr(error, "fault", None)
+    ):  # judged in the plugin's own process
+        return Fault(known)
     chain = list(_chain(error))
     for one in chain:
         fault = _by_status(one)
@@ -68,7 +79,7 @@ def retry_after(error: BaseException) -> float | None:
 
 
 def _seconds(value: Any) -> float | None:
-    """Read a number of seconds. The other form, a date, would need trust in both clocks: it is passed over."""
+    """Read a number of seconds. The other form, a date, would require trust in both clocks: it is ignored."""
     try:
         return max(0.0, float(value))
     except (TypeError, ValueError):
@@ -76,7 +87,7 @@ def _seconds(value: Any) -> float | None:
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
-    """Yield an exception and what it was raised from, without the host's own wrapping."""
+    """Yield an exception and its causes, without the host's own wrapping."""
     one: BaseException | None = error
     for _ in range(6):
         if one is None:

@@ -1,4 +1,4 @@
-"""How often a feed looks at the journal: often enough to be current, seldom enough not to be felt."""
+"""How often a worker looks at the journal: often enough to be current, rarely enough not to slow the program."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from typing import Final
 
 from tracelet.delivery.limits import Settings
 
-_DUTY: Final = 20  # with nothing left to do, rest this many times as long as the work took
-_LOOKING: Final = 50  # after a look that found nothing new, rest at least this many times as long as it took
+_DUTY: Final = 20  # with nothing left to do, wait this many times as long as the work took
+_LOOKING: Final = 50  # after a look that found nothing new, wait at least this many times as long as it took
 _SLOWEST: Final = 16
 
 
 class Pace:
-    """Says how long to rest once a backend has everything.
+    """Decides how long a worker waits once its backend has everything.
 
-    After work, in proportion to it, so that a feed that keeps up is at work for a twentieth of the time at most;
-    after nothing, longer each time.
+    After work, the wait is proportional to it, so that a worker that keeps up is busy for a twentieth of the time at
+    most. After a look that found nothing, each wait is longer than the one before.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -26,16 +26,16 @@ class Pace:
         self._slowness = 1
 
     def worked(self, seconds: float) -> None:
-        """Note what was done since the last rest."""
+        """Record the time spent on work since the last wait."""
         self._worked += seconds
         self._idle = self._settings.poll_shortest
 
     def looked(self, seconds: float) -> None:
-        """Note how long a look took that found nothing. (A run of a thousand processes has as many files.)"""
+        """Record how long a look took that found nothing. (A run of a thousand processes has as many files.)"""
         self._look = seconds
 
     def rest(self) -> float:
-        """Return the seconds to rest now."""
+        """Return the seconds to wait now."""
         if self._worked:
             pause = max(self._settings.poll_shortest, _DUTY * self._worked)
             self._worked = 0.0
@@ -45,7 +45,7 @@ class Pace:
         return max(min(pause, self._settings.poll_longest), _LOOKING * self._look) * self._slowness
 
     def slow_down(self) -> bool:
-        """Rest twice as long from now on. ``False`` where it is slow enough already."""
+        """Wait twice as long from now on. Return ``False`` if the limit has been reached."""
         if self._slowness >= _SLOWEST:
             return False
         self._slowness *= 2

@@ -14,7 +14,7 @@ from tracelet.delivery.limits import Settings
 from tracelet.delivery.pipeline.breaker import Breaker
 from tracelet.delivery.pipeline.plan import Entry, Plan
 from tracelet.delivery.pipeline.planner import Planner
-from tracelet.delivery.pipeline.processors import Processors
+from tracelet.delivery.pipeline.processors import BackendProcessors, ProcessorObjects
 from tracelet.delivery.pipeline.reader import Batch, Reader, Writers
 from tracelet.delivery.pipeline.retrying import RetryingSender
 from tracelet.delivery.pipeline.routes import Routes
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("tracelet.delivery")
 
-_MOST_BATCHES: Final = 16  # in one plan, while nothing goes through
+_MOST_BATCHES: Final = 16  # in one plan, while nothing is accepted
 
 
 class Pipeline:
-    """Reads, plans, delivers and books for one backend.
+    """Reads, plans, sends and books for one backend.
 
     Everything but :meth:`save` and :meth:`reconfigure` is for one thread.
     """
@@ -46,36 +46,36 @@ class Pipeline:
         writers: Writers | None,
         settings: Settings,
         breaker: Breaker,
+        processors: ProcessorObjects,
         is_ours: Callable[[], bool],
     ) -> None:
-        self.ledger = Ledger.opened(run_dir, name)
+        self.ledger = Ledger.open(run_dir, name)
         self.plan: Plan | None = None
         self._batch: Batch | None = None
-        self.behind_since: float | None = None  # when the oldest record under way was recorded
+        self.behind_since: float | None = None  # when the oldest record of the current batch was recorded
         self._manager = manager
-        self._run_dir = run_dir
         self._name = name
+        self._run = run
         self._settings = settings
         self._reader = Reader(run_dir, self.ledger, writers)
-        self._sender = Sender(manager.handle(name), run, settings)
+        self._sender = Sender(manager.handle(name), run, run_dir, settings)
         self._retrying = RetryingSender(name, self._sender, breaker, settings)
-        self._breaker = breaker
-        self._is_ours = is_ours  # whether it is still this process that delivers
+        self._processors = processors
+        self._is_ours = is_ours  # says whether this process is still the one that delivers
         self._planning = threading.RLock()
         self._planner = self._new_planner()
-        self._saving = threading.RLock()  # a signal handler may come in between
+        self._saving = threading.RLock()  # reentrant, since a signal handler may interrupt its holder
         self._unsaved = self._undurable = False
         self._save_after = self._save_durably_after = 0.0
-        self._said = False
+        self._has_warned = False
 
     def _new_planner(self) -> Planner:
         routes = Routes(self._manager.options(self._name))
-        handle = self._sender.handle
-        processors = Processors(self._manager)
-        return Planner(self._run_dir, routes, processors, handle.implements, self._sender.handles)
+        processors = BackendProcessors(self._processors, self._name)
+        return Planner(routes, processors, self._sender.handle.implements, self._sender.handles)
 
     def reconfigure(self) -> None:
-        """Take up changed routes and a plugin that was started anew. The batch under way goes on as planned.
+        """Take up changed routes and a restarted plugin. The current batch continues as planned.
 
         May be called from any thread.
         """
@@ -91,18 +91,18 @@ class Pipeline:
 
     @property
     def retries(self) -> int:
-        """How often something was tried again."""
+        """How many calls have been retried."""
         return self.ledger.retries + self._retrying.retries
 
     def step(self) -> bool:
-        """Do one piece of work: give the backend something, or book what it has got. ``False``: nothing is new.
+        """Do one piece of work: call the backend, or book what it has accepted. Return ``False`` if nothing is new.
 
         Raises:
-            PluginError: it is no use to go on; see :meth:`RetryingSender.attempt`.
+            PluginError: going on is no use; see :meth:`RetryingSender.attempt`.
             OSError: the journal cannot be read.
         """
         if self.plan is None:
-            with self._planning:  # what is recorded after a change is planned by it
+            with self._planning:  # records made after a change are planned with the new routes
                 planner = self._planner
                 batch = self._reader.read(self._sender.batch)
             if batch is None:
@@ -118,12 +118,22 @@ class Pipeline:
         return True
 
     def _begin(self, batch: Batch, planner: Planner) -> None:
-        self.plan, self._batch = Plan(), batch
+        self._learn_changes(batch)
+        plan = Plan()
+        planner.extend(plan, batch)
+        self.plan, self._batch = plan, batch
         self.behind_since = batch.records[0].time if batch.records else None
-        planner.extend(self.plan, batch)
+
+    def _learn_changes(self, batch: Batch) -> None:
+        """Keep the run's name current in a process that cannot ask the run itself."""
+        learn = getattr(self._run, "learn_changes", None)
+        if learn is not None:
+            for _, event in batch.events():
+                if event.type == "run":
+                    learn(event.payload)
 
     def _widen(self, plan: Plan) -> None:
-        """Points were refused one by one, and nothing was taken since: see whether later ones fare better."""
+        """Points were refused one by one, and nothing was accepted since: see whether later ones are accepted."""
         batch = self._reader.read(self._settings.aside_most) if len(plan.entries) < _MOST_BATCHES else None
         if batch is not None:
             self._planner.extend(plan, batch)
@@ -131,8 +141,8 @@ class Pipeline:
             self._retrying.blame_backend(plan)
 
     def _book(self, plan: Plan) -> None:
-        """Enter what became of a plan, and move the cursors."""
-        lost = [(owner[0], reason) for owner, reason in plan.dropped.items()]
+        """Enter the results of a plan, and move the cursors."""
+        lost = [(record[0], reason) for record, reason in plan.dropped.items()]
         with self._saving:
             for entry in plan.entries:
                 self._enter(entry)
@@ -142,6 +152,7 @@ class Pipeline:
                 page.delivered -= 1
             self.ledger.retries += self._retrying.retries
             self._retrying.retries = 0
+            self._count_accepted()
             self.ledger.error = None
             self._unsaved = True
         self.plan = self.behind_since = None
@@ -153,8 +164,12 @@ class Pipeline:
         page.delivered += entry.routed
         page.excluded += entry.excluded
 
+    def _count_accepted(self) -> None:
+        self.ledger.accepted += self._sender.accepted
+        self._sender.accepted = 0
+
     def caught_up(self) -> bool:
-        """Whether the backend has all that was there at the last look."""
+        """Say whether the backend has everything that the last look found."""
         return self.plan is None and self._reader.caught_up()
 
     def look_again(self) -> None:
@@ -162,12 +177,12 @@ class Pipeline:
         self._reader.look_again()
 
     def close(self) -> None:
-        """Book what the backend has of the batch under way, and store it all."""
+        """Book what the backend has accepted of the current batch, and store everything."""
         self._book_part()
         self.save()
 
     def _book_part(self) -> None:
-        """Book the beginning of a batch whose rest is not delivered, so that it does not come twice."""
+        """Book the beginning of a batch whose rest is not delivered, so that it is not delivered again."""
         plan, batch = self.plan, self._batch
         if plan is None or batch is None or len(plan.entries) != 1 or plan.dropped or plan.is_processed:
             return
@@ -185,32 +200,32 @@ class Pipeline:
             self._save(durable=now >= self._save_durably_after)
 
     def save(self) -> None:
-        """Store what is booked for good."""
+        """Store what is booked, durably."""
         if self._unsaved or self._undurable or self.ledger.error != self.error:
             self._save(durable=True)
 
     def _save(self, *, durable: bool) -> None:
-        """Store what is booked. A disk that will not take it is told once; delivery goes on."""
+        """Store what is booked. If the disk refuses it, warn once; delivery goes on."""
         with self._saving:
             if not self._is_ours():
-                return  # whoever took over knows better
+                return  # another process has taken over, and its ledger is newer
             self.ledger.error = self.error
             began = time.monotonic()
             try:
                 self.ledger.save(durable=durable)
-                self._unsaved, self._undurable, self._said = False, not durable, False
+                self._unsaved, self._undurable, self._has_warned = False, not durable, False
             except OSError as error:
-                self._tell(error)
+                self._warn(error)
             pause = self._settings.save_rest * (time.monotonic() - began)
             if durable:
                 self._save_durably_after = began + max(self._settings.save_durably_every, pause)
             else:
                 self._save_after = began + max(self._settings.save_every, pause)
 
-    def _tell(self, error: OSError) -> None:
-        if not self._said:
-            self._said = True
+    def _warn(self, error: OSError) -> None:
+        if not self._has_warned:
+            self._has_warned = True
             log.warning(
-                "backend %r: where it stands cannot be stored (%s); after a crash it gets some points twice",
+                "backend %r: its position cannot be stored (%s); after a crash it gets some points twice",
                 *(self._name, redact(str(error))),
             )

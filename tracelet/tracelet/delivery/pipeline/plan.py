@@ -1,54 +1,91 @@
-"""What is to be done for a backend, step by step, and what became of it."""
+"""What a backend has to be called with for a batch of records, and what became of each call."""
 
 from __future__ import annotations
 
+import copy
 from collections import Counter, deque
 from collections.abc import Iterable
 from typing import Any, Final, NamedTuple
 
 from tracelet.journal import Cursor, EventRecord, PointRecord
-from tracelet_hookspecs import MetricData
+from tracelet_hookspecs import MetricData, MetricType, RecordId
 
-#: The events that are delivered, and the hook that takes each.
-EVENT_HOOKS: Final = {"params": "log_params", "tags": "set_tags", "artifact": "log_artifact"}
-#: Metrics that a processor makes of one carry its id, told apart by this much in the index.
+#: A processor may make several metrics of one. Their ids differ by multiples of this in the index.
 DERIVED: Final = 1 << 16
 
-Owner = tuple[str, int, int]  # a record: writer, sequence number, index of the value in it
+
+class Point(NamedTuple):
+    """The fields of a :class:`MetricData`, which is made anew for each call of a backend."""
+
+    name: str
+    value: Any
+    type: MetricType
+    iteration: int | None
+    timestamp: float | None
+    source: str | None
+    metadata: Any
+    id: RecordId
+
+
+def metrics_of(points: Iterable[Point]) -> list[MetricData]:
+    """Return points as the objects that a backend may change as it likes."""
+    metrics = [MetricData(*point) for point in points]
+    for metric in metrics:
+        if metric.metadata is not None:
+            metric.metadata = copy.deepcopy(metric.metadata)
+    return metrics
+
+
+def id_of_event(writer: str, event: EventRecord) -> RecordId:
+    """Return the id of an event, which has a single value."""
+    return writer, event.seq, 0
+
+
+def id_of_record(writer: str, record: PointRecord | EventRecord) -> RecordId:
+    """Return the id of any record."""
+    if isinstance(record, EventRecord):
+        return id_of_event(writer, record)
+    return writer, record.seq, record.index
 
 
 class Step:
-    """One call, or one run of calls, of a backend: points, or one event."""
+    """One call of a backend, or one series of ``log_metric`` calls: points, or one event."""
 
-    __slots__ = ("done", "failures", "hook", "kwargs", "mark", "owner", "points", "refusals")
+    __slots__ = ("done", "event", "failures", "hook", "mark", "points", "refusals", "writer")
 
     def __init__(
         self,
         hook: str,
-        points: list[MetricData],
+        points: list[Point],
         *,
-        kwargs: dict[str, Any] | None = None,
-        owner: Owner | None = None,
+        writer: str = "",
+        event: EventRecord | None = None,
     ) -> None:
         self.hook = hook
         self.points = points
-        self.kwargs = kwargs
-        self.owner = owner  # of an event; points carry theirs in their id
-        self.done = 0  # points taken, where they are given one by one
+        self.writer = writer  # of the event
+        self.event = event
+        self.done = 0  # points accepted so far, with log_metric
         self.failures = 0
         self.refusals = 0
-        self.mark: int | None = None  # how many calls had gone well when this was first refused
+        self.mark: int | None = None  # how many calls had succeeded when this one was first refused
 
     def __len__(self) -> int:
-        """Return how many points are left to give; an event counts as one."""
-        return 1 if self.owner is not None else len(self.points) - self.done
+        """Return how many points are left to deliver; an event counts as one."""
+        return 1 if self.event is not None else len(self.points) - self.done
 
-    def owners(self) -> Iterable[Owner]:
-        """Return the records that the step is still to deliver."""
-        return [self.owner] if self.owner is not None else map(owner_of, self.points[self.done :])
+    def records(self) -> Iterable[RecordId]:
+        """Return the ids of the records that the step is still to deliver."""
+        if self.event is not None:
+            return [id_of_event(self.writer, self.event)]
+        return map(record_of, self.points[self.done :])
+
+    def label(self) -> str:
+        """Return a name for what comes next, for messages."""
+        return self.hook if self.event is not None else repr(self.points[self.done].name)
 
     def split(self) -> list[Step]:
-        """Return what is left as two steps; where points are given one by one, the next one stands alone."""
+        """Return what is left as two steps. With ``log_metric``, the first one has the next point alone."""
         middle = self.done + (1 if self.hook == "log_metric" else (len(self) + 1) // 2)
         return [self._part(self.done, middle), self._part(middle, len(self.points))]
 
@@ -58,14 +95,14 @@ class Step:
         return part
 
 
-def owner_of(point: MetricData) -> Owner:
-    """Return the record that a point was made of."""
-    assert point.id is not None
-    return point.id[0], point.id[1], point.id[2] % DERIVED
+def record_of(point: Point) -> RecordId:
+    """Return the id of the record that a point was made from."""
+    writer, sequence, index = point.id
+    return writer, sequence, index % DERIVED
 
 
 class Entry(NamedTuple):
-    """What is booked once a batch is dealt with: of ``routed`` records, those not dropped were delivered."""
+    """What to book after a batch: of ``routed`` records, all that were not dropped have been delivered."""
 
     writer: str
     after: Cursor
@@ -74,30 +111,25 @@ class Entry(NamedTuple):
 
 
 class Plan:
-    """What is to be done for one batch (or several, while one will not go through), and what became of it."""
+    """The calls for one batch (or for several, while one of them does not succeed), and their results."""
 
     def __init__(self) -> None:
         self.steps: deque[Step] = deque()
-        self.aside: list[Step] = []  # refused, and waiting for another one to be taken
+        self.aside: list[Step] = []  # refused; they wait until something else is accepted
         self.entries: list[Entry] = []
-        self.dropped: dict[Owner, str] = {}  # with the reason
-        self.went_well = 0  # calls
-        self.is_processed = False  # whether its points went through processors
+        self.dropped: dict[RecordId, str] = {}  # with the reason
+        self.successes = 0  # calls
+        self.is_processed = False  # whether processors have handled its points
 
     def drop(self, step: Step, reason: str) -> None:
         """Give up what is left of a step."""
-        self.dropped.update(dict.fromkeys(step.owners(), reason))
+        self.dropped.update(dict.fromkeys(step.records(), reason))
 
     def restore(self) -> None:
-        """Put back what was set aside, in its place before the rest."""
+        """Put back what was set aside, before the remaining steps."""
         self.steps.extendleft(reversed(self.aside))
         self.aside = []
 
-    def left(self) -> set[Owner]:
-        """Return the records that are not delivered yet."""
-        return {owner for step in [*self.steps, *self.aside] for owner in step.owners()}
-
-
-def is_due(record: PointRecord | EventRecord) -> bool:
-    """Say whether a record is of a kind that backends get."""
-    return isinstance(record, PointRecord) or record.type in EVENT_HOOKS
+    def left(self) -> set[RecordId]:
+        """Return the ids of the records that are not delivered yet."""
+        return {record for step in [*self.steps, *self.aside] for record in step.records()}

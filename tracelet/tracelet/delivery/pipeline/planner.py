@@ -1,25 +1,30 @@
-"""From records to what a backend is called with."""
+"""From records to the calls of a backend: routes, processors, and the hook that receives each record."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any, Final
 
-from tracelet.delivery.pipeline.plan import DERIVED, EVENT_HOOKS, Entry, Plan, Step, is_due
-from tracelet.delivery.pipeline.processors import Processors, copy_of
+from tracelet.delivery.ledger.counting import is_counted
+from tracelet.delivery.pipeline.event_calls import hook_for
+from tracelet.delivery.pipeline.plan import DERIVED, Entry, Plan, Point, Step, id_of_record
+from tracelet.delivery.pipeline.processors import BackendProcessors
 from tracelet.delivery.pipeline.reader import Batch
 from tracelet.delivery.pipeline.routes import Routes
 from tracelet.journal import EventRecord, PointRecord
 from tracelet.journal.format import NO_STEP
 from tracelet_hookspecs import MetricData, MetricType
 
-#: Why a record is not meant for a backend.
+#: Why a record is not delivered to a backend.
 ROUTES, PROCESSORS, HOOKS, TYPES = "routes", "processors", "hooks", "types"
 
 _TYPES: Final = {kind.value: kind for kind in MetricType}
 _CUSTOM: Final = MetricType.CUSTOM
+_point: Final[Callable[[Iterable[Any]], Point]] = partial(
+    tuple.__new__, Point
+)  # quick: no check of the length
 
 
 class Planner:
@@ -27,22 +32,19 @@ class Planner:
 
     def __init__(
         self,
-        run_dir: Path,
         routes: Routes,
-        processors: Processors,
+        processors: BackendProcessors,
         implements: Callable[[str], bool],
         handles: Callable[[MetricType], bool],
     ) -> None:
         """Make a planner.
 
         Args:
-            run_dir: the run's folder, which the paths of artifacts are relative to.
-            routes: what goes to the backend.
-            processors: what changes metrics on their way.
-            implements: whether the backend has a hook.
-            handles: whether it takes a type of metrics.
+            routes: selects what goes to the backend.
+            processors: change metrics on their way.
+            implements: says whether the backend has a hook.
+            handles: says whether the backend accepts a type of metric.
         """
-        self._run_dir = run_dir
         self._routes = routes
         self._processors = processors
         self._implements = implements
@@ -51,129 +53,123 @@ class Planner:
         self._verdicts: dict[tuple[str, str, str | None], str] = {}
 
     def extend(self, plan: Plan, batch: Batch) -> None:
-        """Add what is to be done for a batch."""
+        """Add the calls for a batch."""
         excluded: Counter[str] = Counter()
         if not self._routes.rank(batch.rank):
-            excluded[ROUTES] = sum(map(is_due, batch.records))
+            excluded[ROUTES] = sum(map(is_counted, batch.records))
             plan.entries.append(Entry(batch.writer, batch.after, 0, +excluded))
             return
         routed = begin = 0
         for at, event in batch.events():
             routed += self._add_points(plan, batch.writer, batch.records[begin:at], excluded)
-            if event.type in EVENT_HOOKS:
+            if is_counted(event):
                 routed += self._add_event(plan, batch.writer, event, excluded)
             begin = at + 1
         routed += self._add_points(plan, batch.writer, batch.records[begin:], excluded)
         plan.entries.append(Entry(batch.writer, batch.after, routed, excluded))
 
     def _add_points(self, plan: Plan, writer: str, records: list[Any], excluded: Counter[str]) -> int:
-        """Add points in a row, and return how many of the records are on their way."""
+        """Add consecutive points, and return how many of the records will be delivered."""
         if not records:
             return 0
         if self._processors.present():
             plan.is_processed = True
-            points, routed = self._processed(writer, records, excluded)
+            points, routed = self._process(writer, records, excluded)
         else:
-            points = self._straight(writer, records, excluded)
+            points = self._convert(writer, records, excluded)
             routed = len(points)
         if points:
             plan.steps.append(Step(self._point_hook, points))
         return routed
 
-    def _straight(self, writer: str, records: list[PointRecord], excluded: Counter[str]) -> list[MetricData]:
-        """Return points as they are. (This is gone through for each of them: it has to be quick.)"""
-        points: list[MetricData] = []
-        append, verdicts, judge, types = points.append, self._verdicts, self._against, _TYPES
+    def _convert(self, writer: str, records: list[PointRecord], excluded: Counter[str]) -> list[Point]:
+        """Return the points that the routes select. This runs for each point, so it has to be quick."""
+        rows: list[tuple[Any, ...]] = []
+        append, verdicts, judge, types = rows.append, self._verdicts, self._verdict, _TYPES
         for seq, index, name, kind, source, step, when, value in records:
             key = (name, kind, source)
             reason = verdicts[key] if key in verdicts else judge(*key)
             if reason:
                 excluded[reason] += 1
                 continue
+            iteration = None if step == NO_STEP else step
             append(
-                MetricData(
-                    name,
-                    value,
-                    types.get(kind, _CUSTOM),
-                    None if step == NO_STEP else step,
-                    when,
-                    source,
-                    None,
-                    (writer, seq, index),
-                )
+                (name, value, types.get(kind, _CUSTOM), iteration, when, source, None, (writer, seq, index))
             )
-        return points
+        return list(map(_point, rows))
 
-    def _processed(
+    def _process(
         self, writer: str, records: list[PointRecord], excluded: Counter[str]
-    ) -> tuple[list[MetricData], int]:
-        points: list[MetricData] = []
+    ) -> tuple[list[Point], int]:
+        points: list[Point] = []
         routed = 0
         groups = self._processors.run([_metric_of(writer, record) for record in records])
         for record, group in zip(records, groups, strict=True):
-            reasons = [self._against(point.name, point.type.value, point.source) for point in group]
-            kept = [point for point, reason in zip(group, reasons, strict=True) if not reason]
-            for at, point in enumerate(kept):
-                point = copy_of(point) if at else point  # one object may stand there twice
-                point.id = (writer, record.seq, record.index + at * DERIVED)
-                points.append(point)
+            reasons = [self._verdict(metric.name, metric.type.value, metric.source) for metric in group]
+            kept = [metric for metric, reason in zip(group, reasons, strict=True) if not reason]
+            writer_id, seq, index = id_of_record(writer, record)
+            points += (
+                _point_of(metric, (writer_id, seq, index + at * DERIVED)) for at, metric in enumerate(kept)
+            )
             routed += bool(kept)
             if not kept:
                 excluded[reasons[0] if reasons else PROCESSORS] += 1
         return points, routed
 
-    def _against(self, name: str, type: str, source: str | None) -> str:
-        """Return why a metric is not for this backend, nothing where it is."""
+    def _verdict(self, name: str, type: str, source: str | None) -> str:
+        """Return why a metric is not delivered to this backend, "" if it is."""
         key = (name, type, source)
         verdict = self._verdicts.get(key)
         if verdict is None:
-            verdict = self._verdicts[key] = self._judge(*key)
+            verdict = self._verdicts[key] = self._judge(*key, self._point_hook)
         return verdict
 
-    def _judge(self, name: str, type: str, source: str | None, hook: str | None = None) -> str:
-        if not (self._point_hook if hook is None else self._implements(hook)):
+    def _judge(self, name: str, type: str, source: str | None, hook: str) -> str:
+        if not hook:
             return HOOKS
         if not self._routes.metric(name, type, source):
             return ROUTES
         return "" if self._handles(metric_type(type)) else TYPES
 
     def _add_event(self, plan: Plan, writer: str, event: EventRecord, excluded: Counter[str]) -> int:
-        reason = self._against_event(event)
-        if reason:
+        hook = hook_for(event, self._implements)
+        if reason := self._verdict_on_event(event, hook):
             excluded[reason] += 1
             return 0
-        hook = EVENT_HOOKS[event.type]
-        plan.steps.append(Step(hook, [], kwargs=self._arguments(event), owner=(writer, event.seq, 0)))
+        plan.steps.append(Step(hook, [], writer=writer, event=event))
         return 1
 
-    def _against_event(self, event: EventRecord) -> str:
-        if not self._implements(EVENT_HOOKS[event.type]):
+    def _verdict_on_event(self, event: EventRecord, hook: str) -> str:
+        if not hook:
             return HOOKS
-        if event.type == "tags":
+        if event.type not in ("params", "artifact"):
             return ""
-        if media := event.payload.get("media"):
-            name = str(event.payload.get("name") or event.payload["path"])
-            return self._judge(name, media, event.payload.get("source"), "log_artifact")
+        payload = event.payload
+        if event.type == "artifact" and (media := payload.get("media")):
+            name, source = payload.get("name") or payload.get("path"), payload.get("source")
+            return self._judge(str(name), str(media), source if isinstance(source, str) else None, hook)
         kind = MetricType.PARAMETER if event.type == "params" else MetricType.ARTIFACT
         if not self._routes.kind(kind.value):
             return ROUTES
         return "" if self._handles(kind) else TYPES
 
-    def _arguments(self, event: EventRecord) -> dict[str, Any]:
-        if event.type == "artifact":
-            path = str(self._run_dir / event.payload["path"])
-            return {"local_path": path, "artifact_path": event.payload.get("artifact_path")}
-        return {event.type: event.payload[event.type]}
-
 
 def metric_type(type: str) -> MetricType:
-    """Return the type of that name; a later version's is ``CUSTOM`` to this one."""
+    """Return the type of this name. One that only a later version knows is ``CUSTOM``."""
     return _TYPES.get(type, _CUSTOM)
 
 
 def _metric_of(writer: str, record: PointRecord) -> MetricData:
-    """Return a record as processors get it."""
+    """Return a record as processors receive it."""
     step = None if record.step == NO_STEP else record.step
-    identity = (writer, record.seq, record.index)
     kind = metric_type(record.type)
+    identity = id_of_record(writer, record)
     return MetricData(record.name, record.value, kind, step, record.time, record.source, None, identity)
+
+
+def _point_of(metric: MetricData, identity: tuple[str, int, int]) -> Point:
+    """Return what a processor made, as a point with an id of its own."""
+    return Point(
+        *(metric.name, metric.value, metric.type, metric.iteration, metric.timestamp, metric.source),
+        *(metric.metadata, identity),
+    )

@@ -1,4 +1,4 @@
-"""The journal as one backend reads it: batch after batch, each of one writer, in the order of recording."""
+"""The journal as one backend reads it: batch after batch, each from one writer, in the order of recording."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from tracelet.delivery.ledger.ledger import Ledger
+from tracelet.delivery.pipeline.plan import id_of_record
 from tracelet.journal import Cursor, EventRecord, Follower, Record, writers
 from tracelet.journal.reading.lifetime import writer_facts
 from tracelet.journal.reading.source import Source
+from tracelet_hookspecs import RecordId
 
 _LOOK_FOR_WRITERS: Final = 1.0  # seconds
 
@@ -18,7 +20,7 @@ Writers = Callable[[], Iterable[str]]
 
 
 class Batch(NamedTuple):
-    """Records of one writer, and where to go on once they are dealt with."""
+    """Records of one writer, and the cursors before and after them."""
 
     writer: str
     rank: int | None
@@ -27,20 +29,16 @@ class Batch(NamedTuple):
     after: Cursor
 
     def events(self) -> list[tuple[int, EventRecord]]:
-        """Return the records that are no points, with their places."""
+        """Return the records that are not points, with their places."""
         return [(at, record) for at, record in enumerate(self.records) if isinstance(record, EventRecord)]
 
-    def until(self, left: Container[tuple[str, int, int]]) -> Batch | None:
+    def until(self, left: Container[RecordId]) -> Batch | None:
         """Return the records before the first of those that are ``left``, as a batch.
 
-        A row of which something is left is left as a whole. ``None`` where a record that came late, out of order, is
-        left: no cursor can say so.
+        A row of which a part is left is left as a whole. Returns ``None`` if a record is left that came late, out
+        of order: no cursor can express that.
         """
-        seqs = [
-            record.seq
-            for record in self.records
-            if (self.writer, record.seq, getattr(record, "index", 0)) in left
-        ]
+        seqs = [record.seq for record in self.records if id_of_record(self.writer, record) in left]
         first = min(seqs, default=self.after.next)
         if first < self.before.next:
             return None
@@ -50,7 +48,7 @@ class Batch(NamedTuple):
 
 
 class Reader:
-    """Reads all writers of a run in turn, from where a ledger says that its backend stands."""
+    """Reads all writers of a run in turn, from the positions in a backend's ledger."""
 
     def __init__(self, run_dir: Path, ledger: Ledger, which: Writers | None = None) -> None:
         self._run_dir = run_dir
@@ -60,16 +58,16 @@ class Reader:
         self._ranks: dict[str, int | None] = {}
         self._turns: list[str] = []
         self._looked = float("-inf")
-        self._short = 0  # batches in a row that had less than was asked for
+        self._short = 0  # consecutive batches with fewer records than requested
 
     def caught_up(self) -> bool:
-        """Whether the last look at each writer gave all that it had."""
+        """Say whether the last look at each writer returned everything it had."""
         return self._short >= len(self._turns)
 
     def read(self, limit: int) -> Batch | None:
-        """Return the next batch of at most about ``limit`` records, or ``None`` when there is nothing new.
+        """Return the next batch of about ``limit`` records at most, or ``None`` if there is nothing new.
 
-        One without records says that the cursor moved over what concerns readers only.
+        A batch without records means that the cursor moved over something that concerns readers only.
         """
         self._look_for_writers()
         for turn, writer in enumerate(self._turns):
@@ -100,8 +98,8 @@ class Reader:
                 self._turns.append(writer)
 
     def _rank(self, writer: str) -> int | None:
-        """Return the rank that a writer gave in its first record, which has been written by now."""
+        """Return the rank that a writer stated in its first record, which has been written by now."""
         if writer not in self._ranks:
-            facts = writer_facts(Source(self._run_dir, writer)) or {}
-            self._ranks[writer] = facts.get("rank")
+            rank = (writer_facts(Source(self._run_dir, writer)) or {}).get("rank")
+            self._ranks[writer] = rank if isinstance(rank, int) else None
         return self._ranks[writer]

@@ -1,12 +1,12 @@
-"""Seeing a plan through: what is tried again, what is taken apart, what is given up."""
+"""What happens when a call of a backend fails: retry, split, set aside, drop or give up."""
 
 from __future__ import annotations
 
 import logging
-import os
 
 from tracelet.delivery.limits import Settings
 from tracelet.delivery.pipeline.breaker import CLOSED, Breaker
+from tracelet.delivery.pipeline.event_calls import UndeliverableError
 from tracelet.delivery.pipeline.failures import Fault, judge, retry_after
 from tracelet.delivery.pipeline.plan import Plan, Step
 from tracelet.delivery.pipeline.sending import Sender
@@ -16,15 +16,13 @@ from tracelet.secrets import redact
 
 log = logging.getLogger("tracelet.delivery")
 
-GONE = "file is gone"
-
 
 class RetryingSender:
-    """Gives the steps of plans to one backend, in order, and makes the best of its failures.
+    """Delivers the steps of plans to one backend, in order, and deals with its failures.
 
-    An outage is waited out, for as long as it takes. A batch that is refused as such is given in halves, and
-    those in halves, until the point that is not wanted stands alone. It is dropped only when it is refused again after
-    something else was taken: a backend that refuses everything is at fault itself, and loses nothing.
+    An outage is waited out, for as long as it takes. A batch that is refused is delivered in halves, and those in
+    halves, until the point that is not accepted is alone. That point is dropped only if it is refused again after
+    something else was accepted: a backend that refuses everything is at fault itself, and loses nothing.
     """
 
     def __init__(self, name: str, sender: Sender, breaker: Breaker, settings: Settings) -> None:
@@ -34,69 +32,66 @@ class RetryingSender:
         self.retries = 0
         self.error: str | None = None
         self._settings = settings
-        self._told: set[str] = set()
+        self._reported: set[str] = set()
 
     def attempt(self, plan: Plan) -> None:
-        """Give the next step, or as much of it as goes well.
+        """Deliver the next step, or as much of it as succeeds.
 
         Raises:
-            PluginError: the backend hangs, or its credentials are wrong; it is no use to go on.
+            PluginError: going on is no use: the backend hangs, its credentials are wrong, or its hook is broken.
         """
         step = plan.steps[0]
-        if self._is_gone(step):
-            plan.steps.popleft()
-            self._drop(plan, step, GONE)
-            return
         before = step.done
         try:
             whole = self.sender.send(step)
-        except KeyboardInterrupt:  # raised by the plugin itself: the user's arrives on the main thread
-            self._failed(PluginError(f"plugin {self.name!r}: {step.hook} raised KeyboardInterrupt"))
+        except UndeliverableError as error:
+            plan.steps.popleft()
+            self._drop(plan, step, error.reason, error)
         except Busy as error:
-            self._failed(error)
+            self._fail(error)
         except PluginError as error:
             if step.done > before:
-                self._went_well(plan)
+                self._succeed(plan)
             self._judge(plan, step, error)
         else:
             if whole:
                 plan.steps.popleft()
-            self._went_well(plan)
+            self._succeed(plan)
             self.error = None
             plan.restore()
 
-    def _went_well(self, plan: Plan) -> None:
-        plan.went_well += 1
+    def _succeed(self, plan: Plan) -> None:
+        plan.successes += 1
         if self.breaker.state != CLOSED:
-            log.info("backend %r: takes data again", self.name)
+            log.info("backend %r: accepts data again", self.name)
         self.breaker.succeeded()
 
-    def _failed(self, error: PluginError) -> None:
+    def _fail(self, error: PluginError) -> None:
         self.retries += 1
         self.error = redact(str(error))
-        was = self.breaker.state
+        before = self.breaker.state
         self.breaker.failed(retry_after(error))
         self.sender.recover()
-        if was == CLOSED and self.breaker.state != CLOSED:
-            log.warning("%s; the journal keeps what is due, and it is tried again now and then", self.error)
+        if before == CLOSED and self.breaker.state != CLOSED:
+            log.warning("%s; the journal keeps all pending records, and delivery is retried", self.error)
 
     def _judge(self, plan: Plan, step: Step, error: PluginError) -> None:
         if isinstance(error, Overrun) or not self.sender.handle.worker.usable:
             self.error = redact(str(error))
             raise error
         fault = judge(error)
-        if fault is Fault.CREDENTIALS:
+        if fault in (Fault.CREDENTIALS, Fault.BROKEN):
             self.error = redact(str(error))
             self.breaker.give_up()
             raise error
         step.failures += 1
         if self._is_refusal(step, fault):
             step.refusals += 1
-            step.mark = plan.went_well if step.mark is None else step.mark
+            step.mark = plan.successes if step.mark is None else step.mark
             if fault is not Fault.REFUSED or step.refusals >= self._settings.refusals_before_split:
                 self._isolate(plan, step, error, fault)
                 return
-        self._failed(error)
+        self._fail(error)
 
     def _is_refusal(self, step: Step, fault: Fault) -> bool:
         if fault is Fault.UNKNOWN:
@@ -104,7 +99,7 @@ class RetryingSender:
         return fault in (Fault.REFUSED, Fault.TOO_MUCH)
 
     def _isolate(self, plan: Plan, step: Step, error: PluginError, fault: Fault) -> None:
-        """Take a refused step apart, or judge the one point that it consists of."""
+        """Split a refused step, or decide about the single point that it consists of."""
         self.retries += 1
         self.error = redact(str(error))
         plan.steps.remove(step)
@@ -112,7 +107,7 @@ class RetryingSender:
             plan.steps.extendleft(reversed(step.split()))
             if fault is Fault.TOO_MUCH:
                 self.sender.batch = max(1, len(step) // 2)
-        elif step.mark is not None and plan.went_well > step.mark:
+        elif step.mark is not None and plan.successes > step.mark:
             self._drop(plan, step, f"refused ({type(error.cause or error).__name__})", error)
         else:
             plan.aside.append(step)
@@ -120,24 +115,15 @@ class RetryingSender:
                 self.blame_backend(plan)
 
     def blame_backend(self, plan: Plan) -> None:
-        """Nothing is taken any more, so no point is to blame: wait, and try all of them again."""
+        """Nothing is accepted any more, so no point is to blame: wait, and retry all of them."""
         plan.restore()
         self.breaker.failed()
 
-    def _drop(self, plan: Plan, step: Step, reason: str, error: PluginError | None = None) -> None:
+    def _drop(self, plan: Plan, step: Step, reason: str, error: Exception) -> None:
         plan.drop(step, reason)
-        if reason not in self._told:
-            self._told.add(reason)
-            what = step.points[step.done].name if step.points else step.hook
-            why = f": {redact(str(error))}" if error is not None else ""
+        if reason not in self._reported:
+            self._reported.add(reason)
             log.warning(
-                "backend %r: %s dropped, %s%s; more of the kind are only counted",
-                self.name,
-                what,
-                reason,
-                why,
+                "backend %r: %s dropped, %s: %s; further ones are only counted",
+                *(self.name, step.label(), reason, redact(str(error))),
             )
-
-    @staticmethod
-    def _is_gone(step: Step) -> bool:
-        return step.kwargs is not None and not os.path.lexists(step.kwargs.get("local_path", os.curdir))

@@ -1,13 +1,19 @@
-"""Handing steps to a backend, on its own thread."""
+"""Calling a backend's data hooks, on its own thread."""
 
 from __future__ import annotations
 
+import inspect
 import logging
 import time
-from typing import TYPE_CHECKING
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from tracelet.delivery.guarded_run import GuardedRun
 from tracelet.delivery.limits import Settings
-from tracelet.delivery.pipeline.plan import Step
+from tracelet.delivery.pipeline.event_calls import arguments_for, check_contents
+from tracelet.delivery.pipeline.failures import BrokenHookError
+from tracelet.delivery.pipeline.plan import Step, id_of_event, metrics_of
 from tracelet.errors import PluginError
 from tracelet_hookspecs import MetricType, RunView
 
@@ -18,54 +24,78 @@ log = logging.getLogger("tracelet.delivery")
 
 
 class Sender:
-    """Calls the data hooks of one backend, and finds out how much it takes at a time."""
+    """Calls the data hooks of one backend, and adapts the size of batches to its speed.
 
-    def __init__(self, handle: PluginHandle, run: RunView, settings: Settings) -> None:
+    Every call gets objects of its own, so that a backend may change what it is given.
+    """
+
+    def __init__(self, handle: PluginHandle, run: RunView, run_dir: Path, settings: Settings) -> None:
         self.handle = handle
-        self._run = run
+        self._run = GuardedRun(run)
+        self._run_dir = run_dir
         self._settings = settings
         self._handled: dict[MetricType, bool] = {}
-        #: How many records a batch should have, going by what the last ones took.
+        #: How many records the next batch should have, judging by the last ones.
         self.batch = settings.batch_first
+        #: How many records the backend has accepted. Counted here, at the call, and nowhere else.
+        self.accepted = 0
 
     def send(self, step: Step) -> bool:
-        """Give a step, or as much of it as its deadline has room for, and say whether all of it is taken.
+        """Deliver a step, or as much of it as its deadline allows; return whether the backend has all of it.
 
-        Raises :class:`~tracelet.errors.PluginError`; points taken one by one until then stay taken.
+        Raises :class:`~tracelet.errors.PluginError`, after which points accepted one by one stay accepted, and
+        :class:`UndeliverableError` for an event that must not be passed on.
         """
         began = time.perf_counter()
         before = len(step)
-        if step.owner is not None:
-            assert step.kwargs is not None
-            self.handle.call(step.hook, run=self._run, **step.kwargs)
+        if step.event is not None:
+            self._send_event(step)
+            self.accepted += 1
             return True
         if step.hook == "log_metric":
-            self._one_by_one(step)
+            try:
+                self._one_by_one(step)
+            finally:
+                self.accepted += before - len(step)
         else:
-            self.handle.call("log_metrics", points=step.points, run=self._run)
+            self._call("log_metrics", points=metrics_of(step.points))
             step.done = len(step.points)
+            self.accepted += before
         self._adapt(before - len(step), time.perf_counter() - began)
         return not len(step)
+
+    def _send_event(self, step: Step) -> None:
+        assert step.event is not None
+        arguments = arguments_for(step.hook, step.event, self._run_dir)
+        if step.hook == "log_artifact":
+            check_contents(arguments["local_path"])
+        self._call(step.hook, id=id_of_event(step.writer, step.event), **arguments)
+
+    def _call(self, hook: str, **arguments: Any) -> None:
+        self.handle.call(hook, accept=partial(self._check, hook), run=self._run, **arguments)
 
     def _one_by_one(self, step: Step) -> None:
         """Call ``log_metric`` until there are no more points, or a good part of the deadline is over."""
         caller = self.handle.caller("log_metric")
         cost = self.handle.cost("log_metric")
         limit = min(self._settings.batch_aim, self.handle.deadline("log_metric") / 4)
-        run = self._run
+        run, check = self._run, self._check
 
         def work() -> None:
             first = step.done
             end = time.perf_counter() + limit
             try:
-                for point in step.points[first:]:
-                    caller(
-                        name=point.name,
-                        value=point.value,
-                        iteration=point.iteration,
-                        timestamp=point.timestamp,
+                for name, value, _, iteration, timestamp, _, _, identity in step.points[first:]:
+                    answer = caller(
+                        name=name,
+                        value=value,
+                        iteration=iteration,
+                        timestamp=timestamp,
                         run=run,
+                        id=identity,
                     )
+                    if answer is not None:
+                        check("log_metric", answer)
                     step.done += 1
                     if time.perf_counter() > end:
                         break
@@ -74,13 +104,25 @@ class Sender:
 
         self.handle.submit(work, step="log_metric")
 
-    def _adapt(self, taken: int, seconds: float) -> None:
-        """Grow batches while that is worth it, and cut them where they come near the deadline."""
+    def _check(self, hook: str, answer: Any) -> None:
+        """Refuse the answer of a hook whose body has not run, or not yet."""
+        what = _unfinished(answer)
+        if what:
+            raise BrokenHookError(
+                f"plugin {self.handle.name!r}: {hook} returned {what}, so that nothing was delivered; expected a"
+                " plain function that has done its work when it returns (await nothing, yield nothing; an async"
+                " client can be called with asyncio.run)",
+                plugin=self.handle.name,
+                step=hook,
+            )
+
+    def _adapt(self, accepted: int, seconds: float) -> None:
+        """Grow batches while that pays off, and shrink them if they come near the deadline."""
         settings = self._settings
         is_quick = seconds < settings.call_quick
         if seconds > 2 * settings.batch_aim or (is_quick and self.batch > settings.batch_quick):
             self.batch = max(1, self.batch // 2)
-        elif taken >= self.batch // 2 and seconds < settings.batch_aim / 2:
+        elif accepted >= self.batch // 2 and seconds < settings.batch_aim / 2:
             largest = settings.batch_quick if is_quick else settings.batch_largest
             self.batch = max(self.batch, min(largest, self.batch * 2))
 
@@ -89,19 +131,37 @@ class Sender:
         self.batch = min(self.batch, self._settings.batch_first)
 
     def ask_again(self) -> None:
-        """Forget which types the backend takes: it may have been started anew."""
+        """Forget which types the backend accepts: it may have been restarted."""
         self._handled = {}
 
     def handles(self, kind: MetricType) -> bool:
-        """Ask the backend, once per type, whether it wants metrics of that type. One that cannot say gets them."""
+        """Ask the backend, once per type, whether it accepts metrics of that type. If asking fails, it gets them."""
         if kind not in self._handled:
-            ask = getattr(self.handle.plugin, "can_handle_type", None)
             try:
-                answer = not callable(ask) or bool(
-                    self.handle.submit(lambda: ask(kind), step="can_handle_type")
-                )
+                answer = bool(self.handle.submit(lambda: self._ask(kind), step="can_handle_type"))
             except PluginError as error:
                 log.warning("%s; it gets metrics of type %s", error, kind.value)
                 answer = True
             self._handled[kind] = answer
         return self._handled[kind]
+
+    def _ask(self, kind: MetricType) -> bool:
+        ask = getattr(self.handle.plugin, "can_handle_type", None)
+        return bool(ask(kind)) if callable(ask) else True
+
+
+def _unfinished(answer: Any) -> str:
+    """Say what an answer is that means that a hook's work has not been done; "" for any other."""
+    if answer is None or isinstance(answer, (bool, int, float, str, list, tuple, dict)):
+        return ""
+    if inspect.iscoroutine(answer):
+        answer.close()  # so that Python does not warn that nobody awaited it
+        return "a coroutine"
+    if inspect.isgenerator(answer):
+        return "a generator"
+    if inspect.isasyncgen(answer):
+        return "an async generator"
+    kind = type(answer)
+    if hasattr(kind, "__await__"):
+        return f"an awaitable ({kind.__name__})"
+    return f"an iterator ({kind.__name__})" if hasattr(kind, "__next__") else ""

@@ -1,6 +1,6 @@
-"""The program of a plugin's own process: the same reader of the same journal, away from the training.
+"""The program of a plugin's own process: the same worker on the same journal, away from the training.
 
-Started by :mod:`tracelet.delivery.process`; it ends with the process that started it.
+:mod:`tracelet.delivery.process.plugin_process` starts it; it ends with the process that started it.
 """
 
 from __future__ import annotations
@@ -13,14 +13,21 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
+from tracelet.delivery.guarded_run import GuardedRun
+from tracelet.delivery.pipeline.failures import judge
 from tracelet.delivery.process.import_spec import ImportSpec
-from tracelet.delivery.process.pipes import Message, PipeReader, PipeWriter, as_json, unpickled
+from tracelet.delivery.process.pipes import (
+    Message,
+    PipeReader,
+    PipeWriter,
+    encode_message,
+    unpickle_message,
+)
+from tracelet.delivery.process.remote_run import RemoteRun
 from tracelet.errors import PluginError
-from tracelet.journal import as_number
 from tracelet.secrets import format_exception, redact
 from tracelet_hookspecs import BACKEND_HOOKS
 
@@ -33,77 +40,46 @@ log = logging.getLogger("tracelet.delivery")
 _BEAT: Final = 0.5  # seconds between two reports
 _HURRIED: Final = 0.05  # the same while somebody waits
 _PDEATHSIG: Final = 1  # prctl(2)'s PR_SET_PDEATHSIG
-_LEAVING: Final = 2.0  # seconds for the batch under way when the run's process is gone
-
-
-class RemoteRun:
-    """Who the run is; what the plugin records is sent to the run's process, whose journal it is."""
-
-    def __init__(self, about: Mapping[str, Any], record: Callable[[str, list[Any]], None]) -> None:
-        self.id: str = about["id"]
-        self.name: str = about["name"]
-        self.project: str = about["project"]
-        self.dir: Path = about["dir"]
-        self.started_at: float = about["started_at"]
-        self._record = record
-
-    def log_metric(self, name: str, value: Any, iteration: int | None = None) -> None:
-        """Record one number."""
-        self._record("log_metric", [name, as_number(value, name), iteration])
-
-    def log(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
-        """Record many numbers at one step."""
-        self._record("log", [dict(metrics), step])
-
-    def log_params(self, params: Mapping[str, Any]) -> None:
-        """Record parameters."""
-        self._record("log_params", [dict(params)])
-
-    def set_tags(self, tags: Mapping[str, Any]) -> None:
-        """Record tags."""
-        self._record("set_tags", [dict(tags)])
-
-    def log_artifact(self, local_path: str, artifact_path: str | None = None) -> None:
-        """Copy a file or folder into the run."""
-        self._record("log_artifact", [os.path.abspath(local_path), artifact_path])
+_LEAVING: Final = 2.0  # seconds for the current batch when the run's process is gone
+_WITH_RUN: Final = ("run_started", "run_ended", "report_summary")
 
 
 class Session:
-    """One plugin in this process, and what the run's process wants of it."""
+    """Serves the run's process: one plugin, and the worker that delivers to it."""
 
-    def __init__(self, receiver: PipeReader, sender: PipeWriter) -> None:
-        self._receiver = receiver
-        self._sender = sender
+    def __init__(self, reader: PipeReader, writer: PipeWriter) -> None:
+        self._reader = reader
+        self._writer = writer
         self._parent = os.getppid()
         self._manager: PluginManager | None = None
         self._worker: BackendWorker | None = None
         self._name = ""
         self._waiting = self._hurries = 0
-        self._look = threading.Event()
+        self._report_now = threading.Event()
 
     def serve(self) -> None:
         """Do what is asked until the other side is gone."""
         threading.Thread(target=self._report, name="tracelet reports", daemon=True).start()
         with contextlib.suppress(OSError):
-            while (data := self._receiver.receive()) is not None:
-                self._do(unpickled(data))
+            while (data := self._reader.receive()) is not None:
+                self._handle(unpickle_message(data))
         self._leave()
 
-    def _do(self, message: Message) -> None:
+    def _handle(self, message: Message) -> None:
         arguments = {key: value for key, value in message.items() if key not in ("call", "what")}
         try:
             value = getattr(self, "do_" + message["what"])(**arguments)
             answer: dict[str, Any] = {"value": value}
         except Exception as error:
-            answer = {"error": _told(error)}
+            answer = {"error": _describe_error(error)}
         if "call" in message:
             self._send({"answer": message["call"], **answer})
         elif "error" in answer:
             log.error("%s", answer["error"]["message"])
-        self._look.set()
+        self._report_now.set()
 
     def _send(self, message: Message) -> None:
-        self._sender.send(as_json(message), timeout=3600.0)
+        self._writer.send(encode_message(message), timeout=3600.0)
 
     # -- what can be asked -----------------------------------------------------------------------------
 
@@ -122,80 +98,84 @@ class Session:
         self._put(name, spec)
         self._own = own
 
-    def do_initialize(self) -> None:
-        """Load and initialize the plugin."""
-        manager = self._host()
-        manager.initialize_plugin(self._name, self._own)
+    def do_initialize(self, dependencies: list[tuple[str, ImportSpec, Any]]) -> None:
+        """Start the plugins that the plugin depends on, then load and initialize it."""
+        self._start_companions(dependencies)
+        self._host().initialize_plugin(self._name, self._own)
         self._raise_failure(self._name)
 
-    def do_start(self) -> None:
-        """Start it."""
+    def do_start(self, companions: list[tuple[str, ImportSpec, Any]]) -> None:
+        """Start the plugins that implement its hooks, then the plugin itself."""
+        self._start_companions(companions)
         self._host().start_plugin(self._name)
         self._raise_failure(self._name)
 
-    def do_hook(self, hook: str, arguments: Mapping[str, Any]) -> Any:
+    def _start_companions(self, companions: Iterable[tuple[str, ImportSpec, Any]]) -> None:
+        manager = self._host()
+        for name, spec, own in companions:
+            if name not in manager.plugins:
+                self._put(name, spec)
+                manager.initialize_plugin(name, own)
+                manager.start_plugin(name)
+                self._raise_failure(name)
+
+    def do_hook(self, hook: str, arguments: Mapping[str, Any], run: Mapping[str, Any]) -> Any:
         """Call one of its hooks."""
+        self._run.learn_changes(run)
         handle = self._host().handle(self._name)
         if hook in _WITH_RUN:
-            arguments = {**arguments, "run": self._run}
+            arguments = {**arguments, "run": GuardedRun(self._run)}
         return handle.call(hook, **arguments) if handle.implements(hook) else None
 
     def do_deliver(self, settings: Any, processors: list[tuple[str, ImportSpec, Any]], writers: Any) -> None:
         """Begin to deliver."""
         from tracelet.delivery.worker import BackendWorker
 
-        manager = self._host()
-        for name, spec, own in processors:
-            self._put(name, spec)
-            manager.initialize_plugin(name, own)
-            manager.start_plugin(name)
-            self._raise_failure(name)
+        self._start_companions(processors)
         which = (lambda: writers) if writers is not None else None
         self._worker = BackendWorker(
-            manager, self._run, self._run.dir, self._name, writers=which, settings=settings
+            *(self._host(), self._run, self._run.dir, self._name), writers=which, settings=settings
         )
         self._worker.start()
 
     def do_hurry(self, number: int) -> None:
-        """Somebody waits for everything to be delivered."""
+        """Somebody waits until everything is delivered."""
         self._waiting += 1
         if self._worker is not None:
             self._worker.hurry()
         self._hurries = number
 
     def do_calm(self) -> None:
-        """Nobody does any more."""
+        """A thread has stopped waiting."""
         self._waiting -= 1
         if self._worker is not None:
             self._worker.calm()
 
     def do_reconfigure(self, config: Any) -> None:
-        """Take up a changed configuration, and try again what was given up."""
+        """Use a changed configuration, and retry what was given up."""
         self._host().config = config
         if self._worker is not None:
             self._worker.reconfigure()
 
-    def do_slow_down(self) -> None:
-        """Rest longer between batches."""
-        if self._worker is not None:
-            self._worker.pace.slow_down()
-
     def do_ask_to_stop(self) -> None:
-        """End delivery once the batch under way is dealt with."""
+        """Stop delivery after the current batch."""
         if self._worker is not None:
             self._worker.ask_to_stop()
 
     def do_stop_delivery(self, timeout: float) -> Any:
-        """End delivery."""
+        """Stop delivery."""
         if self._worker is not None:
             self._worker.stop(timeout)
         return self._state()
 
     def do_stop(self) -> None:
-        """Stop the plugin."""
+        """Stop the plugin, then those that were started for it."""
         manager = self._host()
         manager.stop_plugin(self._name)
-        self._raise_failure(self._name)
+        try:
+            self._raise_failure(self._name)
+        finally:
+            manager.stop_all_plugins()
 
     # -- how it is done --------------------------------------------------------------------------------
 
@@ -212,14 +192,14 @@ class Session:
     def _raise_failure(self, name: str) -> None:
         info = self._host().plugins[name]
         if info.state.name == "ERROR":
-            error = PluginError(info.error or "", plugin=name)
-            error.__cause__ = _Traceback(info.traceback or "")
-            raise error
+            raise _StepFailedError(
+                info.error or "", name, info.traceback or "", self._host().handle(name).failure
+            )
 
     # -- reports, on a thread of their own -------------------------------------------------------------
 
     def _report(self) -> None:
-        """Say how the worker is doing, now and then; end with the process that listens."""
+        """Report the worker's state at intervals; end with the process that receives the reports."""
         last: Any = None
         with contextlib.suppress(OSError):
             while os.getppid() == self._parent:
@@ -227,8 +207,8 @@ class Session:
                 if state is not None or last is None:
                     self._send(self._sign_of_life(state))
                 last = state
-                self._look.wait(_HURRIED if self._waiting else _BEAT)
-                self._look.clear()
+                self._report_now.wait(_HURRIED if self._waiting else _BEAT)
+                self._report_now.clear()
         self._leave()
 
     def _sign_of_life(self, state: Any) -> dict[str, Any]:
@@ -236,7 +216,7 @@ class Session:
         if state is not None:
             handle = self._host().handle(self._name)
             message["state"] = state
-            message["costs"] = {  # all other hooks are called by way of the run's process
+            message["costs"] = {  # all other hooks are called through the run's process
                 hook: cost.as_dict() for hook, cost in handle.costs.items() if hook in BACKEND_HOOKS
             }
             info = self._host().plugins[self._name]
@@ -253,28 +233,37 @@ class Session:
         return {**worker.status(), **about}
 
     def _leave(self) -> None:
-        """End, at once but for the batch under way."""
+        """End, at once except for the current batch."""
         if self._worker is not None:
             self._worker.stop(_LEAVING)
         os._exit(0)
 
 
-_WITH_RUN: Final = ("run_started", "run_ended", "report_summary")
+class _StepFailedError(PluginError):
+    """A step of a plugin's life has failed in this process."""
+
+    def __init__(self, message: str, plugin: str, traceback: str, failure: BaseException | None) -> None:
+        super().__init__(message, plugin=plugin)
+        self.traceback = traceback
+        self.failure = failure
 
 
-class _Traceback(Exception):
-    """Carries the text of a traceback."""
-
-
-def _told(error: Exception) -> dict[str, Any]:
-    plugin, step = getattr(error, "plugin", ""), getattr(error, "step", "")
-    cause = error.__cause__
-    trace = str(cause) if isinstance(cause, _Traceback) else format_exception(error)
-    return {"message": redact(str(error)), "plugin": plugin, "step": step, "traceback": trace}
+def _describe_error(error: Exception) -> dict[str, Any]:
+    plugin, step = getattr(error, "plugin", None) or "", getattr(error, "step", None) or ""
+    traceback, failure = format_exception(error), error
+    if isinstance(error, _StepFailedError):
+        traceback, failure = error.traceback, error.failure or error  # type: ignore[assignment]
+    return {
+        "message": redact(str(error)),
+        "plugin": plugin,
+        "step": step,
+        "traceback": traceback,
+        "fault": judge(failure).value,
+    }
 
 
 def _wake_when_orphaned() -> None:
-    """Have the kernel continue this process, should it be stopped when its parent goes: it could not end otherwise."""
+    """Have the kernel continue this process if it is stopped when its parent ends: it could not end otherwise."""
     if sys.platform == "linux":
         with contextlib.suppress(OSError, AttributeError):
             ctypes.CDLL(None).prctl(_PDEATHSIG, signal.SIGCONT, 0, 0, 0)
@@ -286,11 +275,12 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(
             number, signal.SIG_IGN
-        )  # sent to the whole group: the run's process decides what they mean
+        )  # sent to the whole process group: the run's process decides what they mean
     _wake_when_orphaned()
-    receiver, sender = PipeReader(os.dup(0)), PipeWriter(os.dup(1))
+    reader, writer = PipeReader(os.dup(0)), PipeWriter(os.dup(1))
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, 0)
+    os.close(null)
     os.dup2(2, 1)  # what a plugin prints goes where errors go
     sys.stdin = open(0, closefd=False)  # noqa: SIM115
-    Session(receiver, sender).serve()
+    Session(reader, writer).serve()

@@ -1,7 +1,11 @@
-"""Messages between a run's process and that of a plugin: a length, then so many bytes.
+"""Messages between a run's process and that of a plugin: a length, then that many bytes.
 
-Downward they are pickled, since a configuration may hold anything. Upward they are JSON: what comes from a plugin's
-process is never unpickled, as that would run whatever it likes.
+To the plugin's process they are pickled, since a configuration may contain anything. From it they are JSON: what comes
+from there is never unpickled, because unpickling runs whatever the sender likes.
+
+``multiprocessing.connection`` frames messages the same way and was considered. Its ``send_bytes`` blocks without limit
+when the other side has stopped reading, while here a stopped process must not stop the training; and it keeps bare
+descriptor numbers, which a program that closes all descriptors may come to use for files of its own.
 """
 
 from __future__ import annotations
@@ -16,31 +20,36 @@ import time
 from collections.abc import Mapping
 from typing import Any, Final
 
+from tracelet.safe_files import Descriptor
+
 Message = Mapping[str, Any]
 
 _LENGTH: Final = struct.Struct("<I")
-_SENDING: Final = 5.0  # seconds for the other side to take a message
+_SENDING: Final = 5.0  # seconds that the other side may take to accept a message
+_LARGEST: Final = 1 << 28  # bytes of a message
 
 
-def pickled(message: Message) -> bytes:
-    """Return a message as it goes down."""
+def pickle_message(message: Message) -> bytes:
+    """Return a message as it is sent to a plugin's process."""
     return pickle.dumps(message, protocol=pickle.HIGHEST_PROTOCOL)
 
 
-def unpickled(data: bytes) -> Message:
-    """Return a message that came down."""
+def unpickle_message(data: bytes) -> Message:
+    """Return a message that arrived in a plugin's process."""
     message: Message = pickle.loads(data)
     return message
 
 
-def as_json(message: Message) -> bytes:
-    """Return a message as it goes up; what JSON does not know goes as text."""
+def encode_message(message: Message) -> bytes:
+    """Return a message as a plugin's process sends it. What JSON cannot hold is sent as text."""
     return json.dumps(message, default=str).encode()
 
 
-def from_json(data: bytes) -> Message:
-    """Return a message that came up."""
-    message: Message = json.loads(data)
+def decode_message(data: bytes) -> Message:
+    """Return a message that arrived from a plugin's process. Raises for anything else."""
+    message = json.loads(data)
+    if not isinstance(message, dict):
+        raise TypeError(f"expected a message, found {type(message).__name__}")
     return message
 
 
@@ -49,10 +58,10 @@ def frame(data: bytes) -> bytes:
     return _LENGTH.pack(len(data)) + data
 
 
-def _is_ready(handle: int, event: int, timeout: float) -> bool:
-    """Wait for a pipe. (``select.select`` knows no handle above 1023, and programs have more files open than that.)"""
+def _wait_ready(pipe: Descriptor, event: int, timeout: float) -> bool:
+    """Wait for a pipe. (``select.select`` fails for descriptors above 1023, and programs have more files open.)"""
     poll = select.poll()
-    poll.register(handle, event)
+    poll.register(pipe.fd, event)
     return bool(poll.poll(timeout * 1000))
 
 
@@ -60,53 +69,60 @@ class PipeWriter:
     """Writes messages to one end of a pipe. May be used by several threads."""
 
     def __init__(self, handle: int) -> None:
-        self._handle = handle
+        self._pipe = Descriptor(handle)
         self._lock = threading.RLock()
-        os.set_blocking(handle, False)
+        os.set_blocking(self._pipe.fd, False)
 
     def send(self, data: bytes, timeout: float = _SENDING) -> None:
-        """Send one message. Raises ``OSError`` when nobody takes it (in time)."""
+        """Send one message. Raises ``OSError`` if nobody accepts it in time, or the pipe is closed."""
         left = memoryview(frame(data))
         end = time.monotonic() + timeout
         with self._lock:
             while left:
-                if not _is_ready(self._handle, select.POLLOUT, max(0.0, end - time.monotonic())):
-                    raise TimeoutError("the other process does not listen")
-                left = left[os.write(self._handle, left) :]
+                if not _wait_ready(self._pipe, select.POLLOUT, max(0.0, end - time.monotonic())):
+                    raise TimeoutError("the other process does not read")
+                left = left[os.write(self._pipe.fd, left) :]
 
     def close(self) -> None:
-        """Let go of the pipe."""
+        """Close the pipe."""
         with self._lock:
-            if self._handle >= 0:
-                os.close(self._handle)
-                self._handle = -1
+            self._pipe.close()
 
 
 class PipeReader:
     """Reads messages from the other end."""
 
     def __init__(self, handle: int) -> None:
-        self._handle = handle
+        self._pipe = Descriptor(handle)
 
     def receive(self, timeout: float | None = None) -> bytes | None:
-        """Wait for the next message, and return it; ``None`` when there are no more.
+        """Wait for the next message, and return it; ``None`` if there are no more.
 
-        Raises ``TimeoutError`` where nothing comes for ``timeout`` seconds.
+        Raises ``TimeoutError`` if nothing comes within ``timeout`` seconds, and ``ValueError`` for a length that no
+        message has.
         """
-        if timeout is not None and not _is_ready(self._handle, select.POLLIN, timeout):
-            raise TimeoutError("the other process is silent")
-        head = self._exactly(_LENGTH.size)
-        return self._exactly(_LENGTH.unpack(head)[0]) if head is not None else None
+        head = self._read(_LENGTH.size, timeout)
+        if head is None:
+            return None
+        size = _LENGTH.unpack(head)[0]
+        if size > _LARGEST:
+            raise ValueError(f"expected a message of at most {_LARGEST} bytes, found {size}")
+        return self._read(size, timeout)
 
-    def _exactly(self, size: int) -> bytes | None:
+    def _read(self, size: int, timeout: float | None) -> bytes | None:
         data = bytearray()
         while len(data) < size:
-            more = os.read(self._handle, min(size - len(data), 1 << 20))
+            # Not blocked in read(): the number may belong to another file by the time that something is there.
+            if not _wait_ready(self._pipe, select.POLLIN, timeout if timeout is not None else 3600.0):
+                if timeout is None:
+                    continue
+                raise TimeoutError("the other process is silent")
+            more = os.read(self._pipe.fd, min(size - len(data), 1 << 20))
             if not more:
                 return None
             data += more
         return bytes(data)
 
     def close(self) -> None:
-        """Let go of the pipe."""
-        os.close(self._handle)
+        """Close the pipe."""
+        self._pipe.close()

@@ -1,4 +1,4 @@
-"""A plugin's process, as the run's process holds it."""
+"""The process of an isolated plugin, seen from the run's process."""
 
 from __future__ import annotations
 
@@ -14,14 +14,18 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from tracelet.delivery.process.pipes import PipeReader, PipeWriter, from_json, pickled
+from tracelet.delivery.process.pipes import PipeReader, PipeWriter, decode_message, pickle_message
 from tracelet.errors import PluginError
 
 log = logging.getLogger("tracelet.delivery")
 
-#: What the new process runs: it takes over this one's sys.path, so that it finds what this one would.
+#: The program of the new process. Before it imports anything, it takes the current folder off the path, which
+#: ``python -c`` puts there (option -P does the same, from Python 3.11 on): a json.py in the folder where the training
+#: was started must not run. Then it takes over the path of this process, so that it finds what this one would find.
 _BOOT: Final = """\
-import json, os, sys
+import sys
+sys.path[:] = [entry for entry in sys.path if entry]
+import json, os
 def read(n):
     data = b""
     while len(data) < n:
@@ -31,16 +35,19 @@ sys.path[:] = json.loads(read(int.from_bytes(read(4), "little")))
 from tracelet.delivery.process.child import main
 main()
 """
-_SILENCE_ALLOWED: Final = 15.0  # seconds of silence, beyond the longest call, after which it is taken to hang
-_ENDING: Final = 3.0  # seconds to end in once the pipe is closed
+_SILENCE_ALLOWED: Final = 15.0  # seconds of silence, beyond the longest call, after which it counts as hung
+_ENDING: Final = 3.0  # seconds to end in after the pipe is closed
 
 
 class RemoteError(PluginError):
-    """What went wrong in the plugin's process; ``traceback`` says where, as text."""
+    """A failure in the plugin's process. ``traceback`` is its traceback as text, ``fault`` what it means."""
 
-    def __init__(self, message: str, plugin: str, step: str, traceback: str) -> None:
+    def __init__(
+        self, message: str, plugin: str, step: str, traceback: str, fault: str | None = None
+    ) -> None:
         super().__init__(message, plugin=plugin, step=step)
         self.traceback = traceback
+        self.fault = fault
 
 
 class ProcessGoneError(PluginError):
@@ -48,35 +55,35 @@ class ProcessGoneError(PluginError):
 
 
 class PluginProcess:
-    """A child process with one plugin in it, and the thread that listens to it.
+    """A child process with one plugin in it, and the thread that receives its messages.
 
-    ``heard`` is called with every message that is no answer, ``gone`` once when the process has ended; both on the
-    listening thread.
+    ``on_message`` is called with every message that is not an answer, ``on_end`` once when the process has ended; both
+    on the receiving thread.
     """
 
     def __init__(
         self,
         name: str,
-        heard: Callable[[Mapping[str, Any]], None],
-        gone: Callable[[PluginProcess], None],
-        longest: float,
+        on_message: Callable[[Mapping[str, Any]], None],
+        on_end: Callable[[PluginProcess], None],
+        longest_call: float,
     ) -> None:
         self.name = name
-        self._heard = heard
-        self._gone = gone
-        self._silence = longest + _SILENCE_ALLOWED
+        self._on_message = on_message
+        self._on_end = on_end
+        self._silence = longest_call + _SILENCE_ALLOWED
         self._answers: dict[int, Mapping[str, Any] | None] = {}
         self._answered = threading.Condition(threading.RLock())
         self._number = 0
         self.ending = False
         self.ended = False
         self._process, down, up = self._spawn()
-        self._sender, self._receiver = PipeWriter(down), PipeReader(up)
-        self._sender.send(json.dumps(sys.path).encode())
-        threading.Thread(target=self._listen, name=f"tracelet process {name}", daemon=True).start()
+        self._writer, self._reader = PipeWriter(down), PipeReader(up)
+        self._writer.send(json.dumps(_absolute_path()).encode())
+        threading.Thread(target=self._receive, name=f"tracelet process {name}", daemon=True).start()
 
     def _spawn(self) -> tuple[subprocess.Popen[bytes], int, int]:
-        """Start it, and return it with the handles to write to and to read from."""
+        """Start it, and return it with the descriptors to write to and to read from."""
         command = [sys.executable, "-c", _BOOT, "tracelet plugin", self.name]
         there_in, down = os.pipe()
         up, there_out = os.pipe()
@@ -96,10 +103,9 @@ class PluginProcess:
         return self._process.pid
 
     def call(self, what: str, within: float, /, **arguments: Any) -> Any:
-        """Have something done there, and return what it answers within so many seconds.
+        """Have something done there, and return the answer, which must come ``within`` seconds.
 
-        Raises :class:`~tracelet.errors.PluginError` with what went wrong there, :class:`ProcessGoneError` when there
-        is no answer.
+        Raises :class:`~tracelet.errors.PluginError` for a failure there, :class:`ProcessGoneError` without an answer.
         """
         end = time.monotonic() + within
         with self._answered:
@@ -107,7 +113,7 @@ class PluginProcess:
             number = self._number
             self._answers[number] = None
         try:
-            self._tell({"call": number, "what": what, **arguments})
+            self._send({"call": number, "what": what, **arguments})
             with self._answered:
                 while (answer := self._answers[number]) is None:
                     left = end - time.monotonic()
@@ -118,14 +124,14 @@ class PluginProcess:
             del self._answers[number]
         return _value_of(answer)
 
-    def tell(self, what: str, /, **arguments: Any) -> None:
-        """Have something done there, without waiting for an answer. It does not matter if it is gone."""
+    def notify(self, what: str, /, **arguments: Any) -> None:
+        """Have something done there, without waiting for an answer. If the process is gone, nothing happens."""
         with contextlib.suppress(ProcessGoneError):
-            self._tell({"what": what, **arguments})
+            self._send({"what": what, **arguments})
 
-    def _tell(self, message: Mapping[str, Any]) -> None:
+    def _send(self, message: Mapping[str, Any]) -> None:
         try:
-            self._sender.send(pickled(message))
+            self._writer.send(pickle_message(message))
         except OSError as error:
             raise ProcessGoneError(
                 f"plugin {self.name!r}: its process is gone ({error})", plugin=self.name
@@ -137,27 +143,28 @@ class PluginProcess:
             f"plugin {self.name!r}: {what}: its process {why}", plugin=self.name, step=what
         )
 
-    def _listen(self) -> None:
+    def _receive(self) -> None:
         try:
-            while (data := self._receiver.receive(self._silence)) is not None:
-                self._take(from_json(data))
-        except (OSError, ValueError) as error:  # it hangs as a whole, or something else writes to the pipe
-            log.error("plugin %r: its process is ended, since %s", self.name, error)
+            while (data := self._reader.receive(self._silence)) is not None:
+                self._handle(decode_message(data))
+        except (OSError, ValueError, LookupError, TypeError) as error:
+            # The process hangs as a whole, something else writes to the pipe, or the program closed the pipe.
+            log.error("plugin %r: its process is ended (%s)", self.name, error)
             self._process.kill()
         try:
             self._process.wait(_ENDING)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-        self._receiver.close()
+        self._reader.close()
         with self._answered:
             self.ended = True
             self._answered.notify_all()
-        self._gone(self)
+        self._on_end(self)
 
-    def _take(self, message: Mapping[str, Any]) -> None:
+    def _handle(self, message: Mapping[str, Any]) -> None:
         if "answer" not in message:
-            self._heard(message)
+            self._on_message(message)
             return
         with self._answered:
             if message["answer"] in self._answers:  # somebody still waits for it
@@ -165,7 +172,7 @@ class PluginProcess:
                 self._answered.notify_all()
 
     def how_it_ended(self) -> str:
-        """Say how: with which exit status, or by which signal."""
+        """Return its exit status, or the signal that ended it, in words."""
         status = self._process.returncode
         if status is not None and status < 0:
             with contextlib.suppress(ValueError):
@@ -173,13 +180,21 @@ class PluginProcess:
         return f"ended with exit status {status}"
 
     def end(self, timeout: float = _ENDING) -> None:
-        """End it: by closing the pipe, and if that does not do, by force."""
+        """End it by closing the pipe, or by force if it has not ended after ``timeout`` seconds."""
         self.ending = True
-        self._sender.close()
+        self._writer.close()
         try:
             self._process.wait(timeout)
         except subprocess.TimeoutExpired:
             self._process.kill()
+
+
+def _absolute_path() -> list[str]:
+    """Return ``sys.path`` as it is meant here, since the other process may have another current folder one day."""
+    with contextlib.suppress(OSError):
+        here = os.getcwd()
+        return [entry or here for entry in sys.path]
+    return [entry for entry in sys.path if entry]
 
 
 def _value_of(answer: Mapping[str, Any]) -> Any:

@@ -1,4 +1,4 @@
-"""The object that stands for a plugin here while the plugin itself is in a process of its own."""
+"""The object that represents an isolated plugin in the run's process."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from tracelet.delivery.process.import_spec import ImportSpec, import_spec_of
 from tracelet.delivery.process.plugin_process import PluginProcess, ProcessGoneError
 from tracelet.delivery.waiting import RESTING, STARTING
 from tracelet.errors import PluginError
-from tracelet.host.discovery import implementations
+from tracelet.host.discovery import implementations, is_class
 from tracelet_hookspecs import PluginInfo, PluginMetadata, PluginState, RunView
 
 if TYPE_CHECKING:
@@ -23,23 +23,38 @@ if TYPE_CHECKING:
 log = logging.getLogger("tracelet.delivery")
 
 ISOLATED: Final = "process"
-CRASHES: Final = 3  # of a process, within so many seconds, and it rests
+CRASHES: Final = 3  # of the process, within the next number of seconds; then the plugin rests
 WITHIN: Final = 300.0
-_SLOWNESS: Final = 0.5  # seconds to answer, beyond what is done there
+_OVERHEAD: Final = 0.5  # seconds for the messages, beyond what is done there
 _RECORDING: Final = ("log_metric", "log", "log_params", "set_tags", "log_artifact")
+
+#: A plugin to load in the other process: its name, where its code is, its configuration.
+Companion = tuple[str, ImportSpec, Any]
 
 
 class PluginProxy:
-    """Takes the steps of a plugin's life there. Of its hooks, those are here that the host calls one at a time."""
+    """Passes on the steps of the plugin's life to its process, and those hooks that the host calls one by one."""
 
-    def __init__(self, info: PluginInfo, spec: ImportSpec, manager: PluginManager, run: RunView) -> None:
+    def __init__(
+        self,
+        info: PluginInfo,
+        spec: ImportSpec,
+        dependencies: list[str],
+        manager: PluginManager,
+        run: RunView,
+    ) -> None:
         self.info = info
         self.spec = spec
         self.process: PluginProcess | None = None
         self.restarts = 0
-        #: Who wants to hear what the plugin's process says of its feed, and of another that took its place.
-        self.listener: Callable[[Mapping[str, Any]], None] = lambda state: None
-        self.restarted: Callable[[], None] = lambda: None
+        #: Receives what the plugin's process reports about its worker.
+        self.on_state: Callable[[Mapping[str, Any]], None] = lambda state: None
+        #: Called when another process has taken the place of one that crashed.
+        self.on_restart: Callable[[], None] = lambda: None
+        #: Called when that could not be done. The plugin is in state ERROR then.
+        self.on_failure: Callable[[], None] = lambda: None
+        self.own_hooks: list[str] = []
+        self._dependencies = dependencies
         self._manager = manager
         self._run = run
         self._crashes: deque[float] = deque(maxlen=CRASHES)
@@ -49,21 +64,25 @@ class PluginProxy:
     # -- the life of the plugin, on its own thread -----------------------------------------------------
 
     def get_metadata(self) -> PluginMetadata:
-        """Return what the plugin's class said."""
+        """Return the metadata of the plugin's class."""
         return self.info.metadata
 
     def initialize(self, config: Any) -> None:
-        """Start the process, and initialize the plugin in it. It validates the configuration for itself."""
+        """Start the process, and initialize the plugin in it. The configuration is validated there."""
         self._end()
         self._crashes.clear()
         with self._changing:
-            self.process = self._begun()
+            self.process = self._start_process()
 
-    def _begun(self) -> PluginProcess:
-        process = PluginProcess(self.info.name, self._hear, self._ended, self._limit("log_metrics"))
+    def _start_process(self) -> PluginProcess:
+        process = PluginProcess(
+            self.info.name, self._handle_message, self._handle_end, self._limit("log_metrics")
+        )
         try:
             process.call("open", self._limit("import"), **self._opening())
-            process.call("initialize", self._limit("initialize"))
+            process.call(
+                "initialize", self._limit("initialize"), dependencies=self._companions(self._dependencies)
+            )
         except PluginError:
             process.end(0.0)
             raise
@@ -71,8 +90,6 @@ class PluginProxy:
 
     def _opening(self) -> dict[str, Any]:
         handle = self._manager.handle(self.info.name)
-        run = self._run
-        about = {key: getattr(run, key) for key in ("id", "name", "project", "dir", "started_at")}
         return {
             "name": self.info.name,
             "spec": self.spec,
@@ -80,13 +97,36 @@ class PluginProxy:
             "config": self._manager.config,
             "program": self._manager.program,
             "deadlines": {step: _sooner(limit) for step, limit in handle.limits.items()},
-            "run": about,
+            "run": self._about_run(),
         }
 
+    def _about_run(self) -> dict[str, Any]:
+        return {key: getattr(self._run, key) for key in ("id", "name", "project", "dir", "started_at")}
+
+    def _companions(self, names: Iterable[str]) -> list[Companion]:
+        """Return other plugins as the process can load them."""
+        plugins = self._manager.plugins
+        return [(name, import_spec_of(plugins[name]), self._manager.handle(name).config) for name in names]
+
     def start(self) -> None:
-        """Start the plugin, and go on delivering to one that was stopped amid that."""
-        self.call("start")
+        """Start the plugin, and continue delivery that a stop has interrupted."""
+        self.call("start", companions=self._implementors())
         self._deliver_again()
+
+    def _implementors(self) -> list[Companion]:
+        """Return the plugins that implement hooks which the plugin has brought: its calls must reach them there."""
+        found: list[Companion] = []
+        for hook in self.own_hooks:
+            for name in self._manager.pluggy.participants(hook).implementors:
+                if name in self._manager.plugins and name not in {companion[0] for companion in found}:
+                    try:
+                        found += self._companions([name])
+                    except PluginError as error:
+                        log.warning(
+                            'plugin %r has isolation = "process": its hook %s does not reach %r (%s)',
+                            *(self.info.name, hook, name, error),
+                        )
+        return found
 
     def stop(self) -> None:
         """Stop the plugin, and end its process."""
@@ -95,10 +135,10 @@ class PluginProxy:
                 self.call("stop")
         finally:
             self._end()
-            self.listener({"state": RESTING})
+            self.on_state({"state": RESTING})
 
     def get_status(self) -> Mapping[str, Any]:
-        """Return what the plugin says, and which process it is in."""
+        """Return the plugin's status, and the id of its process."""
         status = self.call("hook", hook="get_status", arguments={}) or {}
         return {**status, "process": self.process.pid if self.process is not None else None}
 
@@ -108,47 +148,49 @@ class PluginProxy:
             raise PluginError(
                 f"plugin {self.info.name!r}: its process has not been started", plugin=self.info.name
             )
+        if what == "hook":
+            arguments["run"] = self._about_run()  # the run may have been renamed
         return self.process.call(what, self._limit(arguments.get("hook", what)), **arguments)
 
     def _limit(self, step: str) -> float:
-        return self._manager.handle(self.info.name).deadline(step) + _SLOWNESS
+        return self._manager.handle(self.info.name).deadline(step) + _OVERHEAD
 
     def _end(self) -> None:
         process, self.process = self.process, None
         if process is not None:
             process.end()
 
-    # -- the feed there --------------------------------------------------------------------------------
+    # -- the worker there ------------------------------------------------------------------------------
 
     def deliver(self, **arguments: Any) -> None:
-        """Have the process begin to deliver; one that takes its place after a crash does so too."""
+        """Have the process begin to deliver. One that takes its place after a crash does so too."""
         self._delivering = arguments
         self.call("deliver", **arguments)
 
     def stop_delivery(self, seconds: float, timeout: float) -> Any:
-        """Have the process end delivery, and return what became of it; no more is begun after a crash."""
+        """Have the process stop delivery, and return its final state. A crash does not begin it again."""
         self._delivering = None
         if self.process is None:
             return None
         return self.process.call("stop_delivery", timeout, timeout=seconds)
 
     def reconfigure(self, timeout: float) -> None:
-        """Have the process take up the present configuration, for what is recorded once this has returned.
+        """Have the process use the current configuration, for what is recorded once this has returned.
 
-        One that is gone or does not answer in time takes it up when it begins, or gets round to it.
+        A process that is gone, or does not answer in time, uses it when it restarts or gets to it.
         """
         if self.process is not None:
             with contextlib.suppress(ProcessGoneError):
                 self.process.call("reconfigure", timeout, config=self._manager.config)
 
-    def tell(self, what: str, **arguments: Any) -> None:
+    def notify(self, what: str, **arguments: Any) -> None:
         """Have something done there, without waiting."""
         if self.process is not None:
-            self.process.tell(what, **arguments)
+            self.process.notify(what, **arguments)
 
-    # -- what comes from there, on the listening thread ------------------------------------------------
+    # -- messages from there, on the receiving thread --------------------------------------------------
 
-    def _hear(self, message: Mapping[str, Any]) -> None:
+    def _handle_message(self, message: Mapping[str, Any]) -> None:
         if "record" in message:
             self._record(*message["record"])
         if "costs" in message:
@@ -156,10 +198,10 @@ class PluginProxy:
         if message.get("failed"):
             self._fail(PluginError(message["failed"], plugin=self.info.name, step="log"))
         if "state" in message:
-            self.listener(message["state"])
+            self.on_state(message["state"])
 
     def _record(self, method: str, arguments: list[Any]) -> None:
-        """Record what the plugin recorded: the journal is this process's to write."""
+        """Record what the plugin recorded: only this process writes the journal."""
         if method in _RECORDING:
             try:
                 getattr(self._run, method)(*arguments)
@@ -167,65 +209,78 @@ class PluginProxy:
                 log.warning("plugin %r: %s: %s", self.info.name, method, error)
 
     def _account(self, costs: Mapping[str, Mapping[str, float]]) -> None:
-        """Show what the data hooks cost there; the steps of its life are accounted here already."""
+        """Show the cost of the data hooks there. The steps of the plugin's life are accounted here already."""
         handle = self._manager.handle(self.info.name)
         for hook, cost in costs.items():
             account = handle.cost(hook)
             account.calls, account.errors = int(cost["calls"]), int(cost["errors"])
             account.wall_s, account.cpu_s = cost["wall_s"], cost["cpu_s"]
 
-    def _ended(self, process: PluginProcess) -> None:
-        """The process has ended. Where nobody wanted it to: begin again, unless it keeps happening."""
+    def _handle_end(self, process: PluginProcess) -> None:
+        """The process has ended. Unless that was intended, or happens too often, start another one."""
         with self._changing:
             if process.ending or process is not self.process or self.info.state is not PluginState.ACTIVE:
-                return  # it was meant to end, or whoever waits for it hears of it
+                return  # it was to end, or a call that waits for it fails
             self._crashes.append(time.monotonic())
-            told = f"plugin {self.info.name!r}: its process {process.how_it_ended()}"
-            log.error("%s", told)
-            self.listener({"state": STARTING, "error": told})
+            message = f"plugin {self.info.name!r}: its process {process.how_it_ended()}"
+            log.error("%s", message)
+            self.on_state({"state": STARTING, "error": message})
             if len(self._crashes) == CRASHES and self._crashes[-1] - self._crashes[0] <= WITHIN:
                 self._fail(self._too_often(process))
             else:
-                self._begin_again()
+                self._start_again()
 
     def _too_often(self, process: PluginProcess) -> PluginError:
         return PluginError(
             f"plugin {self.info.name!r}: its process {process.how_it_ended()}, {CRASHES} times within"
-            f" {WITHIN / 60:g} minutes; it is not started again, and the journal keeps what is due",
+            f" {WITHIN / 60:g} minutes; it is not started again, and the journal keeps all pending records",
             plugin=self.info.name,
             step="log",
         )
 
-    def _begin_again(self) -> None:
+    def _start_again(self) -> None:
         self.restarts += 1
         try:
-            self.process = self._begun()
-            self.call("start")
+            self.process = self._start_process()
+            self.call("start", companions=self._implementors())
             self._deliver_again()
         except (PluginError, OSError) as error:
-            if self.process is None or not self.process.ended:  # else its own end is told as a crash
+            if self.process is None or not self.process.ended:  # else its own end counts as a crash
                 self._fail(error)
+                self.on_failure()
 
     def _deliver_again(self) -> None:
         if self._delivering is not None:
             self.call("deliver", **self._delivering)
-            self.restarted()
+            self.on_restart()
 
     def _fail(self, error: Exception) -> None:
         if self.info.state is not PluginState.ERROR:
             self._manager.fail(self.info.name, "log", error)
-        self.listener({"state": RESTING, "error": str(error)})
+        self.on_state({"state": RESTING, "error": str(error)})
 
 
 def _sooner(limit: float) -> float:
-    """Return a deadline for the process that comes to an end before the same one does here."""
-    return max(limit - _SLOWNESS, 0.8 * limit)
+    """Return a deadline for the process that ends before the same one ends here."""
+    return max(limit - _OVERHEAD, 0.8 * limit)
 
 
 class _Hooks:
-    """The hooks that are passed on. A stand-in has those of them that its plugin has."""
+    """The hooks that are passed on. A proxy has those of them that its plugin has."""
 
+    info: PluginInfo
+    own_hooks: list[str]
     call: Callable[..., Any]
+
+    def addhooks(self, pluginmanager: Any) -> None:
+        """Make the plugin's hookspecs known here too, so that implementations of them are valid.
+
+        They are brought by an object, which is made for this and dropped.
+        """
+        before = set(pluginmanager.hook_names())
+        plugin = self.info.instance
+        pluginmanager.call_addhooks(plugin() if is_class(plugin) else plugin)
+        self.own_hooks = [name for name in pluginmanager.hook_names() if name not in before]
 
     def run_started(self) -> None:
         self.call("hook", hook="run_started", arguments={})
@@ -245,19 +300,43 @@ class _Hooks:
     def _not_here(self) -> None:
         raise PluginError("the plugin's data hooks are called in its own process")
 
-    log_metric = log_metrics = log_params = log_artifact = set_tags = _not_here
+    log_metric = log_metrics = log_params = log_artifact = log_media = set_tags = run_changed = _not_here
+
+
+def is_isolated(info: PluginInfo, manager: PluginManager) -> bool:
+    """Say whether a plugin is to run in a process of its own."""
+    return (manager.options(info.name).isolation or info.metadata.isolation) == ISOLATED
+
+
+def check_isolation(info: PluginInfo, manager: PluginManager) -> tuple[ImportSpec, list[str]]:
+    """Return how another process loads a plugin, and the plugins that it depends on, which go along.
+
+    Raises :class:`~tracelet.errors.PluginError`, with the reason, for a plugin that cannot run in another process.
+    """
+    spec = import_spec_of(info)
+    dependencies = [name for name in manager.resolve_dependencies([info.name]) if name != info.name]
+    for name in dependencies:
+        try:
+            import_spec_of(manager.plugins[name])
+        except PluginError as error:
+            raise PluginError(
+                f'plugin {info.name!r}: isolation = "process" takes its dependency {name!r} along, but {error}',
+                plugin=info.name,
+                step="import",
+            ) from error
+    return spec, dependencies
 
 
 def make_proxy(info: PluginInfo, manager: PluginManager, run: RunView) -> PluginProxy | None:
-    """Return what stands for a plugin that is to be in a process of its own, ``None`` for any other.
+    """Return the proxy of a plugin that is to run in a process of its own, ``None`` for any other plugin.
 
-    Raises :class:`~tracelet.errors.PluginError` for one that cannot be.
+    Raises :class:`~tracelet.errors.PluginError` for one that cannot.
     """
-    wanted = manager.options(info.name).isolation or info.metadata.isolation
-    if wanted != ISOLATED:
+    if not is_isolated(info, manager):
         return None
+    spec, dependencies = check_isolation(info, manager)
     hooks = {one.hook for one in implementations(info.instance) if not one.wraps}
     passed_on = {name: function for name, function in vars(_Hooks).items() if name in hooks}
     kind = type("IsolatedPlugin", (PluginProxy,), passed_on)
-    made: PluginProxy = kind(info, import_spec_of(info), manager, run)
+    made: PluginProxy = kind(info, spec, dependencies, manager, run)
     return made

@@ -1,4 +1,4 @@
-"""The feed of a plugin in a process of its own, as the run's process sees it."""
+"""The worker of an isolated plugin, seen from the run's process."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tracelet.delivery.ledger.ledger import Ledger
 from tracelet.delivery.limits import Settings
-from tracelet.delivery.pipeline.processors import Processors
+from tracelet.delivery.pipeline.processors import names_of_processors
 from tracelet.delivery.pipeline.reader import Writers
-from tracelet.delivery.process.import_spec import ImportSpec, import_spec_of
-from tracelet.delivery.process.proxy import PluginProxy
-from tracelet.delivery.waiting import RESTING, STARTING, STOPPED, WaitableWorker
+from tracelet.delivery.process.import_spec import import_spec_of
+from tracelet.delivery.process.proxy import Companion, PluginProxy
+from tracelet.delivery.waiting import INITIAL_STATUS, RESTING, STOPPED, DeliveryWorker
 from tracelet.errors import PluginError
 from tracelet_hookspecs import BACKEND_HOOKS
 
@@ -24,22 +24,12 @@ if TYPE_CHECKING:
 log = logging.getLogger("tracelet.delivery")
 
 _ANSWERING: Final = 1.0  # seconds that an answer may take, beyond what is done
-_FIRST: Final[Mapping[str, Any]] = {
-    "state": STARTING,
-    "delivered": 0,
-    "excluded": 0,
-    "dropped": {},
-    "retries": 0,
-    "error": None,
-    "breaker": "closed",
-    "lag_s": 0.0,
-}
 
 
-class RemoteWorker(WaitableWorker):
-    """Does what a :class:`~tracelet.delivery.worker.Feed` does, by telling one in the plugin's process.
+class RemoteWorker(DeliveryWorker):
+    """Controls a :class:`~tracelet.delivery.worker.BackendWorker` in the plugin's process.
 
-    What it knows is what that process last said.
+    What it knows is what that process last reported.
     """
 
     def __init__(
@@ -57,14 +47,14 @@ class RemoteWorker(WaitableWorker):
         self._run_dir = run_dir
         self._writers = writers
         self._settings = settings or Settings()
-        self._known: dict[str, Any] = dict(_FIRST)
+        self._known: dict[str, Any] = dict(INITIAL_STATUS)
         self._positions: dict[str, int] | None = None
         self._hurries = 0
-        proxy.listener = self._hear
-        proxy.restarted = self._hurry_again
+        proxy.on_state = self._learn
+        proxy.on_restart = self._hurry_again
 
     def start(self) -> None:
-        """Begin. The process may take a moment for it, which nobody waits for."""
+        """Begin. The process may take a moment, for which nobody waits."""
         self._warn_of_wrappers()
         threading.Thread(target=self._start, name=f"tracelet delivery {self.name}", daemon=True).start()
 
@@ -77,10 +67,10 @@ class RemoteWorker(WaitableWorker):
             )
         except PluginError as error:
             self._manager.fail(self.name, "log", error)
-            self._hear({"state": RESTING, "error": str(error)})
+            self._learn({"state": RESTING, "error": str(error)})
 
     def _warn_of_wrappers(self) -> None:
-        """Tell of wrappers that the data hooks there will not have around them."""
+        """Warn of wrappers that do not reach the data hooks there."""
         hooks = {hook: self._manager.pluggy.participants(hook).wrappers for hook in BACKEND_HOOKS}
         for name in sorted({name for wrappers in hooks.values() for name in wrappers} - {self.name}):
             wrapped = ", ".join(hook for hook, wrappers in hooks.items() if name in wrappers)
@@ -89,15 +79,15 @@ class RemoteWorker(WaitableWorker):
                 *(name, wrapped, self.name),
             )
 
-    def _processors(self) -> list[tuple[str, ImportSpec, Any]]:
+    def _processors(self) -> list[Companion]:
         """Return how to load the processors there: the one that pluggy calls first comes last, as it does here."""
         plugins = self._manager.plugins
         return [
             (name, import_spec_of(plugins[name]), self._manager.handle(name).config)
-            for name in reversed(Processors(self._manager).names())
+            for name in reversed(names_of_processors(self._manager))
         ]
 
-    def _hear(self, state: Mapping[str, Any]) -> None:
+    def _learn(self, state: Mapping[str, Any]) -> None:
         with self._progress:
             self._known.update(state)
             self._positions = self._known.pop("positions", self._positions)
@@ -105,31 +95,31 @@ class RemoteWorker(WaitableWorker):
 
     @property
     def state(self) -> str:
-        """What the feed is doing."""
+        """What the worker is doing."""
         return str(self._known["state"])
 
     def reconfigure(self) -> None:
-        """Take up changed routes, or a plugin that was mended."""
+        """Take up changed routes, or a plugin that was fixed."""
         self._proxy.reconfigure(_ANSWERING)
 
     def slow_down(self) -> bool:
-        """Have it rest longer between batches."""
-        return False  # what it takes is no time of the training's
+        """Return ``False``: it takes none of the training's time."""
+        return False
 
     def _on_hurry(self) -> None:
         self._hurries += 1
-        self._proxy.tell("hurry", number=self._hurries)
+        self._proxy.notify("hurry", number=self._hurries)
 
     def _on_calm(self) -> None:
-        self._proxy.tell("calm")
+        self._proxy.notify("calm")
 
     def _hurry_again(self) -> None:
         with self._progress:
             for _ in range(self._waiting):
-                self._proxy.tell("hurry", number=self._hurries)
+                self._proxy.notify("hurry", number=self._hurries)
 
     def is_hopeless(self) -> bool:
-        """Say whether it is no use to wait, as far as is known."""
+        """Say whether waiting is no use, as far as is known."""
         if self.state in (RESTING, STOPPED):
             return True
         return self._known.get("hurries", 0) >= self._hurries and bool(self._known.get("hopeless"))
@@ -142,23 +132,23 @@ class RemoteWorker(WaitableWorker):
         return self._positions.get(writer, 0)
 
     def ask_to_stop(self) -> None:
-        """Have it end once the batch under way is dealt with. Returns at once."""
-        self._proxy.tell("ask_to_stop")
+        """Have it stop after the current batch. Returns at once."""
+        self._proxy.notify("ask_to_stop")
 
     def stop(self, timeout: float) -> bool:
-        """Stop once the batch under way is dealt with, or after ``timeout`` seconds."""
+        """Stop after the current batch, or after ``timeout`` seconds."""
         try:
             state = self._proxy.stop_delivery(timeout, timeout + _ANSWERING)
         except PluginError:
             return False
         if state is not None and self.state != RESTING:
-            self._hear(state)
+            self._learn(state)
         return True
 
     def status(self) -> dict[str, Any]:
-        """Return what there is to know of the feed, as JSON can hold it."""
+        """Return the worker's state and counts, as JSON can hold them."""
         process = self._proxy.process
-        known = {key: self._known[key] for key in _FIRST}
+        known = {key: self._known[key] for key in INITIAL_STATUS}
         return {
             **known,
             "process": process.pid if process is not None else None,

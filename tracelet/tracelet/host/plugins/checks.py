@@ -29,7 +29,7 @@ from tracelet.host.discovery import (
 )
 from tracelet.host.plugins.registry import Registry
 from tracelet.messages import closest
-from tracelet_hookspecs import PluginInfo, PluginMetadata
+from tracelet_hookspecs import BACKEND_HOOKS, PluginInfo, PluginMetadata
 
 
 def plugin_faults(
@@ -165,6 +165,16 @@ def _argument_faults(one: Implementation, plugin: Any, registry: Registry) -> It
             )
     for argument in arguments.required_keywords:
         yield f"hook {one.hook}: argument {argument!r} is keyword-only and never passed; remove the * before it"
+    if one.hook in BACKEND_HOOKS and not (arguments.required or arguments.optional) and _takes_any(one):
+        yield (
+            f"hook {one.hook}: *args and **kwargs never receive anything; name the arguments: {', '.join(offered)}"
+            " (a decorator does that with functools.wraps)"
+        )
+
+
+def _takes_any(one: Implementation) -> bool:
+    code = getattr(inspect.unwrap(getattr(one.function, "__func__", one.function)), "__code__", None)
+    return isinstance(code, CodeType) and bool(code.co_flags & (inspect.CO_VARARGS | inspect.CO_VARKEYWORDS))
 
 
 def _offered(hook: str, registry: Registry) -> list[str]:
@@ -181,6 +191,8 @@ class _Arguments(NamedTuple):
     optional_keywords: tuple[str, ...] = ()
 
 
+#: Hooks whose answer is iterated over, so that a generator function works.
+_ITERATED_HOOKS: Final = ("process_metric", "import_runs", "ui_panels", "report_header", "report_summary")
 _NO_ARGUMENTS: Final = _Arguments()
 
 
@@ -224,6 +236,11 @@ def _kind_faults(one: Implementation) -> Iterator[str]:
         yield f"hook {one.hook}: a wrapper must be a generator function with one yield"
     elif inspect.iscoroutinefunction(inner) or inspect.isasyncgenfunction(inner):
         yield f"hook {one.hook}: an async function is never awaited; make it a plain one that calls asyncio.run()"
+    elif not one.wraps and one.hook not in _ITERATED_HOOKS and inspect.isgeneratorfunction(inner):
+        yield (
+            f"hook {one.hook}: a generator function never runs, since nobody iterates over it; remove the yield, or"
+            " make it a wrapper with @tracelet.hookimpl(wrapper=True)"
+        )
     if one.options.get("wrapper") and one.options.get("hookwrapper"):
         yield f"hook {one.hook}: wrapper=True and hookwrapper=True exclude each other"
 

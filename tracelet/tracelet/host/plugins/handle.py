@@ -57,6 +57,10 @@ class PluginHandle:
         self.costs: dict[str, Cost] = {}
         #: The configuration it was last initialized with, or ``None``.
         self.config: Any = None
+        #: The exception because of which the plugin is in state ERROR.
+        self.failure: BaseException | None = None
+        #: The failure that was logged last, so that repeated attempts to start do not log it each time.
+        self.logged_failure = ""
         #: Whether ``stop`` has something to do.
         self.needs_stop = False
         self.limits: dict[str, float] = dict(deadlines)
@@ -76,6 +80,10 @@ class PluginHandle:
             caller = PluginCaller(self._registry, self.name, hook, self._listeners.wrapper_failed)
             self._callers[hook] = caller
         return caller
+
+    def caller_in(self, registry: Registry, hook: str) -> PluginCaller:
+        """Return a caller of a hook of another object of this plugin, which is registered elsewhere."""
+        return PluginCaller(registry, self.name, hook, self._listeners.wrapper_failed)
 
     def call(
         self, hook: str, *, deadline: float | None = None, accept: Accept | None = None, **kwargs: Any

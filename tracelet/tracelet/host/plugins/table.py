@@ -189,7 +189,9 @@ class PluginTable:
         if old is new:
             return
         if new is not S.ERROR:
-            info.error = info.traceback = None
+            info.error = info.traceback = handle.failure = None
+        if new is S.ACTIVE:
+            handle.logged_failure = ""
         for name in list(self.registry.participants("plugin_state_changed").implementors):
             listener = self.handles.get(name)
             if listener is not None:
@@ -207,9 +209,10 @@ class PluginTable:
         )
         if not message.startswith("plugin "):
             message = f"plugin {handle.name!r}: {step} failed: {message}"
-        known = info.state is S.ERROR and info.error == redact(message)
         info.error = redact(message)
         info.traceback = _traceback_of(error)
+        known = handle.logged_failure == info.error
+        handle.failure, handle.logged_failure = error, info.error
         self.move_to(handle, S.ERROR)
         self.registry.mute(handle.name, True)
         if not handle.needs_stop:

@@ -1,0 +1,48 @@
+"""The run, as a plugin sees it from a process of its own."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from tracelet.journal import as_number
+
+
+class RemoteRun:
+    """The run's identity. What the plugin records is sent to the run's process, which writes the journal."""
+
+    def __init__(self, about: Mapping[str, Any], record: Callable[[str, list[Any]], None]) -> None:
+        self.id: str = about["id"]
+        self.dir: Path = about["dir"]
+        self.started_at: float = about["started_at"]
+        self.name: str = about["name"]
+        self.project: str = about["project"]
+        self._record = record
+
+    def learn_changes(self, changes: Mapping[str, Any]) -> None:
+        """Take over a new name or project: from the run's process, or from the journal."""
+        name, project = changes.get("name"), changes.get("project")
+        self.name = name if isinstance(name, str) else self.name
+        self.project = project if isinstance(project, str) else self.project
+
+    def log_metric(self, name: str, value: Any, iteration: int | None = None) -> None:
+        """Record one number."""
+        self._record("log_metric", [name, as_number(value, name), iteration])
+
+    def log(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
+        """Record many numbers at one step."""
+        self._record("log", [dict(metrics), step])
+
+    def log_params(self, params: Mapping[str, Any]) -> None:
+        """Record parameters."""
+        self._record("log_params", [dict(params)])
+
+    def set_tags(self, tags: Mapping[str, Any]) -> None:
+        """Record tags."""
+        self._record("set_tags", [dict(tags)])
+
+    def log_artifact(self, local_path: str, artifact_path: str | None = None) -> None:
+        """Copy a file or folder into the run."""
+        self._record("log_artifact", [os.path.abspath(local_path), artifact_path])
