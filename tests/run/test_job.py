@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 
@@ -204,3 +205,215 @@ def test_the_last_step_is_the_programs_own(project):
     assert project.python("train.py").stdout == "3\n"
     [record] = tracelet.open_store(project.path / ".tracelet").runs()
     assert max(max(series.iterations) for series in record.series("*") if series.type == "system") > 3
+
+
+# -- which run a rank records into -------------------------------------------------------------------------
+
+RECORDS = """
+import os, sys, tracelet
+name = sys.argv[1] if len(sys.argv) > 1 else "trial"
+with tracelet.start_run(name, params={"name": name}) as run:
+    run.log({"x": float(os.environ.get("RANK", 0))}, step=0)
+    print(run.id, flush=True)
+"""
+RANKS = """
+import os, subprocess, sys
+def launch(*words, size=2, **more):
+    ranks = [
+        subprocess.Popen(words, env={**os.environ, "RANK": str(rank), "LOCAL_RANK": str(rank),
+            "WORLD_SIZE": str(size), "LOCAL_WORLD_SIZE": str(size), **more})
+        for rank in range(size)
+    ]
+    assert [rank.wait() for rank in ranks] == [0] * size
+"""
+
+
+@pytest.fixture
+def quiet(project):
+    project.write("tracelet.toml", 'plugins = ["no:system", "no:environment", "no:gpu"]\n')
+    project.write("train.py", RECORDS)
+    return project
+
+
+def found(project):
+    """Return the runs: name, ranks that joined, and how many points there are of x."""
+    return sorted(
+        (
+            record.name,
+            sorted((process.rank for process in record.writers), key=str),
+            len(record.metric("x")) if "x" in record.metrics() else 0,
+        )
+        for record in tracelet.open_store(project.path).runs()
+    )
+
+
+@pytest.mark.parametrize(
+    "surroundings",
+    [
+        {"SLURM_JOB_ID": "1", "SLURM_NTASKS": "4", "SLURM_PROCID": "0", "SLURM_LOCALID": "0"},  # sbatch
+        {
+            "SLURM_JOB_ID": "1",
+            "SLURM_NTASKS": "4",
+            "SLURM_PROCID": "0",
+            "SLURM_STEP_NUM_TASKS": "1",
+        },  # salloc
+        {"PBS_JOBID": "1.head", "PBS_NP": "4", "PBS_TASKNUM": "1", "PBS_NODENUM": "0"},
+        {"LSB_JOBID": "1", "LSB_DJOB_NUMPROC": "4"},
+        {"OMPI_COMM_WORLD_RANK": "0", "OMPI_COMM_WORLD_SIZE": "1", "PMIX_NAMESPACE": "singleton"},
+        {"PMI_RANK": "0", "PMI_SIZE": "1"},
+        {"RAY_JOB_ID": "01000000"},  # an actor
+        {"RANK": "0", "WORLD_SIZE": "1", "LOCAL_RANK": "0"},
+        {"RANK": "7", "WORLD_SIZE": "4", "LOCAL_WORLD_SIZE": "4"},
+        {"RANK": "-1", "WORLD_SIZE": "4"},
+        {"LOCAL_RANK": "0"},
+        {"WORLD_SIZE": "4"},
+    ],
+    ids=lambda environ: "-".join(environ),
+)
+def test_one_process_is_no_rank(surroundings):
+    assert current_job(surroundings) is None
+
+
+@pytest.mark.parametrize(
+    "left_over",
+    [
+        {"RANK": "1", "WORLD_SIZE": "2"},
+        {"RANK": "0", "WORLD_SIZE": "2", "LOCAL_RANK": "0", "LOCAL_WORLD_SIZE": "2"},
+        {"SLURM_JOB_ID": "1", "SLURM_STEP_ID": "0", "SLURM_PROCID": "0", "SLURM_STEP_NUM_TASKS": "2"},
+        {"OMPI_COMM_WORLD_RANK": "0", "OMPI_COMM_WORLD_SIZE": "2", "PMIX_NAMESPACE": "same"},
+    ],
+    ids=["rank and size alone", "torchrun", "srun", "mpirun"],
+)
+def test_programs_one_after_the_other_never_share_a_run(quiet, left_over):
+    """Be the variables left over, or several programs started by the same task."""
+    for name in ("a", "b"):
+        quiet.python("train.py", name, environ=left_over)
+    assert [(name, points) for name, _, points in found(quiet)] == [("a", 1), ("b", 1)]
+
+
+def test_all_tasks_of_a_step_run_the_same_programs_in_the_same_runs(quiet):
+    for rank in ("0", "1"):
+        step = {"SLURM_JOB_ID": "1", "SLURM_STEP_ID": "0", "SLURM_PROCID": rank, "SLURM_STEP_NUM_TASKS": "2"}
+        for name in ("a", "b"):
+            done = quiet.python("train.py", name, environ=step)
+            assert ("records nothing, rank 0 does" in done.stderr) == (rank == "1")
+    assert found(quiet) == [("a", [0, 1], 1), ("b", [0, 1], 1)]
+
+
+def test_independent_programs_under_srun_can_record_runs_of_their_own(quiet):
+    for rank in ("0", "1"):
+        step = {"SLURM_JOB_ID": "1", "SLURM_STEP_ID": "0", "SLURM_PROCID": rank, "SLURM_STEP_NUM_TASKS": "2"}
+        quiet.python("train.py", f"task-{rank}", environ={**step, "TRACELET_RANKS": "separate"})
+    assert found(quiet) == [("task-0", [0], 1), ("task-1", [1], 1)]
+
+
+def test_a_job_of_which_no_rank_records_is_reported(quiet):
+    alone = {"RANK": "1", "WORLD_SIZE": "2", "LOCAL_RANK": "1", "LOCAL_WORLD_SIZE": "2"}
+    assert "are left over from another job, unset them" in quiet.python("train.py", environ=alone).stderr
+
+
+def test_ranks_started_through_a_shell_of_their_own_share_a_run(quiet):
+    quiet.write("launcher.py", RANKS + "launch('/bin/sh', '-c', f'true; {sys.executable} train.py; true')\n")
+    quiet.python("launcher.py")
+    assert found(quiet) == [("trial", [0, 1], 1)]
+
+
+def test_two_launches_by_one_process_are_two_runs(quiet):
+    launches = "for name in 'ab': launch(sys.executable, 'train.py', name)\n"
+    quiet.write("launcher.py", RANKS + launches)
+    quiet.python("launcher.py")
+    assert found(quiet) == [("a", [0, 1], 1), ("b", [0, 1], 1)]
+
+
+def test_a_subprocess_of_a_rank_records_a_run_of_its_own(quiet):
+    quiet.write(
+        "outer.py",
+        "import subprocess, sys, tracelet\n"
+        "with tracelet.start_run('outer') as run:\n"
+        "    run.log({'x': 1.0})\n"
+        "    subprocess.run([sys.executable, 'train.py', 'inner'], check=True)\n",
+    )
+    quiet.write("launcher.py", RANKS + "launch(sys.executable, 'outer.py')\n")
+    quiet.python("launcher.py")
+    assert found(quiet) == [("inner", [None], 1), ("inner", [None], 1), ("outer", [0, 1], 1)]
+
+
+LIGHTNING = """
+import os, subprocess, sys, tracelet
+def record(name):
+    with tracelet.start_run(name) as run:
+        run.log({"x": float(os.environ.get("LOCAL_RANK", 0))}, step=0)
+        yield
+before = record("before"); next(before)
+if "LOCAL_RANK" not in os.environ:
+    fit = {"LOCAL_RANK": "0", "NODE_RANK": "0", "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "2222"}
+    os.environ.update(fit)
+    child = subprocess.Popen([sys.executable, "train.py"], env={**os.environ, "LOCAL_RANK": "1"})
+    assert child.wait() == 0
+list(before)
+list(record("in fit"))
+"""
+
+
+@pytest.mark.parametrize("command", ["python", "tracelet run"])
+def test_processes_that_lightning_starts_join_the_runs_of_the_first(quiet, command):
+    """Whether it has started the run before it starts them, or only then. The launcher's part is played here."""
+    quiet.write("train.py", LIGHTNING)
+    if command == "python":
+        quiet.python("train.py")
+    else:
+        quiet.tracelet("run", "-q", "train.py")
+    assert found(quiet) == [("before", [1, None], 1), ("in fit", [0, 1], 1)]
+
+
+def test_under_tracelet_run_the_ranks_of_a_launcher_record_into_the_run_that_is_shown(quiet):
+    quiet.write("launcher.py", RANKS + "launch(sys.executable, 'train.py', 'trained')\n")
+    summary = quiet.tracelet("run", "launcher.py").stdout.partition("summary")[2]
+    assert re.search(r"^x +", summary, re.M)
+    assert found(quiet) == [("trained", [0, 1, None], 1)]
+
+
+def test_a_launcher_that_records_itself_keeps_its_run(quiet):
+    own = "import tracelet\nrun = tracelet.start_run('sweep')\n"
+    quiet.write("launcher.py", RANKS + own + "launch(sys.executable, 'train.py', 'trial')\n")
+    summary = quiet.tracelet("run", "launcher.py").stdout.partition("summary")[2]
+    assert found(quiet) == [("sweep", [None], 0), ("trial", [0, 1], 1)]
+    assert re.search("other runs +trial", summary)  # and names that of its ranks
+
+
+def test_workers_that_torchrun_restarts_go_on_with_the_run(quiet):
+    quiet.write(
+        "launcher.py",
+        RANKS + "for count in '01': launch(sys.executable, 'train.py', TORCHELASTIC_RESTART_COUNT=count)\n",
+    )
+    quiet.python("launcher.py")
+    assert found(quiet) == [("trial", [0, 0, 1, 1], 2)]
+
+
+@pytest.mark.parametrize("resume", [True, False], ids=["resumed", "joined"])
+def test_program_and_store_agree_on_the_name_and_the_project(quiet, resume):
+    quiet.write(
+        "train.py",
+        """
+        import sys, tracelet
+        with tracelet.start_run("first", project="old", run_id="r-1") as run:
+            if "joined" in sys.argv:
+                other = tracelet.start_run("second", project="new", run_id="r-1")
+        if "resumed" in sys.argv:
+            other = tracelet.start_run("second", project="new", run_id="r-1", resume=True)
+        other.finish()
+        print(other.name, other.project)
+        """,
+    )
+    said = quiet.python("train.py", "resumed" if resume else "joined").stdout.split()
+    record = tracelet.open_store(quiet.path).run("r-1")
+    assert said == [record.name, record.project] == (["second", "new"] if resume else ["first", "old"])
+
+
+def test_a_resumed_run_keeps_its_name_and_project_unless_others_are_given(quiet):
+    quiet.python("train.py", "first", environ={"TRACELET_RUN_ID": "r-1", "TRACELET_PROJECT": "old"})
+    again = "import tracelet\nwith tracelet.start_run(run_id='r-1', resume=True) as run: print(run.name, run.project)\n"
+    quiet.write("again.py", again)
+    assert quiet.python("again.py").stdout == "first old\n"
+    record = tracelet.open_store(quiet.path).run("r-1")
+    assert (record.name, record.project) == ("first", "old")

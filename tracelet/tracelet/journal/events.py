@@ -279,6 +279,7 @@ _SCHEMA: dict[str, Schema] = {
         **_fields(False, *_INTEGER_OR_NULL, "rank", "world_size", "local_rank"),
         **_fields(False, "a time or null", _optional(_is_time), "started_at"),
         **_fields(False, "a list of texts or null", _optional(_is_texts), "argv"),
+        **_fields(False, "a list of counts or null", _optional(_list_of(_is_count)), "parents"),
         **_fields(
             False,
             "an object with texts",

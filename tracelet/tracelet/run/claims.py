@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -49,9 +49,13 @@ def claim(run_dir: Path, job: Job) -> str | None:
     return None
 
 
-def is_claimed(run_dir: Path, job: Job, rank: int) -> bool:
-    """Return whether a rank of the same launch records into the run."""
-    return (run_dir / _CLAIMS / f"{job.launch}-{rank}").exists()
+def has_writer_of(run_dir: Path, ranks: Collection[int]) -> bool:
+    """Return whether a process of one of these ranks has joined a run."""
+    from tracelet.journal.reading.lifetime import writer_facts
+    from tracelet.journal.reading.source import Source, writers
+
+    facts = (writer_facts(Source(run_dir, writer)) for writer in writers(run_dir))
+    return any(each is not None and each.get("rank") in ranks for each in facts)
 
 
 def _owner() -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import time
@@ -19,6 +20,7 @@ from tracelet.run.run_plugins import RunPlugins
 
 if TYPE_CHECKING:
     from tracelet.host.plugins import PluginManager
+    from tracelet.run.job import Job
 
 log = logging.getLogger("tracelet.run")
 
@@ -47,6 +49,7 @@ class Run(Recording):
         # On a rank that does not record, the calls check their values and return.
         recorder = context.writer if context.records else NullRecorder()
         super().__init__(context.dir, recorder, records=context.records, strict=bool(context.config.strict))
+        self._context = context
         self.id = context.id
         self.name = name
         self.project = context.config.project
@@ -184,6 +187,8 @@ class Run(Recording):
         self.budget.stop()
         self.pending = self.plugins.finish(outcome, left, self._close)
         self._report_pending()
+        if self.job is not None and not self._context.records:
+            self._report_missing_rank(self.job)
 
     def close_at_once(self, outcome: str, error: str | None) -> None:
         """Close the journal if ``finish`` has begun and not come to that: it was interrupted, or the process dies now.
@@ -206,6 +211,20 @@ class Run(Recording):
         self.plugins.record_costs(self.budget.status())
         self.writer.close(self.outcome, self._error)
         self.is_closed = True
+
+    def _report_missing_rank(self, job: Job) -> None:
+        """Report a job of which no rank records: a RANK that is left over hides everything that a program logs."""
+        from tracelet.run.claims import has_writer_of
+
+        ranks = self.config.settings.get("ranks", (0,))
+        with contextlib.suppress(OSError):
+            if not has_writer_of(self.dir, ranks):
+                log.warning(
+                    "run %s: rank %d of %d (%s) recorded nothing, and rank %s, which records, has not joined the run;"
+                    " if the variables of %s are left over from another job, unset them",
+                    *(self.id, job.rank, job.world_size, job.launcher),
+                    *(" or ".join(map(str, ranks)), job.launcher),
+                )
 
     def _report_interrupted(self) -> None:
         if self.plugins.delivery is not None:

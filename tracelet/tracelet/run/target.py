@@ -159,7 +159,10 @@ def _attempt(processes: Iterable[Mapping[str, Any]]) -> int:
 @contextlib.contextmanager
 def _readable(run_dir: Path) -> Iterator[None]:
     """Report a run that cannot be read: silently starting it again would be wrong."""
+    journal = run_dir / "journal"
     try:
+        if os.path.lexists(journal) and (journal.is_symlink() or not journal.is_dir()):
+            raise NotADirectoryError(f"{journal} is not a folder, but a file or a symbolic link")
         yield
     except OSError as error:
         raise UsageError(f"run_id: run {run_dir.name!r} cannot be read: {error}") from error

@@ -25,6 +25,7 @@ from tracelet.store import RunRecord
 
 if TYPE_CHECKING:
     from tracelet.run import Run
+    from tracelet.store.history import Process
 
 FINISHED: Final = "finished"
 CLOCK_LAG: Final = 0.1  # seconds by which a file system's clock may be behind
@@ -95,13 +96,18 @@ def print_other_runs(screen: Screen, run: Run) -> None:
     """Print the runs that the program started in addition to the one it was run in."""
     candidates = _find_runs_started_since(run)
     records = [RunRecord.read(run.dir.with_name(run_id)) for run_id in candidates]
-    others = [record for record in records if any(one.pid == os.getpid() for one in record.writers)]
+    others = [record for record in records if any(map(_is_of_program, record.writers))]
     others.sort(key=lambda record: record.started_at)
     for at, record in enumerate(others[:MOST_RUNS]):
         label = "" if at else "other runs"
         screen.field(label, (record.name, "bold"), (f" {record.id} ", "cyan"), state_text(record.outcome))
     if len(others) > MOST_RUNS:
         screen.field("", (f"and {len(others) - MOST_RUNS} more: tracelet runs", "dim"))
+
+
+def _is_of_program(process: Process) -> bool:
+    """Return whether this is the program's process or one that it started, such as a rank."""
+    return os.getpid() in (process.pid, *(process.facts.get("parents") or ()))
 
 
 def _find_runs_started_since(run: Run) -> list[str]:
