@@ -79,18 +79,20 @@ class Recording:
             RecordingError: the name is not a text, the step is not a whole number, or the value is a date.
             NoActiveRunError: the run has ended.
         """
-        try:
-            kind: type = value.__class__
-            if name.__class__ is str and (kind in SIMPLE or (kind is int and -EXACT <= value <= EXACT)):
+        if value.__class__ in SIMPLE:
+            try:
                 self._point(name, value, iteration if step is None else step)
                 return
-        except RecordingError:
-            pass
+            except RecordingError:
+                pass
         self._log_value(name, value, iteration if step is None else step)
 
     def _log_value(self, name: Any, value: Any, step: Any) -> None:
         name = _check_name(name)
         step = None if step is None else as_step(step, name)
+        if type(value) is int and -EXACT <= value <= EXACT:
+            self._point(name, value, step)
+            return
         try:
             number = as_number(value, name)
         except RecordingError as error:

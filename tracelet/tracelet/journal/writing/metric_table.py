@@ -10,6 +10,7 @@ from tracelet.errors import RecordingError
 from tracelet.journal.format import ID_MASK, KIND_SHIFT, POINT, ROW, SLOT, payload_slots
 from tracelet.journal.writing.counters import new_counter, position
 from tracelet.journal.writing.unavailable import UnavailableError
+from tracelet.journal.writing.values import plain_name
 
 Identity = tuple[str, str, "str | None"]  # name, type, source
 Key = str | Identity  # the name alone where type and source are the usual ones
@@ -84,6 +85,8 @@ class MetricTable(dict[Key, MetricState]):
 
     def __missing__(self, key: Key) -> MetricState:
         name, type_, source = key if isinstance(key, tuple) else (key, SCALAR, None)
+        if isinstance(name, str) and name.__class__ is not str:  # of an enumeration: hashed by another text
+            return self[metric_key(plain_name(name), type_, source)]
         tag = POINT << KIND_SHIFT | self.identify((name, type_, source))
         fresh = MetricState(tag, -1)
         track = self.setdefault(key, fresh)

@@ -31,6 +31,8 @@ _WITHIN = WINDOW_SLOTS - 1
 class Writer(Appender):
     """Records points, rows and events of one process. Every method may be called from anywhere at any time.
 
+    The arguments of the quick path are not keyword-only: Python calls a function without such arguments faster.
+
     Never raises for what the disk does: what cannot be written is counted in ``dropped``, by reason, warned of
     once, and recording goes on as soon as it can. After a fork, the child's first record opens a file of its
     own; a call that was under way at the fork is finished by the parent alone.
@@ -43,7 +45,6 @@ class Writer(Appender):
         name: str,
         value: Any,
         step: Any = None,
-        *,
         type: str = SCALAR,
         source: str | None = None,
     ) -> None:
@@ -83,7 +84,6 @@ class Writer(Appender):
         self,
         metrics: Mapping[str, Any],
         step: Any = None,
-        *,
         type: str = SCALAR,
         source: str | None = None,
     ) -> None:
