@@ -113,7 +113,9 @@ def _from_definition(value: Any) -> Result:
 
 
 def _from_array(value: Any, depth: int) -> Result:
-    """Return the elements of an array of NumPy or a tensor of PyTorch, TensorFlow, JAX or CuPy."""
+    """Return the elements of an array or tensor (NumPy, PyTorch, TensorFlow, JAX, CuPy), the columns of a frame."""
+    if hasattr(value, "columns") and hasattr(value, "iloc"):
+        return True, _convert(value.to_dict("list"), depth + 1)
     if isinstance(value, type) or not hasattr(value, "dtype") or not hasattr(value, "shape"):
         return _OTHER
     size = math.prod(int(length) for length in value.shape)
@@ -125,7 +127,7 @@ def _from_array(value: Any, depth: int) -> Result:
         )
     elements = _elements(value)
     if getattr(value.dtype, "kind", "") in ("M", "m", "c"):
-        elements = value.astype(str).tolist() if elements is not None and value.shape else _text(value)
+        elements = [_text(one) for one in value.ravel()] if value.shape else _text(value)
     while size == 1 and isinstance(elements, list):
         [elements] = elements
     if type(elements) is type(value):  # a longdouble is its own item
@@ -144,8 +146,11 @@ def _elements(value: Any) -> Any:
         method = getattr(value, name, None)
         if callable(method) and (name != "get" or type(value).__module__.startswith("cupy")):
             value = method()
-    if callable(getattr(value, "tolist", None)):
-        return value.tolist()
+    if callable(getattr(value, "toarray", None)):
+        value = value.toarray()  # a sparse matrix
+    for name in ("tolist", "to_list"):
+        if callable(getattr(value, name, None)):
+            return getattr(value, name)()
     if callable(getattr(value, "numpy", None)):
         return value.numpy().tolist()
     return value.item()

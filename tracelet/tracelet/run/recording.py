@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from tracelet.errors import RecordingError, TraceletError
+from tracelet.errors import NoActiveRunError, RecordingError
 from tracelet.journal.writing.values import (
     DATE,
     EXACT,
@@ -79,12 +79,14 @@ class Recording:
             RecordingError: the name is not a text, the step is not a whole number, or the value is a date.
             NoActiveRunError: the run has ended.
         """
-        if value.__class__ in SIMPLE:
-            try:
+        try:
+            if value.__class__ in SIMPLE:
                 self._point(name, value, iteration if step is None else step)
                 return
-            except RecordingError:
-                pass
+        except NoActiveRunError:
+            raise
+        except Exception:  # noqa: S110 - the value, the name and the step are looked at more closely
+            pass
         self._log_value(name, value, iteration if step is None else step)
 
     def _log_value(self, name: Any, value: Any, step: Any) -> None:
@@ -123,9 +125,8 @@ class Recording:
                 if total.__class__ in SIMPLE and -EXACT < total < EXACT:
                     self._row(metrics, step)
                     return
-            except TraceletError as error:
-                if not isinstance(error, RecordingError):
-                    raise
+            except NoActiveRunError:
+                raise
             except Exception:
                 self._is_mixed = True
         self._log_values(metrics, step)
@@ -154,8 +155,8 @@ class Recording:
         if not isinstance(metrics, dict):
             return False
         for name, value in metrics.items():
-            kind = value.__class__
-            if name.__class__ is not str or not name:
+            kind = type(value)
+            if type(name) is not str or not name:
                 return False
             if kind not in SIMPLE and not (kind is int and -EXACT <= value <= EXACT):
                 return False
@@ -246,7 +247,7 @@ class Recording:
         if missing:
             named = ", ".join(f"{one['path']} ({one['reason']})" for one in missing[:_NAMED])
             rest = f" and {len(missing) - _NAMED} more" if len(missing) > _NAMED else ""
-            text = f"artifact {record['name']!r}: not kept: {named}{rest}"
+            text = f"artifact {record['name']!r}: kept without {named}{rest}"
             self._refusals.add(
                 record["name"], RecordingError(text, reason="artifact: files missing"), len(missing)
             )

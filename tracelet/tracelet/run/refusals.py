@@ -33,7 +33,7 @@ class Refusals:
         self._recorder.drop(error.reason, count)
         if self.strict:
             raise error
-        self.report(f"{error.reason}: {what}", error.reason, f"{error}. It is left out and counted")
+        self.report(f"{error.reason}: {what}", error.reason, f"{error}; left out and counted")
 
     def add_all(self, errors: list[tuple[str, RecordingError]]) -> None:
         """Count several inputs of one call; a strict run raises the first error once all are counted."""
@@ -53,5 +53,5 @@ class Refusals:
             return
         known.add(subject)
         if len(known) > _REPORTED:
-            text = f"more than {_REPORTED} inputs are left out ({kind}); further ones are only counted"
-        log.warning('run %s: %s; see run.status()["dropped"]', self._run_name, text)
+            text = f"more than {_REPORTED} inputs left out ({kind}); further ones are only counted"
+        log.warning('run %s: %s, see run.status()["dropped"]', self._run_name, " ".join(text.split()))

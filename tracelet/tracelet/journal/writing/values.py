@@ -24,6 +24,7 @@ SIMPLE: set[Any] = {float, bool}
 NOT_A_NUMBER, NO_VALUE, TEXT, COMPLEX = "not a number", "no value", "a text", "a complex number"
 DATE, SEVERAL, TOO_LARGE = "a date or time", "more than one value", "too large for a float64"
 NAME_TAKEN, NO_NAME, RECURSIVE, TOO_DEEP = "name taken", "no name", "contains itself", "nested too deeply"
+UNREADABLE = "unreadable"
 
 _REMEDIES = {
     DATE: "; log seconds: value.timestamp(), value.total_seconds() or value.astype(float)",
@@ -104,7 +105,8 @@ def _is_masked(value: Any) -> bool:
     """Whether a NumPy value is masked, or pandas says that it is missing."""
     if type(value).__name__ == "NAType":
         return True
-    return hasattr(value, "filled") and bool(getattr(value, "mask", False))
+    is_of_numpy = any(kind.__name__ == "MaskedArray" for kind in type(value).__mro__)
+    return is_of_numpy and bool(value.mask)
 
 
 def _item(value: Any) -> Any:
@@ -214,7 +216,7 @@ def plain_name(key: Any) -> str:
             cause = f"{type(error).__name__} from its text"
             raise RecordingError(f"expected a name, found {cause}", reason=NO_NAME) from error
     if not name:
-        raise RecordingError(f"metric {name!r}: expected a name, found an empty one", reason=NO_NAME)
+        raise RecordingError("expected a name, found an empty text", reason=NO_NAME)
     return str(name)
 
 
@@ -255,7 +257,10 @@ def _raise(_: str, error: RecordingError) -> NoReturn:
 
 def is_nested(value: Any) -> bool:
     """Whether a value holds further values for :func:`flatten` to name."""
-    return value.__class__ not in SIMPLE and isinstance(value, (dict, list, tuple, Mapping))
+    try:
+        return type(value) not in SIMPLE and isinstance(value, (dict, list, tuple, Mapping))
+    except Exception:  # from a property __class__
+        return False
 
 
 def _flatten_into(
@@ -267,7 +272,12 @@ def _flatten_into(
     if len(inside) >= MAX_DEPTH:
         error = f"metrics under {where[:60]!r} are nested more than {MAX_DEPTH} levels deep"
         return refuse(where, RecordingError(error, reason=TOO_DEEP))
-    for key, value in nested.items() if isinstance(nested, Mapping) else enumerate(nested):
+    try:
+        items = list(nested.items() if isinstance(nested, Mapping) else enumerate(nested))
+    except Exception as cause:
+        text = f"metrics under {where!r} cannot be read: {type(cause).__name__}: {cause}"
+        return refuse(where, RecordingError(text, reason=UNREADABLE))
+    for key, value in items:
         try:
             name = prefix + plain_name(key)
         except RecordingError as error:

@@ -48,7 +48,7 @@ class ArtifactStore:
         copy = self._add_folder if is_folder else self._add_file
         record: Record = {
             "path": "",
-            "artifact_path": None if artifact_path is None else str(artifact_path),
+            "artifact_path": None if artifact_path is None else "/".join(place.parts),
             "name": name,
             **copy(source, place, name),
         }
