@@ -310,20 +310,21 @@ class Recording:
         step = None if step is None else as_step(step, name)
         if not self._records:
             return
+        label = f"{'table' if kind == 'custom' else kind} {name[:200]!r}"
         try:
             data, suffix, facts = encode()
             file = self._folders.media.write(name, step, suffix, data)
         except RecordingError as error:
-            refused = RecordingError(f"{kind} {name[:200]!r}: {error}", reason=error.reason)
+            refused = RecordingError(f"{label}: {error}", reason=error.reason)
         except OSError as error:
-            refused = _lost(f"{kind} {name[:200]!r}", error)
+            refused = _lost(label, error)
         except Exception as error:  # from the object's own code, or a library's
-            text = f"{kind} {name[:200]!r}: it cannot be read: {type(error).__name__}: {error}"
-            refused = RecordingError(text, reason=f"{kind}: unreadable")
+            text = f"{label}: it cannot be read: {type(error).__name__}: {error}"
+            refused = RecordingError(text, reason=f"{label.partition(' ')[0]}: unreadable")
         else:
             self._recorder.event("artifact", _medium(kind, name, step, file, facts))
             return
-        self._refusals.add(f"{kind} {name}", refused)
+        self._refusals.add(label, refused)
 
     # -- the run's folder -----------------------------------------------------------------------------
 

@@ -27,8 +27,16 @@ def is_array(value: Any) -> bool:
 def as_array(value: Any) -> Any:
     """Return a value as an array of NumPy: what it holds, on whatever device, with or without a gradient."""
     np = numpy()
-    if isinstance(value, np.ndarray):
-        return value
+    if not isinstance(value, np.ndarray):
+        value = _to_host(value)
+    array = np.asanyarray(value)
+    if array.dtype.kind == "V" and array.dtype.names is None:  # bfloat16 of ml_dtypes, as JAX has it
+        array = array.astype(np.float32)
+    return array if isinstance(array, np.ma.MaskedArray) else np.asarray(array)
+
+
+def _to_host(value: Any) -> Any:
+    """Return what NumPy can read of a tensor, column or array of another library."""
     for name in ("detach", "resolve_conj", "resolve_neg", "cpu"):  # PyTorch
         if callable(getattr(value, name, None)):
             value = getattr(value, name)()
@@ -42,10 +50,7 @@ def as_array(value: Any) -> Any:
         value = _to_numpy(value)
     elif not hasattr(value, "__array__") and callable(getattr(value, "numpy", None)):
         value = value.numpy()
-    array = np.asanyarray(value)
-    if array.dtype.kind == "V" and array.dtype.names is None:  # bfloat16 of ml_dtypes, as JAX has it
-        array = array.astype(np.float32)
-    return array
+    return value
 
 
 def _to_numpy(value: Any) -> Any:

@@ -85,6 +85,8 @@ def _even_edges(limits: list[float], bins: int) -> list[float]:
 
 def _samples(values: Any, depth: int) -> Iterator[_Sample]:
     """Yield the numbers of arrays, lists and whatever is nested in them."""
+    if values is None and depth == 0:
+        raise _not_numbers(values)
     sparse = _sparse(values)
     if sparse is not None:
         yield sparse

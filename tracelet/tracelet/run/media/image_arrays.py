@@ -44,7 +44,8 @@ def _stack(image: Any) -> Any:
         and all(is_array(one) or hasattr(one, "convert") for one in image)
     ):
         parts = [
-            np.asarray(one.convert("RGBA")) if hasattr(one, "convert") else as_array(one) for one in image
+            np.asarray(one.convert("RGBA")) if hasattr(one, "convert") else _in_order(as_array(one))
+            for one in image
         ]
         if len({part.shape for part in parts}) != 1:
             raise not_an_image(f"images of the shapes {sorted({part.shape for part in parts})[:5]}")

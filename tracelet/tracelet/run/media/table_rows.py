@@ -96,8 +96,16 @@ def _from_pandas(frame: Any) -> _Table:
         ]
         columns = [list(level) for level in levels]
     names += list(frame.columns)
-    columns += [frame.iloc[:, at].tolist() for at in range(frame.shape[1])]
+    columns += [_pandas_column(frame.iloc[:, at]) for at in range(frame.shape[1])]
     return _Table(names, _transpose(columns) if columns else [[] for _ in range(len(frame))])
+
+
+def _pandas_column(column: Any) -> list[Any]:
+    """Return a column's cells. NaN is a number in a column of floats; anywhere else it says that the cell is empty."""
+    cells: list[Any] = column.tolist()
+    if getattr(column.dtype, "kind", "O") == "f":
+        return cells
+    return [None if isinstance(cell, float) and cell != cell else cell for cell in cells]
 
 
 def _from_array(array: Any, name: Any) -> _Table:
@@ -128,6 +136,9 @@ def _transpose(columns: list[list[Any]]) -> list[list[Any]]:
 
 def _from_columns(table: Mapping[Any, Any], columns: Sequence[Any] | None) -> _Table:
     names = list(table if columns is None else columns)
+    unknown = {_label(name) for name in names} - {_label(name) for name in table}
+    if unknown:
+        raise _unfit(f"expected some of the columns {list(table)[:20]}, found {sorted(unknown)[:5]}")
     values = [_get(table, name) for name in names]
     if not any(_is_column(value) for value in values):
         return _Table(names, [values] if names else [])  # one row
