@@ -77,8 +77,12 @@ NAMES: dict[str, Any] = {
         one.__name__: one
         for one in (datetime, timedelta, Decimal, Fraction, Path, Kind, Level, Pair, Settings, Raises)
     },
-    "np": np, "pd": pd, "Image": Image, "Namespace": argparse.Namespace,
-    "contains_itself": contains_itself, "encoded": encoded,
+    "np": np,
+    "pd": pd,
+    "Image": Image,
+    "Namespace": argparse.Namespace,
+    "contains_itself": contains_itself,
+    "encoded": encoded,
 }
 
 
