@@ -264,7 +264,7 @@ def test_a_new_plugin_works_as_it_is(project, kind):
         environ={"PYTHONPATH": f"{source.parents[1]}:{project.environ.get('PYTHONPATH', '')}"},
     )
     again = project.tracelet("plugins", "new", "my-own", status=2)
-    assert "is there already" in again.stderr
+    assert "already exists" in again.stderr
 
 
 def test_what_is_made_new_is_formatted_python(project):

@@ -71,7 +71,8 @@ def _check_path(path: Path, others: PluginManager) -> Iterator[CheckedPlugin]:
     """Check the plugins in a file or folder, even if other plugins have the same names."""
     from tracelet.errors import UsageError
     from tracelet.host.plugins import PluginManager
-    from tracelet.host.plugins.examination import ImportWatch
+    from tracelet.host.plugins.examination import ImportWatch, find_slow_import
+    from tracelet_hookspecs import PluginState
 
     if not path.exists():
         raise UsageError(f"{path}: no such file or folder")
@@ -81,14 +82,16 @@ def _check_path(path: Path, others: PluginManager) -> Iterator[CheckedPlugin]:
     alone = PluginManager([path], use_default_paths=False)
     with ImportWatch() as watch:
         alone.discover_plugins()
-        for name in list(alone.plugins):
-            alone.load_plugin(name)
+        for name, info in list(alone.plugins.items()):
+            if info.state is not PluginState.ERROR:
+                alone.load_plugin(name)
+    changes = [*watch.changes, *find_slow_import(watch.seconds if path.is_file() else None)]
     if not alone.plugins:
         fault = "contains neither hook implementations nor plugin classes; decorate a function with"
         fault += " @tracelet.hookimpl, or subclass a base class"
-        yield CheckedPlugin(path.name, None, None, str(path), [fault], watch.changes)
+        yield CheckedPlugin(path.name, None, None, str(path), [fault], changes)
     for name in list(alone.plugins):
-        yield _check_one(alone, name, others, watch.changes)
+        yield _check_one(alone, name, others, changes)
     reported = {info.error for info in alone.plugins.values()}
     if problems := [problem for problem in alone.problems if problem not in reported]:
         yield CheckedPlugin(path.name, None, None, str(path), problems, [])

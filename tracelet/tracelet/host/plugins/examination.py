@@ -9,6 +9,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from types import FunctionType
 from typing import Any, Final
@@ -73,6 +74,7 @@ class ImportWatch:
 
     def __init__(self) -> None:
         self.changes: list[str] = []
+        self.seconds = 0.0
         self._stack = contextlib.ExitStack()
 
     def __enter__(self) -> ImportWatch:
@@ -80,9 +82,11 @@ class ImportWatch:
         self._err = self._stack.enter_context(contextlib.redirect_stderr(io.StringIO()))
         self._streams = sys.stdout, sys.stderr
         self._before = _snapshot()
+        self._began = time.perf_counter()
         return self
 
     def __exit__(self, *error: object) -> None:
+        self.seconds = time.perf_counter() - self._began
         replaced = (sys.stdout, sys.stderr) != self._streams
         printed = (self._out.getvalue() + self._err.getvalue()).strip()
         self._stack.close()

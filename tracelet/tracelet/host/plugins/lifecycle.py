@@ -230,15 +230,13 @@ class Lifecycle:
                 *examination.find_slips(plugin, registry.hook_names()),
             ]
             if not faults and is_class(plugin):
-                plugin()
+                faults.extend(_construction_faults(plugin))
             return faults, doubts
 
         try:
             faults, doubts = handle.submit(look, step="import")
         except PluginError as error:
             return [str(error)], []
-        except Exception as error:
-            return [f"{info.class_name}() failed: {discovery.describe_with_location(error)}"], []
         return faults, [*doubts, *examination.find_slow_import(info.timings.get("import"))]
 
     # -- registering and initializing ------------------------------------------------------------------
@@ -347,6 +345,14 @@ class Lifecycle:
             self.table.unregister(handle)
             self.table.instances.pop(handle.name, None)
             handle.plugin = None
+
+
+def _construction_faults(cls: Any) -> Iterator[str]:
+    """Yield why a plugin class cannot be constructed."""
+    try:
+        cls()
+    except (Exception, SystemExit) as error:
+        yield f"{cls.__name__}() failed: {discovery.describe_with_location(error)}; it is called without arguments"
 
 
 @contextlib.contextmanager
