@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import enum
 import re
+from functools import lru_cache
 from itertools import pairwise
 from typing import Final
 
@@ -137,7 +138,12 @@ def suspicion(name: object) -> Suspicion:
     """Return how suspicious a name is; a name with ``/`` or ``.`` is as suspicious as its worst part."""
     if not isinstance(name, str) or name in _WORKING_FOLDERS:
         return Suspicion.NONE
-    return max(map(_suspicion, _SEGMENT.split(name[-200:])), default=Suspicion.NONE)
+    return _worst_part(name[-200:])
+
+
+@lru_cache(maxsize=4096)
+def _worst_part(name: str) -> Suspicion:
+    return max(map(_suspicion, _SEGMENT.split(name)), default=Suspicion.NONE)
 
 
 def _suspicion(segment: str) -> Suspicion:
