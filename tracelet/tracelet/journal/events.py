@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping
 from pathlib import PurePosixPath
 from typing import Any, NamedTuple
 
+from tracelet.errors import RecordingError
 from tracelet.journal.format import ID_MASK, MAX_BLOB, MAX_ROW
 
 MAX_DEPTH = 200  # of nested lists and objects in an event
@@ -47,7 +48,7 @@ def encode_event(type: str, payload: Mapping[str, Any]) -> bytes:
     """Return an event as the journal holds it. Values that JSON does not know are written as their ``str``.
 
     Raises:
-        ValueError: the event is larger than a segment holds.
+        RecordingError: the event is larger than a segment holds.
     """
     event = {"type": type, **{key: value for key, value in payload.items() if key != "type"}}
     try:
@@ -57,7 +58,8 @@ def encode_event(type: str, payload: Mapping[str, Any]) -> bytes:
     if not text or _may_be_deep(text):
         text = json.dumps(_to_plain(event), separators=(",", ":"))
     if len(text) > MAX_BLOB:
-        raise ValueError(f"event {type!r}: expected at most {MAX_BLOB} bytes, found {len(text)}")
+        found = f"expected at most {MAX_BLOB} bytes, found {len(text)}"
+        raise RecordingError(f"event {type!r}: {found}", reason="too large")
     return text.encode()
 
 

@@ -41,6 +41,9 @@ class Recorder(Protocol):
     def event(self, type: str, payload: Mapping[str, Any]) -> None:
         """Record something that is not a number."""
 
+    def check_open(self) -> None:
+        """Raise NoActiveRunError if nothing can be recorded any more."""
+
     def drop(self, reason: str, count: int = 1) -> None:
         """Count values that could not be made into a record."""
 
@@ -87,6 +90,9 @@ class NullRecorder:
 
     def event(self, type: str, payload: Mapping[str, Any]) -> None:
         """Ignore it."""
+
+    def check_open(self) -> None:
+        """It always is."""
 
     def drop(self, reason: str, count: int = 1) -> None:
         """Count nothing: nothing was meant to be kept."""

@@ -15,7 +15,9 @@ from tracelet_hookspecs.strict_json import to_json
 MAX_ELEMENTS: Final = 1_000_000  # of an array that is recorded as a value
 _MAX_DEPTH: Final = 50
 _MAX_BITS: Final = 14_000  # of a whole number that is written in decimals
-_SCALARS: Final = frozenset({bool, int, float, str, type(None)})
+#: Types that JSON has.
+PLAIN: Final = frozenset({bool, int, float, str, type(None)})
+QUICK: Final = PLAIN - {int}  # the largest whole numbers have no decimals
 
 
 def json_value(value: Any) -> Any:
@@ -24,7 +26,7 @@ def json_value(value: Any) -> Any:
     Raises:
         RecordingError: an array is too large to be a value.
     """
-    if value.__class__ in _SCALARS and value.__class__ is not int:
+    if type(value) in QUICK:
         return value
     try:
         return _convert(value, 0)
@@ -44,9 +46,9 @@ def strict_json(value: Any) -> bytes:
 
 
 def _convert(value: Any, depth: int) -> Any:
-    if value.__class__ is int:  # Python writes no decimals of huge numbers
+    if type(value) is int:  # Python writes no decimals of huge numbers
         return value if value.bit_length() <= _MAX_BITS else hex(value)
-    if value.__class__ in _SCALARS:
+    if type(value) in PLAIN:
         return value
     if depth > _MAX_DEPTH:
         return "..."

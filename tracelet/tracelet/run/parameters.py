@@ -180,13 +180,19 @@ def name_tags(tags: Any, refused: Refused) -> dict[str, Any]:
     if not isinstance(tags, Iterable):
         raise RecordingError(f"tags: expected a mapping, a name or names, found {type(tags).__name__}")
     names = sorted(tags, key=str) if isinstance(tags, (set, frozenset)) else tags
-    return flatten_parameters(_as_mapping(names), refused)
+    return flatten_parameters(_as_mapping(names, refused), refused)
 
 
-def _as_mapping(names: Iterable[Any]) -> dict[str, str]:
+def _as_mapping(names: Iterable[Any], refused: Refused) -> dict[str, str]:
     from tracelet.journal.writing.values import plain_name
 
-    return {plain_name(name): "" for name in names}
+    tags: dict[str, str] = {}
+    for name in names:
+        try:
+            tags[plain_name(name)] = ""
+        except RecordingError as error:
+            refused.append(("tags", error))
+    return tags
 
 
 def split_by_size(values: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -17,6 +17,8 @@ from tracelet.errors import NoActiveRunError, RecordingError
 from tracelet.journal.writing.values import (
     DATE,
     EXACT,
+    LONG_NAME,
+    MAX_NAME,
     SIMPLE,
     as_number,
     as_step,
@@ -89,8 +91,25 @@ class Recording:
             pass
         self._log_value(name, value, iteration if step is None else step)
 
+    def _check_name(self, name: Any) -> str | None:
+        """Return a name as a plain text, or None if it is too long to be recorded."""
+        if not isinstance(name, str) or not name:
+            found = "an empty one" if name == "" else type(name).__qualname__
+            raise RecordingError(f"metric {name!r}: expected a name, found {found}", reason="no name")
+        try:
+            return plain_name(name)
+        except RecordingError as error:
+            if error.reason != LONG_NAME:
+                raise
+            refused = error.with_traceback(None)
+        self._refusals.add(name[:200], refused)
+        return None
+
     def _log_value(self, name: Any, value: Any, step: Any) -> None:
-        name = _check_name(name)
+        checked = self._check_name(name)
+        if checked is None:
+            return
+        name = checked
         step = None if step is None else as_step(step, name)
         if type(value) is int and -EXACT <= value <= EXACT:
             self._point(name, value, step)
@@ -156,7 +175,7 @@ class Recording:
             return False
         for name, value in metrics.items():
             kind = type(value)
-            if type(name) is not str or not name:
+            if type(name) is not str or not 0 < len(name) <= MAX_NAME:
                 return False
             if kind not in SIMPLE and not (kind is int and -EXACT <= value <= EXACT):
                 return False
@@ -221,6 +240,7 @@ class Recording:
         """
         if not self._records:
             return
+        self._recorder.check_open()
         refused = None
         try:
             record = self._folders.artifacts.add(local_path, artifact_path)
@@ -306,10 +326,14 @@ class Recording:
     def _log_medium(
         self, kind: str, name: Any, step: Any, encode: Callable[[], tuple[bytes, str, dict[str, Any]]]
     ) -> None:
-        name = _check_name(name)
+        checked = self._check_name(name)
+        if checked is None:
+            return
+        name = checked
         step = None if step is None else as_step(step, name)
         if not self._records:
             return
+        self._recorder.check_open()
         label = f"{'table' if kind == 'custom' else kind} {name[:200]!r}"
         try:
             data, suffix, facts = encode()
@@ -354,13 +378,6 @@ class _RunFolders:
 
 
 _OF_THE_FILE: Final = frozenset({"unreadable file"})  # why a file is left out, while the call is right
-
-
-def _check_name(name: Any) -> str:
-    if isinstance(name, str) and name:
-        return plain_name(name)
-    found = "an empty one" if name == "" else type(name).__qualname__
-    raise RecordingError(f"metric {name!r}: expected a name, found {found}", reason="no name")
 
 
 def _lost(what: str, error: OSError) -> RecordingError:

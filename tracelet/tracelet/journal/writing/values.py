@@ -16,6 +16,7 @@ from tracelet.journal.format import MAX_STEP, MIN_STEP
 
 EXACT = 1 << 53  # float64 holds every whole number up to here
 MAX_DEPTH = 100  # levels of nesting
+MAX_NAME = 1_000_000  # characters
 
 #: Types whose numbers a float64 holds exactly and whose ``float()`` means what it says. NumPy's join when first seen.
 SIMPLE: set[Any] = {float, bool}
@@ -23,7 +24,8 @@ SIMPLE: set[Any] = {float, bool}
 # Why a value is left out; drops are counted under these.
 NOT_A_NUMBER, NO_VALUE, TEXT, COMPLEX = "not a number", "no value", "a text", "a complex number"
 DATE, SEVERAL, TOO_LARGE = "a date or time", "more than one value", "too large for a float64"
-NAME_TAKEN, NO_NAME, RECURSIVE, TOO_DEEP = "name taken", "no name", "contains itself", "nested too deeply"
+NAME_TAKEN, NO_NAME, LONG_NAME = "name taken", "no name", "name too long"
+RECURSIVE, TOO_DEEP = "contains itself", "nested too deeply"
 UNREADABLE = "unreadable"
 
 _REMEDIES = {
@@ -217,6 +219,9 @@ def plain_name(key: Any) -> str:
             raise RecordingError(f"expected a name, found {cause}", reason=NO_NAME) from error
     if not name:
         raise RecordingError("expected a name, found an empty text", reason=NO_NAME)
+    if len(name) > MAX_NAME:
+        text = f"expected a name of at most {MAX_NAME:,} characters, found {len(name):,}: {name[:60]}..."
+        raise RecordingError(text, reason=LONG_NAME)
     return str(name)
 
 

@@ -154,6 +154,11 @@ class Writer(Appender):
             self._maintenance.sync(self._stream)
             self._outage.tell()
 
+    def check_open(self) -> None:
+        """Raise NoActiveRunError if the writer is closed: before work whose result could not be recorded."""
+        if self._closed:
+            raise self._closed_error()
+
     def drop(self, reason: str, count: int = 1) -> None:
         """Count values that could not be made into a record."""
         self._outage.drop(reason, count)

@@ -58,16 +58,18 @@ class TreeCopy:
             place = inner / stored_name(entry.name)
             if not _is_folder(entry):
                 self._copy_file(entry, place, folder)
+            elif self._is_data_folder(entry):
+                continue
             elif entry.is_symlink():
                 self._miss(place, "a link to a folder; log it by itself")
-            elif not self._is_data_folder(entry):
+            else:
                 yield entry.path, place
 
     def _is_data_folder(self, entry: os.DirEntry[str]) -> bool:
         if entry.name == _DATA_FOLDER and os.path.isdir(os.path.join(entry.path, "runs")):
             return True
         try:
-            return self._skip(entry.stat(follow_symlinks=False))
+            return self._skip(entry.stat())
         except OSError:
             return False
 

@@ -92,7 +92,7 @@ def _shades(array: Any) -> tuple[Any, dict[str, Any]]:
     if array.dtype in (np.dtype("u1"), np.dtype("u2")):
         return array, {}
     if array.dtype.kind == "f":
-        return _shades_of_floats(array.astype(np.float64))
+        return _shades_of_floats(array.astype(np.float32 if array.dtype.itemsize <= 4 else np.float64))
     low, high = int(array.min()), int(array.max())
     if low >= 0 and high < 1 << 16:
         return array.astype(np.uint8 if high < 256 else np.uint16), {}
@@ -118,12 +118,20 @@ def _shades_of_floats(array: Any) -> tuple[Any, dict[str, Any]]:
 def _scaled(array: Any, low: float, high: float) -> tuple[Any, dict[str, Any]]:
     """Return shades from black for ``low`` to white for ``high``; NaN is black."""
     np = numpy()
+    if math.isinf(high - low):
+        array, low, high = array / 2, low / 2, high / 2
+        shown = [2 * low, 2 * high]
+    else:
+        shown = [low, high]
     with np.errstate(all="ignore"):
-        span = high / 2 - low / 2 if math.isinf(high - low) else high - low
-        part = (array / 2 - low / 2 if math.isinf(high - low) else array - low) / (span or 1.0)
-        part = np.nan_to_num(part, nan=0.0, posinf=1.0, neginf=0.0)
-        shades = np.rint(np.clip(part, 0.0, 1.0) * 255).astype(np.uint8)
-    return shades, {"range": [low, high]}
+        part = (
+            array * (255 / ((high - low) or 1.0))
+            if low == 0
+            else (array - low) * (255 / ((high - low) or 1.0))
+        )
+        if part.dtype.kind == "f" and not np.isfinite(part).all():
+            part = np.nan_to_num(part, nan=0.0, posinf=255.0, neginf=0.0)
+        return np.rint(np.clip(part, 0, 255)).astype(np.uint8), {"range": shown}
 
 
 def _grid(images: Any) -> Any:

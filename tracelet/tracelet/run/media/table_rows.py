@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from tracelet.errors import RecordingError
-from tracelet.run.json_values import json_value, strict_json
+from tracelet.run.json_values import QUICK, json_value, strict_json
 from tracelet.run.media.arrays import as_array, is_array, numpy
 
 
@@ -32,7 +32,7 @@ def table_json(rows: Any, columns: Sequence[Any] | None) -> bytes:
     else:
         table = _from_rows(rows, columns)
     names = [_label(column) for column in table.columns]
-    cells = [[json_value(cell) for cell in row] for row in table.rows]
+    cells = [[cell if type(cell) in QUICK else json_value(cell) for cell in row] for row in table.rows]
     return strict_json({"columns": names, "rows": cells})
 
 
