@@ -43,6 +43,8 @@ _LISTED: Final = 1000  # entries of a folder that are recorded as missing
 # Reading the number of a loss that has a gradient, or of a masked element, does no harm.
 for _text in ("Converting a tensor with requires_grad", "Warning: converting a masked element to nan"):
     warnings.filterwarnings("ignore", _text, UserWarning, r"tracelet\.journal\.")
+# Nor does a sum of NumPy's numbers that overflows: it only says which path a row takes.
+warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"tracelet\.run\.recording$")
 
 
 class Recording:
@@ -141,7 +143,9 @@ class Recording:
                 # that whole numbers are exact is looked at more closely.
                 values: Any = metrics.values()
                 total: Any = sum(values, 0.0)
-                if total.__class__ in SIMPLE and -EXACT < total < EXACT:
+                if total.__class__ is not float and total.__class__ in SIMPLE:
+                    total = float(total)
+                if total.__class__ is float and -EXACT < total < EXACT:
                     self._row(metrics, step)
                     return
             except NoActiveRunError:

@@ -54,4 +54,5 @@ class Refusals:
         known.add(subject)
         if len(known) > _REPORTED:
             text = f"more than {_REPORTED} inputs left out ({kind}); further ones are only counted"
-        log.warning('run %s: %s, see run.status()["dropped"]', self._run_name, " ".join(text.split()))
+        text = " ".join(text.split()).encode("utf-8", "backslashreplace").decode()  # any handler can write it
+        log.warning('run %s: %s, see run.status()["dropped"]', self._run_name, text)

@@ -125,7 +125,8 @@ class WrittenFiles:
         for path in paths:
             folders.update(str(folder) for folder in PurePosixPath(path).parents)
             with contextlib.suppress(OSError):  # it was deleted
-                os.fsync(open_file(self._run_dir, path).fd)
+                opened = open_file(self._run_dir, path)
+                os.fsync(opened.fd)
         for folder in sorted(folders if paths else (), key=len, reverse=True):
             with contextlib.suppress(OSError):
                 sync_folder(self._run_dir, folder)

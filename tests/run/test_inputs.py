@@ -1,0 +1,245 @@
+"""No value, name or object that a program logs ends its training, and nothing else is lost with it."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Mapping
+from enum import Enum
+from unittest import mock
+
+import numpy as np
+import pytest
+
+import tracelet
+
+QUIET = ["no:system", "no:environment", "no:gpu"]
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with tracelet.start_run("inputs", dir=tmp_path / "data", plugins=QUIET) as run:
+        yield run
+
+
+@pytest.fixture
+def strict(run, tmp_path):
+    with tracelet.start_run("strict", dir=tmp_path / "data", plugins=QUIET, strict=True) as strict:
+        yield strict
+
+
+def read(run):
+    return tracelet.open_store(run.dir.parent.parent).run(run.id)
+
+
+class Name(str, Enum):
+    LOSS = "loss"
+
+
+class Liar:
+    """Says that it is a float."""
+
+    __class__ = float  # type: ignore[assignment]
+
+
+class NoClass:
+    @property
+    def __class__(self):
+        raise RuntimeError("no class")
+
+
+class Item:
+    def item(self, key):
+        return key
+
+    def __float__(self):
+        return 2.5
+
+
+class BrokenMapping(Mapping):
+    def __getitem__(self, key):
+        raise RuntimeError("no item")
+
+    def __iter__(self):
+        raise RuntimeError("no keys")
+
+    def __len__(self):
+        return 1
+
+
+ODD = {  # pytest itself cannot show some of these
+    "liar": Liar,
+    "no class": NoClass,
+    "mock": lambda: mock.Mock(spec=float),
+    "mapping": BrokenMapping,
+    "class": lambda: type,
+    "ellipsis": lambda: ...,
+    "generator": lambda: (i for i in ()),
+    "set": lambda: {1},
+    "range": lambda: range(3),
+}
+
+
+@pytest.mark.parametrize("odd", ODD)
+def test_the_good_values_of_a_row_are_kept(run, strict, odd):
+    value = ODD[odd]()
+    run.log_metric("odd", value, 1)
+    run.log({"good": 0.5, "odd": value, "inner": {"odd": value, "good": 3}}, step=1)
+    record = read(run)
+    assert record.metrics() == ["good", "inner/good"]
+    assert run.status()["dropped"]
+    with pytest.raises(tracelet.RecordingError):
+        strict.log({"good": 0.5, "odd": value, "inner": {"good": 3}}, step=1)
+    assert read(strict).metrics() == ["good", "inner/good"]
+
+
+def test_an_object_whose_item_means_something_else_is_its_float(run):
+    run.log_metric("x", Item(), 0)
+    run.log({"y": Item(), "z": 1.0}, 0)
+    record = read(run)
+    assert [list(record.metric(name).values) for name in "xyz"] == [[2.5], [2.5], [1.0]]
+
+
+def test_warnings_as_errors_change_nothing(run):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for value in (np.ma.masked, np.ma.array(1.0, mask=True), np.array([1.0]), np.complex64(1)):
+            run.log_metric("x", value)
+            run.log({"y": value, "z": 1.0})
+    record = read(run)
+    assert [math.isnan(value) for value in record.metric("x").values] == [True, True, False]
+    assert len(record.metric("z").values) == 4
+
+
+@pytest.mark.parametrize(
+    "value",
+    [np.float16(0.5), np.float32(0.5), np.float64(0.5), np.int8(1), np.uint64(2**60), np.bool_(True), 3],
+)
+def test_numbers_of_each_type_stay_exact_however_often_they_are_logged(run, value):
+    for step in range(3):
+        run.log_metric("a", value, step)
+        run.log({"b": value, "c": 1.5}, step=step)
+    record = read(run)
+    assert list(record.metric("a").values) == list(record.metric("b").values) == [float(value)] * 3
+    assert run.status()["dropped"] == {}
+
+
+def test_a_row_of_numpy_numbers_warns_of_nothing(run):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"tracelet\.run\.recording$")
+        for kind in (np.float16, np.float32, np.float64):
+            for _ in range(3):
+                run.log({"a": kind(6e4), "b": kind(6e4), "c": kind("inf"), "d": kind("-inf")})
+    assert [str(one.message) for one in caught] == []
+
+
+def test_rows_of_nan_and_of_large_numbers_are_exact(run):
+    for step, value in enumerate((math.nan, math.inf, -1e300, 2**53, -(2**53), 0)):
+        run.log({"a": value, "b": 1.0}, step=step)
+    values = list(read(run).metric("a").values)
+    assert math.isnan(values[0])
+    assert values[1:] == [math.inf, -1e300, 2.0**53, -(2.0**53), 0.0]
+
+
+def test_names_of_a_text_enumeration_are_their_texts(run):
+    run.log_metric(Name.LOSS, 0.5)
+    run.log_metric("loss", 0.5)
+    run.log({Name.LOSS: 0.5})
+    run.log({Name.LOSS: 1, "acc": 2})
+    run.log({"train": {Name.LOSS: 0.5}}, step=0)
+    run.log_text(Name.LOSS, "text")
+    run.log_params({Name.LOSS: 1, "nested": {Name.LOSS: 2}})
+    run.set_tags([Name.LOSS])
+    record = read(run)
+    assert record.metrics() == ["acc", "loss", "train/loss"]
+    assert list(record.metric("loss").iterations) == [0, 1, 2, 3]
+    assert record.params == {"loss": 1, "nested/loss": 2}
+    assert record.tags == {"loss": ""}
+    assert record.artifacts[0]["name"] == "loss"
+
+
+@pytest.mark.parametrize("name", [None, "", 5, b"loss", ("a",)])
+def test_what_is_not_a_name_raises(run, name):
+    for call in (
+        lambda: run.log_metric(name, 1.0),
+        lambda: run.log_metric(name, 1),
+        lambda: run.log_text(name, "text"),
+    ):
+        with pytest.raises(tracelet.RecordingError, match="expected a name"):
+            call()
+
+
+@pytest.mark.parametrize("metrics", [None, 5, "loss", [1.0], object()])
+def test_what_is_not_a_mapping_raises(run, metrics):
+    with pytest.raises(tracelet.RecordingError, match="expected a mapping"):
+        run.log(metrics)
+
+
+def test_names_that_cannot_be_kept_cost_only_themselves(run):
+    run.log({"": 1.0, "good": 2.0, "x" * 2_000_000: 3.0})
+    run.log_metric("y" * 20_000_000, 1.0)
+    run.log_text("y" * 20_000_000, "text")
+    run.log_params({"": 1, "z" * 2_000_000: 2, "lr": 3})
+    run.set_tags(["t" * 2_000_000, "good"])
+    record = read(run)
+    assert (record.metrics(), record.params, record.tags) == (["good"], {"lr": 3}, {"good": ""})
+    assert run.status()["dropped"] == {"no name": 2, "name too long": 5}
+
+
+def test_nesting_without_end_costs_only_itself(run):
+    cycle = {"x": 1.0}
+    cycle["me"] = cycle
+    deep = inner = {}
+    for _ in range(3000):
+        inner["k"] = {}
+        inner = inner["k"]
+    inner["v"] = 1.0
+    run.log({"cycle": cycle, "deep": deep, "a/b": 1, "a": {"b": 2}}, step=0)
+    run.log_params({"cycle": cycle, "deep": deep, "lr": 1})
+    record = read(run)
+    assert record.metrics() == ["a/b", "cycle/x"]
+    assert record.params == {"cycle/x": 1.0, "lr": 1}
+
+
+def test_reports_name_the_input_once_and_end(run, caplog):
+    for step in range(5):
+        run.log({f"metric{number}": None for number in range(100)}, step=step)
+    assert run.status()["dropped"] == {"no value": 500}
+    texts = [record.getMessage() for record in caplog.records]
+    assert len(texts) == 21
+    assert "metric 'metric0': expected one number, found None of type NoneType" in texts[0]
+    assert "further ones are only counted" in texts[-1]
+
+
+def test_a_parameter_of_any_kind_keeps_its_neighbours(run):
+    for number, value in enumerate(
+        [*(make() for make in ODD.values()), np.array([None]), np.zeros(0), 10**6000, lambda: 1, np.ma.masked]
+    ):
+        run.log_params({f"odd{number}": value, f"after{number}": 1})
+    params = read(run).params
+    assert [name for name in params if name.startswith("after")] == [
+        f"after{number}" for number in range(len(ODD) + 5)
+    ]
+
+
+def test_many_large_parameters_are_kept(run):
+    values = {f"p{number}": "x" * 4_000_000 for number in range(10)}
+    run.log_params(values)
+    assert read(run).params == values
+
+
+def test_a_library_configuration_is_the_mapping_that_it_stands_for(run):
+    omegaconf = pytest.importorskip("omegaconf")
+    plain = {"model": {"layers": [64, 10], "blocks": [{"k": 3}]}, "lr": 0.1, "alias": 0.1, "none": None}
+    run.log_params(omegaconf.OmegaConf.create({**plain, "alias": "${lr}", "must": "???"}))
+    expected = {
+        "model/layers/0": 64,
+        "model/layers/1": 10,
+        "model/blocks/0/k": 3,
+        "lr": 0.1,
+        "alias": 0.1,
+        "none": None,
+    }
+    assert read(run).params == expected
+    assert run.status()["dropped"] == {"unreadable": 1}
