@@ -351,3 +351,74 @@ def test_a_plugin_that_listens_to_the_log_changes_nothing_of_it(train, program, 
     assert done.stderr.startswith(shown)
     assert done.stderr.count("loss=1") == 1
     assert list(only_run(train.project).metric("loss").values) == [1.0]
+
+
+def test_losses_are_reported_even_if_a_dictconfig_disables_the_loggers(train):
+    program = """
+        import logging.config, tracelet
+        class Broken:
+            @tracelet.hookimpl
+            def log_metric(self, value): raise ValueError("no such luck")
+        run = tracelet.start_run("a", plugins=[Broken()])
+        run.wait_started()
+        logging.config.dictConfig({"version": 1, "disable_existing_loggers": True})
+        run.log({"good": 1.0, "bad": "text"}, step=0)
+        run.finish(timeout=2)
+        print(sum(run.status()["dropped"].values()))
+        """
+    done = train(program)
+    assert done.stdout == "1\n"
+    first, second = done.stderr.splitlines()
+    run_id = only_run(train.project).id
+    assert "pending for" in first
+    assert first.endswith(f"run: tracelet sync {run_id}")
+    assert second.startswith(f"tracelet: run {run_id}: could not record 1 (")
+
+
+def test_daemon_threads_that_log_to_the_very_end_damage_nothing(train):
+    program = """
+        import threading, time, tracelet
+        run = tracelet.start_run("a")
+        returned = [0, 0, 0]
+        def work(number):
+            while True:
+                run.log_metric(f"x{number}", returned[number], returned[number])
+                returned[number] += 1
+        for number in range(3):
+            threading.Thread(target=work, args=(number,), daemon=True).start()
+        time.sleep(0.1)
+        """
+    done = train(program)
+    record = only_run(train.project)
+    assert (record.outcome, record.damage, record.dropped) == ("finished", {}, {})
+    assert done.stderr == ""
+    for name in record.metrics():
+        assert list(record.metric(name).iterations) == list(range(len(record.metric(name))))
+
+
+def test_workers_of_joblib_record_in_the_project_of_the_script(project, tmp_path):
+    pytest.importorskip("joblib")
+    project.write("tracelet.toml", 'project = "mine"\n' + QUIET)
+    script = project.write(
+        "train.py",
+        """
+        import tracelet
+        from joblib import Parallel, delayed
+        def train(number):
+            with tracelet.start_run(f"fold-{number}") as run:
+                run.log({"x": float(number)}, step=0)
+            return run.project
+        if __name__ == "__main__":
+            print(set(Parallel(n_jobs=2)(delayed(train)(number) for number in range(3))))
+        """,
+    )
+    done = subprocess.run(
+        [sys.executable, script],
+        cwd=tmp_path,
+        env=project.environ,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == "{'mine'}\n"
+    assert len(tracelet.open_store(project.path).runs()) == 3

@@ -11,6 +11,9 @@ from tracelet.journal.writing.values import as_number, as_step, flatten
 class Recorder(Protocol):
     """Records points, rows and events. :class:`~tracelet.journal.Writer` does, and :class:`NullRecorder`."""
 
+    #: Set while the interpreter exits: a daemon thread that records after the end then ends without a traceback.
+    is_exiting: bool
+
     @property
     def id(self) -> str:
         """The writer's id."""
@@ -62,6 +65,7 @@ class NullRecorder:
 
     id = "none"
     recorded = 0
+    is_exiting = False
 
     @property
     def dropped(self) -> dict[str, int]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tracelet.run.current import current_cell
 from tracelet.run.run import Run
+from tracelet.run.stderr import print_line
 
 
 def announce(run: Run) -> None:
@@ -19,9 +20,7 @@ def announce(run: Run) -> None:
     if quiet is None:
         quiet = not _is_watched()
     if not quiet and run.config.mode != "disabled" and (run.job is None or run.job.rank == 0):
-        _print(
-            f"tracelet: run {run.name} is recorded in {_short(run.dir)}; to see it: tracelet show {run.id}"
-        )
+        print_line(f"run {run.name} is recorded in {_short(run.dir)}; to see it: tracelet show {run.id}")
 
 
 def _is_watched() -> bool:
@@ -37,15 +36,3 @@ def _short(path: Path) -> str:
     except (OSError, ValueError):
         return str(path)
     return str(path) if relative.startswith("..") else relative
-
-
-def _print(line: str) -> None:
-    from tracelet.messages import plain
-    from tracelet.secrets import redact
-
-    text = plain(redact(line))
-    encoding = getattr(sys.stderr, "encoding", None) or "utf-8"
-    try:
-        print(text.encode(encoding, "backslashreplace").decode(encoding), file=sys.stderr, flush=True)
-    except (OSError, ValueError, AttributeError):
-        return

@@ -85,6 +85,7 @@ def _at_exit() -> None:
         run = watched.ref()
         if run is not None and not run.is_closed:
             outcome, text = watched.outcome(run)
+            run.writer.is_exiting = True
             run.finish(outcome, error=text)
             run.close_at_once(outcome, text)
 

@@ -17,6 +17,7 @@ from tracelet.run.budget import Budget, CallSampler
 from tracelet.run.context import RunContext
 from tracelet.run.recording import Recording
 from tracelet.run.run_plugins import RunPlugins
+from tracelet.run.stderr import warn
 
 if TYPE_CHECKING:
     from tracelet.host.plugins import PluginManager
@@ -187,6 +188,7 @@ class Run(Recording):
         self.budget.stop()
         self.pending = self.plugins.finish(outcome, left, self._close)
         self._report_pending()
+        self._report_losses()
         if self.job is not None and not self._context.records:
             self._report_missing_rank(self.job)
 
@@ -228,7 +230,7 @@ class Run(Recording):
 
     def _report_interrupted(self) -> None:
         if self.plugins.delivery is not None:
-            log.warning("run %s: interrupted while it ended; run: tracelet sync %s", self.id, self.id)
+            warn(f"run {self.id}: interrupted while it ended; run: tracelet sync {self.id}")
 
     def _report_pending(self) -> None:
         delivery = self.plugins.delivery
@@ -236,9 +238,13 @@ class Run(Recording):
         for backend, what in self.pending.items():
             error = states.get(backend, {}).get("error")
             why = f" ({error})" if error else ""
-            log.warning(
-                "run %s: %s pending for %s%s; run: tracelet sync %s", self.id, what, backend, why, self.id
-            )
+            warn(f"run {self.id}: {what} pending for {backend}{why}; run: tracelet sync {self.id}")
+
+    def _report_losses(self) -> None:
+        """Report what was lost if nobody could see it in the log so far."""
+        if log.disabled and (lost := self.writer.dropped):
+            reasons = ", ".join(f"{count} ({reason})" for reason, count in lost.items())
+            warn(f"run {self.id}: could not record {reasons}; see: tracelet show {self.id}")
 
     def _has_content(self) -> bool:
         """Whether it is worth waiting for plugins: somebody asked for one, or something was recorded."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -19,6 +20,8 @@ from tracelet.journal.writing.stream import State, Stream
 from tracelet.journal.writing.unavailable import AbandonedError, ReplacedError, UnavailableError
 
 _ATTEMPTS = 4  # a file replaced, a segment skipped and an outage over may come together
+_TURN = 0.006  # seconds after which a thread gets the interpreter that another one keeps, and a little more
+_TURNS = 0.1  # seconds at most for all of them
 
 
 class Process:
@@ -60,6 +63,7 @@ class Appender:
         self._steps: Callable[[], Mapping[str, int]] = dict(last_steps or {}).copy
         self._close_tokens = [True]  # whoever pops it closes
         self._closed = False
+        self.is_exiting = False
         self._start_over()
         self._begin()
         remember(self)
@@ -151,7 +155,9 @@ class Appender:
         self._state = self._no_state()
         return False
 
-    def _closed_error(self) -> NoActiveRunError:
+    def _closed_error(self) -> BaseException:
+        if self.is_exiting and threading.current_thread() is not threading.main_thread():
+            return SystemExit()  # a daemon thread: it ends here without a traceback
         name = self.run_dir.name
         return NoActiveRunError(f"the journal of run {name!r} is closed: log before the run is finished")
 
@@ -258,6 +264,8 @@ class Appender:
             self._attempt(get_ready, self._state)
         self._closed = True
         self._state = self._no_state()
+        if opened:
+            _let_others_finish()
         self._thread.stop()
         if opened:
             self._end(self._stream, outcome)
@@ -293,6 +301,16 @@ class Appender:
         self.owner = self.owner or parent.id
         self._start_over()
         self._forked = True
+
+
+def _let_others_finish() -> None:
+    """Let calls of other threads finish that began before this moment: each thread gets the interpreter once."""
+    threads = list(
+        getattr(threading, "_active", {}).values()
+    )  # enumerate() takes a lock: this may be a signal handler
+    busy = sum(not thread.name.startswith("tracelet ") for thread in threads) - 1
+    if busy > 0:
+        time.sleep(min(_TURN * (busy + 1), _TURNS))
 
 
 def get_ready(_: Stream) -> None:
