@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import struct
 import subprocess
 import sys
 import textwrap
@@ -12,7 +13,7 @@ import textwrap
 import pytest
 
 from tracelet.errors import NoActiveRunError
-from tracelet.journal import Damage, liveness, read_columns, read_events, writers
+from tracelet.journal import Damage, Follower, liveness, read_columns, read_events, writers
 from tracelet.journal.format import KIND_SHIFT, POINT, POINT_HEAD, SLOT, WINDOW_SLOTS, seal
 
 EFFORT = int(os.environ.get("TRACELET_TEST_EFFORT", "1"))
@@ -660,3 +661,51 @@ def test_warnings_as_errors_and_isolated_mode(journal):
     """
     done = execute(program, journal, flags=["-W", "error", "-X", "dev"])
     assert done.stderr == ""
+
+
+@pytest.mark.parametrize("mapped", [True, False])
+def test_daemon_threads_that_record_until_the_interpreter_is_gone(tmp_path, mapped):
+    """Each call that returned is recorded, and a call that the end refused leaves nothing that looks like damage."""
+    program = f"""
+import atexit, mmap, os, sys, threading, time
+from pathlib import Path
+from tracelet.journal import Writer
+run_dir = Path(sys.argv[1])
+writer = Writer(run_dir, {{}}, mapped={mapped})
+atexit.register(writer.close, "finished")
+file = os.open(run_dir / "returned", os.O_RDWR | os.O_CREAT)
+os.ftruncate(file, 4096)
+returned = memoryview(mmap.mmap(file, 4096)).cast("q")
+def record(number):
+    row = {{f"{{name}}{{number}}": 1.0 for name in "abcde"}}
+    for step in range(10**9):
+        writer.point(f"x{{number}}", step, step)
+        if step % 7 == 0:
+            writer.row(row, step)
+        returned[number] = step + 1
+def quietly(number):
+    try:
+        record(number)
+    except Exception:
+        pass
+for number in range(6):
+    threading.Thread(target=quietly, args=(number,), daemon=True).start()
+time.sleep(0.2)
+"""
+    for attempt in range(3):
+        run_dir = tmp_path / str(attempt)
+        subprocess.run([sys.executable, "-c", program, str(run_dir)], check=True, timeout=60)
+        damage = Damage()
+        found = read_columns(run_dir, damage=damage)
+        assert not damage, damage
+        returned = struct.unpack("<6q", (run_dir / "returned").read_bytes()[:48])
+        for number, count in enumerate(returned):
+            assert list(found[f"x{number}"].steps)[:count] == list(range(count))
+            assert len(found[f"a{number}"]) >= count // 7
+        [writer] = writers(run_dir)
+        assert liveness(run_dir, writer) == "ended"
+        follower, last = Follower(run_dir, writer), None
+        while records := follower.read(100_000):
+            last = records[-1]
+        assert not follower.damage, follower.damage
+        assert last.type == "outcome"

@@ -213,6 +213,7 @@ def test_what_was_damaged_before_stays_so_and_no_more(journal, numpy):
         writer.point("a", step / 8, step)
     writer._stream.slots.reserve(500)
     writer.point("a", -1, -1)
+    time.sleep(2)  # what was taken just before the end would be left out on purpose
     writer.close()
     (file,) = journal.files()
     data = bytearray(file.read_bytes())

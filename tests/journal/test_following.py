@@ -200,7 +200,7 @@ def fill_segments(writer, segments):
         if segment:
             writer.event("text", {"text": "x" * 9_000_000})
             writer.row(wide)
-        while writer._stream.slots.drawn < segment * SEGMENT_SLOTS:
+        while writer._stream.slots.allocated < segment * SEGMENT_SLOTS:
             writer.event("text", {"text": "x" * 1_000_000})  # leaves few slots at the end: each is a pad
         writer.point("segment", segment)
 
@@ -321,7 +321,7 @@ from tracelet.journal.writing.segment_files import SegmentFiles
 SegmentFiles.trim = lambda *_: os._exit(1)
 writer = Writer(Path(sys.argv[1]), {})
 if sys.argv[2] == "late rows":
-    end = writer._stream.slots.drawn
+    end = writer._stream.slots.allocated
     writer._stream.write_event(b'{"type":"outcome","outcome":"finished","error":null}', time.time())
     for step in range(500):
         writer.row({str(at): float(at) for at in range(40)}, step)

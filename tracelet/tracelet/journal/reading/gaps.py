@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Iterator
 
 from tracelet.journal.format import SEGMENT_SHIFT, SEGMENT_SLOTS, SLOT
 from tracelet.journal.reading.journal_records import Damage, Hole
 from tracelet.journal.reading.lifetime import liveness
-from tracelet.journal.reading.loss_count import KINDS, without
+from tracelet.journal.reading.loss_count import KINDS, Stretches
 from tracelet.journal.reading.source import Source
 from tracelet.journal.segments.pieces import EMPTY, PARTIAL, TORN, Piece, pieces
 
 _PATIENCE = 1.0  # seconds that a hole is waited for while its writer lives
 _REVISIT = 0.1  # seconds between looks at holes that were passed over
 _MOST_HOLES = 1000
+_MOST_COUNTED, _MOST_SKIPS = 10_000, 1000  # beyond them, what was counted as lost is not taken back any more
 _LOOK_FURTHER = 0.25  # seconds between looks at what may lie behind an empty slot
 _ASK_AGAIN = 1.0  # seconds between questions whether the writer lives
 _STRIDE = 65536  # slots
@@ -28,7 +30,8 @@ class GapTracker:
         self._source = source
         self._damage = damage
         self._holes = dict(holes)  # passed over: stop by start
-        self._missing: list[Hole] = []
+        self._skips = 0
+        self._counted: deque[tuple[str, Hole]] = deque(maxlen=_MOST_COUNTED)  # what was counted as lost
         self._ahead, self._since, self._frontier = -1, 0.0, -1  # the hole that is waited for
         self._old = -1  # what lies before it was given out long enough ago
         self._empty_at, self._look_at = -1, 0.0
@@ -63,8 +66,8 @@ class GapTracker:
         if self._pass(seq, end, EMPTY, written) != end:
             return None if self.is_waiting else seq
         if end < written:
-            self._missing.append((end, written))
             self._damage.add("missing", written - end)
+            self._counted.append(("missing", (end, written)))
         return written
 
     def _next_written(self, seq: int) -> int | None:
@@ -86,7 +89,7 @@ class GapTracker:
     def _pass(self, start: int, stop: int, kind: int, frontier: int) -> int | None:
         """Leave a hole behind: return where it ends, None while it is too young, its start to read it again."""
         if self._is_dead and not self._is_alive():
-            self._damage.add(KINDS[kind], stop - start)
+            self._count(kind, start, stop)
             return stop
         if not self._is_alive():
             return start  # it may have been filled in before its writer ended
@@ -133,7 +136,7 @@ class GapTracker:
                 elif alive:
                     self._holes[piece.seq] = piece.seq + piece.slots
                 else:
-                    self._damage.add(KINDS[piece.kind], piece.slots)
+                    self._count(piece.kind, piece.seq, piece.seq + piece.slots)
 
     def _pieces(self, start: int, stop: int) -> Iterator[Piece]:
         block = self._source.block(start, stop - start)
@@ -142,11 +145,23 @@ class GapTracker:
 
     def _give_up(self, start: int, stop: int) -> None:
         for piece in self._pieces(start, stop):
-            self._damage.add(KINDS.get(piece.kind, "unwritten"), piece.slots)
+            self._count(piece.kind if piece.kind in KINDS else EMPTY, piece.seq, piece.seq + piece.slots)
+
+    def _count(self, kind: int, start: int, stop: int) -> None:
+        """Count slots as lost; the newest of them may yet turn out to have been left out on purpose."""
+        self._damage.add(KINDS[kind], stop - start)
+        self._counted.append((KINDS[kind], (start, stop)))
 
     def forgive(self, start: int, stop: int) -> None:
         """Take note that the writer left slots out on purpose."""
         self._holes = {hole[0]: hole[1] for hole in self.holes if not start <= hole[0] < stop}
-        before = sum(last - first for first, last in self._missing)
-        self._missing = [part for gap in self._missing for part in without(gap, start, stop)]
-        self._damage.add("missing", sum(last - first for first, last in self._missing) - before)
+        kept: deque[tuple[str, Hole]] = deque(maxlen=_MOST_COUNTED)
+        if self._skips == _MOST_SKIPS:
+            return
+        self._skips += 1
+        skip = Stretches([(start, stop)])
+        for kind, gap in self._counted:
+            parts = list(skip.outside(*gap))
+            self._damage.add(kind, sum(last - first for first, last in parts) - (gap[1] - gap[0]))
+            kept.extend((kind, part) for part in parts)
+        self._counted = kept

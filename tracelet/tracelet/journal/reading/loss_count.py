@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator
 
 from tracelet.journal.format import SLOT
 from tracelet.journal.reading.journal_records import Damage, EventRecord
@@ -21,6 +22,7 @@ class LossCounter:
         self.refused = 0  # segments of a version that is not known
         self._damage = Damage()
         self._gaps: list[tuple[int, int]] = []
+        self._skips: list[tuple[int, int]] = []  # what the writer left out on purpose
 
     def note(self, data: bytes, first: int) -> int:
         """Take note of which slots were written to; return how many, up to the last one of them."""
@@ -41,21 +43,22 @@ class LossCounter:
 
     def holes(self, pieces: Iterable[Piece], *, recent: int) -> None:
         """Take note of slots without a whole record; those from ``recent`` on may still become one."""
+        skips = Stretches(self._skips)
         for piece in pieces:
-            stop = piece.seq + piece.slots
-            if piece.kind != EMPTY:
-                self._damage.add(
-                    KINDS[piece.kind], piece.slots if stop <= recent or recent == self.written else 0
-                )
-            elif piece.seq < recent:
-                self._damage.add(KINDS[EMPTY], min(stop, recent) - piece.seq)
+            for start, stop in skips.outside(piece.seq, piece.seq + piece.slots):
+                if piece.kind == EMPTY:
+                    self._damage.add(KINDS[EMPTY], max(0, min(stop, recent) - start))
+                elif stop <= recent or recent == self.written:
+                    self._damage.add(KINDS[piece.kind], stop - start)
 
     def skipped(self, events: Iterable[EventRecord]) -> None:
         """Forgive what the writer says that it left out on purpose."""
         for event in events:
             if event.type == "skip":
-                start, stop = event.payload["from"], event.payload["to"]
-                self._gaps = [part for gap in self._gaps for part in without(gap, start, stop)]
+                skip = (event.payload["from"], event.payload["to"])
+                self._skips.append(skip)
+        skips = Stretches(self._skips)
+        self._gaps = [part for gap in self._gaps for part in skips.outside(*gap)]
 
     def ended(self, events: Iterable[EventRecord], *, as_said: bool) -> None:
         """Take note of whether the end is there, of a writer whose header says that it ended."""
@@ -72,7 +75,27 @@ class LossCounter:
         damage.add("version", self.refused)
 
 
-def without(gap: tuple[int, int], start: int, stop: int) -> list[tuple[int, int]]:
-    """Return what of a gap lies outside of a stretch."""
-    rest = [(gap[0], min(gap[1], start)), (max(gap[0], stop), gap[1])]
-    return [(first, last) for first, last in rest if first < last]
+class Stretches:
+    """Stretches of sequence numbers, as disjoint ones in order."""
+
+    def __init__(self, stretches: Iterable[tuple[int, int]]) -> None:
+        self._starts: list[int] = []
+        self._stops: list[int] = []
+        for start, stop in sorted(stretches):
+            if self._stops and start <= self._stops[-1]:
+                self._stops[-1] = max(self._stops[-1], stop)
+            elif start < stop:
+                self._starts.append(start)
+                self._stops.append(stop)
+
+    def outside(self, start: int, stop: int) -> Iterator[tuple[int, int]]:
+        """Yield the parts of a stretch that lie outside of these."""
+        at = bisect_right(self._stops, start)
+        while start < stop:
+            if at == len(self._starts) or self._starts[at] >= stop:
+                yield start, stop
+                return
+            if start < self._starts[at]:
+                yield start, self._starts[at]
+            start = self._stops[at]
+            at += 1

@@ -149,10 +149,10 @@ def _gather(source: Source, gatherer: Gatherer, damage: Damage | None) -> None:
             losses.refused += 1
             end = first + SEGMENT_SLOTS
     if damage is not None:
+        losses.skipped(gatherer.events)
         losses.holes(
             gatherer.holes, recent=losses.written - _RECENT if state == "running" else losses.written
         )
-        losses.skipped(gatherer.events)
         losses.invalid += gatherer.invalid
         losses.ended(gatherer.events, as_said=state == "ended")
         losses.report(damage)

@@ -279,8 +279,7 @@ class Appender:
             if not stream.is_retired:
                 stream.list_names()
                 self._record_drops(stream)
-                stream.write_event(outcome, time.time())
-            stream.end(self._closed_error)
+                stream.end(outcome, self._closed_error)
         except (OSError, UnavailableError) as error:
             stream.retire(self._closed_error)
             self._outage.warn_once(

@@ -30,7 +30,7 @@ from tracelet.journal.writing.unavailable import SHORT_OF_HANDLES, UnavailableEr
 _WINDOWS = SEGMENT_SLOTS >> WINDOW_SHIFT  # in a segment
 _SKIPPED_AT_ONCE = 4096  # slots
 _MAPPED_BYTES = HEADER + WINDOW_BYTES
-_PAD_HEAD = POINT_HEAD.pack(0.0, NO_STEP, 0.0, PAD << KIND_SHIFT)
+PAD_HEAD = POINT_HEAD.pack(0.0, NO_STEP, 0.0, PAD << KIND_SHIFT)
 
 
 class WindowTable(dict[int, memoryview]):
@@ -79,7 +79,7 @@ class SlotWriter:
         self._on_window = on_window
 
     @property
-    def drawn(self) -> int:
+    def allocated(self) -> int:
         """How many slots have been given out."""
         return position(self.counter)
 
@@ -112,13 +112,18 @@ class SlotWriter:
                 return first
             self.give_up(drawn)
 
+    def write_last(self, first: int, head: bytes, payload: bytes = b"") -> None:
+        """Put one record into slots that were reserved, after no window is given out any more."""
+        data = seal(head, first) + payload + bytes(-len(payload) % SLOT)
+        self.files.open(first >> SEGMENT_SHIFT).call(os.pwrite, data, offset_of(first))
+
     def give_up(self, drawn: list[int]) -> None:
         """Mark slots that will not be used, as far as that is possible."""
         self.overhead.add(len(drawn))
         if self.windows.refusal is None:
             with contextlib.suppress(UnavailableError):
                 for seq in drawn:
-                    self._put(seq, seal(_PAD_HEAD, seq))
+                    self._put(seq, seal(PAD_HEAD, seq))
 
     def _put(self, first: int, data: bytes) -> None:
         """Write whole slots."""
@@ -206,7 +211,7 @@ class SlotWriter:
         Raises:
             UnavailableError: it cannot be opened.
         """
-        window = (self.drawn >> WINDOW_SHIFT) + ahead
+        window = (self.allocated >> WINDOW_SHIFT) + ahead
         if self.mapped and (window in self.windows or self._view(window) is not None):
             self.is_short = False
             return
@@ -218,8 +223,8 @@ class SlotWriter:
 
     def skip_segment(self, segment: int) -> None:
         """Go on in the segment after this one. Other threads may be drawing from it, or skipping it, too."""
-        while self.drawn >> SEGMENT_SHIFT == segment:
-            left = SEGMENT_SLOTS - (self.drawn & (SEGMENT_SLOTS - 1))
+        while self.allocated >> SEGMENT_SHIFT == segment:
+            left = SEGMENT_SLOTS - (self.allocated & (SEGMENT_SLOTS - 1))
             drawn = draw_several(self.counter, min(left, _SKIPPED_AT_ONCE))
             beyond = [seq for seq in drawn if seq >> SEGMENT_SHIFT != segment]
             self.overhead.add(len(drawn) - len(beyond))

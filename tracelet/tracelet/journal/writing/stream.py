@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import time
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from itertools import count
 from pathlib import Path
@@ -21,6 +22,8 @@ from tracelet.journal.format import (
     POINT_HEAD,
     SEGMENT_SHIFT,
     SEGMENT_SLOTS,
+    SLOT,
+    WINDOW_SHIFT,
     payload_slots,
 )
 from tracelet.journal.identity import new_writer_id, process_facts
@@ -37,14 +40,19 @@ from tracelet.journal.writing.metric_table import (
 )
 from tracelet.journal.writing.name_dictionary import NameDictionary
 from tracelet.journal.writing.segment_files import SegmentFiles
-from tracelet.journal.writing.slot_writer import SlotWriter, WindowTable
+from tracelet.journal.writing.slot_writer import PAD_HEAD, SlotWriter, WindowTable
 from tracelet.journal.writing.unavailable import UnavailableError
+from tracelet.journal.writing.unfinished_slots import MOST, find_unfinished
 
 State = tuple[Iterator[int], WindowTable, dict[Key, MetricState], dict[LayoutKey, RowLayout]]
 
 _LAYOUTS = 1024  # sets of metrics that get a layout of their own; rows of further ones are written as points
 _WORTH_SKIPPING = 1024  # slots used before a segment is left because of a limit on file sizes
 _FEW = 1024  # slots
+_BOUNDARIES = 2 * MOST >> WINDOW_SHIFT  # a window has one, and there are some besides
+_ATTEMPTS, _PAUSE = 50, 0.002  # seconds
+_SKIP_SLOTS = 4  # of the event about unfinished slots
+_OLD = 1.0  # seconds after which no call is still under way
 
 
 class Stream:
@@ -64,13 +72,15 @@ class Stream:
         self._ask_file = mapped is None  # the file, once there is one, whether it may be mapped
         mapped = mapping_is_safe(run_dir) if mapped is None else mapped
         files = SegmentFiles(run_dir, self.id, preallocate=mapped)
-        self.slots = SlotWriter(files, mapped=mapped, process=process, on_window=on_window)
+        self._on_window = on_window
+        self.slots = SlotWriter(files, mapped=mapped, process=process, on_window=self._note_window)
         self.tracks = MetricTable(self._write_name, steps)
         self.layouts: dict[LayoutKey, RowLayout] = {}
         self._column_ids = count(1)
         self._dictionary = NameDictionary()
         self._synced = -1
         self._end_tokens = [True]
+        self._boundaries: deque[tuple[float, int]] = deque(maxlen=_BOUNDARIES)  # when a record began where
         # SlotWriter 0.. are drawn before anybody else can draw: the writer's introduction always comes first.
         mine = {"id": self.id, **process_facts(), "started_at": time.time()}
         self._introduction = encode_event("writer", {**facts, **mine})
@@ -89,6 +99,13 @@ class Stream:
         head = _blob_head(self._introduction, self.slots.files.created)
         self.slots.put(0, head, self._introduction)
 
+    def _note_window(self) -> None:
+        self._note_boundary()
+        self._on_window()
+
+    def _note_boundary(self) -> None:
+        self._boundaries.append((time.monotonic(), self.slots.allocated))
+
     @property
     def state(self) -> State:
         """What the quick path works on: empty where it must not be taken."""
@@ -100,7 +117,7 @@ class Stream:
     def recorded(self) -> int:
         """How many points have been recorded here."""
         rows = sum(plan.gained for plan in list(self.layouts.values()))
-        return self.slots.drawn - self.slots.overhead.value + rows
+        return self.slots.allocated - self.slots.overhead.value + rows
 
     # --- records -----------------------------------------------------------------------------------------
 
@@ -175,29 +192,30 @@ class Stream:
 
     def look_ahead(self) -> None:
         """Open the next window before a caller needs it, and let go of what nobody needs any more."""
+        self._note_boundary()
         if self.slots.mapped:
             self.slots.prepare()
-            if self.slots.drawn >= _FEW:  # many a writer never needs a second window
+            if self.slots.allocated >= _FEW:  # many a writer never needs a second window
                 self.slots.prepare(ahead=1)
-        self.slots.files.release((self.slots.drawn >> SEGMENT_SHIFT) - 1)
+        self.slots.files.release((self.slots.allocated >> SEGMENT_SHIFT) - 1)
 
     def sync(self) -> None:
         """Wait until the disk holds what was recorded."""
-        self._synced = self.slots.drawn
+        self._synced = self.slots.allocated
         self.slots.files.sync()
 
     @property
     def is_synced(self) -> bool:
         """Whether nothing has been recorded since the last sync."""
-        return self._synced == self.slots.drawn
+        return self._synced == self.slots.allocated
 
     def is_deleted(self) -> bool:
         """Say whether somebody deleted the file that is written to now."""
-        return self.slots.files.is_deleted(self.slots.drawn >> SEGMENT_SHIFT)
+        return self.slots.files.is_deleted(self.slots.allocated >> SEGMENT_SHIFT)
 
     def list_names(self) -> None:
         """Record again what was named since the last time (all, in a new segment): names must survive damage."""
-        for listed in self._dictionary.due(self.slots.drawn >> SEGMENT_SHIFT, self.tracks, self.layouts):
+        for listed in self._dictionary.due(self.slots.allocated >> SEGMENT_SHIFT, self.tracks, self.layouts):
             try:
                 self.write_event(encode_event("dictionary", listed), time.time())
             except UnavailableError:
@@ -208,7 +226,7 @@ class Stream:
         """Go on in a new segment where a limit on file sizes ends this one; say whether that may help."""
         if fault.errno != errno.EFBIG or fault.segment is None:
             return False
-        drawn = self.slots.drawn
+        drawn = self.slots.allocated
         if drawn >> SEGMENT_SHIFT == fault.segment and drawn & (SEGMENT_SLOTS - 1) < _WORTH_SKIPPING:
             return False
         self.slots.skip_segment(fault.segment)
@@ -237,14 +255,47 @@ class Stream:
         self.slots.windows.refuse(refusal)
         return self.recorded
 
-    def end(self, refusal: Callable[[], BaseException]) -> None:
-        """Finish the file."""
-        if self.slots.windows.refuse(refusal):
-            # Whoever holds a window has drawn a slot before now, so nobody writes beyond what is kept.
-            self.slots.files.trim(self.slots.drawn - 1)
+    def end(self, outcome: bytes, refusal: Callable[[], BaseException]) -> None:
+        """Finish the file: take no more records, then write the outcome as the last one.
+
+        Raises:
+            OSError: the disk does not take it.
+        """
+        is_certain = self._refuse_for_good(refusal)
+        # Reserved at once: what calls took before is looked at, and what they take now is behind it.
+        size = _SKIP_SLOTS + _blob_slots(outcome)
+        first = self.slots.reserve(size)
+        self.slots.overhead.add(size)
+        self._skip_unfinished(first)
+        self.slots.write_last(first + _SKIP_SLOTS, _blob_head(outcome, time.time()), outcome)
+        if is_certain:
+            # Whoever holds a window has taken a slot before now, so nobody writes beyond what is kept.
+            self.slots.files.trim(first + size - 1)
         self.slots.files.write_heartbeat(-time.time())
         self.slots.files.sync()
         self.slots.files.close()
+
+    def _refuse_for_good(self, refusal: Callable[[], BaseException]) -> bool:
+        """Give out no window any more; wait a moment for the calls that are opening one."""
+        for _ in range(_ATTEMPTS):
+            if self.slots.windows.refuse(refusal):
+                return True
+            time.sleep(_PAUSE)
+        return self.slots.windows.refuse(refusal)
+
+    def _skip_unfinished(self, end: int) -> None:
+        """Record which slots before ``end`` were taken by calls that will not fill them in."""
+        old = time.monotonic() - _OLD
+        start = max((seq for when, seq in list(self._boundaries) if when <= old), default=0)
+        if start < end - MOST:
+            start = next((seq for _, seq in list(self._boundaries) if seq >= end - MOST), end)
+        found = find_unfinished(self.slots.files, start, end)
+        if found is None:
+            for seq in range(end, end + _SKIP_SLOTS):
+                self.slots.write_last(seq, PAD_HEAD)
+            return
+        event = encode_event("skip", {"from": found[0], "to": found[1]}).ljust((_SKIP_SLOTS - 1) * SLOT)
+        self.slots.write_last(end, _blob_head(event, time.time()), event)
 
 
 def layout_key(names: tuple[str, ...], type: str, source: str | None) -> LayoutKey:
