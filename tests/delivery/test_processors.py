@@ -143,3 +143,156 @@ def test_metrics_made_from_scratch(stage, backend):
     stage.flush()
     assert [(point.name, point.value) for point in got.points] == [("other", 0), ("other", 1)]
     assert all(point.id and point.timestamp <= time.time() for point in got.points)
+
+
+class Averaging(contract.ProcessorPlugin):
+    """Has a state: a moving average per metric."""
+
+    made: list = []
+    stopped: list = []
+
+    @classmethod
+    def get_metadata(cls):
+        return PluginMetadata("averaging", "1", "processor")
+
+    def initialize(self, config):
+        self.factor = config.get("factor", 0.5)
+        self.mean = {}
+        self.made.append(self)
+
+    def start(self): ...
+
+    def stop(self):
+        self.stopped.append(self)
+
+    def get_status(self):
+        return {}
+
+    def process_metric(self, metric):
+        mean = self.mean.get(metric.name, metric.value)
+        metric.value = self.mean[metric.name] = mean + self.factor * (metric.value - mean)
+        return metric
+
+
+def test_each_backend_has_its_own_state_of_a_processor(stage, backend, monkeypatch):
+    monkeypatch.setattr(Averaging, "made", [])
+    monkeypatch.setattr(Averaging, "stopped", [])
+    stage.configure({"averaging": {"factor": 0.25}})
+    stage.add(Averaging, deliver=False)
+    backends = [stage.add(backend(name)) for name in ("one", "two", "three")]
+    for value in (0.0, 8.0, 8.0):
+        stage.writer.point("x", value, 0)
+        stage.flush()
+    for got in backends:
+        assert got.values == [0.0, 2.0, 3.5]
+        assert {point.id[2] for point in got.points} == {0}
+    assert len(Averaging.made) == 3
+    assert all(made.factor == made.config["factor"] == 0.25 for made in Averaging.made)
+    stage.delivery.finish(1)
+    stage.manager.stop_all_plugins(5)
+    assert sorted(map(id, Averaging.stopped)) == sorted(map(id, Averaging.made))
+
+
+def test_an_object_is_shared_and_is_told_the_backend(stage, backend):
+    seen = set()
+
+    class Shared(Processor):
+        def process_metric(self, metric, backend):
+            seen.add((id(self), backend))
+            return metric
+
+    processor = Shared(None)
+    stage.add(processor, deliver=False)
+    for name in ("one", "two"):
+        stage.add(backend(name))
+    stage.log(1)
+    stage.flush()
+    assert seen == {(id(processor), "one"), (id(processor), "two")}
+
+
+def test_a_wrapper_is_around_every_object_of_a_processor(stage, backend):
+    wrapped = []
+
+    class Wrapper:
+        @contract.hookimpl(wrapper=True)
+        def process_metric(self, metric, backend):
+            wrapped.append(backend)
+            return (yield)
+
+    stage.manager.register_plugin(Wrapper(), name="wrapper")
+    stage.manager.start_plugins(["wrapper"])
+    stage.add(Averaging, deliver=False)
+    for name in ("one", "two"):
+        stage.add(backend(name))
+    stage.log(1)
+    stage.flush()
+    assert sorted(wrapped) == ["one", "two"]
+
+
+def test_an_object_that_cannot_be_made_for_a_second_backend_fails_the_processor_alone(stage, backend):
+    class Single(Averaging):
+        def start(self):
+            if len(type(self).made) > 1:
+                raise RuntimeError("there can be only one")
+
+    Single.made = []
+    stage.add(Single, deliver=False)
+    backends = [stage.add(backend(name)) for name in ("one", "two")]
+    values = stage.log(3)
+    stage.flush()
+    assert [len(got.values) for got in backends] == [3, 3]
+    assert values in [got.values for got in backends]
+    info = stage.manager.plugins["averaging"]
+    assert info.state is PluginState.ERROR
+    assert "there can be only one" in info.error
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        {"name": ""},
+        {"name": None},
+        {"name": 7},
+        {"name": b"x"},
+        {"name": []},
+        {"value": "a text"},
+        {"value": None},
+        {"value": [1.0, 2.0]},
+        {"type": None},
+        {"type": "loss"},
+        {"type": []},
+        {"iteration": "3"},
+        {"iteration": 1.5},
+        {"timestamp": "now"},
+        {"timestamp": True},
+        {"source": 3},
+        {"metadata": 7},
+    ],
+    ids=repr,
+)
+def test_an_answer_with_a_field_of_a_wrong_type_is_the_processors_fault(stage, backend, field):
+    def spoil(metric):
+        return attrs.evolve(metric, **field) if metric.iteration == 1 else metric
+
+    stage.add(Processor(spoil), deliver=False)
+    got = stage.add(backend())
+    values = stage.log(3)
+    stage.flush()
+    assert got.values == values
+    assert [point.name for point in got.points] == ["loss"] * 3
+    assert stage.manager.handle("processor").cost("process_metric").errors == 1
+    assert stage.status()["error"] is None
+
+
+async def a_coroutine():
+    raise AssertionError("never awaited")
+
+
+@pytest.mark.parametrize("answer", [a_coroutine, object, lambda: "text", lambda: [None], lambda: 5])
+def test_an_answer_that_is_no_metric_is_the_processors_fault(stage, backend, answer):
+    stage.add(Processor(lambda metric: answer()), deliver=False)
+    got = stage.add(backend())
+    values = stage.log(2)
+    stage.flush()
+    assert got.values == values
+    assert stage.manager.handle("processor").cost("process_metric").errors == 2

@@ -79,7 +79,7 @@ class Delivery:
                 return
             if (other := self._same_backend(name)) is not None:
                 log.warning(
-                    "plugin %r is the same backend as %r, with the same configuration: it gets no records of its own;"
+                    "plugin %r is the same backend as %r, with the same configuration: it gets nothing in addition;"
                     " ask for it under one name",
                     *(name, other),
                 )
@@ -105,6 +105,17 @@ class Delivery:
                 restart=restart,
             )
         worker.start()
+
+    def _hold_lost(self, name: str) -> None:
+        """Retry to start an isolated backend whose process has ended and could not be started again."""
+        with self._lock:
+            if self._is_pending(name):
+                self._workers.pop(name, None)
+                self.hold(name, lambda: self._start_again(name))
+
+    def _start_again(self, name: str) -> None:
+        if self._manager.start_plugins([name])[name]:
+            self.add(name)
 
     def _is_pending(self, name: str) -> bool:
         """Say whether a plugin may start later. One that is not valid, or cannot be registered, never will."""
@@ -143,6 +154,7 @@ class Delivery:
         """Make the worker of a plugin, wherever that runs."""
         plugin = self._manager.handle(name).plugin
         if isinstance(plugin, PluginProxy):
+            plugin.on_failure = lambda: self._hold_lost(name)
             return RemoteWorker(
                 *(self._manager, plugin, self._run_dir), writers=self._given_writers, settings=self._settings
             )

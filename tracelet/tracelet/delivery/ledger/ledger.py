@@ -58,6 +58,8 @@ class Page:
         cursor = Cursor.from_json(data["cursor"])
         for number in (cursor.next, *(end for hole in cursor.holes for end in hole)):
             _count(number)
+        if any(not start < stop <= cursor.next for start, stop in cursor.holes):
+            raise ValueError("expected holes before the cursor")
         return cls(cursor, _count(data["delivered"]), _counts(data["excluded"]), _counts(data["dropped"]))
 
 

@@ -66,11 +66,11 @@ def arguments_for(hook: str, event: EventRecord, run_dir: Path) -> dict[str, Any
     if hook == "log_artifact":
         return {"local_path": path, "artifact_path": target}
     name, step, kind = payload.get("name"), payload.get("step"), payload["media"]
-    if not isinstance(step, int | None) or not isinstance(kind, str):
-        raise UndeliverableError(UNREADABLE, f"expected a step and a kind of media, found {step!r}, {kind!r}")
+    if not isinstance(kind, str):
+        raise UndeliverableError(UNREADABLE, f"expected a kind of media, found {type(kind).__name__}")
     return {
         "name": name if isinstance(name, str) else os.path.basename(path),
-        "step": step,
+        "step": int(step) if isinstance(step, int | float) and step == step // 1 else None,
         "kind": "table" if path.endswith(_TABLE) else kind,
         "path": path,
         "metadata": _metadata(event, target),

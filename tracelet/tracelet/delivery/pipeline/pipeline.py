@@ -1,4 +1,4 @@
-"""The way from the journal to one backend, step by step, without a thread of its own."""
+"""The way from the journal to one backend, step by step. It has no thread; a worker drives it."""
 
 from __future__ import annotations
 

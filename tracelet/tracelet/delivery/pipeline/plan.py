@@ -15,7 +15,7 @@ DERIVED: Final = 1 << 16
 
 
 class Point(NamedTuple):
-    """The fields of a :class:`MetricData`, which is made anew for each call of a backend."""
+    """The fields of a :class:`MetricData`, which is created again for each call of a backend."""
 
     name: str
     value: Any

@@ -168,7 +168,7 @@ def _metric_of(writer: str, record: PointRecord) -> MetricData:
 
 
 def _point_of(metric: MetricData, identity: tuple[str, int, int]) -> Point:
-    """Return what a processor made, as a point with an id of its own."""
+    """Return what a processor made, as a point with this id."""
     return Point(
         *(metric.name, metric.value, metric.type, metric.iteration, metric.timestamp, metric.source),
         *(metric.metadata, identity),

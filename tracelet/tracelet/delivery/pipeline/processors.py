@@ -28,7 +28,7 @@ Process = Callable[..., Any]
 
 
 class ProcessorObjects:
-    """The objects that process metrics: each backend has its own of each processor, and so a state of its own.
+    """The objects that process metrics. For each processor, each backend has its own object, with its own state.
 
     The first backend gets the object that the host started. For each further one, the plugin's class is
     instantiated, initialized and started again, on the plugin's thread. Objects that were registered by hand, and
@@ -64,7 +64,7 @@ class ProcessorObjects:
 
 
 class _Copy:
-    """One more object of a processor's class, in a registry of its own."""
+    """An additional object of a processor's class, registered apart from the others."""
 
     def __init__(self, handle: PluginHandle, registry: Registry) -> None:
         self._handle = handle
