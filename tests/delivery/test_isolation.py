@@ -392,6 +392,7 @@ TRAIN = """
     import tracelet
 
     with tracelet.start_run("isolated", config={"finish_timeout": 5}) as run:
+        run.wait_started(30)  # status() itself waits for a second
         print(run.status()["delivery"]["backend"]["process"], flush=True)
         for step in range(2000):
             run.log_metric("loss", step, step)
@@ -450,3 +451,187 @@ def test_it_ends_with_the_run(training, how):
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)  # the forked child, which sleeps
         process.stdout.close()
+
+
+COMPANIONS = """
+    import json, os
+    import tracelet
+    from tracelet.core.plugins import BackendPlugin, FrameworkPlugin, PluginMetadata
+
+    class Life:
+        def initialize(self, config): ...
+        def start(self): ...
+        def stop(self): ...
+        def get_status(self): return {}
+        def log_params(self, params): ...
+        def log_artifact(self, local_path, artifact_path=None): ...
+        def log_metric(self, name, value, iteration): ...
+
+    class Pool(Life, FrameworkPlugin):
+        started = []
+
+        @classmethod
+        def get_metadata(cls):
+            return PluginMetadata("pool", "1", "framework")
+
+        def start(self):
+            self.started.append(os.getpid())
+
+    class Units:
+        @tracelet.hookspec(firstresult=True)
+        def unit_of(self, name): ...
+
+    class Sink(Life, BackendPlugin):
+        @classmethod
+        def get_metadata(cls):
+            return PluginMetadata("sink", "1", "backend", dependencies=["pool"], isolation="process")
+
+        def addhooks(self, pluginmanager):
+            pluginmanager.add_hookspecs(Units)
+            self.hooks = pluginmanager.hook
+
+        def start(self):
+            if os.path.exists("down"):
+                raise ConnectionError("nobody answers")
+
+        def write(self, *what):
+            with open("got.jsonl", "a") as file:
+                file.write(json.dumps(what) + "\\n")
+
+        def log_metrics(self, points, run):
+            units = [self.hooks.unit_of(name=point.name) for point in points]
+            self.write("points", units, Pool.started == [os.getpid()], run.name)
+
+        def run_changed(self, run, changes):
+            self.write("changed", changes["name"], run.name)
+
+        def run_ended(self, run):
+            self.write("ended", run.name)
+
+    class Natural:
+        @tracelet.hookimpl
+        def unit_of(self, name):
+            return "nat" if name == "loss" else None
+"""
+
+
+@pytest.fixture
+def companions(project):
+    project.write("tracelet_plugins.py", COMPANIONS)
+    project.write("tracelet.toml", 'plugins = ["no:system", "no:environment", "no:gpu"]\n')
+    project.got = lambda: [json.loads(line) for line in (project.path / "got.jsonl").read_text().splitlines()]
+    return project
+
+
+def test_dependencies_and_own_hooks_go_along_and_the_final_name_is_known(companions):
+    companions.write(
+        "train.py",
+        """
+        import tracelet
+
+        with tracelet.start_run("first") as run:
+            run.log({"loss": 1.0}, step=0)
+            run.flush()
+            run.rename("second")
+            run.flush()
+        """,
+    )
+    companions.python("train.py")
+    assert companions.got() == [
+        ["points", ["nat"], True, "first"],
+        ["changed", "second", "second"],
+        ["ended", "second"],
+    ]
+
+
+def test_an_outage_at_the_start_of_an_isolated_backend_is_waited_out(companions):
+    companions.write(
+        "train.py",
+        """
+        import os, tracelet
+
+        open("down", "w").close()
+        with tracelet.start_run("first") as run:
+            run.wait_started(20)
+            run.log({"loss": 1.0}, step=0)
+            assert not run.flush(timeout=0.5)
+            status = run.status()["delivery"]["sink"]
+            assert (status["state"], status["pending"]) == ("retrying", 1), status
+            os.unlink("down")
+            assert run.flush(timeout=20), run.status()["delivery"]
+        """,
+    )
+    companions.python("train.py")
+    assert companions.got() == [["points", ["nat"], True, "first"], ["ended", "first"]]
+
+
+def test_a_dependency_that_cannot_go_along_is_refused_with_the_reason(companions):
+    companions.write(
+        "tracelet_plugins.py", COMPANIONS.replace('"pool", "1", "framework"', '"other", "1", "framework"')
+    )
+    companions.write(
+        "train.py",
+        """
+        import tracelet
+        from tracelet.core.plugins import FrameworkPlugin, PluginMetadata
+
+        class Pool(FrameworkPlugin):
+            def get_metadata(self): return PluginMetadata("pool", "1", "framework")
+            def initialize(self, config): ...
+            def start(self): ...
+            def stop(self): ...
+            def get_status(self): return {}
+
+        with tracelet.start_run("first", plugins=[Pool()]) as run:
+            run.wait_started(20)
+            print(run.status()["plugins"]["sink"]["error"])
+        """,
+    )
+    done = companions.python("train.py")
+    assert "isolation = \"process\" takes its dependency 'pool' along, but" in done.stdout
+    assert "is an object (Pool), which cannot be sent there" in done.stdout
+
+
+def test_nothing_in_the_current_folder_is_imported(training, tmp_path):
+    folder = tmp_path / "elsewhere"
+    folder.mkdir()
+    for name in ("json", "os", "tracelet", "site", "pickle", "threading"):
+        (folder / f"{name}.py").write_text("open('imported', 'a').write(__name__)")
+    done = subprocess.run(
+        [sys.executable, str(training.path / "train.py")],
+        cwd=folder,
+        env={**training.environ, "PYTHONDONTWRITEBYTECODE": "1"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    assert len((tmp_path / "output").read_text().splitlines()) >= 2000
+    assert sorted(file.name for file in folder.iterdir()) == sorted(
+        f"{name}.py" for name in ("json", "os", "tracelet", "site", "pickle", "threading")
+    )
+
+
+def test_a_program_that_closes_all_descriptors_keeps_its_files_and_gets_everything(training, tmp_path):
+    training.write(
+        "train.py",
+        """
+        import os, tracelet
+
+        with tracelet.start_run("isolated", config={"finish_timeout": 20}) as run:
+            run.wait_started(30)
+            run.log_metric("loss", -1, -1)
+            run.flush(timeout=20)
+            os.closerange(3, 256)
+            files = [open(f"mine-{number}", "w+b", buffering=0) for number in range(100)]
+            for step in range(2000):
+                run.log_metric("loss", step, step)
+            run.flush(timeout=20)
+        for file in files:
+            file.write(b"checkpoint")
+            assert os.fstat(file.fileno()).st_size == 10, "somebody else wrote to it"
+        """,
+    )
+    training.python("train.py")
+    lines = [json.loads(line) for line in (tmp_path / "output").read_text().splitlines()]
+    assert {line[1] for line in lines if line[0] == "point"} == {float(step) for step in range(-1, 2000)}

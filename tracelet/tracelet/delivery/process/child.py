@@ -243,7 +243,7 @@ class _StepFailedError(PluginError):
     """A step of a plugin's life has failed in this process."""
 
     def __init__(self, message: str, plugin: str, traceback: str, failure: BaseException | None) -> None:
-        super().__init__(message, plugin=plugin)
+        super().__init__(message, plugin=plugin, step=getattr(failure, "step", None) or "")
         self.traceback = traceback
         self.failure = failure
 
