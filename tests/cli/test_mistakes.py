@@ -39,7 +39,14 @@ import pytest
         (["plugins", "check", "sytem"], "did you mean 'system'?"),
         (["plugins", "check", "no.py"], "no.py: no such file or folder"),
         (["plugins", "check", "tracelet.toml"], "expected a Python file"),
-        (["plugins", "new", "My Plugin"], "how about 'my-plugin'?"),
+        (["plugins", "new", "My Plugin"], "did you mean 'my-plugin'?"),
+        (["plugins", "new", "system"], "plugin name 'system' is taken"),
+        (["runs", "--column", "lr"], "need a prefix (params.lr, tags.lr, metrics.lr)"),
+        (
+            ["export", "-o", "points.xlsx"],
+            "cannot write points.xlsx: expected one of .csv, .jsonl, .json, .parquet",
+        ),
+        (["compare", "--where", "duration > 0"], "nothing has been recorded in"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

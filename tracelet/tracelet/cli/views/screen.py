@@ -18,6 +18,7 @@ from tracelet.messages import plain
 
 Part = str | Text | tuple[str, str]  # a text, plain or styled, or a pair of text and style
 
+FIELD_LABEL: Final = 10  # columns of the label of a field
 PIPED_WIDTH: Final = 100  # columns of a pipe or a file, unless COLUMNS says otherwise
 STATE_STYLES: Final = {
     **dict.fromkeys(("active", "finished", "validated", "ok", "delivered"), "green"),
@@ -107,6 +108,11 @@ class Screen:
         """The mark for a missing value."""
         return "-" if self.ascii_only else "\N{EN DASH}"
 
+    @property
+    def field_width(self) -> int:
+        """The columns for the value of a field."""
+        return _UNLIMITED if self.unlimited else self.console.width - FIELD_LABEL - 2
+
     def line(self, *parts: Part, indent: int = 0) -> None:
         """Print the parts on one line, which wraps if it is too long."""
         self._print(Padding(join_parts(*parts), (0, 0, 0, indent), expand=False))
@@ -126,7 +132,7 @@ class Screen:
         else:
             self.console.print(title)
 
-    def field(self, label: str, *parts: Part, width: int = 10, style: str = "dim") -> None:
+    def field(self, label: str, *parts: Part, width: int = FIELD_LABEL, style: str = "dim") -> None:
         """Print a label and its value; further lines of the value are indented as far.
 
         A label longer than ``width`` is never cut: its value follows on the same line.

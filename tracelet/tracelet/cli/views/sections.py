@@ -58,13 +58,28 @@ def print_metrics(
 
 
 def print_values(screen: Screen, label: str, values: Mapping[str, Any]) -> None:
-    """Print parameters or tags on one line, which wraps. A tag without a value is its name alone."""
-    if values:
-        parts = [
-            join_parts((name, "dim"), *([" ", format_value(value)] if value != "" else []))
-            for name, value in values.items()
-        ]
-        screen.field(label, Text(f" {screen.dot} ", "dim").join(parts))
+    """Print parameters or tags, as many per line as fit. A tag without a value is its name alone."""
+    parts = [
+        join_parts((name, "dim"), *([" ", format_value(value)] if value != "" else []))
+        for name, value in values.items()
+    ]
+    dot = Text(f" {screen.dot} ", "dim")
+    for at, line in enumerate(_fill_lines(parts, screen.field_width, dot.cell_len)):
+        screen.field("" if at else label, dot.join(line))
+
+
+def _fill_lines(parts: Sequence[Text], width: int, gap: int) -> Iterator[list[Text]]:
+    """Group parts into lines, so that a line breaks between two parts and not inside one."""
+    line: list[Text] = []
+    used = 0
+    for part in parts:
+        if line and used + gap + part.cell_len > width:
+            yield line
+            line, used = [], 0
+        used += part.cell_len + (gap if line else 0)
+        line.append(part)
+    if line:
+        yield line
 
 
 def print_costs(

@@ -1,0 +1,36 @@
+"""The terminal capture in the README is what the command prints, but for times, sizes and ids."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+CAPTURE = re.compile(r"<!-- capture: tracelet ([^>]+) -->\n```text\n(.*?)```", re.S)
+
+
+def normalize(text: str) -> list[str]:
+    """Return the lines of an output without what differs from one run of the command to the next."""
+    text = re.sub(r"\d{8}-\d{6}-\w{6}", "ID", text)
+    text = re.sub(r", [\d.]+% of the program's time", "", text)
+    text = re.sub(r"\d[\d. ]* (ms|s|min \d+ s)\b", "TIME", text)
+    text = re.sub(r"[▁-█][▁-█ ]*", "TREND", text)
+    text = re.sub(r"\d[\d.]*( \d{3})*", "0", text)
+    text = re.sub(r"^root +.*$", "root", text, flags=re.M)
+    text = re.sub(r"─+", "─", text).replace("darwin", "linux")
+    return [" ".join(line.split()) for line in text.splitlines() if line.strip()]
+
+
+def test_the_capture_is_what_the_command_prints(project):
+    pytest.importorskip("sklearn")
+    [(words, capture)] = CAPTURE.findall((ROOT / "README.md").read_text(encoding="utf-8"))
+    folder = project.path / "tracelet"
+    shutil.copytree(ROOT / "docs" / "examples", folder / "docs" / "examples")
+    shutil.copy(ROOT / "pyproject.toml", folder)
+    project.path = folder
+    command, *rest = words.split()
+    done = project.tracelet(command, "-p", "no:gpu", *rest, environ={"COLUMNS": "80"})
+    assert normalize(done.stdout) == normalize(capture)
