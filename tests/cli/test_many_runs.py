@@ -112,7 +112,7 @@ def test_any_field_can_be_a_column(grid):
         "--sort",
         "params.C",
     )
-    assert re.search(r"svc-C0-g0.001 +0 +vision +0\.0100$", shown(grid, *words), re.M)
+    assert re.search(r"svc-C0-g0.001 .* +0 +vision +0\.0100$", shown(grid, *words, columns="120"), re.M)
     [run] = json.loads(grid.tracelet(*words, "--json").stdout)["runs"]
     assert run["columns"] == {"params.C": 0, "tags.team": "vision", "metrics.val/acc.max": 0.01}
 

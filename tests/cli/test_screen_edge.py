@@ -15,7 +15,7 @@ from rich.text import Text
 from tracelet.cli.views.screen import safe_text
 
 EVIL = "\x1b]0;pwned\x07\x1b[31m\x9b2J\u202e\u2066\x7f\u200b"
-OBEYED = sorted(set(EVIL) - set("]0;pwned[312J"))
+OBEYED = [sign for sign in EVIL if not sign.isprintable()]
 HOSTILE = f"""
     import tracelet
 
@@ -115,7 +115,7 @@ CHATTY = """
 )
 def test_json_is_one_document_next_to_chatty_plugins(project, words):
     project.write("tracelet.toml", QUIET)
-    project.write("train.py", "import tracelet\ntracelet.log({'x': 1})\n")
+    project.write("train.py", "import tracelet\nwith tracelet.start_run() as run: run.log({'x': 1})\n")
     project.python("train.py")
     project.write("tracelet_plugins.py", CHATTY)
     done = project.tracelet(*words, "--json")

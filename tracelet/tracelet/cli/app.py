@@ -94,6 +94,7 @@ def app(ctx: click.Context) -> None:
 
 def run_command_line(argv: Sequence[str] | None = None) -> int:
     """Carry out a command line and return its exit status. Errors become messages on stderr."""
+    _replace_closed_streams()
     words = list(sys.argv[1:] if argv is None else argv)
     if instruction := os.environ.get(f"_{NAME.upper()}_COMPLETE"):
         from click.shell_completion import shell_complete
@@ -115,13 +116,15 @@ def _invoke(words: list[str]) -> Any:
     except click.exceptions.Exit as exit_request:
         return exit_request.exit_code
     if not callable(result):
-        _flush_stdout()  # here, while a closed pipe can still be reported
+        sys.stdout.flush()  # here, while a closed pipe can still be reported
     return result if isinstance(result, int) or callable(result) else 0
 
 
-def _flush_stdout() -> None:
-    if sys.stdout is not None:  # None if it was closed before the program started
-        sys.stdout.flush()
+def _replace_closed_streams() -> None:
+    """Give a closed stdout or stderr a place to write to, so that no other file gets its descriptor."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
 
 
 def _report_errors(action: Callable[[], Any]) -> Any:

@@ -217,8 +217,8 @@ class Screen:
         for head in () if self.unlimited else optional:
             if sum(widths[at] for at in shown) <= width + _GAP:
                 break
-            if head in heads:
-                shown.remove(list(heads).index(head))
+            if places := [at for at in shown if heads[at] == head]:
+                shown.remove(places[-1])
         return shown
 
     def problem(self, text: str, *, label: str = "warning", style: str = "yellow") -> None:
