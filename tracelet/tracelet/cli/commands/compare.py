@@ -34,6 +34,7 @@ MISSING: Final = object()
     "-n",
     "--limit",
     type=click.IntRange(min=0),
+    metavar="N",
     default=20,
     show_default=True,
     help="How many runs from --where; 0 for all.",

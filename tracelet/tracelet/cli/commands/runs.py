@@ -67,7 +67,13 @@ NARROWING: Final = ("outcome", "since", "where")  # options that may leave no ru
 @click.option("--params", "show_params", is_flag=True, help="Add a column for each parameter that differs.")
 @click.option("--tags", "show_tags", is_flag=True, help="Add a column with the tags.")
 @click.option(
-    "-n", "--limit", type=click.IntRange(min=0), default=20, show_default=True, help="How many; 0 for all."
+    "-n",
+    "--limit",
+    type=click.IntRange(min=0),
+    metavar="N",
+    default=20,
+    show_default=True,
+    help="How many; 0 for all.",
 )
 @dir_option
 @plugin_options
