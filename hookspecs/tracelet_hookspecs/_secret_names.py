@@ -118,6 +118,7 @@ _PLAIN_WORD: Final = re.compile(
     r"(?:[A-Z]?[a-z]{1,20}|[A-Z][a-z]+(?:[A-Z][a-z]{2,})+|[A-Z]{1,12})\d{0,2}|\d{1,3}"
 )
 _NO_WORD: Final = re.compile(r"[bcdfghjklmnpqrstvwxz]{6}", re.IGNORECASE)
+_SHORTEST_PIN: Final = 1000
 _LONGEST_ORDINARY: Final = 80  # characters
 _SPECIAL_TOKEN: Final = re.compile(
     r"<[|/]?[a-z_]{1,20}\d{0,3}[|/]?>|\[/?[A-Z_]{1,12}\d{0,3}\]", re.IGNORECASE
@@ -131,7 +132,7 @@ class Suspicion(enum.IntEnum):
     NONE = 0
     VALUE = 1  # the value decides: `key`, `tokens`, `session_key`
     TEXT = 2  # every text is a secret, a number is not: `token`, `hf_token`, `auth`
-    ANY = 3  # everything but a boolean is a secret: `password`, `api_key`, `pin`
+    ANY = 3  # everything is a secret but booleans and small numbers: `password`, `api_key`, `pin`
 
 
 def suspicion(name: object) -> Suspicion:
@@ -143,7 +144,10 @@ def suspicion(name: object) -> Suspicion:
 
 @lru_cache(maxsize=4096)
 def _worst_part(name: str) -> Suspicion:
-    return max(map(_suspicion, _SEGMENT.split(name)), default=Suspicion.NONE)
+    parts = _SEGMENT.split(name)
+    if "packages" in parts[:-1]:  # `packages/google-auth`: names of distributions, with their versions
+        return Suspicion.NONE
+    return max(map(_suspicion, parts), default=Suspicion.NONE)
 
 
 def _suspicion(segment: str) -> Suspicion:
@@ -208,8 +212,9 @@ def is_secret_value(value: object, level: Suspicion, *, strict: bool = False) ->
     if level is Suspicion.NONE or value is None or isinstance(value, bool):
         return False
     if not isinstance(value, (str, bytes)):
-        least = Suspicion.TEXT if strict else Suspicion.ANY
-        return level >= least and isinstance(value, (int, float))
+        if strict:
+            return level >= Suspicion.TEXT and isinstance(value, (int, float))
+        return level is Suspicion.ANY and isinstance(value, int) and abs(value) >= _SHORTEST_PIN
     text = value.decode("utf-8", "replace") if isinstance(value, bytes) else str.__str__(value)
     if text.strip().lower() in _SAYS_NOTHING:
         return False

@@ -233,6 +233,10 @@ def outputs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
         "doctor": ["-m", "tracelet", "doctor"],
         "verify": ["-m", "tracelet", "verify", "canaries"],
         "sync": ["-m", "tracelet", "sync", "canaries"],
+        "hooks": ["-m", "tracelet", "hooks"],
+        "export json": ["-m", "tracelet", "export", "canaries", "-f", "json"],
+        "compact": ["-m", "tracelet", "compact", "canaries"],
+        "show compacted": ["-m", "tracelet", "show", "canaries", "--all"],
     }
     outputs: dict[str, bytes] = {}
     for name, argv in commands.items():

@@ -228,7 +228,7 @@ class Recording:
         masked = mask_recorded(values)
         for part in split_by_size(masked.values):
             self._recorder.event(kind, {kind: part})
-        report_masked(masked.hidden)
+        report_masked(masked.hidden, "tag" if kind == "tags" else "parameter")
 
     # -- files ----------------------------------------------------------------------------------------
 

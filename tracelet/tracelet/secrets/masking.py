@@ -44,6 +44,8 @@ def _mask(values: Any, level: Suspicion, above: frozenset[int], *, strict: bool 
 
 
 def _mask_item(key: object, value: Any, level: Suspicion, above: frozenset[int], *, strict: bool) -> Any:
+    if key == "packages" and isinstance(value, Mapping):
+        return {name: _mask(each, Suspicion.NONE, above, strict=strict) for name, each in value.items()}
     level = Suspicion.NONE if is_declared_readable(key) else max(level, suspicion(key))
     if level >= Suspicion.TEXT and value is not None and not isinstance(value, _PLAIN):
         return MASK  # a table, a list or an object under the name of a secret

@@ -18,7 +18,7 @@ from tracelet_builtin_plugins.collectors.gpu.device import (
     driver_facts,
     probe,
 )
-from tracelet_builtin_plugins.collectors.gpu.processes import (
+from tracelet_builtin_plugins.collectors.gpu.process_share import (
     ProcessShare,
     is_own_process,
     pids_may_be_foreign,
