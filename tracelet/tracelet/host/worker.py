@@ -46,6 +46,11 @@ def belongs_to_caller(error: BaseException) -> bool:
     return isinstance(error, KeyboardInterrupt) and threading.current_thread() is threading.main_thread()
 
 
+def is_plugin_thread() -> bool:
+    """Return whether the current thread is that of a plugin."""
+    return ATTRIBUTE in threading.current_thread().__dict__
+
+
 class Task:
     """One call on its way to a plugin's thread and back. ``done`` is set once it has returned or raised."""
 

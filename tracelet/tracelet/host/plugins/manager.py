@@ -210,16 +210,22 @@ class PluginManager:
         return self._order.resolve(names)
 
     def start_plugins(
-        self, configs: Mapping[str, Mapping[str, Any] | None] | Iterable[str]
+        self,
+        configs: Mapping[str, Mapping[str, Any] | None] | Iterable[str],
+        on_active: Callable[[str], None] | None = None,
     ) -> dict[str, bool]:
         """Initialize and start plugins and what they depend on, in dependency order.
+
+        A plugin that is slow or hangs does not hold up those that do not depend on it. ``on_active`` is called with
+        the name of each plugin as soon as it is active, on a thread of the host.
 
         Returns which of them are active. A plugin whose dependency failed does not start, and its error names the
         dependency. A plugin that the configuration blocks is left out.
         """
         given = dict(configs) if isinstance(configs, Mapping) else dict.fromkeys(configs)
         configs = {self._table.real_name(name): own for name, own in given.items()}
-        return self._order.start(configs, self.config.blocked if self.config is not None else ())
+        blocked = self.config.blocked if self.config is not None else ()
+        return self._order.start(configs, blocked, on_active)
 
     def stop_all_plugins(self, timeout: float | None = None) -> bool:
         """Stop every plugin, last started first; all are tried. ``timeout`` limits the whole, in seconds."""

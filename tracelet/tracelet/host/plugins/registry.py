@@ -34,6 +34,7 @@ class Registry(pluggy.PluginManager):
 
     def __init__(self) -> None:
         self._hook_names: list[str] = []
+        self._changing = threading.RLock()
         #: The same hookspecs without any plugin: calls that concern one plugin alone are made on it.
         self._empty = pluggy.PluginManager(contract.PROJECT_NAME)
         super().__init__(contract.PROJECT_NAME)
@@ -43,7 +44,6 @@ class Registry(pluggy.PluginManager):
         self._participants: dict[str, HookParticipants] = {}
         self._wrapping: set[str] = set()
         self._muted: frozenset[str] = frozenset()
-        self._changing = threading.RLock()
         self._parsed: tuple[object, dict[str, Any]] = (None, {})
 
     # -- overrides that pluggy documents ---------------------------------------------------------------
@@ -65,9 +65,10 @@ class Registry(pluggy.PluginManager):
 
     def add_hookspecs(self, module_or_class: Any) -> None:
         """Add hookspecs, as pluggy does."""
-        super().add_hookspecs(module_or_class)
-        self._empty.add_hookspecs(module_or_class)
-        self._invalidate()
+        with self._changing:
+            super().add_hookspecs(module_or_class)
+            self._empty.add_hookspecs(module_or_class)
+            self._invalidate()
 
     def add_hookcall_monitoring(self, before: Any, after: Any) -> Callable[[], None]:
         """Monitor all hook calls, as pluggy does."""

@@ -1,0 +1,344 @@
+"""One start of several plugins: in dependency order, and without one plugin holding up the others.
+
+The plugins are taken one after the other, so that the order is the same every time. A plugin that takes longer than a
+moment in a step is left to its step, and the next one is taken on another thread: a plugin that hangs costs the
+others that moment, and only those that depend on it wait for it.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from graphlib import CycleError, TopologicalSorter
+from typing import Any, Final
+
+from tracelet.errors import PluginError
+from tracelet.host.plugins import checks
+from tracelet.host.plugins.lifecycle import Lifecycle
+from tracelet.host.plugins.table import PluginTable
+from tracelet.host.worker import is_plugin_thread
+from tracelet.secrets import format_exception
+from tracelet_hookspecs import PluginState as S
+
+log = logging.getLogger("tracelet.plugins")
+
+PATIENCE: Final = 0.25  # seconds that a step of one plugin may hold up the others
+
+_LOAD: Final = 0
+_REGISTER: Final = 1
+_START: Final = 2
+_DONE: Final = 3  # active, or failed
+
+
+class CircularDependencyError(ValueError):
+    """Names that depend on each other in a circle. ``cycle`` starts and ends with the same name."""
+
+    def __init__(self, cycle: list[str]) -> None:
+        self.cycle = cycle
+        super().__init__("Circular dependency detected: " + " -> ".join(cycle))
+
+
+def order(names: Iterable[str], dependencies_of: Callable[[str], Iterable[str]]) -> list[str]:
+    """Return the names and everything they depend on, dependencies first, otherwise in the given order.
+
+    Raises :class:`CircularDependencyError` with the whole cycle.
+    """
+    graph: dict[str, list[str]] = {}
+    given = list(dict.fromkeys(names))
+    _add_reachable(given, dependencies_of, graph)
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        # graphlib lists a cycle from dependency to dependent; people read "a needs b" the other way.
+        raise CircularDependencyError(_rotate(given, error.args[1][::-1])) from None
+    placed: dict[str, None] = {}
+    for name in given:
+        _place(name, graph, placed)
+    return list(placed)
+
+
+def _rotate(given: list[str], cycle: list[str]) -> list[str]:
+    """Rotate a cycle so that it starts with the first given name that is part of it."""
+    members = cycle[1:]
+    start = next((name for name in given if name in members), members[-1])
+    at = members.index(start)
+    return [*members[at:], *members[: at + 1]]
+
+
+def _add_reachable(
+    given: list[str], dependencies_of: Callable[[str], Iterable[str]], graph: dict[str, list[str]]
+) -> None:
+    pending = list(given)
+    while pending:
+        name = pending.pop()
+        if name not in graph:
+            graph[name] = list(dict.fromkeys(dependencies_of(name)))
+            pending.extend(graph[name])
+
+
+def _place(name: str, graph: dict[str, list[str]], placed: dict[str, None]) -> None:
+    """Place a name after everything it needs. Uses its own stack: a chain of thousands must not overflow Python's."""
+    stack = [(name, iter(graph[name]))]
+    while stack:
+        current, needs = stack[-1]
+        need = next((n for n in needs if n not in placed), None)
+        if need is None:
+            placed[current] = None
+            stack.pop()
+        else:
+            stack.append((need, iter(graph[need])))
+
+
+class StopCount:
+    """How often all plugins were stopped, so that a start in progress notices."""
+
+    count = 0
+
+
+class Startup:
+    """One start: how far each plugin has come.
+
+    All plugins that come in time are loaded, then validated and registered, before the first of them starts: so all
+    wrappers wrap every start, and plugins that bring hookspecs are known before those that implement them.
+    """
+
+    def __init__(
+        self,
+        table: PluginTable,
+        lifecycle: Lifecycle,
+        configs: Mapping[str, Mapping[str, Any] | None],
+        blocked: frozenset[str],
+        on_active: Callable[[str], None] | None,
+        stops: StopCount,
+    ) -> None:
+        self._table = table
+        self._lifecycle = lifecycle
+        self._configs = configs
+        self._blocked = blocked
+        self._on_active = on_active
+        self._stops = stops
+        self._stops_before = stops.count
+        self._stages: dict[str, int] = {}
+        self._needs: dict[str, list[str]] = {}  # of each loaded plugin: the plugins it depends on
+        self._adds_hookspecs: set[str] = set()
+        objects = [
+            (name, table.object_of(table.handle(name))) for name in filter(self._is_active, table.plugins)
+        ]
+        self._first = {
+            id(plugin): name for name, plugin in reversed(objects)
+        }  # who has loaded an object first
+        self._queues: dict[int, deque[str]] = {_LOAD: deque(), _REGISTER: deque(), _START: deque()}
+        self._is_ordered = False
+        self._running: dict[str, float] = {}  # since when a step of a plugin is in progress
+        self._changed = threading.Condition(threading.RLock())
+        self._puller: object | None = None  # the thread that takes the next step
+        self._current = ""  # the plugin whose step that thread is in
+
+    def run(self, wanted: Iterable[str]) -> None:
+        """Take plugins and what they depend on through their steps. Returns once all of them are done."""
+        for name in wanted:
+            self._enter(name)
+        if (
+            is_plugin_thread()
+        ):  # a hook starts plugins: it may be its own, for which another thread would wait
+            self._pull()
+            return
+        try:
+            self._oversee()
+        except KeyboardInterrupt as error:
+            for name in list(self._running):
+                self._lifecycle.fail(name, "start", error)
+            raise
+
+    def _oversee(self) -> None:
+        """Wait until all plugins are done; let another thread go on whenever one step takes too long."""
+        with self._changed:
+            can_spawn = self._spawn()
+        if not can_spawn:
+            self._pull()  # no thread can be started: one plugin after the other then
+        with self._changed:
+            while self._puller is not None or self._running:
+                since = self._running.get(self._current) if self._puller is not None else None
+                left = PATIENCE if since is None else since + PATIENCE - time.monotonic()
+                if left > 0:
+                    self._changed.wait(left if self._puller is not None else None)
+                elif not (any(self._queues.values()) and self._spawn()):
+                    self._puller = None
+
+    def _spawn(self) -> bool:
+        """Start the thread that takes the next steps. Returns whether that was possible."""
+        self._puller, self._current = object(), ""
+        pull = partial(self._pull, self._puller)
+        try:
+            threading.Thread(target=pull, name="tracelet starting", daemon=True).start()
+        except RuntimeError:
+            self._puller = None
+            return False
+        return True
+
+    def _pull(self, me: object | None = None) -> None:
+        """Take one step after the other, as long as no other thread has taken over."""
+        me = me or object()
+        while (name := self._take(me)) is not None:
+            step = self._stages[name]
+            went_on = False
+            try:
+                went_on = self._advance(name, step)
+            except Exception as error:  # a fault of the host's: the other plugins still start
+                self._lifecycle.fail(name, "start", error)
+                log.debug("start of %r\n%s", name, format_exception(error))
+            finally:
+                self._settle(name, step + 1 if went_on else _DONE)
+
+    # -- the state, under the lock ---------------------------------------------------------------------
+
+    def _enter(self, name: str) -> None:
+        if name not in self._stages and name not in self._blocked and name in self._table.plugins:
+            self._stages[name] = _LOAD
+            self._queues[_LOAD].append(name)
+
+    def _take(self, me: object) -> str | None:
+        with self._changed:
+            if self._puller is not me:
+                if self._puller is not None:
+                    return None  # another thread went on meanwhile
+                self._puller = me
+            name = self._next() if self._stops.count == self._stops_before else None
+            if name is None:
+                self._puller = None
+                self._changed.notify_all()
+                return None
+            self._current = name
+            self._running[name] = time.monotonic()
+            return name
+
+    def _settle(self, name: str, stage: int) -> None:
+        with self._changed:
+            del self._running[name]
+            self._stages[name] = stage
+            if stage == _REGISTER:
+                self._is_ordered = False
+                for need in self._needs[name]:
+                    self._enter(need)
+            if stage in (_REGISTER, _START):
+                self._queues[stage].append(name)
+            if self._puller is None or self._current != name:
+                self._changed.notify_all()
+
+    def _next(self) -> str | None:
+        """Return the plugin to take next: loading comes before registering, and registering before starting."""
+        if self._queues[_LOAD]:
+            return self._queues[_LOAD].popleft()
+        if not self._is_ordered:
+            self._put_in_order()
+        if self._queues[_REGISTER]:
+            return self._queues[_REGISTER].popleft()
+        starting = self._queues[_START]
+        for name in starting:
+            needs = (self._table.aliases.get(need, need) for need in self._needs[name])
+            if all(self._stages.get(need, _DONE) == _DONE for need in needs):
+                starting.remove(name)
+                return name
+        return None
+
+    def _put_in_order(self) -> None:
+        """Sort what waits: plugins that bring hookspecs are registered first, dependencies start first."""
+        self._is_ordered = True
+        loaded = [name for name in self._stages if name in self._needs]
+        circular: set[str] = set()
+        while True:
+            try:
+                ordered = order(
+                    (name for name in loaded if name not in circular),
+                    lambda name: [need for need in self._needs.get(name, ()) if need not in circular],
+                )
+                break
+            except CircularDependencyError as error:
+                circular.update(error.cycle)
+                self._fail_circle(error)
+        place = {name: at for at, name in enumerate(ordered)}
+        for stage in (_REGISTER, _START):
+            waiting = [name for name in self._queues[stage] if name not in circular]
+            self._queues[stage] = deque(sorted(waiting, key=lambda name: place.get(name, 0)))
+        registering = self._queues[_REGISTER]
+        self._queues[_REGISTER] = deque(
+            sorted(registering, key=lambda name: name not in self._adds_hookspecs)
+        )
+
+    def _fail_circle(self, error: CircularDependencyError) -> None:
+        library = f"; if the library is meant, run: pip install {error.cycle[0]}"
+        reason = f"{error}{library if len(error.cycle) == 2 else ''}"
+        for member in dict.fromkeys(error.cycle):
+            failure = PluginError(f"plugin {member!r}: {reason}", plugin=member, step="validate")
+            self._lifecycle.fail(member, "validate", failure)
+            self._stages[member] = _DONE
+
+    # -- the steps -------------------------------------------------------------------------------------
+
+    def _advance(self, name: str, stage: int) -> bool:
+        """Take one step of one plugin. Returns whether the next one can follow."""
+        if stage == _LOAD:
+            return self._load(name)
+        if stage == _REGISTER:
+            return self._is_active(name) or (
+                self._lifecycle.validate(name) and self._lifecycle.register(name)
+            )
+        if not self._dependencies_active(name) or not self._start(name):
+            return False
+        if self._stops.count != self._stops_before:
+            self._lifecycle.stop(name)
+        elif self._on_active is not None:
+            self._on_active(name)
+        return True
+
+    def _start(self, name: str) -> bool:
+        return self._lifecycle.initialize_and_start(name, self._configs.get(name)) and self._is_active(name)
+
+    def _load(self, name: str) -> bool:
+        failed = self._table.plugins[name].state is S.ERROR
+        if (failed and self._table.is_unreadable(name)) or not self._lifecycle.load(name):
+            return False
+        handle = self._table.handle(name)
+        plugin, info, known = self._table.object_of(handle), handle.info, self._table.plugins
+        try:
+            needs, adds_hookspecs = handle.submit(
+                lambda: (checks.plugin_dependencies(info, known), checks.adds_hookspecs(plugin)),
+                step="validate",
+                calls=0,
+            )
+        except PluginError as error:
+            self._lifecycle.fail(name, "validate", error)
+            return False
+        self._needs[name] = needs
+        if adds_hookspecs:
+            self._adds_hookspecs.add(name)
+        return not self._is_double(name, plugin)
+
+    def _is_double(self, name: str, plugin: Any) -> bool:
+        """Return whether a name loads what another one has loaded: it is one plugin, and gets everything once."""
+        holder = self._first.setdefault(id(plugin), name)
+        if holder == name:
+            return False
+        self._table.aliases[name] = holder
+        log.info("plugin %r is the same as %r and runs once, under that name", name, holder)
+        return True
+
+    def _dependencies_active(self, name: str) -> bool:
+        for need in self._needs[name]:
+            if not self._is_active(need):
+                needed = self._table.plugins[need]
+                off = self._table.switched_off.get(need)
+                why = f"failed: {needed.error}" if needed.error else f"is {needed.state.name}"
+                why = f"is switched off ({off})" if off is not None else why
+                message = f"plugin {name!r}: not started, because it depends on {need!r}, which {why}"
+                self._lifecycle.fail(name, "start", PluginError(message, plugin=name, step="start"))
+                return False
+        return True
+
+    def _is_active(self, name: str) -> bool:
+        info = self._table.plugins.get(self._table.aliases.get(name, name))
+        return info is not None and info.state is S.ACTIVE
