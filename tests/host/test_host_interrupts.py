@@ -172,7 +172,9 @@ def test_in_a_run_it_reaches_the_training_and_the_other_plugins_start(project):
             @classmethod
             def get_metadata(cls): return PluginMetadata("one", "1", "collector")
             def initialize(self, config): ...
-            def start(self): raise KeyboardInterrupt
+            def start(self):
+                time.sleep(1)
+                raise KeyboardInterrupt
             def stop(self): ...
             def get_status(self): ...
             def collect(self): return {}
@@ -184,7 +186,7 @@ def test_in_a_run_it_reaches_the_training_and_the_other_plugins_start(project):
 
         run = None
         try:
-            run = tracelet.start_run("x", plugins=[One, Two])
+            run = tracelet.start_run("x", plugins=[One, Two], config={"start_timeout": 0.1})
             time.sleep(20)
         except KeyboardInterrupt:
             print("heard")
