@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -36,20 +35,26 @@ def start_and_attach(
     delivery: Delivery | None = None,
     report: Report = _log_failure,
 ) -> list[str]:
-    """Start plugins, call their ``run_started``, then attach each one; return the names of those that started.
+    """Start plugins; call ``run_started`` of each as soon as it is active, then attach it. Returns those that started.
 
     ``names`` may map each name to its configuration. A plugin knows the run before it receives points. A backend that
     cannot be started is left to ``delivery``, which counts its records as pending and retries after an outage.
     ``report`` is called with each failed hook.
     """
     configs = dict(names) if isinstance(names, Mapping) else dict.fromkeys(names)
-    started = manager.start_plugins(configs)
-    active = [name for name, is_active in started.items() if is_active]
-    for name in active:
+    announced: set[str] = set()
+
+    def announce(name: str) -> None:
+        announced.add(name)
         view = GuardedRun(run) if is_backend(manager, name) else run
         call_each(manager, [name], "run_started", report=report, run=view)
-    for name in active:
         attach(name)
+
+    started = manager.start_plugins(configs, on_active=announce)
+    active = [name for name, is_active in started.items() if is_active]
+    for name in active:
+        if manager.real_name(name) not in announced:
+            announce(name)  # it was active already
     for name, config in configs.items():
         if delivery is not None and not started[name] and is_backend(manager, name):
             start_again = partial(start_and_attach, manager, {name: config}, run, attach, report=report)
@@ -63,19 +68,25 @@ def call_each(
     hook: str,
     timeout: float | None = None,
     *,
+    accept: Callable[[Any], Any] | None = None,
     report: Report = _log_failure,
     **arguments: Any,
 ) -> list[Any]:
-    """Call a hook of several plugins, one after the other, and return their answers within ``timeout`` seconds."""
-    answers = []
-    end = None if timeout is None else time.monotonic() + timeout
+    """Call a hook of several plugins at the same time, and return their answers within ``timeout`` seconds.
+
+    ``accept`` turns an answer into a host value, inside the plugin's guard.
+    """
+    calls = []
     for name in names:
         handle = manager.handle(name)
-        if not handle.implements(hook) or not handle.worker.usable:
-            continue
-        left = None if end is None else max(0.05, min(end - time.monotonic(), handle.deadline(hook)))
+        if handle.implements(hook) and handle.worker.usable:
+            limit = handle.deadline(hook)
+            limit = limit if timeout is None else max(0.05, min(timeout, limit))
+            calls.append(handle.call_later(hook, deadline=limit, accept=accept, **arguments))
+    answers = []
+    for finish in calls:
         try:
-            answers.append(handle.call(hook, deadline=left, **arguments))
+            answers.append(finish())
         except PluginError as error:
             report(error)
     return answers

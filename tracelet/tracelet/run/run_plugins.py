@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import threading
 import time
@@ -25,6 +26,10 @@ log = logging.getLogger("tracelet.run")
 
 _AFTER: Final = 1e-3  # seconds in which start_run returns to the program, before plugins need the interpreter
 _SETTLING: Final = 0.5  # seconds that delivery may take before the journal is closed
+_PATIENCE: Final = 5.0  # seconds that plugins wait for imports that take long
+_HEAD_START: Final = (
+    1.0  # seconds that plugins which somebody asked for have before those that are on by default
+)
 _IDLE: Final = ("discovered", "loaded", "validated")  # states of plugins that did nothing in this run
 _COSTS: Final = ("calls", "errors", "wall_s", "cpu_s")
 
@@ -97,26 +102,45 @@ class RunPlugins:
             self.delivery = Delivery(manager, self._view, self._context.dir)
         self.manager = manager
         names = self._register(manager)
-        manager.discover_plugins()
-        if self.cancelled.is_set():
-            return
-        selected = manager.select_plugins(defaults=False).items()
-        self._activate([*names, *(name for name, asked in selected if asked)])
+        manager.discover_plugins(patience=_PATIENCE)
+        requested = [*names, *self._requested(manager)]
+        starting = [self._begin(requested)]
+        if not manager.has_all_plugins:  # an import is slow, or hangs: the others have begun
+            manager.discover_plugins()
+            starting.append(self._begin([each for each in self._requested(manager) if each not in requested]))
+        _join(starting, _HEAD_START)
+        selected = manager.select_plugins().items() if not self.cancelled.is_set() else ()
+        defaults = [self._begin([name for name, asked in selected if not asked])]
+        _join(starting)
         self.asked.set()
-        if not self.cancelled.is_set():
-            self._activate([name for name, asked in manager.select_plugins().items() if not asked])
+        _join(defaults)
+
+    def _requested(self, manager: PluginManager) -> list[str]:
+        return [name for name, asked in manager.select_plugins(defaults=False).items() if asked]
+
+    def _begin(self, names: Iterable[str]) -> threading.Thread:
+        """Start plugins on a thread; at once, if no thread can be started."""
+        thread = threading.Thread(target=self._activate, args=(names,), name="tracelet host", daemon=True)
+        if not try_start(thread):
+            self._activate(names)
+        return thread
 
     def _register(self, manager: PluginManager) -> list[str]:
         names = []
         for plugin in self._objects:
             try:
                 names.append(manager.register_plugin(plugin).name)
-            except TraceletError as error:
+            except Exception as error:  # the other plugins start
                 self._report("start_run(plugins=...)", error)
         return names
 
     def _activate(self, names: Iterable[str]) -> None:
-        self._start_and_attach({name: None for name in names if self._has_work(name)})
+        if self.cancelled.is_set():
+            return
+        try:
+            self._start_and_attach({name: None for name in names if self._has_work(name)})
+        except Exception as error:  # whatever it is, the training and the other plugins go on
+            self._report("the plugins could not be started", error)
 
     def add(self, plugin: Any, config: Any) -> bool:
         """Start a plugin during the run, by name or as an object. Returns whether it is active."""
@@ -133,7 +157,8 @@ class RunPlugins:
             delivery=self.delivery,
             report=self._report_failure,
         )
-        root_handlers.exempt_plugins(self.manager.get_plugin_instance(name) for name in active)
+        with contextlib.suppress(Exception):  # it looks at the plugins' objects
+            root_handlers.exempt_plugins(self.manager.get_plugin_instance(name) for name in active)
         return active
 
     def remove(self, name: str) -> bool:
@@ -175,6 +200,13 @@ class RunPlugins:
         assert self.manager is not None
         names = self.manager.active(hook)
         return call_each(self.manager, names, hook, timeout, report=self._report_failure, **kwargs)
+
+    def report(self, hook: str, *, timeout: float | None = None, **kwargs: Any) -> list[str]:
+        """Return the lines that a report hook of the active plugins answers with: a line, several, or none each."""
+        from tracelet.host.answers import lines_of
+
+        answers = self.call_hook(hook, timeout=timeout, accept=lines_of, **kwargs)
+        return [line for lines in answers for line in lines]
 
     def _report_failure(self, error: PluginError) -> None:
         self.errors.append(str(error))
@@ -225,7 +257,7 @@ class RunPlugins:
             self.delivery.flush(min(_SETTLING, left(0.1)))  # so that the recorded costs are nearly complete
         close()
         pending = self.delivery.finish(left(0.8)) if self.delivery is not None else {}
-        self.summary = report_lines(self.call_hook("report_summary", timeout=left(0.5), run=self._view))
+        self.summary = self.report("report_summary", timeout=left(0.5), run=self._view)
         manager.stop_all_plugins(left(1.0))
         root_handlers.clean_up()
         self.ended.set()
@@ -237,13 +269,11 @@ def _share(end: float, part: float) -> float:
     return max(0.0, (end - time.monotonic()) * part)
 
 
-def report_lines(answers: Iterable[Any]) -> list[str]:
-    """Return the lines that report hooks answered with: a line, several, or None."""
-    lines: list[str] = []
-    for answer in answers:
-        several = answer if isinstance(answer, (list, tuple)) else [answer]
-        lines.extend(line for each in several if each is not None for line in str(each).splitlines())
-    return lines
+def _join(threads: Iterable[threading.Thread], timeout: float | None = None) -> None:
+    """Wait for threads, each no longer than ``timeout`` seconds. One that could not be started is over."""
+    for thread in threads:
+        if thread.ident is not None:
+            thread.join(timeout)
 
 
 def sum_costs(plugins: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:

@@ -78,9 +78,7 @@ def _print_plugins(screen: Screen, run: Run, config: Config, *, trace: bool) -> 
 
 def _collect_header_lines(run: Run, config: Config) -> list[str]:
     """Return the lines of the plugins' ``report_header`` hooks."""
-    from tracelet.run.run_plugins import report_lines
-
-    return report_lines(run.plugins.call_hook("report_header", config=config.masked()))
+    return run.plugins.report("report_header", config=config.masked())
 
 
 def _describe_active_plugins(screen: Screen, manager: PluginManager) -> Text:

@@ -9,6 +9,7 @@ import attrs
 
 from tracelet.errors import PluginError
 from tracelet.host import locations
+from tracelet.host.worker import Overrun
 from tracelet.secrets import redact
 from tracelet_hookspecs import PluginInfo, PluginMetadata, PluginState
 
@@ -30,6 +31,7 @@ class Candidate:
     default: bool = False
     builtin: bool = False
     broken: bool = False
+    overran: bool = False  # its import took too long
     identity: tuple[str, str] | None = None
 
 
@@ -51,7 +53,8 @@ def broken_candidate(
         cause = error.cause if isinstance(error, PluginError) and error.cause is not None else error
         info.traceback = redact(locations.format_plugin_traceback(cause)) or None
     info.error = redact(str(error) if isinstance(error, (str, PluginError)) else describe(error))
-    return Candidate(info, load=load, activate=activate, broken=True)
+    overran = isinstance(error, PluginError) and isinstance(error.cause or error, Overrun)
+    return Candidate(info, load=load, activate=activate, broken=True, overran=overran)
 
 
 def describe(error: BaseException) -> str:

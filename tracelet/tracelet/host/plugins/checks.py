@@ -101,6 +101,11 @@ def _host_version_faults(wanted: Any, host_version: str) -> Iterator[str]:
 # -- hooks ---------------------------------------------------------------------------------------------
 
 
+def hooks_of(plugin: Any) -> frozenset[str]:
+    """Return the hooks that a plugin implements, other than as a wrapper."""
+    return frozenset(one.hook for one in implementations(plugin) if not one.wraps)
+
+
 def adds_hookspecs(plugin: Any) -> bool:
     """Return whether a plugin brings hookspecs of its own, which are unknown until it is registered."""
     return any(one.hook == "addhooks" for one in implementations(plugin))

@@ -55,6 +55,8 @@ class PluginManager:
         self.program = program
         limits = {**(config.deadlines if config is not None else {}), **(deadlines or {})}
         self._table = PluginTable(self.pluggy, limits)
+        #: Whether the last search has found all plugins, see :meth:`discover_plugins`.
+        self.has_all_plugins = False
         self._lifecycle = Lifecycle(self._table, self._config_of)
         self._order = StartupOrder(self._table, self._lifecycle)
 
@@ -96,15 +98,20 @@ class PluginManager:
 
     # -- discovery -------------------------------------------------------------------------------------
 
-    def discover_plugins(self) -> list[PluginInfo]:
-        """Search every source and return all known plugins. Never raises for a bad plugin."""
+    def discover_plugins(self, patience: float | None = None) -> list[PluginInfo]:
+        """Search every source and return all known plugins. Never raises for a bad plugin.
+
+        With ``patience``, imports that do not end within these seconds are left out and ``has_all_plugins`` is false:
+        the next search waits for them.
+        """
         paths = [Path(path) for path in self.plugin_paths]
         if not self.use_default_paths and self.config is None:
             sources = Sources(paths=paths, entry_points=False)
         else:
             sources = activation.sources(self._configuration(), paths, self.program)
         sources.import_deadline = self._table.deadline("import")
-        search(sources, self._table)
+        sources.limit(patience)
+        self.has_all_plugins = search(sources, self._table)
         return list(self.plugins.values())
 
     def _configuration(self) -> Config:
@@ -248,6 +255,10 @@ class PluginManager:
     def active(self, *hooks: str) -> list[str]:
         """Return the active plugins, or those that implement one of the hooks, in the order of starting."""
         return self._order.active(*hooks)
+
+    def real_name(self, name: str) -> str:
+        """Return the name under which a plugin runs that was requested by this name."""
+        return self._table.aliases.get(name, name)
 
     def fail(self, name: str, step: str, error: BaseException) -> None:
         """Put a plugin into ERROR because of what happened while it was running."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -22,6 +23,7 @@ from tracelet.messages import closest
 from tracelet_hookspecs import PluginInfo, PluginState
 
 BY_HAND: Final = "by hand"
+_SHORTEST: Final = 0.05  # seconds that an import gets in any case
 
 
 @attrs.define
@@ -44,16 +46,33 @@ class Sources:
     program: Path | None = None
     paths: list[Path] = attrs.field(factory=list)
     import_deadline: float = 30.0
+    end: float | None = None  # when imports that have not ended are left out; ``None`` to wait for each
+
+    def limit(self, patience: float | None) -> None:
+        """Set the seconds for all imports together, after which those that are late are left out."""
+        self.end = None if patience is None else time.monotonic() + patience
+
+    def time_for_import(self) -> float:
+        """Return the seconds that the next import may take."""
+        if self.end is None:
+            return self.import_deadline
+        return min(self.import_deadline, max(_SHORTEST, self.end - time.monotonic()))
 
 
-def search(sources: Sources, table: PluginTable) -> None:
-    """Add everything that the sources have to a table. Never raises for what a plugin does."""
+def search(sources: Sources, table: PluginTable) -> bool:
+    """Add everything that the sources have to a table. Never raises for what a plugin does.
+
+    Returns whether that is all: with a limit, what takes longer to import is left for another search.
+    """
     found = _Search(sources, table).all()
+    late = [candidate for candidate in found if candidate.overran and sources.end is not None]
+    found = [candidate for candidate in found if candidate not in late]
     switched_off = SwitchedOff(sources, [*table.candidates.values(), *found], table)
     table.switched_off.update(switched_off.reasons)
     for candidate in found:
         if candidate.info.name not in switched_off.blocked:
             table.add(candidate)
+    return not late
 
 
 class SwitchedOff:
@@ -211,7 +230,7 @@ class _Search:
 
     def _module(self, name: str) -> Iterator[Candidate]:
         origin = f"module {name}"
-        deadline = self.sources.import_deadline
+        deadline = self.sources.time_for_import()
         try:
             value = discovery.run_guarded(lambda: discovery.import_by_name(name), name, origin, deadline)
         except PluginError as error:
@@ -228,7 +247,7 @@ class _Search:
 
     def _contents(self, value: Any, name: str, origin: str) -> Iterator[Candidate]:
         """Yield the plugins in an imported value, and those in the modules that it names."""
-        deadline = self.sources.import_deadline
+        deadline = self.sources.time_for_import()
         if not discovery.is_module(value):
             yield discovery.describe_object(value, origin, deadline, activate=True)
             return
@@ -250,7 +269,7 @@ class _Search:
         """Return the plugins that a package imports from its own modules."""
         inner = f"{module.__name__}."
         return [
-            discovery.describe_object(cls, origin, self.sources.import_deadline, activate=True)
+            discovery.describe_object(cls, origin, self.sources.time_for_import(), activate=True)
             for cls in discovery.foreign_classes(module)
             if str(cls.__module__).startswith(inner)
         ]
@@ -293,7 +312,7 @@ class _Search:
             yield discovery.broken_candidate(name, str(file), why, module_path=str(file), load=load)
             return
         try:
-            module = discovery.run_guarded(load, name, str(file), self.sources.import_deadline)
+            module = discovery.run_guarded(load, name, str(file), self.sources.time_for_import())
         except PluginError as error:
             yield discovery.broken_candidate(
                 name, str(file), error, module_path=str(file), activate=True, load=load
@@ -330,7 +349,7 @@ class _Search:
                 self.table.report(f"plugin path {file}: is the program itself, and is not run a second time")
         else:
             found = discovery.path_plugins(
-                file, self.sources.import_deadline, self._refuse, requested=requested
+                file, self.sources.time_for_import(), self._refuse, requested=requested
             )
             for candidate in found:
                 if candidate.info.name and not candidate.broken:

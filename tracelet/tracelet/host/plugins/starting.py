@@ -2,7 +2,8 @@
 
 The plugins are taken one after the other, so that the order is the same every time. A plugin that takes longer than a
 moment in a step is left to its step, and the next one is taken on another thread: a plugin that hangs costs the
-others that moment, and only those that depend on it wait for it.
+others that moment, and only those that depend on it wait for it. Backends also wait for processors, through which
+their points have to go.
 """
 
 from __future__ import annotations
@@ -22,16 +23,21 @@ from tracelet.host.plugins.lifecycle import Lifecycle
 from tracelet.host.plugins.table import PluginTable
 from tracelet.host.worker import is_plugin_thread
 from tracelet.secrets import format_exception
+from tracelet_hookspecs import BACKEND_HOOKS, PluginType
 from tracelet_hookspecs import PluginState as S
 
 log = logging.getLogger("tracelet.plugins")
 
 PATIENCE: Final = 0.25  # seconds that a step of one plugin may hold up the others
+PROCESSOR_PATIENCE: Final = (
+    5.0  # seconds that backends wait for a plugin which may turn out to be a processor
+)
 
 _LOAD: Final = 0
 _REGISTER: Final = 1
 _START: Final = 2
 _DONE: Final = 3  # active, or failed
+_PROCESSES: Final = "process_metric"
 
 
 class CircularDependencyError(ValueError):
@@ -124,9 +130,11 @@ class Startup:
         self._stops_before = stops.count
         self._stages: dict[str, int] = {}
         self._needs: dict[str, list[str]] = {}  # of each loaded plugin: the plugins it depends on
-        self._adds_hookspecs: set[str] = set()
+        self._hooks: dict[str, frozenset[str]] = {}  # that each loaded plugin implements
+        self._began = time.monotonic()
         objects = [
-            (name, table.object_of(table.handle(name))) for name in filter(self._is_active, table.plugins)
+            (name, table.object_of(table.handle(name)))
+            for name in filter(self._is_active, list(table.plugins))
         ]
         self._first = {
             id(plugin): name for name, plugin in reversed(objects)
@@ -164,9 +172,11 @@ class Startup:
             while self._puller is not None or self._running:
                 since = self._running.get(self._current) if self._puller is not None else None
                 left = PATIENCE if since is None else since + PATIENCE - time.monotonic()
+                has_more = any(self._queues.values())
                 if left > 0:
-                    self._changed.wait(left if self._puller is not None else None)
-                elif not (any(self._queues.values()) and self._spawn()):
+                    self._changed.wait(left if has_more or self._puller is not None else None)
+                    left = 0.0 if self._puller is None else left
+                if left <= 0 and not (has_more and self._spawn()):
                     self._puller = None
 
     def _spawn(self) -> bool:
@@ -240,10 +250,24 @@ class Startup:
         starting = self._queues[_START]
         for name in starting:
             needs = (self._table.aliases.get(need, need) for need in self._needs[name])
-            if all(self._stages.get(need, _DONE) == _DONE for need in needs):
+            if all(self._stages.get(need, _DONE) == _DONE for need in needs) and not self._waits(name):
                 starting.remove(name)
                 return name
         return None
+
+    def _waits(self, name: str) -> bool:
+        """Return whether a backend has to wait, because its points may have to go through a processor that is late."""
+        if self._hooks[name].isdisjoint(BACKEND_HOOKS):
+            return False
+        return any(stage != _DONE and self._may_process(each) for each, stage in self._stages.items())
+
+    def _may_process(self, name: str) -> bool:
+        if name in self._hooks:
+            return _PROCESSES in self._hooks[name]
+        kind = self._table.plugins[name].metadata.type
+        if kind is None:
+            return time.monotonic() < self._began + PROCESSOR_PATIENCE
+        return kind is PluginType.PROCESSOR
 
     def _put_in_order(self) -> None:
         """Sort what waits: plugins that bring hookspecs are registered first, dependencies start first."""
@@ -266,7 +290,7 @@ class Startup:
             self._queues[stage] = deque(sorted(waiting, key=lambda name: place.get(name, 0)))
         registering = self._queues[_REGISTER]
         self._queues[_REGISTER] = deque(
-            sorted(registering, key=lambda name: name not in self._adds_hookspecs)
+            sorted(registering, key=lambda name: "addhooks" not in self._hooks[name])
         )
 
     def _fail_circle(self, error: CircularDependencyError) -> None:
@@ -287,11 +311,12 @@ class Startup:
             return self._is_active(name) or (
                 self._lifecycle.validate(name) and self._lifecycle.register(name)
             )
+        was_active = self._is_active(name)
         if not self._dependencies_active(name) or not self._start(name):
             return False
         if self._stops.count != self._stops_before:
             self._lifecycle.stop(name)
-        elif self._on_active is not None:
+        elif self._on_active is not None and not was_active:
             self._on_active(name)
         return True
 
@@ -305,17 +330,15 @@ class Startup:
         handle = self._table.handle(name)
         plugin, info, known = self._table.object_of(handle), handle.info, self._table.plugins
         try:
-            needs, adds_hookspecs = handle.submit(
-                lambda: (checks.plugin_dependencies(info, known), checks.adds_hookspecs(plugin)),
+            needs, hooks = handle.submit(
+                lambda: (checks.plugin_dependencies(info, known), checks.hooks_of(plugin)),
                 step="validate",
                 calls=0,
             )
         except PluginError as error:
             self._lifecycle.fail(name, "validate", error)
             return False
-        self._needs[name] = needs
-        if adds_hookspecs:
-            self._adds_hookspecs.add(name)
+        self._needs[name], self._hooks[name] = needs, hooks
         return not self._is_double(name, plugin)
 
     def _is_double(self, name: str, plugin: Any) -> bool:
