@@ -23,7 +23,7 @@ from typing import Any
 import tracelet
 
 QUIET = ["no:system", "no:environment", "no:gpu", "no:console", "no:code"]
-TIMEOUT = 900.0  # seconds for one command
+TIMEOUT = 3000.0  # seconds for one command
 
 Measure = Callable[[], float]
 

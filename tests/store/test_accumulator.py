@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tracelet.store import exact_sum as sums
 from tracelet.store.accumulator import MetricAccumulator, summarize
-from tracelet.store.arrays import Points
+from tracelet.store.point_columns import Points
 
 points = st.lists(st.tuples(st.integers(-5, 5), st.floats(), st.floats(0, 100)), min_size=1, max_size=200)
 

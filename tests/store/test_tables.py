@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 
 from tracelet.errors import StoreError, UsageError
 from tracelet.store import export
-from tracelet.store.arrays import Points
 from tracelet.store.downsampling import (
     _find_peaks_plainly,
     _find_peaks_with_numpy,
     _find_peaks_with_tsdownsample,
 )
+from tracelet.store.point_columns import Points
 from tracelet.store.series import Series
 from tracelet_hookspecs.strict_json import to_json
 

@@ -12,8 +12,8 @@ from dataclasses import asdict, dataclass, fields
 from fractions import Fraction
 from typing import Any, Final, TypedDict
 
-from tracelet.store.arrays import Points, load_numpy, max_of, min_of
 from tracelet.store.exact_sum import UNIT_BITS, exact_sum, pack_sum, unpack_sum
+from tracelet.store.point_columns import Points, load_numpy, max_of, min_of
 
 NAN: Final = math.nan
 STATISTICS: Final = ("last", "min", "max", "mean", "count", "nans", "last_step", "first_time", "last_time")

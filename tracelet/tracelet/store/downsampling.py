@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from tracelet.store.arrays import load_numpy
+from tracelet.store.point_columns import load_numpy
 
 
 def find_peaks(values: Any, points: int) -> Any:

@@ -8,8 +8,8 @@ from functools import cached_property
 from pathlib import Path
 
 from tracelet.journal import Columns, Damage, read_columns
-from tracelet.store.arrays import max_of
 from tracelet.store.metric_keys import metric_keys, recorded_names
+from tracelet.store.point_columns import max_of
 from tracelet.store.series import MetricColumns
 
 

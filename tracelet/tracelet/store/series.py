@@ -10,9 +10,9 @@ from typing import Any, NamedTuple, overload
 
 from tracelet.errors import UsageError
 from tracelet.journal import Columns, Part
-from tracelet.store import arrays
+from tracelet.store import point_columns
 from tracelet.store.accumulator import MetricAccumulator, Summary, summarize
-from tracelet.store.arrays import EMPTY, INTEGERS, Points
+from tracelet.store.point_columns import EMPTY, INTEGERS, Points
 
 
 class Point(NamedTuple):
@@ -41,22 +41,27 @@ class MetricColumns(NamedTuple):
         points = Points(self.columns.steps, self.columns.values, self.columns.times)
         if len(parts) != len(self.columns.parts):
             points = Points(
-                *(arrays.concatenate([column[part.start : part.stop] for part in parts]) for column in points)
+                *(
+                    point_columns.concatenate([column[part.start : part.stop] for part in parts])
+                    for column in points
+                )
             )
         if len({part.writer for part in parts}) == 1:
             return points, None
         places = _part_places(parts)
-        order = arrays.order_by(points.steps, points.times)
+        order = point_columns.order_by(points.steps, points.times)
         attempts = self.attempts()
         of_parts = [attempts.get(part.writer, 0) for part in parts]
         if len(set(of_parts)) > 1:
-            order = arrays.order_by(points.steps, arrays.look_up(of_parts, places), points.times)
-        return points.take(order), arrays.pick(places, order)
+            order = point_columns.order_by(
+                points.steps, point_columns.look_up(of_parts, places), points.times
+            )
+        return points.take(order), point_columns.pick(places, order)
 
 
 def _part_places(parts: Sequence[Part]) -> Any:
     columns = [array(INTEGERS, [place]) * (part.stop - part.start) for place, part in enumerate(parts)]
-    return arrays.concatenate(columns)
+    return point_columns.concatenate(columns)
 
 
 class Series:
@@ -91,7 +96,9 @@ class Series:
         """Return a metric's series from the columns of its run; with a rank, only that rank's points."""
         parts = [part for part in origin.parts if rank is None or part.rank == rank]
         points, places = origin.merge(parts)
-        ranks = None if places is None else arrays.look_up([_rank(part.rank) for part in parts], places)
+        ranks = (
+            None if places is None else point_columns.look_up([_rank(part.rank) for part in parts], places)
+        )
         first = parts[0] if parts else None
         return cls(
             name,
@@ -106,21 +113,21 @@ class Series:
     @cached_property
     def iterations(self) -> list[int]:
         """The step of each point."""
-        return arrays.plain_list(self.points.steps)
+        return point_columns.plain_list(self.points.steps)
 
     @cached_property
     def values(self) -> list[float]:
         """The value of each point, exactly as recorded."""
-        return arrays.plain_list(self.points.values)
+        return point_columns.plain_list(self.points.values)
 
     @cached_property
     def timestamps(self) -> list[float]:
         """When each point was recorded, in seconds since the epoch."""
-        return arrays.plain_list(self.points.times)
+        return point_columns.plain_list(self.points.times)
 
     def arrays(self) -> Points:
         """Return steps, values and times as read-only NumPy arrays (int64, float64, float64)."""
-        return Points(*(arrays.as_read_only_array(column) for column in self.points))
+        return Points(*(point_columns.as_read_only_array(column) for column in self.points))
 
     # --- statistics --------------------------------------------------------------------------------
 
@@ -170,7 +177,7 @@ class Series:
 
     def between(self, first: int | None = None, last: int | None = None) -> Series:
         """Return the points from step ``first`` to step ``last``, both included."""
-        return self._at(arrays.find_between(self.points.steps, first, last))
+        return self._at(point_columns.find_between(self.points.steps, first, last))
 
     def downsample(self, points: int) -> Series:
         """Return about ``points`` of the points, chosen so that every peak stays and a plot looks the same.
@@ -185,7 +192,7 @@ class Series:
         return self if len(self) <= points else self._at(find_peaks(self.points.values, points))
 
     def _at(self, places: Any) -> Series:
-        ranks = None if self._ranks is None else arrays.pick(self._ranks, places)
+        ranks = None if self._ranks is None else point_columns.pick(self._ranks, places)
         picked = self.points.take(places)
         return Series(self.name, picked, run=self.run, type=self.type, source=self.source, ranks=ranks)
 

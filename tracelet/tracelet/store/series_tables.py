@@ -6,7 +6,7 @@ from array import array
 from collections.abc import Sequence
 from typing import Any
 
-from tracelet.store.arrays import FLOATS, INTEGERS, concatenate, load_numpy
+from tracelet.store.point_columns import FLOATS, INTEGERS, concatenate, load_numpy
 from tracelet.store.series import Series
 
 

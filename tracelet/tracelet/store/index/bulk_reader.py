@@ -12,7 +12,7 @@ from tracelet.journal.reading.gathering import Gatherer
 from tracelet.journal.reading.names import Metric, Names, seek_names
 from tracelet.journal.reading.run_columns import new_gatherer, take_chunk
 from tracelet.journal.reading.source import Block, Source
-from tracelet.store.arrays import Points, load_numpy
+from tracelet.store.point_columns import Points, load_numpy
 
 MIN_SLOTS = 65536  # a shorter backlog is read by a follower
 _BLOCK = 1 << 16

@@ -18,12 +18,12 @@ from typing import Any, Final
 from tracelet.journal import Cursor, EventRecord, Follower, PointRecord, Record
 from tracelet.store import journal_access
 from tracelet.store.accumulator import MetricAccumulator
-from tracelet.store.arrays import FLOATS, INTEGERS, Points
 from tracelet.store.details import Details, build_details
 from tracelet.store.history import History
 from tracelet.store.index.bulk_reader import has_backlog, read_backlog
 from tracelet.store.journal_access import Files
 from tracelet.store.outcome import KILLED, RUNNING, LastSeen
+from tracelet.store.point_columns import FLOATS, INTEGERS, Points
 
 _BATCH: Final = 65536  # records read at a time
 
