@@ -1,0 +1,43 @@
+"""Small file systems in image files, mounted for one program alone. Needs root, loop devices and the tools of each."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+MEGABYTES = {"ext4": 48, "xfs": 320, "btrfs": 128}
+FORMAT = {
+    "ext4": ["mkfs.ext4", "-q", "-F"],
+    "xfs": ["mkfs.xfs", "-q", "-f", "-m", "reflink=0"],
+    "xfs-reflink": ["mkfs.xfs", "-q", "-f", "-m", "reflink=1"],
+    "btrfs": ["mkfs.btrfs", "-q", "-f", "--mixed"],
+}
+
+
+def make_image(image: Path, kind: str) -> None:
+    """Make the image of a file system, sparse; skip the test if the tool for that is missing."""
+    tool = FORMAT[kind]
+    found = shutil.which(tool[0], path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
+    if found is None:
+        pytest.skip(f"{tool[0]} is not installed")
+    with open(image, "wb") as file:
+        file.truncate(MEGABYTES[kind.partition("-")[0]] << 20)
+    done = subprocess.run([found, *tool[1:], str(image)], capture_output=True, text=True)
+    if done.returncode:
+        pytest.skip(f"{tool[0]} cannot make such a file system: {done.stderr.strip()}")
+
+
+def mounted(*mounts: list[str]) -> list[str]:
+    """Return the words that run a program in a mount namespace of its own, in which these were mounted."""
+    if os.geteuid() or shutil.which("unshare") is None:
+        pytest.skip("mounting a file system needs root and unshare")
+    text = " && ".join(" ".join(f'"{word}"' for word in mount) for mount in mounts)
+    words = ["unshare", "--mount", "sh", "-c", f'{text} && exec "$@"', "sh"]
+    done = subprocess.run([*words, "true"], capture_output=True, text=True)
+    if done.returncode:
+        pytest.skip(f"this system lets nobody mount such a file system: {done.stderr.strip()}")
+    return words
