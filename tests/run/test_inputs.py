@@ -209,7 +209,7 @@ def test_reports_name_the_input_once_and_end(run, caplog):
     texts = [record.getMessage() for record in caplog.records]
     assert len(texts) == 21
     assert "metric 'metric0': expected one number, found None of type NoneType" in texts[0]
-    assert "further ones are only counted" in texts[-1]
+    assert "further inputs are only counted" in texts[-1]
 
 
 def test_a_parameter_of_any_kind_keeps_its_neighbours(run):

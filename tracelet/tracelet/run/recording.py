@@ -6,7 +6,6 @@ docs/recording.md says what becomes of which input.
 from __future__ import annotations
 
 import json
-import logging
 import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from tracelet.errors import NoActiveRunError, RecordingError
+from tracelet.journal.writing.metric_table import check_name
 from tracelet.journal.writing.values import (
     DATE,
     EXACT,
@@ -33,8 +33,6 @@ if TYPE_CHECKING:
     from tracelet.run.artifacts import ArtifactStore
     from tracelet.run.media.media_folder import MediaFolder
     from tracelet.run.run_files import WrittenFiles
-
-log = logging.getLogger("tracelet.run")
 
 _LISTING: Final = 4 << 20  # bytes of JSON that one event holds of an artifact's list of files
 _NAMED: Final = 5  # entries of a folder that a warning names
@@ -63,10 +61,8 @@ class Recording:
         self._records = records
         self._point = recorder.point
         self._row = recorder.row
-        self._refusals = Refusals(run_dir.name, recorder, strict=strict)
-        self._is_mixed = (
-            False  # whether the latest row held tensors or the like, which are converted one by one
-        )
+        self._refusals = Refusals(run_dir.name, recorder, strict=strict, quiet=not records)
+        self._is_mixed = False  # whether the latest row held tensors or the like: converted one by one
         self._files: _RunFolders | None = None
 
     # -- numbers --------------------------------------------------------------------------------------
@@ -95,9 +91,7 @@ class Recording:
 
     def _check_name(self, name: Any) -> str | None:
         """Return a name as a plain text, or None if it is too long to be recorded."""
-        if not isinstance(name, str) or not name:
-            found = "an empty one" if name == "" else type(name).__qualname__
-            raise RecordingError(f"metric {name!r}: expected a name, found {found}", reason="no name")
+        check_name(name)
         try:
             return plain_name(name)
         except RecordingError as error:
@@ -189,7 +183,7 @@ class Recording:
 
     def _report_rounding(self, name: str, value: Any, number: float) -> None:
         whole = rounded_whole(value, number)
-        if whole is not None and self._records:
+        if whole is not None:
             text = f"metric {name!r}: {whole} is recorded as {number:.0f}: a float64 holds whole numbers up to 2**53"
             self._refusals.report(name, "rounded", f"{text} exactly; log a larger one as a text or parameter")
 

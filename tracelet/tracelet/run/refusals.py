@@ -18,10 +18,19 @@ _REPORTED: Final = 20  # inputs that are named, for each reason; further ones ar
 class Refusals:
     """Leaves out what cannot be recorded, so that it never ends a training; with ``strict`` it raises."""
 
-    def __init__(self, run_name: str, recorder: Recorder, *, strict: bool = False) -> None:
-        self.strict = strict
+    def __init__(self, run_name: str, recorder: Recorder, *, strict: bool, quiet: bool) -> None:
+        """Set up the account of a run.
+
+        Args:
+            run_name: what the reports call the run.
+            recorder: what counts the inputs that are left out.
+            strict: whether to raise.
+            quiet: whether to report nothing: on a rank that does not record, and in a disabled run.
+        """
         self._run_name = run_name
         self._recorder = recorder
+        self._strict = strict
+        self._quiet = quiet
         self._reported: dict[str, set[str]] = {}
 
     def add(self, what: str, error: RecordingError, count: int = 1) -> None:
@@ -30,29 +39,30 @@ class Refusals:
         Raises:
             RecordingError: the run is strict.
         """
-        self._recorder.drop(error.reason, count)
-        if self.strict:
+        self._count(what, error, count)
+        if self._strict:
             raise error
-        self.report(f"{error.reason}: {what}", error.reason, f"{error}; left out and counted")
 
     def add_all(self, errors: list[tuple[str, RecordingError]]) -> None:
         """Count several inputs of one call; a strict run raises the first error once all are counted."""
-        strict, self.strict = self.strict, False
-        try:
-            for what, error in errors:
-                self.add(what, error)
-        finally:
-            self.strict = strict
-        if strict and errors:
+        for what, error in errors:
+            self._count(what, error, 1)
+        if self._strict and errors:
             raise errors[0][1]
+
+    def _count(self, what: str, error: RecordingError, count: int) -> None:
+        self._recorder.drop(error.reason, count)
+        if not self._strict:
+            counted = 'left out and counted, see run.status()["dropped"]'
+            self.report(f"{error.reason}: {what}", error.reason, f"{error}; {counted}")
 
     def report(self, subject: str, kind: str, text: str) -> None:
         """Log a warning, once per subject, and for a limited number of subjects of each kind."""
         known = self._reported.setdefault(kind, set())
-        if subject in known or len(known) > _REPORTED:
+        if self._quiet or subject in known or len(known) > _REPORTED:
             return
         known.add(subject)
         if len(known) > _REPORTED:
-            text = f"more than {_REPORTED} inputs left out ({kind}); further ones are only counted"
+            text = f"more than {_REPORTED} warnings like this ({kind}); further inputs are only counted"
         text = " ".join(text.split()).encode("utf-8", "backslashreplace").decode()  # any handler can write it
-        log.warning('run %s: %s, see run.status()["dropped"]', self._run_name, text)
+        log.warning("run %s: %s", self._run_name, text)
