@@ -42,7 +42,7 @@ class UnpackedChunk:
             numpy: whether to use NumPy; None for if it is installed.
 
         Raises:
-            PackedError: it does not hold that many slots. The methods raise it as well: columns are unpacked later.
+            PackedError: it does not hold that many slots. :meth:`columns` raises it later as well.
         """
         self._parts = _split(packed)
         self._first = first
@@ -54,6 +54,8 @@ class UnpackedChunk:
         self.outline = Outline(packing.unpack_planes(self._parts[1], 4, records), sizes, slots)
         if len(self.outline.places) != timed:
             raise PackedError(f"expected {timed} records with a time, found {len(self.outline.places)}")
+        if self.outline.blobs:
+            _ = self.times, self.payloads  # so that events can be taken without a check
 
     @property
     def end(self) -> int:
@@ -70,7 +72,7 @@ class UnpackedChunk:
 
     def events(self) -> Iterator[Piece]:
         """Yield the events."""
-        start, payloads = 0, self.payloads() if self.outline.blobs else b""
+        start, payloads = 0, self.payloads if self.outline.blobs else b""
         for number, tag, size in self.outline.blobs:
             seq, time = self._first + self.outline.places[number], float(self.times[number])
             payload = payloads[start : start + size]
@@ -123,6 +125,7 @@ class UnpackedChunk:
         lengths = [len(numbers) for (_, count), numbers in groups for _ in range(count or 1)]
         return packing.unpack(self._parts[5], lengths, "d", self._numpy, wanted)
 
+    @cached_property
     def payloads(self) -> bytes:
         """Return the payloads of all events, one after the other."""
         return packing.unpack_bytes(self._parts[6], sum(size for _, _, size in self.outline.blobs))[0]
@@ -132,7 +135,7 @@ def unpack_slots(packed: bytes, count: int, numpy: bool | None = None) -> bytes:
     """Return the ``count`` slots that were packed. Raises PackedError if there are more or fewer."""
     chunk = UnpackedChunk(packed, count, numpy=numpy)
     slots = bytearray(chunk.outline.slots * SLOT)
-    _put_events(slots, chunk.outline, chunk.payloads())
+    _put_events(slots, chunk.outline, chunk.payloads)
     fill = _fill_plainly if isinstance(chunk.times, packing.Plain) else _fill_with_numpy
     fill(slots, chunk.outline, chunk.times, chunk.steps(), chunk.values())
     return bytes(slots)
