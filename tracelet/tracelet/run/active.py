@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import sys
-import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from tracelet.config import program_config, program_file
 from tracelet.errors import NoActiveRunError
@@ -123,78 +122,70 @@ def end_run(outcome: str = "finished", timeout: float | None = None) -> None:
         run.finish(outcome, timeout)
 
 
-def _current(call: str) -> Run:
-    run = active_run()
-    if run is None:
-        uncaught.watch()
-        raise NoActiveRunError(
-            f"tracelet.{call}: no run is active; call tracelet.start_run() first, or run the program with"
-            " `tracelet run`"
-        )
-    if "tracelet_plugin_thread" in threading.current_thread().__dict__:
-        from tracelet.delivery.guarded_run import GuardedRun
-
-        return cast(Run, GuardedRun(run))
-    return run
+def _refuse(call: str) -> NoReturn:
+    uncaught.watch()
+    raise NoActiveRunError(
+        f"tracelet.{call}: no run is active; call tracelet.start_run() first, or run the program with `tracelet run`"
+    )
 
 
 def log_metric(name: str, value: Any, iteration: int | None = None, *, step: int | None = None) -> None:
     """Record one number in the active run. See :meth:`Run.log_metric`."""
-    _current("log_metric").log_metric(name, value, iteration, step=step)
+    (active_run() or _refuse("log_metric")).log_metric(name, value, iteration, step=step)
 
 
 def log(metrics: Mapping[str, Any], step: int | None = None) -> None:
     """Record many numbers at one step in the active run. See :meth:`Run.log`."""
-    _current("log").log(metrics, step)
+    (active_run() or _refuse("log")).log(metrics, step)
 
 
 def log_params(params: Mapping[str, Any]) -> None:
     """Record parameters of the active run. See :meth:`Run.log_params`."""
-    _current("log_params").log_params(params)
+    (active_run() or _refuse("log_params")).log_params(params)
 
 
 def set_tags(tags: Mapping[str, Any] | Sequence[str]) -> None:
     """Record tags of the active run. See :meth:`Run.set_tags`."""
-    _current("set_tags").set_tags(tags)
+    (active_run() or _refuse("set_tags")).set_tags(tags)
 
 
 def log_artifact(local_path: str | PathLike[str], artifact_path: str | None = None) -> None:
     """Copy a file or folder into the active run. See :meth:`Run.log_artifact`."""
-    _current("log_artifact").log_artifact(local_path, artifact_path)
+    (active_run() or _refuse("log_artifact")).log_artifact(local_path, artifact_path)
 
 
 def log_text(name: str, text: str, step: int | None = None) -> None:
     """Record a text in the active run. See :meth:`Run.log_text`."""
-    _current("log_text").log_text(name, text, step)
+    (active_run() or _refuse("log_text")).log_text(name, text, step)
 
 
 def log_table(name: str, rows: Any, columns: Sequence[str] | None = None, step: int | None = None) -> None:
     """Record a table in the active run. See :meth:`Run.log_table`."""
-    _current("log_table").log_table(name, rows, columns, step)
+    (active_run() or _refuse("log_table")).log_table(name, rows, columns, step)
 
 
 def log_histogram(
     name: str, values: Any, step: int | None = None, *, bins: int | Sequence[float] = 64
 ) -> None:
     """Record a distribution in the active run. See :meth:`Run.log_histogram`."""
-    _current("log_histogram").log_histogram(name, values, step, bins=bins)
+    (active_run() or _refuse("log_histogram")).log_histogram(name, values, step, bins=bins)
 
 
 def log_image(name: str, image: Any, step: int | None = None) -> None:
     """Record an image in the active run. See :meth:`Run.log_image`."""
-    _current("log_image").log_image(name, image, step)
+    (active_run() or _refuse("log_image")).log_image(name, image, step)
 
 
 def log_figure(name: str, figure: Any, step: int | None = None) -> None:
     """Record a figure in the active run. See :meth:`Run.log_figure`."""
-    _current("log_figure").log_figure(name, figure, step)
+    (active_run() or _refuse("log_figure")).log_figure(name, figure, step)
 
 
 def flush(durable: bool = False) -> bool:
     """Wait, within bounds, until the backends have what the active run recorded. See :meth:`Run.flush`."""
-    return _current("flush").flush(durable)
+    return (active_run() or _refuse("flush")).flush(durable)
 
 
 def finish(outcome: str = "finished", timeout: float | None = None) -> dict[str, Any]:
     """End the active run. See :meth:`Run.finish`."""
-    return _current("finish").finish(outcome, timeout)
+    return (active_run() or _refuse("finish")).finish(outcome, timeout)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sys
 import threading
@@ -18,6 +19,8 @@ _SHELLS: Final = frozenset({"ipykernel", "IPython", "prompt_toolkit"})  # packag
 
 class StartedRun:
     """A run that this program has started, and where: thread, task, cell."""
+
+    __slots__ = ("cell", "name", "on_main", "outer", "place", "run")
 
     def __init__(self, run: Run, name: str | None, outer: tuple[StartedRun, ...]) -> None:
         self.run = run
@@ -48,12 +51,12 @@ _warned: list[bool] = []
 
 def add(run: Run, name: str | None) -> None:
     """Make a run the active one of this thread or task."""
-    for other in list(_program):
-        if not other.is_open:
-            _program.remove(other)
     outer = tuple(other for other in _own.get() or () if other.is_open)
     started = StartedRun(run, name, outer)
     _program.append(started)
+    for other in [each for each in _program if not each.is_open]:  # never empties the list: others look at it
+        with contextlib.suppress(ValueError):  # another thread was first
+            _program.remove(other)
     _own.set((*outer, started))
 
 
@@ -64,6 +67,17 @@ def active_run() -> Run | None:
     thread's, if it has one. A worker thread or task whose own run has ended does not get that of another.
     """
     own = _own.get()
+    # These cover nearly every call, and each costs as little as it can.
+    if own is not None:
+        last = own[-1]
+        if last.run.outcome is None and last.cell is None:
+            return last.run
+    elif len(_program) == 1 and _program[0].run.outcome is None:
+        return _program[0].run
+    return _search(own)
+
+
+def _search(own: tuple[StartedRun, ...] | None) -> Run | None:
     for started in reversed(own or ()):
         if started.is_open:
             return started.run if started.cell is None else _newest_of_cells(started).run

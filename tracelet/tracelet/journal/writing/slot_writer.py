@@ -172,7 +172,7 @@ class SlotWriter:
         try:
             self.windows.check()
             view = self.windows.setdefault(window, self._map(window))
-            for old in [known for known in self.windows.copy() if known < window - 1]:
+            for old in [known for known in list(self.windows) if known < window - 1]:
                 self.windows.pop(old, None)
             self.windows.check()
             return view
