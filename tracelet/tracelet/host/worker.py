@@ -10,8 +10,8 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from tracelet.config import DEADLINE_OF
-from tracelet.errors import PluginError
-from tracelet.host import locations
+from tracelet.errors import PluginError, UsageError
+from tracelet.host import leftovers, locations
 
 PENDING: Final = 0
 RUNNING: Final = 1
@@ -108,6 +108,7 @@ class _PluginThread:
         self._may_end = may_end
         self.thread = threading.Thread(target=self._serve, name=name, daemon=True)
         self.thread.__dict__[ATTRIBUTE] = self
+        self.thread.__dict__[leftovers.OWNER] = name.removeprefix(_NAME)
 
     def _serve(self) -> None:
         while not self.abandoned:
@@ -117,7 +118,9 @@ class _PluginThread:
                     return
             elif task.claim(RUNNING):
                 self.current = task
+                children = leftovers.children()
                 task.run()
+                leftovers.mark_children(children, self.thread.name.removeprefix(_NAME))
                 self.current = None
             del task  # its arguments and result must not stay alive until the next call
 
@@ -144,6 +147,15 @@ def current_call() -> tuple[str, str]:
         if here is not None and task is not None
         else ("", "")
     )
+
+
+def refuse_in_plugin(call: str, remedy: str) -> None:
+    """Raise :class:`UsageError` on a plugin's thread, for a call that would wait for the very hook that makes it."""
+    if is_plugin_thread():
+        plugin, step = current_call()
+        raise UsageError(
+            f"{call}() was called by plugin {plugin!r} in {step}, where it would wait for itself; {remedy}"
+        )
 
 
 class Worker:
@@ -192,6 +204,7 @@ class Worker:
                 raise self._refusal(step)
             if self._current is None:
                 current = _PluginThread(_NAME + self.plugin, self._may_end)
+                leftovers.install()
                 current.thread.start()
                 self._current = current
             self._current.tasks.put(task)

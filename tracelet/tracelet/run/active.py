@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from tracelet.config import program_config, program_file
 from tracelet.errors import NoActiveRunError
+from tracelet.host.worker import refuse_in_plugin
 from tracelet.run import announcing, current, ending, starting, uncaught
 from tracelet.run.current import active_run
 from tracelet.run.run import Run, outcome_of
@@ -45,6 +46,7 @@ def start_run(
     started is a :class:`~tracelet.errors.PluginError`. Raises :class:`~tracelet.errors.ConfigError` for a
     faulty configuration and :class:`~tracelet.errors.UsageError` for invalid arguments.
     """
+    refuse_in_plugin("start_run", "record into the run that the hook gets as 'run'")
     uncaught.watch()
     names, objects = starting.split_plugins(plugins)
     given = {"project": project, "run_id": run_id, "resume": resume or None, "strict": strict}

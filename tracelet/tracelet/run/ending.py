@@ -8,6 +8,7 @@ import time
 import weakref
 from typing import NamedTuple
 
+from tracelet.host import leftovers
 from tracelet.run import uncaught
 from tracelet.run.preemption import Preemption
 from tracelet.run.run import Run, outcome_of
@@ -76,6 +77,8 @@ def watch(run: Run) -> None:
     if _preemption is None:
         _preemption = Preemption(_end_at_once)
         atexit.register(_at_exit)
+        leftovers.before_leaving.append(_at_exit)
+        leftovers.exit_status.append(uncaught.exit_status)
         uncaught.watch(_ProgramObserver())
     _preemption.catch()
 

@@ -12,6 +12,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
 
 from tracelet.errors import PluginError
+from tracelet.host.worker import refuse_in_plugin
 from tracelet.journal import NullRecorder
 from tracelet.run.budget import Budget, CallSampler
 from tracelet.run.context import RunContext
@@ -162,6 +163,7 @@ class Run(Recording):
         Returns what is pending, per backend; it stays in the journal, and ``tracelet sync`` delivers it later.
         A second call does nothing.
         """
+        refuse_in_plugin("finish", "leave it to the program, and ask for it there, for example by a flag")
         if os.getpid() != self._pid:
             self.writer.close()  # a forked child ends its own part; the run is its parent's to end
             return {}

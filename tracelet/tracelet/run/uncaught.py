@@ -22,6 +22,7 @@ _PLAIN: Final = (ConfigError, NoActiveRunError, UsageError)
 _HERE: Final = str(Path(__file__).parents[1])
 
 _seen: list[BaseException] = []  # reported by our excepthook
+_exit_status: list[Any] = []  # given to sys.exit
 _before: list[BaseException | None] = []  # sys.last_value when watching began
 
 
@@ -53,6 +54,14 @@ def latest() -> BaseException | None:
         return _seen[-1]
     last = _last_value()  # set by the interpreter, whoever has replaced sys.excepthook
     return last if not _before or last is not _before[0] else None
+
+
+def exit_status() -> int:
+    """Return the status that the program ends with, as far as it can be known from outside the interpreter."""
+    if _exit_status:
+        status = _exit_status[-1]
+        return int(status) if isinstance(status, int) else int(status is not None)
+    return int(latest() is not None)
 
 
 def _last_value() -> BaseException | None:
@@ -92,6 +101,7 @@ def _watch_exit(observer: Observer) -> None:
     @functools.wraps(previous)
     def exit(status: Any = None, /) -> NoReturn:
         if threading.current_thread() is threading.main_thread():
+            _exit_status.append(status)
             error = SystemExit(status)
             error.__context__ = sys.exc_info()[1]
             observer.exit_called(error if status not in (None, 0) else None)
