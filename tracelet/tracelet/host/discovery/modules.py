@@ -212,11 +212,14 @@ def describe_object(
 
 
 def _identity_of(plugin: Any) -> tuple[str, str] | None:
-    """Return the module and the qualified name of a class or a module; an object is itself alone."""
+    """Return the module and the qualified name of a class or a module.
+
+    An object is itself alone, and so is a class made by a function, which may make several of that name.
+    """
     if is_module(plugin):
-        return str(plugin.__name__), ""
-    if is_class(plugin):
-        return str(attributes(plugin).get("__module__", "")), str(plugin.__qualname__)
+        return text_of(vars(plugin).get("__name__")), ""
+    if is_class(plugin) and "<locals>" not in plugin.__qualname__:
+        return text_of(attributes(plugin).get("__module__", "")), text_of(plugin.__qualname__)
     return None
 
 
