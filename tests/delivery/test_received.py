@@ -279,7 +279,7 @@ def test_recording_into_the_run_from_a_data_hook_does_not_loop(stage, backend, c
     stage.flush()
     assert got.values == values
     assert stage.writer.recorded == 3
-    assert caplog.text.count("records nothing, since the record would be delivered to that hook again") == 2
+    assert caplog.text.count("records nothing, since the record would pass through that hook again") == 2
 
 
 # -- outages at start ----------------------------------------------------------------------------------
@@ -527,3 +527,68 @@ def test_media_reach_log_media_with_name_step_kind_and_metadata(stage, backend):
     ]
     assert [path for path, _ in plain.artifacts[:2]] == [image, table]
     stage.verified()
+
+
+LOOPING = """
+    import tracelet
+    from tracelet.core.plugins import BackendPlugin, PluginMetadata, ProcessorPlugin
+
+    class Life:
+        def initialize(self, config):
+            self.got = 0
+        def start(self): ...
+        def stop(self): ...
+        def get_status(self):
+            return {"got": self.got}
+        def log_params(self, params): ...
+        def log_artifact(self, local_path, artifact_path=None): ...
+        def log_metric(self, name, value, iteration): ...
+
+    class Sink(Life, BackendPlugin):
+        @classmethod
+        def get_metadata(cls):
+            return PluginMetadata("sink", "1", "backend")
+
+        def run_started(self, run):
+            self.run = run
+
+        def log_metrics(self, points, run):
+            self.got += len(points)
+            run.log_metric("given", 1.0)
+            self.run.log({"kept": 1.0})
+            tracelet.log_metric("global", 1.0)
+            tracelet.log_text("note", "text")
+
+    class Looper(Life, ProcessorPlugin):
+        @classmethod
+        def get_metadata(cls):
+            return PluginMetadata("looper", "1", "processor")
+
+        def process_metric(self, metric):
+            tracelet.log({"processed": 1.0})
+            return metric
+"""
+
+
+def test_no_way_to_record_from_a_data_hook_loops(project):
+    project.write("tracelet_plugins.py", LOOPING)
+    project.write("tracelet.toml", 'plugins = ["no:system", "no:environment", "no:gpu"]\n')
+    project.write(
+        "train.py",
+        """
+        import tracelet
+
+        with tracelet.start_run("loop") as run:
+            run.wait_started(30)
+            for step in range(3):
+                run.log_metric("loss", step, step)
+            assert run.flush(timeout=20)
+            status = run.status()
+        print(status["recorded"], status["plugins"]["sink"]["status"]["got"])
+        """,
+    )
+    done = project.python("train.py")
+    assert done.stdout == "3 3\n"
+    for call in ("log_metric", "log", "log_text"):
+        assert f"plugin 'sink': {call} was called in the hook log_metrics and records nothing" in done.stderr
+    assert "plugin 'looper': log was called in the hook process_metric" in done.stderr

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from tracelet.delivery.guarded_run import GuardedRun
+from tracelet.delivery.guarded_run import DATA_HOOKS, GuardedRun
 from tracelet.errors import PluginError
 from tracelet.host.discovery import implementations
 from tracelet_hookspecs import BACKEND_HOOKS, RunView
@@ -46,7 +46,7 @@ def start_and_attach(
 
     def announce(name: str) -> None:
         announced.add(name)
-        view = GuardedRun(run) if is_backend(manager, name) else run
+        view = GuardedRun(run) if any(map(manager.handle(name).implements, DATA_HOOKS)) else run
         call_each(manager, [name], "run_started", report=report, run=view)
         attach(name)
 

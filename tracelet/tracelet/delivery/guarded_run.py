@@ -1,6 +1,6 @@
-"""The run as a backend gets it: it records nothing while one of the backend's data hooks runs.
+"""The run as backends and processors get it: it records nothing while one of their data hooks runs.
 
-Whatever a data hook recorded would be delivered to the same backend, whose hook would record again, without end.
+Whatever a data hook recorded would pass through the same hook, which would record again, without end.
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from tracelet_hookspecs import BACKEND_HOOKS, RunView
 
 log = logging.getLogger("tracelet.delivery")
 
+#: Hooks in which nothing may be recorded.
+DATA_HOOKS = (*BACKEND_HOOKS, "process_metric")
 _warned: set[tuple[str, str, str]] = set()  # run, plugin, method
 
 
@@ -85,13 +87,13 @@ class GuardedRun:
 
     def _may_record(self, method: str) -> bool:
         plugin, step = current_call()
-        if step not in BACKEND_HOOKS:
+        if step not in DATA_HOOKS:
             return True
         if (self._run.id, plugin, method) not in _warned:
             _warned.add((self._run.id, plugin, method))
             log.warning(
-                "plugin %r: %s was called in the hook %s and records nothing, since the record would be delivered to"
-                " that hook again, without end; record from run_started, or from a thread of your own",
+                "plugin %r: %s was called in the hook %s and records nothing, since the record would pass through that"
+                " hook again, without end; record from run_started, or from a thread of your own",
                 *(plugin, method, step),
             )
         return False

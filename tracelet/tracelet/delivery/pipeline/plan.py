@@ -8,31 +8,48 @@ from collections.abc import Iterable
 from typing import Any, Final, NamedTuple
 
 from tracelet.journal import Cursor, EventRecord, PointRecord
+from tracelet.journal.format import NO_STEP
 from tracelet_hookspecs import MetricData, MetricType, RecordId
 
 #: A processor may make several metrics of one. Their ids differ by multiples of this in the index.
 DERIVED: Final = 1 << 16
 
 
-class Point(NamedTuple):
-    """The fields of a :class:`MetricData`, which is created again for each call of a backend."""
+#: What a processor has attached to points, by sequence number and index.
+Metadata = dict[tuple[int, int], Any]
 
-    name: str
-    value: Any
-    type: MetricType
-    iteration: int | None
-    timestamp: float | None
-    source: str | None
-    metadata: Any
-    id: RecordId
+_TYPES: Final = {kind.value: kind for kind in MetricType}
+_CUSTOM: Final = MetricType.CUSTOM
 
 
-def metrics_of(points: Iterable[Point]) -> list[MetricData]:
-    """Return points as the objects that a backend may change as it likes."""
-    metrics = [MetricData(*point) for point in points]
-    for metric in metrics:
-        if metric.metadata is not None:
-            metric.metadata = copy.deepcopy(metric.metadata)
+def metric_type(type: str) -> MetricType:
+    """Return the type of this name. One that only a later version knows is ``CUSTOM``."""
+    return _TYPES.get(type, _CUSTOM)
+
+
+def metrics_of(writer: str, points: Iterable[PointRecord], metadata: Metadata) -> list[MetricData]:
+    """Return points as new objects, which a backend may change as it likes.
+
+    This runs for each point of each call, so it has to be quick.
+    """
+    types = _TYPES
+    metrics = [
+        MetricData(
+            name,
+            value,
+            types.get(kind, _CUSTOM),
+            None if step == NO_STEP else step,
+            when,
+            source,
+            None,
+            (writer, seq, index),
+        )
+        for seq, index, name, kind, source, step, when, value in points
+    ]
+    if metadata:
+        for metric in metrics:
+            assert metric.id is not None
+            metric.metadata = copy.deepcopy(metadata.get(metric.id[1:]))
     return metrics
 
 
@@ -51,20 +68,22 @@ def id_of_record(writer: str, record: PointRecord | EventRecord) -> RecordId:
 class Step:
     """One call of a backend, or one series of ``log_metric`` calls: points, or one event."""
 
-    __slots__ = ("done", "event", "failures", "hook", "mark", "points", "refusals", "writer")
+    __slots__ = ("done", "event", "failures", "hook", "mark", "metadata", "points", "refusals", "writer")
 
     def __init__(
         self,
         hook: str,
-        points: list[Point],
+        writer: str,
+        points: list[PointRecord],
         *,
-        writer: str = "",
         event: EventRecord | None = None,
+        metadata: Metadata | None = None,
     ) -> None:
         self.hook = hook
-        self.points = points
-        self.writer = writer  # of the event
+        self.writer = writer
+        self.points = points  # from the journal, or as processors have changed them
         self.event = event
+        self.metadata = metadata or {}
         self.done = 0  # points accepted so far, with log_metric
         self.failures = 0
         self.refusals = 0
@@ -78,7 +97,7 @@ class Step:
         """Return the ids of the records that the step is still to deliver."""
         if self.event is not None:
             return [id_of_event(self.writer, self.event)]
-        return map(record_of, self.points[self.done :])
+        return ((self.writer, point.seq, point.index % DERIVED) for point in self.points[self.done :])
 
     def label(self) -> str:
         """Return a name for what comes next, for messages."""
@@ -90,15 +109,9 @@ class Step:
         return [self._part(self.done, middle), self._part(middle, len(self.points))]
 
     def _part(self, start: int, stop: int) -> Step:
-        part = Step(self.hook, self.points[start:stop])
+        part = Step(self.hook, self.writer, self.points[start:stop], metadata=self.metadata)
         part.failures, part.refusals, part.mark = self.failures, self.refusals, self.mark
         return part
-
-
-def record_of(point: Point) -> RecordId:
-    """Return the id of the record that a point was made from."""
-    writer, sequence, index = point.id
-    return writer, sequence, index % DERIVED
 
 
 class Entry(NamedTuple):

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
-from functools import partial
+from collections.abc import Callable
+from operator import itemgetter
 from typing import Any, Final
 
 from tracelet.delivery.ledger.counting import is_counted
 from tracelet.delivery.pipeline.event_calls import hook_for
-from tracelet.delivery.pipeline.plan import DERIVED, Entry, Plan, Point, Step, id_of_record
+from tracelet.delivery.pipeline.plan import DERIVED, Entry, Metadata, Plan, Step, metric_type, metrics_of
 from tracelet.delivery.pipeline.processors import BackendProcessors
 from tracelet.delivery.pipeline.reader import Batch
 from tracelet.delivery.pipeline.routes import Routes
@@ -20,11 +20,8 @@ from tracelet_hookspecs import MetricData, MetricType
 #: Why a record is not delivered to a backend.
 ROUTES, PROCESSORS, HOOKS, TYPES = "routes", "processors", "hooks", "types"
 
-_TYPES: Final = {kind.value: kind for kind in MetricType}
-_CUSTOM: Final = MetricType.CUSTOM
-_point: Final[Callable[[Iterable[Any]], Point]] = partial(
-    tuple.__new__, Point
-)  # quick: no check of the length
+#: The name, type and source of a record.
+_METRIC: Final = itemgetter(2, 3, 4)
 
 
 class Planner:
@@ -72,45 +69,41 @@ class Planner:
         """Add consecutive points, and return how many of the records will be delivered."""
         if not records:
             return 0
+        metadata: Metadata = {}
         if self._processors.present():
             plan.is_processed = True
-            points, routed = self._process(writer, records, excluded)
+            points, routed = self._process(writer, records, excluded, metadata)
         else:
-            points = self._convert(writer, records, excluded)
+            points = self._select(records, excluded)
             routed = len(points)
         if points:
-            plan.steps.append(Step(self._point_hook, points))
+            plan.steps.append(Step(self._point_hook, writer, points, metadata=metadata))
         return routed
 
-    def _convert(self, writer: str, records: list[PointRecord], excluded: Counter[str]) -> list[Point]:
-        """Return the points that the routes select. This runs for each point, so it has to be quick."""
-        rows: list[tuple[Any, ...]] = []
-        append, verdicts, judge, types = rows.append, self._verdicts, self._verdict, _TYPES
-        for seq, index, name, kind, source, step, when, value in records:
-            key = (name, kind, source)
-            reason = verdicts[key] if key in verdicts else judge(*key)
-            if reason:
-                excluded[reason] += 1
-                continue
-            iteration = None if step == NO_STEP else step
-            append(
-                (name, value, types.get(kind, _CUSTOM), iteration, when, source, None, (writer, seq, index))
-            )
-        return list(map(_point, rows))
+    def _select(self, records: list[PointRecord], excluded: Counter[str]) -> list[PointRecord]:
+        """Return the points that the routes select."""
+        keys = set(map(_METRIC, records))
+        reasons = {key: reason for key in keys if (reason := self._verdict(*key))}
+        if not reasons:
+            return records
+        excluded.update(reasons[key] for key in map(_METRIC, records) if key in reasons)
+        return [record for record in records if _METRIC(record) not in reasons]
 
     def _process(
-        self, writer: str, records: list[PointRecord], excluded: Counter[str]
-    ) -> tuple[list[Point], int]:
-        points: list[Point] = []
+        self, writer: str, records: list[PointRecord], excluded: Counter[str], metadata: Metadata
+    ) -> tuple[list[PointRecord], int]:
+        """Return what processors make of points and the routes select, and of how many records that is."""
+        points: list[PointRecord] = []
         routed = 0
-        groups = self._processors.run([_metric_of(writer, record) for record in records])
+        groups = self._processors.run(metrics_of(writer, records, {}))
         for record, group in zip(records, groups, strict=True):
             reasons = [self._verdict(metric.name, metric.type.value, metric.source) for metric in group]
             kept = [metric for metric, reason in zip(group, reasons, strict=True) if not reason]
-            writer_id, seq, index = id_of_record(writer, record)
-            points += (
-                _point_of(metric, (writer_id, seq, index + at * DERIVED)) for at, metric in enumerate(kept)
-            )
+            for at, metric in enumerate(kept):
+                point = _point_of(metric, record.seq, record.index + at * DERIVED)
+                points.append(point)
+                if metric.metadata is not None:
+                    metadata[point.seq, point.index] = metric.metadata
             routed += bool(kept)
             if not kept:
                 excluded[reasons[0] if reasons else PROCESSORS] += 1
@@ -136,7 +129,7 @@ class Planner:
         if reason := self._verdict_on_event(event, hook):
             excluded[reason] += 1
             return 0
-        plan.steps.append(Step(hook, [], writer=writer, event=event))
+        plan.steps.append(Step(hook, writer, [], event=event))
         return 1
 
     def _verdict_on_event(self, event: EventRecord, hook: str) -> str:
@@ -154,22 +147,8 @@ class Planner:
         return "" if self._handles(kind) else TYPES
 
 
-def metric_type(type: str) -> MetricType:
-    """Return the type of this name. One that only a later version knows is ``CUSTOM``."""
-    return _TYPES.get(type, _CUSTOM)
-
-
-def _metric_of(writer: str, record: PointRecord) -> MetricData:
-    """Return a record as processors receive it."""
-    step = None if record.step == NO_STEP else record.step
-    kind = metric_type(record.type)
-    identity = id_of_record(writer, record)
-    return MetricData(record.name, record.value, kind, step, record.time, record.source, None, identity)
-
-
-def _point_of(metric: MetricData, identity: tuple[str, int, int]) -> Point:
-    """Return what a processor made, as a point with this id."""
-    return Point(
-        *(metric.name, metric.value, metric.type, metric.iteration, metric.timestamp, metric.source),
-        *(metric.metadata, identity),
-    )
+def _point_of(metric: MetricData, seq: int, index: int) -> PointRecord:
+    """Return what a processor made, as a record at this place."""
+    step = NO_STEP if metric.iteration is None else metric.iteration
+    when = metric.timestamp or 0.0
+    return PointRecord(seq, index, metric.name, metric.type.value, metric.source, step, when, metric.value)

@@ -15,6 +15,7 @@ from tracelet.delivery.pipeline.event_calls import arguments_for, check_contents
 from tracelet.delivery.pipeline.failures import BrokenHookError
 from tracelet.delivery.pipeline.plan import Step, id_of_event, metrics_of
 from tracelet.errors import PluginError
+from tracelet.journal.format import NO_STEP
 from tracelet_hookspecs import MetricType, RunView
 
 if TYPE_CHECKING:
@@ -58,7 +59,7 @@ class Sender:
             finally:
                 self.accepted += before - len(step)
         else:
-            self._call("log_metrics", points=metrics_of(step.points))
+            self._call("log_metrics", points=metrics_of(step.writer, step.points, step.metadata))
             step.done = len(step.points)
             self.accepted += before
         self._adapt(before - len(step), time.perf_counter() - began)
@@ -79,20 +80,20 @@ class Sender:
         caller = self.handle.caller("log_metric")
         cost = self.handle.cost("log_metric")
         limit = min(self._settings.batch_aim, self.handle.deadline("log_metric") / 4)
-        run, check = self._run, self._check
+        run, check, writer = self._run, self._check, step.writer
 
         def work() -> None:
             first = step.done
             end = time.perf_counter() + limit
             try:
-                for name, value, _, iteration, timestamp, _, _, identity in step.points[first:]:
+                for seq, index, name, _, _, iteration, timestamp, value in step.points[first:]:
                     answer = caller(
                         name=name,
                         value=value,
-                        iteration=iteration,
+                        iteration=None if iteration == NO_STEP else iteration,
                         timestamp=timestamp,
                         run=run,
-                        id=identity,
+                        id=(writer, seq, index),
                     )
                     if answer is not None:
                         check("log_metric", answer)
