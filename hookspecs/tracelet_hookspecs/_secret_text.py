@@ -206,7 +206,7 @@ def mask_arguments(arguments: Sequence[str], *, mask: Callable[[str], str] = mas
             shown.append(f"{given[1]}:{MASK}")
         else:
             shown.append(_mask_argument(argument, mask))
-        is_option = argument.startswith("-") and not _ASSIGNMENT.fullmatch(argument)
+        is_option = argument.startswith("-") and "=" not in argument and ":" not in argument
         level = suspicion(argument.lstrip("-")) if is_option else Suspicion.NONE
         user_follows = argument in _USER_OPTIONS
     return shown

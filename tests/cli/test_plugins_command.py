@@ -338,3 +338,82 @@ def test_why_a_plugin_has_nothing_to_do_here_is_told(project):
         """,
     )
     assert project.python("ask.py").stdout == "no such device\n"
+
+
+NESTED = """
+import attrs
+from tracelet.core.plugins import BackendPlugin, PluginMetadata
+
+SCHEMAS = {
+    "short": {
+        "retry": {"type": "object", "required": True, "properties": {"times": {"type": "integer", "default": 3}}},
+        "servers": {"type": "array", "items": {"type": "object", "properties": {"api_key": {"type": "string"}}}},
+        "login": {"type": "object", "default": {"user": "ann", "password": "hunter2"}},
+        "tokens": {"type": "integer", "default": 300},
+    },
+    "json": {
+        "type": "object",
+        "properties": {
+            "retry": {"type": "object", "required": ["times"], "properties": {"times": {"type": "integer"}}},
+            "api_key": {"type": "string", "default": "hunter2"},
+        },
+    },
+}
+
+@attrs.define
+class Server:
+    host: str
+    password: str = "hunter2"
+
+@attrs.define
+class Settings:
+    server: Server = attrs.field(factory=lambda: Server("h"))
+    n: int = 3
+
+SCHEMAS["attrs"] = Settings
+
+def plugin(name):
+    class Plugin(BackendPlugin):
+        @classmethod
+        def get_metadata(cls):
+            return PluginMetadata(name=name, version="1", type="backend", config_schema=SCHEMAS[name])
+        def initialize(self, config): pass
+        def start(self): pass
+        def stop(self): pass
+        def get_status(self): return {}
+        def log_metric(self, name, value, iteration): pass
+        def log_params(self, params): pass
+        def log_artifact(self, local_path, artifact_path=None): pass
+    Plugin.__name__ = Plugin.__qualname__ = name.title()
+    return Plugin
+
+Short, Json, Attrs = map(plugin, SCHEMAS)
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "keys"),
+    [
+        (
+            "short",
+            {
+                "retry": True,
+                "retry.times": False,
+                "servers": False,
+                "servers[].api_key": False,
+                "login": False,
+                "tokens": False,
+            },
+        ),
+        ("json", {"retry": False, "retry.times": True, "api_key": False}),
+        ("attrs", {"server": False, "server.host": True, "server.password": False, "n": False}),
+    ],
+)
+def test_info_shows_nested_keys_and_no_secret_of_a_default(project, name, keys):
+    project.write("tracelet_plugins.py", NESTED)
+    done = project.tracelet("plugins", "info", name, "--json")
+    described = json.loads(done.stdout)["config"]
+    assert {each["key"]: each["required"] for each in described} == keys
+    assert "hunter2" not in done.stdout + project.tracelet("plugins", "info", name).stdout
+    defaults = {each["key"]: each["default"] for each in described}
+    assert defaults.get("tokens", 300) == 300

@@ -11,7 +11,7 @@ from tracelet.cli.diagnostics import suggest
 from tracelet.cli.views.formatting import shorten_path
 from tracelet.cli.views.screen import state_text
 from tracelet.errors import ConfigError
-from tracelet.secrets import MASK, is_secret_key, redact
+from tracelet.secrets import MASK, holds_secret, is_secret_key, mask, redact
 from tracelet_hookspecs import PluginInfo, PluginState
 
 UNAVAILABLE: Final = "unavailable"
@@ -137,21 +137,35 @@ def _find_hooks(manager: PluginManager, info: PluginInfo) -> list[str]:
     ]
 
 
-def _describe_keys(schema: Any) -> Iterator[dict[str, Any]]:
-    """Yield a description of each key that a ``config_schema`` of any form declares."""
+def _describe_keys(schema: Any, prefix: str = "") -> Iterator[dict[str, Any]]:
+    """Yield a description of each key that a ``config_schema`` of any form declares, nested keys included."""
     if getattr(schema, "__attrs_attrs__", None) is not None:
-        yield from map(_describe_attrs_key, (field for field in schema.__attrs_attrs__ if field.init))
+        for field in schema.__attrs_attrs__:
+            if field.init:
+                yield _describe_attrs_key(field, prefix)
+                if field.type is not schema:
+                    yield from _describe_keys(field.type, f"{prefix}{field.alias}.")
     elif isinstance(schema, Mapping):
         from tracelet.config.validation.forms import is_json_schema
 
         json_schema = is_json_schema(schema)
-        required = set(schema.get("required", ())) if json_schema else set()
+        named = schema.get("required") if json_schema else ()
+        required = set(named) if isinstance(named, (list, tuple)) else set()
         fields = schema.get("properties", {}) if json_schema else schema
         for name, field in fields.items():
             if isinstance(field, Mapping):
-                yield _describe_schema_key(
-                    str(name), field, required=name in required or field.get("required") is True
-                )
+                needed = name in required or field.get("required") is True
+                yield _describe_schema_key(f"{prefix}{name}", field, required=needed)
+                yield from _describe_nested_keys(field, f"{prefix}{name}")
+
+
+def _describe_nested_keys(field: Mapping[str, Any], name: str) -> Iterator[dict[str, Any]]:
+    """Yield the keys of a table, or of the tables in an array (``servers[].host``)."""
+    items = field.get("items")
+    if isinstance(field.get("properties"), Mapping):
+        yield from _describe_keys({**field, "type": "object"}, f"{name}.")
+    elif isinstance(items, Mapping) and isinstance(items.get("properties"), Mapping):
+        yield from _describe_keys({**items, "type": "object"}, f"{name}[].")
 
 
 def _describe_schema_key(name: str, field: Mapping[str, Any], *, required: bool) -> dict[str, Any]:
@@ -166,7 +180,7 @@ def _describe_schema_key(name: str, field: Mapping[str, Any], *, required: bool)
     )
 
 
-def _describe_attrs_key(field: Any) -> dict[str, Any]:
+def _describe_attrs_key(field: Any, prefix: str) -> dict[str, Any]:
     import attrs
 
     kind = getattr(field.type, "__name__", None) or str(field.type or "any")
@@ -174,7 +188,7 @@ def _describe_attrs_key(field: Any) -> dict[str, Any]:
     if isinstance(default, attrs.Factory):  # type: ignore[arg-type]
         default = default.factory() if not default.takes_self else attrs.NOTHING
     return _describe_key(
-        field.alias,
+        prefix + field.alias,
         kind,
         required=field.default is attrs.NOTHING,
         secret=bool(field.metadata.get("secret")),
@@ -186,13 +200,13 @@ def _describe_attrs_key(field: Any) -> dict[str, Any]:
 def _describe_key(
     name: str, kind: str, *, required: bool, secret: bool, description: str, **default: Any
 ) -> dict[str, Any]:
-    secret = secret or is_secret_key(name)
     value = default.get("default")
+    hidden = secret or holds_secret(name, value)
     return {
         "key": name,
         "type": kind,
         "required": required,
-        "secret": secret,
-        "default": MASK if secret and value is not None else value,
+        "secret": hidden or is_secret_key(name),
+        "default": MASK if hidden and value is not None else mask(value),
         "description": description,
     }

@@ -53,7 +53,7 @@ def _checked(schema: Any, values: dict[str, Any], path: str, faults: list[str]) 
 
 
 def check_schema(schema: Any) -> list[str]:
-    """Return what is wrong with a schema itself, which is the plugin author's to mend."""
+    """Return what is wrong with a schema itself, which the plugin's author has to fix."""
     path = "config_schema"
     if schema is None:
         return []
