@@ -150,5 +150,7 @@ def test_the_folder_of_a_single_run_will_do(grid, tmp_path):
         ("verify", folder),
     ):
         assert json.loads(grid.tracelet(*words, "--json").stdout)["id"] == run["id"]
+    told = grid.tracelet("run", "--dir", folder, "train.py", status=2).stderr
+    assert "is the folder of a single run" in told
     listed = json.loads(grid.tracelet("runs", "--dir", folder, "--json").stdout)["runs"]
     assert [one["id"] for one in listed] == [run["id"]]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -17,6 +18,7 @@ from tracelet.cli.options import (
     plugin_options,
     project_option,
 )
+from tracelet.errors import UsageError
 
 if TYPE_CHECKING:
     from tracelet.cli.program import Ending, Program
@@ -106,6 +108,7 @@ def run_inside(
 ) -> int:
     """Run a program inside a run and return its exit status."""
     program.check()
+    _check_dir(options)
     # Imported before the program's folder comes first on the path, so that a rich.py of its own is not taken.
     import tracelet.collecting
     import tracelet.delivery
@@ -137,6 +140,14 @@ def run_inside(
         opened.finish(outcome, error=error)
         _report(lambda: summary.print_end(screen, opened, ending.status, quiet=quiet, verbose=verbose))
     return _finish(ending)
+
+
+def _check_dir(options: GlobalOptions) -> None:
+    from tracelet.store.data_folder import is_run_folder
+
+    if options.dir is not None and is_run_folder(Path(options.dir)):
+        remedy = "name a data folder, or resume the run with --resume --run-id ID"
+        raise UsageError(f"--dir {options.dir} is the folder of a single run: {remedy}")
 
 
 def _open_run(program: Program, config: Config, name: str | None) -> Run:
