@@ -65,8 +65,9 @@ class Collecting:
             self._collectors[name] = collector
             heapq.heappush(self._ticks, (time.monotonic(), name))
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="tracelet collecting", daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._run, name="tracelet collecting", daemon=True)
+                thread.start()
+                self._thread = thread
             self._wake.notify()
 
     def remove(self, name: str) -> None:

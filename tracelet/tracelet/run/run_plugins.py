@@ -188,10 +188,13 @@ class RunPlugins:
         assert self.manager is not None
         assert self.collecting is not None
         handle = self.manager.handle(name)
-        if self._context.measures and handle.implements("collect"):
-            self.collecting.add(name)
-        if self.delivery is not None and is_backend(self.manager, name):
-            self.delivery.add(name)
+        try:
+            if self._context.measures and handle.implements("collect"):
+                self.collecting.add(name)
+            if self.delivery is not None and is_backend(self.manager, name):
+                self.delivery.add(name)
+        except RuntimeError as error:  # no thread for it; the other plugins may have theirs
+            self._report(f"plugin {name!r} gets no work", error)
 
     def call_hook(self, hook: str, *, timeout: float | None = None, **kwargs: Any) -> list[Any]:
         """Call a hook of the active plugins and return their answers. Failures are logged and kept in ``errors``."""
