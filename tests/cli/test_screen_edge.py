@@ -248,3 +248,26 @@ def test_parquet_is_parquet(project):
     project.tracelet("export", "-o", "points.parquet")
     table = parquet.read_table(project.path / "points.parquet").to_pylist()
     assert [(row["metric"], row["iteration"], row["value"]) for row in table] == [("loss", 3, 0.5)]
+
+
+def test_metrics_named_like_patterns_are_shown_and_exported(project):
+    project.write("tracelet.toml", QUIET)
+    project.write(
+        "train.py",
+        """
+        import tracelet
+
+        with tracelet.start_run("r") as run:
+            for step in range(3):
+                run.log({"*": step, "loss": 10 + step, "!loss": 20 + step, "[a]": 30 + step}, step=step)
+        """,
+    )
+    project.python("train.py")
+    shown = project.tracelet("show").stdout
+    for name, last in (("*", 2), ("loss", 12), ("!loss", 22), ("[a]", 32)):
+        assert re.search(rf"^{re.escape(name)} +{last} ", shown, re.M), shown
+    for name in ("*", "!loss", "[a]"):
+        pattern = "\\*" if name == "*" else name
+        lines = project.tracelet("export", "--metric", pattern).stdout.splitlines()[1:]
+        assert {line.split(",")[0].lstrip("'") for line in lines} == {name}
+        assert re.search(rf"^{re.escape(name)} · last", project.tracelet("show", "r", pattern).stdout, re.M)

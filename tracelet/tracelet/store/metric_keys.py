@@ -58,6 +58,11 @@ def select_metrics(
     return list(found)
 
 
+def as_patterns(keys: Iterable[str]) -> list[str]:
+    """Return patterns that select exactly these keys, whatever characters they have."""
+    return [f"\\{key}" if key == ALL or key.startswith("\\") else key for key in keys]
+
+
 def is_pattern(text: str) -> bool:
     """Return whether a text may stand for several names."""
     return text.startswith("!") or any(sign in text for sign in "*?[")

@@ -48,7 +48,8 @@ def export(run: str, form: str | None, output: Path | None, metrics: tuple[str, 
     pyarrow). Text is UTF-8, whatever the locale.
     """
     from tracelet.cli.diagnostics import print_message
-    from tracelet.cli.views.run_data import as_patterns, match_metrics
+    from tracelet.cli.views.run_data import match_metrics
+    from tracelet.store.metric_keys import as_patterns
 
     form = form or _choose_format(output)
     if form not in TEXT_FORMATS and output is None and sys.stdout.isatty():

@@ -72,11 +72,6 @@ def match_metrics(names: Sequence[str], patterns: Sequence[str]) -> list[str]:
     return [name for name in names if name in chosen]
 
 
-def as_patterns(names: Iterable[str]) -> list[str]:
-    """Return patterns that match exactly these names, even one that is ``*``."""
-    return [f"\\{name}" if name == "*" or name.startswith("\\") else name for name in names]
-
-
 def read_columns(records: Sequence[RunRecord], columns: Sequence[str]) -> dict[str, list[Any]]:
     """Return the values of fields such as ``params.lr`` or ``metrics.acc.max``, one per run and ``None`` if missing."""
     from tracelet.store.where import parse_field

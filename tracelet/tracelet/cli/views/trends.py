@@ -10,7 +10,7 @@ from rich.text import Text
 
 from tracelet.cli.views.best import find_direction
 from tracelet.cli.views.formatting import format_count, format_number
-from tracelet.cli.views.run_data import as_patterns
+from tracelet.store.metric_keys import as_patterns
 
 if TYPE_CHECKING:
     from tracelet.cli.views.screen import Screen
