@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import threading
 from pathlib import Path
 
@@ -243,3 +244,28 @@ def test_a_file_may_have_any_name(run):
     Path("back\\slash").write_text("b")
     run.log_artifact("back\\slash")
     assert kept(run)["artifacts/back_slash"] == b"b"
+
+
+def test_a_run_whose_folder_was_deleted_keeps_what_comes_then(run):
+    shutil.rmtree(run.dir)
+    Path("w.pt").write_text("weights")
+    run.log_artifact("w.pt")
+    run.log_text("note", "text")
+    run.log_metric("x", 1.0, 0)
+    assert (run.dir / "artifacts/w.pt").read_text() == "weights"
+    assert (run.dir / "media/note.txt").read_text() == "text"
+    assert run.dir.stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize("kind", ["raises", "list", "open file"])
+def test_what_is_not_a_path_is_a_clear_error(run, kind):
+    class Raises:
+        def __fspath__(self):
+            raise RuntimeError("no path")
+
+    with open(__file__, "rb") as file:
+        value = {"raises": Raises(), "list": ["w.pt"], "open file": file}[kind]
+        with pytest.raises(tracelet.RecordingError, match="expected the path"):
+            run.log_artifact(value)
+        with pytest.raises(tracelet.RecordingError, match="artifact_path"):
+            run.log_artifact(__file__, value)

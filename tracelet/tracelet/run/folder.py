@@ -55,9 +55,3 @@ def make_run_folder(data: Path, run_id: str) -> Path:
             "%s: cannot create the run's folder (%s); fix that or set TRACELET_DIR", folder, error.strerror
         )
     return folder
-
-
-def private_file(path: Path) -> int:
-    """Open a new file that only its owner can read, and return its descriptor."""
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0), 0o600)

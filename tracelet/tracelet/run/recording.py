@@ -169,7 +169,7 @@ class Recording:
     def _log_plain_row(self, metrics: Any, step: Any) -> bool:
         """Record a row of ordinary names and numbers, ints among them; say whether it is one."""
         self._is_mixed = True
-        if not isinstance(metrics, dict):
+        if type(metrics) is not dict:
             return False
         for name, value in metrics.items():
             kind = type(value)
@@ -380,8 +380,11 @@ _OF_THE_FILE: Final = frozenset({"unreadable file"})  # why a file is left out, 
 
 def _lost(what: str, error: OSError) -> RecordingError:
     """Return the error for what the disk did not take."""
-    reason = (error.strerror or str(error)).lower()
-    return RecordingError(f"{what} is not recorded: {error}", reason=f"file: {reason}"[:80])
+    from tracelet.safe_files import UnsafeFileError
+
+    is_unsafe = isinstance(error, UnsafeFileError)
+    reason = "no folder of the run" if is_unsafe else (error.strerror or type(error).__name__).lower()
+    return RecordingError(f"{what} is not recorded: {error}", reason=f"file: {reason}")
 
 
 def _encode_text(text: Any) -> bytes:

@@ -14,7 +14,8 @@ import stat
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-from tracelet.safe_files import Descriptor, open_file, sync_folder, walk_files
+from tracelet.run.folder import make_run_folder
+from tracelet.safe_files import Descriptor, open_file, open_folder, sync_folder, walk_files
 
 MAX_NAME: Final = 255  # bytes of one name, on the usual file systems
 MAX_PATH: Final = 4096  # bytes of a path that a reader can open, its end included
@@ -29,6 +30,19 @@ _NO_HARD_LINKS: Final = (
     errno.EINVAL,
 )
 _REMEMBERED: Final = 50_000  # files that wait for a durable flush one by one
+
+
+def open_inside(run_dir: Path, relative: PurePosixPath) -> Descriptor:
+    """Open a folder below a run's folder, made if it is missing: the run's folder may have been deleted.
+
+    Raises:
+        OSError: it cannot be made, or a link or a file is in its place.
+    """
+    try:
+        return open_folder(run_dir, relative, create=True)
+    except FileNotFoundError:
+        make_run_folder(run_dir.parent.parent, run_dir.name)
+        return open_folder(run_dir, relative, create=True)
 
 
 def new_part(folder: Descriptor) -> tuple[Descriptor, str]:

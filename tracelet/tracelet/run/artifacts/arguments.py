@@ -18,7 +18,7 @@ def find_source(local_path: Any) -> tuple[Path, str]:
     """
     try:
         given = os.fsdecode(os.fspath(local_path))
-    except TypeError:
+    except Exception:  # also from an object's own __fspath__
         kind = type(local_path).__name__
         raise RecordingError(f"log_artifact: expected the path of a file or folder, found {kind}") from None
     if not given.strip() or "\0" in given:
@@ -53,7 +53,7 @@ def check_artifact_path(artifact_path: Any) -> PurePosixPath:
     """
     try:
         given = os.fsdecode(os.fspath("" if artifact_path is None else artifact_path)).replace("\\", "/")
-    except TypeError:
+    except Exception:  # also from an object's own __fspath__
         given = "/"
     path = PurePosixPath(given)
     if path.is_absolute() or ".." in path.parts or not _is_encodable(given):

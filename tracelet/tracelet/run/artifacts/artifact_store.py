@@ -12,7 +12,14 @@ from tracelet.errors import RecordingError
 from tracelet.run.artifacts.arguments import check_artifact_path, find_source
 from tracelet.run.artifacts.file_copy import MissingError, copy_file
 from tracelet.run.artifacts.tree_copy import TreeCopy
-from tracelet.run.run_files import MAX_PATH, WrittenFiles, publish_file, publish_folder, remove_tree
+from tracelet.run.run_files import (
+    MAX_PATH,
+    WrittenFiles,
+    open_inside,
+    publish_file,
+    publish_folder,
+    remove_tree,
+)
 from tracelet.safe_files import Descriptor, open_folder
 
 TOP: Final = "artifacts"
@@ -44,7 +51,7 @@ class ArtifactStore:
         is_folder = source.is_dir()
         if is_folder:
             self._check_not_own(source)
-        open_folder(self._run_dir, TOP, create=True)  # fails if it is a link
+        open_inside(self._run_dir, PurePosixPath(TOP))  # fails if it is a link
         copy = self._add_folder if is_folder else self._add_file
         record: Record = {
             "path": "",
@@ -151,7 +158,7 @@ class ArtifactStore:
     def _open(self, path: PurePosixPath) -> Descriptor | None:
         """Open a folder, or return None if a file (or a link) is in its place."""
         try:
-            return open_folder(self._run_dir, path, create=True)
+            return open_inside(self._run_dir, path)
         except OSError as error:
             if error.errno in _NOT_A_FOLDER:
                 return None

@@ -8,6 +8,7 @@ import fcntl
 import hashlib
 import os
 import stat
+import sys
 from typing import Any, Final, NamedTuple
 
 from tracelet.run.run_files import new_part, remove_tree
@@ -83,6 +84,8 @@ def _copy_bytes(reading: Descriptor, writing: Descriptor, size: int) -> tuple[in
 
 
 def _clone(reading: Descriptor, writing: Descriptor) -> bool:
+    if sys.platform != "linux":
+        return False
     with contextlib.suppress(OSError):
         fcntl.ioctl(writing.fd, _FICLONE, reading.fd)
         return True

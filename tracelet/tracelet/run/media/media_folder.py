@@ -9,8 +9,8 @@ import secrets
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from tracelet.run.run_files import WrittenFiles, fit_name, new_part, publish_file, remove_tree
-from tracelet.safe_files import Descriptor, open_folder, write_all
+from tracelet.run.run_files import WrittenFiles, fit_name, new_part, open_inside, publish_file, remove_tree
+from tracelet.safe_files import Descriptor, write_all
 
 
 def media_parts(name: str) -> list[str]:
@@ -36,7 +36,7 @@ class MediaFolder:
         *folders, stem = media_parts(name)
         stem = stem if step is None else f"{stem}-{step}"
         folders = ["media", *folders]
-        folder = open_folder(self._run_dir, PurePosixPath(*folders), create=True)
+        folder = open_inside(self._run_dir, PurePosixPath(*folders))
         file, part = new_part(folder)
         try:
             write_all(file, data)
