@@ -142,12 +142,13 @@ def _default_name(program: Path | None, run_id: str) -> str:
 def split_plugins(plugins: Any) -> tuple[list[str], list[Any]]:
     """Separate the names from the objects in what was given as ``plugins``: one plugin, or any collection of them."""
     given = list(_each_plugin(plugins))
-    names = [plugin for plugin in given if isinstance(plugin, str)]
-    return names, [plugin for plugin in given if not isinstance(plugin, str)]
+    # Only types are asked: isinstance() would ask a plugin's object for its __class__, which may raise.
+    names = [plugin for plugin in given if issubclass(type(plugin), str)]
+    return names, [plugin for plugin in given if not issubclass(type(plugin), str)]
 
 
 def _each_plugin(plugins: Any) -> Iterator[Any]:
-    if isinstance(plugins, Mapping) and not hasattr(type(plugins), "get_metadata"):
+    if issubclass(type(plugins), Mapping) and not hasattr(type(plugins), "get_metadata"):
         raise UsageError(
             "start_run(plugins=...): expected names, classes, instances or modules, found a mapping; name them in"
             " plugins=[...], and give their settings as config={'plugins': {...}}"
@@ -161,9 +162,9 @@ def _each_plugin(plugins: Any) -> Iterator[Any]:
 
 def _is_collection(value: Any) -> bool:
     """Return whether a value holds plugins rather than being one."""
-    if isinstance(value, str) or hasattr(type(value), "get_metadata"):
+    if issubclass(type(value), str) or hasattr(type(value), "get_metadata"):
         return False
-    return isinstance(value, (Sequence, Set, Iterator, ValuesView))
+    return issubclass(type(value), (Sequence, Set, Iterator, ValuesView))
 
 
 def as_overrides(

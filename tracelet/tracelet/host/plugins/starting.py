@@ -257,7 +257,7 @@ class Startup:
 
     def _waits(self, name: str) -> bool:
         """Return whether a backend has to wait, because its points may have to go through a processor that is late."""
-        if self._hooks[name].isdisjoint(BACKEND_HOOKS):
+        if self._hooks[name].isdisjoint(BACKEND_HOOKS) or _PROCESSES in self._hooks[name]:
             return False
         return any(stage != _DONE and self._may_process(each) for each, stage in self._stages.items())
 
