@@ -16,6 +16,10 @@ Spot = tuple[str, str, int]  # name of the module, file, line
 Call = tuple[CodeType, object]  # a function's code and its first argument, which is the object for a method
 
 
+#: By plugin file: the thread that imports it, or has imported it last.
+importers: dict[Path, int] = {}
+
+
 def of_error(error: BaseException) -> str:
     """Return where an exception was raised: the deepest line in the file of the plugin that was called."""
     return _deepest([_spot(frame, line) for frame, line in traceback.walk_tb(error.__traceback__)])
@@ -29,7 +33,20 @@ def of_thread(ident: int | None) -> tuple[str, str, list[Call]]:
     frames = [each for each, _ in traceback.walk_stack(frame)][::-1]
     spots = [_spot(each, each.f_lineno) for each in frames]
     stack = traceback.format_stack(frame)
-    return _deepest(spots), "".join(stack[_count_host(spots) :] or stack), [_call(each) for each in frames]
+    return (
+        _deepest(spots) + _awaited_import(frames),
+        "".join(stack[_count_host(spots) :] or stack),
+        [_call(each) for each in frames],
+    )
+
+
+def _awaited_import(frames: list[FrameType]) -> str:
+    """Return which module a thread waits for, because another thread is importing it."""
+    importing = [each for each in frames if each.f_code.co_filename == "<frozen importlib._bootstrap>"]
+    if not importing or importing[-1].f_code.co_name != "acquire" or importing[-1] is not frames[-1]:
+        return ""
+    names = [each.f_locals.get("name") for each in importing if each.f_code.co_name == "_find_and_load"]
+    return f", waiting for the import of {names[-1]!r} on another thread," if names else ""
 
 
 def format_plugin_traceback(error: BaseException) -> str:

@@ -7,11 +7,13 @@ import queue
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 
 from tracelet.config import DEADLINE_OF
 from tracelet.errors import PluginError, UsageError
-from tracelet.host import leftovers, locations
+from tracelet.host import intrusions, leftovers, locations
+from tracelet.host.intrusions import Snapshot
 
 PENDING: Final = 0
 RUNNING: Final = 1
@@ -76,12 +78,14 @@ class Task:
             self.state = state
             return True
 
-    def run(self) -> None:
-        """Make the call and keep its result or its exception."""
+    def run(self, clean_up: Callable[[], None] | None = None) -> None:
+        """Make the call and keep its result or its exception; then clean up, before anybody learns that it is done."""
         try:
             self.result = self.function()
         except BaseException as error:  # SystemExit and KeyboardInterrupt as well: the caller decides
             self.error = error
+        if clean_up is not None:
+            clean_up()
         self.state = DONE
         self.done.set()
 
@@ -118,9 +122,10 @@ class _PluginThread:
                     return
             elif task.claim(RUNNING):
                 self.current = task
-                children = leftovers.children()
-                task.run()
-                leftovers.mark_children(children, self.thread.name.removeprefix(_NAME))
+                plugin = self.thread.name.removeprefix(_NAME)
+                children, before = leftovers.children(), Snapshot()
+                task.run(partial(before.restore, plugin, task.step))
+                leftovers.mark_children(children, plugin)
                 self.current = None
             del task  # its arguments and result must not stay alive until the next call
 
@@ -205,6 +210,7 @@ class Worker:
             if self._current is None:
                 current = _PluginThread(_NAME + self.plugin, self._may_end)
                 leftovers.install()
+                intrusions.install()
                 current.thread.start()
                 self._current = current
             self._current.tasks.put(task)

@@ -16,6 +16,7 @@ from types import ModuleType
 from typing import Any, Final
 
 from tracelet.errors import PluginError
+from tracelet.host import locations
 from tracelet.host.answers import shown, text_of
 from tracelet.host.discovery.candidate import Candidate, broken_candidate, describe_with_location
 from tracelet.host.discovery.inspection import attributes, class_name, is_class, is_module
@@ -45,6 +46,7 @@ def import_file(file: Path) -> ModuleType:
         known = _imported.get(file)
         if known is not None and known[0] == digest:
             return known[1]
+        locations.importers[file] = threading.get_ident()  # for those that wait for the lock
         module = _execute(file, _module_name(file, known[1] if known is not None else None))
         _imported[file] = digest, module
         return module

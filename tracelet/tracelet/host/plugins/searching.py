@@ -50,7 +50,8 @@ class Sources:
 
     def limit(self, patience: float | None) -> None:
         """Set the seconds for all imports together, after which those that are late are left out."""
-        self.end = None if patience is None else time.monotonic() + patience
+        if patience is not None and patience < self.import_deadline:
+            self.end = time.monotonic() + patience
 
     def time_for_import(self) -> float:
         """Return the seconds that the next import may take."""
