@@ -12,6 +12,8 @@ _HOST: Final = frozenset(
     {"tracelet", "tracelet_hookspecs", "pluggy", "threading", "importlib", "_frozen_importlib", "ast"}
 )
 
+_IMPORTS: Final = ("_find_and_load", "_lock_unlock_module")  # importlib's, with the module's name in ``name``
+
 Spot = tuple[str, str, int]  # name of the module, file, line
 Call = tuple[CodeType, object]  # a function's code and its first argument, which is the object for a method
 
@@ -33,11 +35,18 @@ def of_thread(ident: int | None) -> tuple[str, str, list[Call]]:
     frames = [each for each, _ in traceback.walk_stack(frame)][::-1]
     spots = [_spot(each, each.f_lineno) for each in frames]
     stack = traceback.format_stack(frame)
-    return (
-        _deepest(spots) + _awaited_import(frames),
-        "".join(stack[_count_host(spots) :] or stack),
-        [_call(each) for each in frames],
-    )
+    importer = _importer(frames) if not _deepest(spots) else None
+    if importer not in (None, ident):
+        return of_thread(importer)  # where the thread is for which this one waits
+    text = "".join(stack[_count_host(spots) :] or stack)
+    return _deepest(spots) + _awaited_import(frames), text, [_call(each) for each in frames]
+
+
+def _importer(frames: list[FrameType]) -> int | None:
+    """Return the thread that is importing the plugin file which a thread waits for."""
+    files = [each.f_locals.get("file") for each in frames if each.f_code.co_name == "import_file"]
+    file = files[-1] if files else None
+    return importers.get(file) if isinstance(file, Path) else None
 
 
 def _awaited_import(frames: list[FrameType]) -> str:
@@ -45,7 +54,7 @@ def _awaited_import(frames: list[FrameType]) -> str:
     importing = [each for each in frames if each.f_code.co_filename == "<frozen importlib._bootstrap>"]
     if not importing or importing[-1].f_code.co_name != "acquire" or importing[-1] is not frames[-1]:
         return ""
-    names = [each.f_locals.get("name") for each in importing if each.f_code.co_name == "_find_and_load"]
+    names = [each.f_locals.get("name") for each in importing if each.f_code.co_name in _IMPORTS]
     return f", waiting for the import of {names[-1]!r} on another thread," if names else ""
 
 
