@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from rich.cells import cell_len
 from rich.text import Text
 
 from tracelet.cli.views.screen import safe_text
@@ -271,3 +272,34 @@ def test_metrics_named_like_patterns_are_shown_and_exported(project):
         lines = project.tracelet("export", "--metric", pattern).stdout.splitlines()[1:]
         assert {line.split(",")[0].lstrip("'") for line in lines} == {name}
         assert re.search(rf"^{re.escape(name)} · last", project.tracelet("show", "r", pattern).stdout, re.M)
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+def test_tables_line_up_in_every_encoding(project, encoding):
+    project.write("tracelet.toml", QUIET)
+    project.write(
+        "train.py",
+        """
+        import tracelet
+
+        for number in range(2):
+            with tracelet.start_run("학습 größe", params={"модель": number}) as run:
+                run.log({"потеря": 1.0 + number}, step=0)
+        """,
+    )
+    project.python("train.py", environ={"PYTHONUTF8": "1"})
+    environ = {"PYTHONIOENCODING": encoding, "PYTHONUTF8": "0", "COLUMNS": "80"}
+    for words in (["runs", "--params"], ["compare", "--where", "duration >= 0"], ["show"]):
+        done = subprocess.run(
+            [Path(sys.executable).with_name("tracelet"), *words],
+            cwd=project.path,
+            env={**project.environ, **environ},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=60,
+        )
+        assert done.returncode == 0, done.stderr
+        lines = done.stdout.decode(encoding).splitlines()
+        assert max(map(len, lines)) <= 80
+        rule = next(at for at, line in enumerate(lines) if at and set(line.strip()) in ({"-"}, {"─"}))
+        assert max(cell_len(line) for line in lines[rule - 1 : rule + 3]) <= cell_len(lines[rule])

@@ -115,13 +115,13 @@ class Screen:
 
     def line(self, *parts: Part, indent: int = 0) -> None:
         """Print the parts on one line, which wraps if it is too long."""
-        self._print(Padding(join_parts(*parts), (0, 0, 0, indent), expand=False))
+        self._print(Padding(self._join(*parts), (0, 0, 0, indent), expand=False))
 
     def rule(self, *parts: Part, style: str = "dim") -> None:
         """Print a line across the screen with a title near its left end."""
         self._separated = True
         mark = "-" if self.ascii_only else "─"
-        text = join_parts(*parts)
+        text = self._join(*parts)
         if not text:
             self.console.print(Text(mark * self.console.width, style), no_wrap=True)
             return
@@ -137,14 +137,14 @@ class Screen:
 
         A label longer than ``width`` is never cut: its value follows on the same line.
         """
-        name = safe_text(Text(label, style))
+        name = self._join((label, style))
         if name.cell_len > width:
             self.line(name, "  ", *parts)
             return
         grid = Table.grid(padding=(0, 2, 0, 0))
         grid.add_column(width=width, no_wrap=True)
         grid.add_column(overflow="fold")
-        grid.add_row(name, join_parts(*parts))
+        grid.add_row(name, self._join(*parts))
         self._print(grid)
 
     def table(
@@ -170,13 +170,13 @@ class Screen:
             pad_edge=False,
             show_edge=False,
         )
-        cells = [[safe_text(cell) for cell in row] for row in rows]
+        cells = [[self._join(cell) for cell in row] for row in rows]
         shown = self._choose_columns(heads, cells, optional, self.console.width - indent)
         right, whole = set(right), set(whole)
         for head in (heads[at] for at in shown):
             keep = head in whole or head in right
             table.add_column(
-                safe_text(head), justify="right" if head in right else "left", no_wrap=keep, overflow="fold"
+                self._join(head), justify="right" if head in right else "left", no_wrap=keep, overflow="fold"
             )
         for row in cells:
             table.add_row(*[row[at] for at in shown])
@@ -185,7 +185,7 @@ class Screen:
 
     def fits(self, heads: Sequence[str], rows: Sequence[Sequence[str | Text]]) -> bool:
         """Whether a table needs no more than the screen's width."""
-        return self.unlimited or sum(_measure(heads, rows)) <= self.console.width + _GAP
+        return self.unlimited or sum(self._measure(heads, rows)) <= self.console.width + _GAP
 
     def fit_columns(
         self,
@@ -199,7 +199,7 @@ class Screen:
         """Return the width left for the last column once optional ones made way for at least ``reserve``."""
         if self.unlimited:
             return _UNLIMITED
-        widths = dict(zip(heads, _measure(heads, rows), strict=True))
+        widths = dict(zip(heads, self._measure(heads, rows), strict=True))
         widths.pop(heads[-1])
         room = self.console.width - indent - sum(widths.values())
         for head in optional:
@@ -212,7 +212,7 @@ class Screen:
         self, heads: Sequence[str], rows: list[list[Text]], optional: Iterable[str], width: int
     ) -> list[int]:
         """Return the positions of the columns that fit."""
-        widths = _measure(heads, rows)
+        widths = self._measure(heads, rows)
         shown = list(range(len(heads)))
         for head in () if self.unlimited else optional:
             if sum(widths[at] for at in shown) <= width + _GAP:
@@ -235,6 +235,17 @@ class Screen:
         """Pass everything on to the operating system."""
         self._stream.flush()
 
+    def _join(self, *parts: Part) -> Text:
+        """Join parts into one text of characters that the stream can show, so that their width is known."""
+        return safe_text(join_parts(*parts), self.console.encoding)
+
+    def _measure(self, heads: Sequence[str], rows: Iterable[Sequence[str | Text]]) -> list[int]:
+        """Return the natural width of each column, with the gap after it."""
+        widths = [self._join(head).cell_len for head in heads]
+        for row in rows:
+            widths = [max(width, self._join(cell).cell_len) for width, cell in zip(widths, row, strict=True)]
+        return [width + _GAP for width in widths]
+
     def _print(self, renderable: RenderableType) -> None:
         self._separated = False
         if not self._piped:
@@ -253,27 +264,33 @@ class Screen:
         self.console.file.write("".join(f"{line.rstrip()}\n" for line in lines))
 
 
-def _measure(heads: Sequence[str], rows: Iterable[Sequence[str | Text]]) -> list[int]:
-    """Return the natural width of each column, with the gap after it."""
-    widths = [safe_text(head).cell_len for head in heads]
-    for row in rows:
-        widths = [max(width, safe_text(cell).cell_len) for width, cell in zip(widths, row, strict=True)]
-    return [width + _GAP for width in widths]
-
-
-def safe_text(text: str | Text) -> Text:
+def safe_text(text: str | Text, encoding: str = "utf-8") -> Text:
     """Return a text in which every character that a terminal could obey (C0, C1, bidi controls) is escaped.
 
-    Names and values come from run folders that somebody else may have written, so nothing reaches the screen
-    without passing here.
+    So are the characters that ``encoding`` lacks. Names and values come from run folders that somebody else may have
+    written, so nothing reaches the screen without passing here.
     """
     if isinstance(text, str):
-        return Text(plain(text))
-    if text.plain.isprintable():
+        text = Text(text)
+    if text.plain.isprintable() and _can_encode(text.plain, encoding):
         return text
     console = Console()
-    styled = [(plain(char), text.get_style_at_offset(console, at)) for at, char in enumerate(text.plain)]
+    styled = [
+        (_escape(char, encoding), text.get_style_at_offset(console, at)) for at, char in enumerate(text.plain)
+    ]
     return Text.assemble(*styled)
+
+
+def _escape(char: str, encoding: str) -> str:
+    return plain(char).encode(encoding, "backslashreplace").decode(encoding)
+
+
+def _can_encode(text: str, encoding: str) -> bool:
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def join_parts(*parts: Part) -> Text:

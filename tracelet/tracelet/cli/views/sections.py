@@ -98,6 +98,7 @@ def print_costs(
         )
         screen.blank()
     if overhead:
+        screen.blank()
         screen.field("overhead", *_format_overhead(overhead))
 
 
