@@ -220,6 +220,7 @@ def test_a_cell_run_again_finishes_the_run_that_it_left_open(project):
         cell("tracelet.log({'x': 3.0}, step=1); run.finish()")
         cell("tracelet.log({'x': 4.0}, step=2)")
         """
+    project.write("tracelet.toml", 'plugins = ["no:system", "no:environment", "no:gpu"]\n')
     project.write("train.py", CELLS + program.replace("\n        ", "\n"))
     done = project.python("train.py")
     runs = tracelet.open_store(project.path).runs(sort="started")
