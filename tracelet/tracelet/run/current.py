@@ -10,6 +10,7 @@ from contextvars import ContextVar
 from pathlib import Path
 from typing import Final
 
+from tracelet.run import plugin_threads
 from tracelet.run.run import Run
 
 log = logging.getLogger("tracelet.run")
@@ -43,8 +44,7 @@ class StartedRun:
         return any(other.is_open and other.place != self.place for other in self.outer)
 
 
-# A thread begins with an empty context, a task with a copy of its creator's.
-_own: ContextVar[tuple[StartedRun, ...] | None] = ContextVar("tracelet_runs", default=None)
+_own: ContextVar[tuple[StartedRun, ...] | None] = plugin_threads.own_runs
 _program: list[StartedRun] = []  # in the order of their start
 _warned: list[bool] = []
 
@@ -155,3 +155,6 @@ def _runs_cells(task: object) -> bool:
     coroutine = getattr(task, "get_coro", lambda: None)()
     file = getattr(getattr(coroutine, "cr_code", None), "co_filename", "")
     return not _SHELLS.isdisjoint(Path(file).parts)
+
+
+plugin_threads.program_run.append(lambda: _run_of_program(had_own=False))

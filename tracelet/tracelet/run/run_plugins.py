@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tracelet.errors import PluginError, TraceletError
 from tracelet.run import import_guard, root_handlers
+from tracelet.run.plugin_threads import guard_plugin_thread
 from tracelet.run.threads import try_start
 
 if TYPE_CHECKING:
@@ -184,11 +185,15 @@ class RunPlugins:
     def attach(self, name: str) -> None:
         """Give an active plugin what its hooks are for: measurements to make, records to receive."""
         from tracelet.delivery.attaching import is_backend
+        from tracelet.delivery.guarded_run import DATA_HOOKS
 
         assert self.manager is not None
         assert self.collecting is not None
         handle = self.manager.handle(name)
         try:
+            if any(map(handle.implements, DATA_HOOKS)):
+                with contextlib.suppress(PluginError):  # it hangs already
+                    handle.submit(guard_plugin_thread, step="start", calls=0)
             if self._context.measures and handle.implements("collect"):
                 self.collecting.add(name)
             if self.delivery is not None and is_backend(self.manager, name):

@@ -248,12 +248,18 @@ class Startup:
         if self._queues[_REGISTER]:
             return self._queues[_REGISTER].popleft()
         starting = self._queues[_START]
-        for name in starting:
-            needs = (self._table.aliases.get(need, need) for need in self._needs[name])
-            if all(self._stages.get(need, _DONE) == _DONE for need in needs) and not self._waits(name):
-                starting.remove(name)
-                return name
-        return None
+        ready = [name for name in starting if self._has_dependencies(name)]
+        # A processor may itself wait, for a backend that it depends on. With nothing else to do, nobody waits.
+        chosen = next((name for name in ready if not self._waits(name)), None)
+        if chosen is None and ready and not self._running:
+            chosen = ready[0]
+        if chosen is not None:
+            starting.remove(chosen)
+        return chosen
+
+    def _has_dependencies(self, name: str) -> bool:
+        needs = (self._table.aliases.get(need, need) for need in self._needs[name])
+        return all(self._stages.get(need, _DONE) == _DONE for need in needs)
 
     def _waits(self, name: str) -> bool:
         """Return whether a backend has to wait, because its points may have to go through a processor that is late."""
