@@ -36,7 +36,7 @@ class Config(NamedTuple):
     project: str
     dir: Path  # the data folder
     mode: str
-    strict: bool
+    strict: bool | str  # "all": any hook that fails
     run_id: str | None
     resume: bool
     plugins: list[str]  # to activate, in order

@@ -67,6 +67,13 @@ def boolean(path: str, value: Any, faults: list[str]) -> bool:
     return value is True
 
 
+def strictness(path: str, value: Any, faults: list[str]) -> bool | str:
+    """Check for true, false or ``"all"``."""
+    if value == "all":
+        return "all"
+    return boolean(path, value, faults)
+
+
 def seconds(path: str, value: Any, faults: list[str]) -> float:
     """Check for a duration in seconds, above 0; ``inf`` is one."""
     number = from_environment(value, "number")
@@ -221,7 +228,7 @@ SETTINGS: Final[Mapping[str, Check]] = {
     "dir": path,
     "mode": one_of(*MODES),
     "not_secret": texts,
-    "strict": boolean,
+    "strict": strictness,
     "budget": share,
     "deadlines": deadlines,
     "start_timeout": seconds,

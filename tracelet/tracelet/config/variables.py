@@ -18,7 +18,7 @@ VARIABLES: Final[Mapping[str, tuple[str, settings.Check]]] = {
     "TRACELET_RUN_ID": ("run_id", settings.run_id),
     "TRACELET_RESUME": ("resume", settings.boolean),
     "TRACELET_MODE": ("mode", settings.one_of(*settings.MODES)),
-    "TRACELET_STRICT_PLUGINS": ("strict", settings.boolean),
+    "TRACELET_STRICT_PLUGINS": ("strict", settings.strictness),
     "TRACELET_QUIET": ("quiet", settings.boolean),
     "TRACELET_RANKS": ("ranks", settings.recording_ranks),
     "TRACELET_DISABLE_PLUGIN_AUTOLOAD": ("no_autoload", settings.boolean),

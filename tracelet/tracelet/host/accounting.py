@@ -14,11 +14,14 @@ class Cost:
     threads that the plugin starts. A call in progress counts with the time it has taken so far.
     """
 
-    __slots__ = ("_overran", "_since", "calls", "cpu_s", "errors", "wall_s")
+    __slots__ = ("_overran", "_since", "calls", "cpu_s", "errors", "failure", "is_outage", "wall_s")
 
     def __init__(self) -> None:
         self.calls = 0
         self.errors = 0
+        #: The type of the first exception, and whether it was one of the system or network.
+        self.failure: str | None = None
+        self.is_outage = False
         self.wall_s = 0.0
         self.cpu_s = 0.0
         self._since: float | None = None
@@ -34,6 +37,10 @@ class Cost:
             result = function()
             failed = False
             return result
+        except BaseException as error:
+            if self.failure is None:
+                self.failure, self.is_outage = type(error).__name__, isinstance(error, OSError)
+            raise
         finally:
             self.wall_s += time.perf_counter() - began
             self.cpu_s += time.thread_time() - cpu

@@ -33,7 +33,7 @@ def start_run(
     run_id: str | None = None,
     resume: bool = False,
     dir: str | PathLike[str] | None = None,
-    strict: bool | None = None,
+    strict: bool | str | None = None,
 ) -> Run:
     """Start a run and make it the active one.
 
@@ -68,7 +68,7 @@ def start_run(
         current.add(run, name)
         _complete(run, params, tags)
         announcing.announce(run)
-        starting.await_plugins(run, run.config.strict)
+        starting.await_plugins(run, bool(run.config.strict))
     return run
 
 

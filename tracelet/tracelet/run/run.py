@@ -177,7 +177,15 @@ class Run(Recording):
             self.close_at_once(outcome, error)
             self._report_interrupted()
             raise
+        self._raise_hook_failures()
         return self.pending
+
+    def _raise_hook_failures(self) -> None:
+        strict = self.config.strict
+        if not strict or self.outcome != "finished" or getattr(self.writer, "is_exiting", False):
+            return
+        if failures := self.plugins.hook_failures(every=strict == "all"):
+            raise PluginError("; ".join(failures))
 
     def _end(self, outcome: str, timeout: float | None, error: str | None) -> None:
         self.outcome, self._error = outcome, error

@@ -241,6 +241,20 @@ class RunPlugins:
         failed = [info.error for info in self.manager.plugins.values() if info.state.name == "ERROR"]
         return [*self.errors, *self.manager.problems, *(error for error in failed if error)]
 
+    def hook_failures(self, *, every: bool) -> list[str]:
+        """Return the hooks that failed: with ``every`` any that failed once, else those that never succeeded.
+
+        What never succeeded because of the system or the network is an outage, not a mistake of the plugin's.
+        """
+        if self.manager is None:
+            return []
+        return [
+            f"plugin {name!r}: {hook} failed {cost.errors} of {cost.calls} times ({cost.failure or 'see the log'})"
+            for name in list(self.manager.plugins)
+            for hook, cost in list(self.manager.handle(name).costs.items())
+            if cost.errors and (every or (cost.errors >= cost.calls and not cost.is_outage))
+        ]
+
     def record_costs(self, overhead: dict[str, Any]) -> None:
         """Record in the journal what each plugin has cost, and what tracelet took of the program's time."""
         if self.manager is not None:

@@ -157,7 +157,7 @@ def _open_run(program: Program, config: Config, name: str | None) -> Run:
     from tracelet.run.starting import await_plugins
 
     opened = open_ambient(config, script=program.path, argv=[program.name, *program.arguments], name=name)
-    await_plugins(opened, config.strict)
+    await_plugins(opened, bool(config.strict))
     opened.wait_started(float(config.settings.get("start_timeout", START_TIMEOUT)))
     return opened
 
