@@ -276,3 +276,22 @@ def test_a_wrong_name_is_answered_with_names(recorded):
     assert "known: " in told
     assert "second" in told
     assert "-20" not in told.partition("known: ")[2]
+
+
+@pytest.mark.parametrize("replace", ["pipe", "link"])
+def test_a_table_that_is_no_regular_file_is_not_read(project, replace):
+    project.write(
+        "train.py",
+        "import tracelet\nwith tracelet.start_run('x') as run: run.log_table('t', [[1]], columns=['a'])\n",
+    )
+    project.python("train.py")
+    [table] = (project.path / ".tracelet").rglob("*.table.json")
+    content = table.read_text()
+    table.unlink()
+    if replace == "pipe":
+        os.mkfifo(table)
+    else:
+        project.write("secret.json", content.replace("1", "424242"))
+        table.symlink_to(project.path / "secret.json")
+    done = project.tracelet("show", "x", timeout=30)
+    assert "424242" not in done.stdout

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from tracelet.cli.views.formatting import format_number, format_size, format_value, pluralize
+from tracelet.safe_files import read_file
 
 if TYPE_CHECKING:
     from tracelet.cli.views.screen import Screen
@@ -98,8 +99,7 @@ def _read_tables(record: RunRecord) -> Iterator[LoggedTable]:
     latest = {one.get("name"): one for one in record.artifacts if _name_kind(one) == "table"}
     for name, artifact in latest.items():
         try:
-            file = record.dir / artifact["path"]
-            content = json.loads(file.read_bytes()) if file.stat().st_size <= TABLE_BYTES else {}
+            content = json.loads(read_file(record.dir, artifact["path"], limit=TABLE_BYTES))
             columns = [str(column) for column in content["columns"]]
             rows = [list(row) for row in content["rows"]]
         except (OSError, ValueError, KeyError, TypeError, RecursionError):
