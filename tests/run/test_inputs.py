@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import math
 import warnings
 from collections.abc import Mapping
@@ -221,6 +222,21 @@ def test_a_parameter_of_any_kind_keeps_its_neighbours(run):
     assert [name for name in params if name.startswith("after")] == [
         f"after{number}" for number in range(len(ODD) + 5)
     ]
+
+
+@pytest.mark.parametrize("kind", ["namespace", "name taken", "contains itself"])
+def test_a_run_does_not_start_with_parameters_that_are_plainly_wrong(tmp_path, kind):
+    cycle = {"lr": 1}
+    cycle["me"] = cycle
+    wrong = {
+        "namespace": argparse.Namespace(lr=1),
+        "name taken": {"a/b": 1, "a": {"b": 2}},
+        "contains itself": cycle,
+    }
+    with pytest.raises(tracelet.RecordingError):
+        tracelet.start_run("bad", params=wrong[kind], dir=tmp_path / "data", plugins=QUIET)
+    assert tracelet.active_run() is None
+    assert [record.outcome for record in tracelet.open_store(tmp_path / "data").runs()] == ["failed"]
 
 
 def test_many_large_parameters_are_kept(run):

@@ -14,6 +14,7 @@ from tracelet.errors import NoActiveRunError
 from tracelet.host.worker import refuse_in_plugin
 from tracelet.run import announcing, current, ending, starting, uncaught
 from tracelet.run.current import active_run
+from tracelet.run.parameters import check_start_parameters
 from tracelet.run.run import Run, outcome_of
 
 if TYPE_CHECKING:
@@ -74,6 +75,7 @@ def start_run(
 
 def _complete(run: Run, params: Mapping[str, Any] | None, tags: Any) -> Run:
     if params:
+        check_start_parameters(params)
         run.log_params(params)
     if tags:
         run.set_tags(tags)

@@ -34,6 +34,25 @@ def flatten_parameters(values: Any, refused: Refused) -> dict[str, Any]:
     return flat
 
 
+def check_start_parameters(values: Any) -> None:
+    """Raise for parameters of ``start_run`` that are plainly wrong: nothing has been trained yet.
+
+    Raises:
+        RecordingError: they are not a mapping, two have one name, or one contains itself.
+    """
+    if not isinstance(values, Mapping):
+        kind = type(values).__name__
+        raise RecordingError(
+            f"start_run(params=...): expected a mapping of names to values, found {kind}; pass vars(...) of an object,"
+            " or call run.log_params, which takes objects of settings"
+        )
+    refused: Refused = []
+    flatten_parameters(values, refused)
+    for _, error in refused:
+        if error.reason in ("name taken", "contains itself"):
+            raise error
+
+
 class _Flattening:
     """Fills a flat mapping from a nested one."""
 
