@@ -336,7 +336,9 @@ def test_each_deletion_is_told(journal, caplog):
         writer.point("a", 0)
         shutil.rmtree(journal.run_dir)
         writer.sync()
-    assert [text.rpartition("; ")[2] for text in caplog.messages] == ["recording begins anew there"] * 2
+    assert [text.rpartition("; ")[2] for text in caplog.messages] == [
+        "recording starts again in a new one"
+    ] * 2
 
 
 def test_a_deletion_is_noticed_where_the_next_segment_was_opened_already(journal):

@@ -294,7 +294,7 @@ def test_a_writer_of_another_host_is_left_alone_for_a_day(journal, monkeypatch):
     monkeypatch.setattr(identity, "host_name", lambda: "elsewhere")
     writer._stream.slots.files.write_heartbeat(time.time() - 3600)
     (reason,) = compact(journal.run_dir).left.values()
-    assert "may still be recording: nothing was heard of it for 36" in reason
+    assert "may still be recording: its last heartbeat was 36" in reason
     writer._stream.slots.files.write_heartbeat(time.time() - 2 * 86400)
     assert compact(journal.run_dir).left == {}
 

@@ -107,7 +107,7 @@ def leave_hole(writer, slots=1):
 
 
 def fill(writer, seq, step):
-    tag = writer._stream.tracks["a"].tag
+    tag = writer._stream.metrics["a"].tag
     assert tag >> 24 == POINT
     writer._stream.slots.put(seq, POINT_HEAD.pack(0.0, step, time.time(), tag))
 

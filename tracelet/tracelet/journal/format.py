@@ -70,7 +70,7 @@ def payload_slots(size: int) -> int:
 
 
 def offset_of(seq: int) -> int:
-    """Return where in its segment file the slot with this sequence number stands."""
+    """Return the offset of the slot with this sequence number in its segment's file."""
     return HEADER + (seq & (SEGMENT_SLOTS - 1)) * SLOT
 
 
@@ -98,7 +98,7 @@ def pack_header(info: SegmentInfo, magic: bytes = MAGIC) -> bytes:
 
 
 def unpack_header(data: bytes, magic: bytes = MAGIC) -> SegmentInfo | None:
-    """Return what a segment's header says, or None where it is damaged. Its layout is that of later versions too."""
+    """Return what a segment's header says, or None if it is damaged. Its layout is that of later versions too."""
     if len(data) < HEADER or data[:8] != magic:
         return None
     fixed = data[: SEGMENT_HEADER.size]

@@ -34,7 +34,7 @@ def host_name() -> str:
 
 @lru_cache(maxsize=1)
 def boot_id() -> str | None:
-    """Return the id that the kernel drew at boot, or None where there is none."""
+    """Return the id that the kernel drew at boot, or None if there is none."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     except OSError:
@@ -42,7 +42,7 @@ def boot_id() -> str | None:
 
 
 def booted_at() -> float:
-    """Return when this host was booted, in seconds since the epoch; 0 where that is not known."""
+    """Return when this host was booted, in seconds since the epoch; 0 if that is not known."""
     try:
         with open("/proc/stat", "rb") as file:
             return next((float(line.split()[1]) for line in file if line.startswith(b"btime ")), 0.0)
@@ -59,7 +59,7 @@ def pid_namespace() -> int | None:
 
 
 def process_state(pid: int) -> tuple[str, int] | None:
-    """Return a process's state letter and start time (clock ticks since boot), or None where there is none."""
+    """Return a process's state letter and start time (clock ticks since boot), or None if there is none."""
     try:
         with open(f"/proc/{pid}/stat", "rb") as file:
             fields = file.read().rpartition(b")")[2].split()
@@ -69,7 +69,7 @@ def process_state(pid: int) -> tuple[str, int] | None:
 
 
 def is_alive(pid: int, started: int | None) -> bool:
-    """Say whether that very process still runs on this host (a zombie does not)."""
+    """Say whether the process with this id and start time is running on this host (a zombie is not)."""
     if not os.path.exists("/proc/self/stat"):
         return _answers(pid)
     state = process_state(pid)

@@ -70,7 +70,7 @@ def _points_in(piece: Piece) -> int:
 
 
 def _as_columns(data: bytes, first: int, numpy: bool | None) -> Packed:
-    """Return slots packed as columns, after a proof that they come back; nothing where they are damaged."""
+    """Return slots packed as columns, after checking that they unpack to the same; nothing if they are damaged."""
     try:
         table = ChunkTable.of(data, first)
         packed = table.pack(numpy)

@@ -96,7 +96,7 @@ def _reason_to_wait(source: Source, last: int) -> str | None:
     if silence > _SURELY_DEAD:
         return None
     return (
-        f"{who} may still be recording: nothing was heard of it for {silence:.0f} s, and from this host only "
+        f"{who} may still be recording: its last heartbeat was {silence:.0f} s ago, and from this host only "
         f"{_SURELY_DEAD / 3600:.0f} h of silence can settle that. Compact it there"
     )
 

@@ -31,7 +31,7 @@ class Follower:
     """
 
     def __init__(self, run_dir: Path, writer: str, cursor: Cursor | None = None) -> None:
-        """Start where a cursor says, else at the beginning."""
+        """Start at a cursor, or at the beginning."""
         cursor = cursor or Cursor()
         self.run_dir = Path(run_dir)
         self.writer = writer
@@ -46,7 +46,7 @@ class Follower:
 
     @property
     def cursor(self) -> Cursor:
-        """What to give to a later follower, so that it goes on where this one stands."""
+        """The position from which a later follower continues."""
         return Cursor(self._next, self._gaps.holes)
 
     @property
@@ -65,7 +65,7 @@ class Follower:
         return found
 
     def _advance(self, found: list[Record], limit: int) -> bool:
-        """Take the records of the next block; say whether it makes sense to go on."""
+        """Take the records of the next block; return whether to continue."""
         start, size = self._next, self._size
         self._check_header()
         block = self._source.block(start, size)

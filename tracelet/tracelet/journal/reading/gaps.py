@@ -54,7 +54,7 @@ class GapTracker:
         return self._pass(piece.seq, stop, kind, start + len(data.rstrip(b"\0")) // SLOT)
 
     def ahead(self, seq: int) -> int | None:
-        """Return where something is written after nothing is at ``seq``, None for nowhere, or to wait."""
+        """Return the next written slot after an empty one at ``seq``, None if there is none, or to wait."""
         now = time.monotonic()
         if seq == self._empty_at and now < self._look_at:
             return None
@@ -87,7 +87,7 @@ class GapTracker:
         return first + self._source.size(seq >> SEGMENT_SHIFT)
 
     def _pass(self, start: int, stop: int, kind: int, frontier: int) -> int | None:
-        """Leave a hole behind: return where it ends, None while it is too young, its start to read it again."""
+        """Pass a hole: return its end, None while it is too young, or its start to read it again."""
         if self._is_dead and not self._is_alive():
             self._count(kind, start, stop)
             return stop
@@ -122,7 +122,7 @@ class GapTracker:
         return not self._is_dead
 
     def look_again(self) -> Iterator[Piece]:
-        """Give what has come into the holes passed over; where nothing can come any more, give them up."""
+        """Yield the records that have come into holes passed over; give up those that nothing can fill any more."""
         now = time.monotonic()
         if not self._holes or now < self._revisit_at:
             return

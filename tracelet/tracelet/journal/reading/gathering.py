@@ -158,7 +158,7 @@ class Gatherer:
         return metric.name in self._wanted if metric is not None else bool(self._wanted)
 
     def _wanted_of(self, identity: int, count: int) -> Sequence[int]:
-        """Return which columns of a row are wanted, of ``count``; 0 stands for a point."""
+        """Return which of the ``count`` columns of a row are wanted; a count of 0 means a point."""
         if not count:
             return range(self._is_wanted(identity))
         metrics = self.names.ids(identity)

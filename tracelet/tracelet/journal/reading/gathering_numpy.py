@@ -26,13 +26,13 @@ from tracelet.journal.segments.checksums import are_intact, expected_checksum, u
 from tracelet.journal.segments.pieces import EMPTY, PARTIAL, Block, Piece, piece_at
 
 _WORDS = SLOT // 4
-_STEP, _TIME, _TAG = 1, 2, 6  # where they stand in a slot: in 8 bytes each, the tag in 4
+_STEP, _TIME, _TAG = 1, 2, 6  # their places in a slot: in units of 8 bytes, the tag in units of 4
 
 Array = Any
 
 
 class Layout:
-    """Where which records begin in a block, as far as tags and counts tell: nothing is checked yet."""
+    """Where which records begin in a block, judged by tags and counts: nothing is checked yet."""
 
     def __init__(self, data: bytes) -> None:
         self.words: Array = np.frombuffer(data, "<u4").reshape(-1, _WORDS)
@@ -81,7 +81,7 @@ class Layout:
         return np.cumsum(marks[:-1], dtype=np.int8).astype(bool)
 
     def _alike(self, at: int, size: int) -> range:
-        """Return where rows with the same columns stand that follow a row without anything between them."""
+        """Return where the rows with the same columns begin that directly follow a row."""
         following = self.words[at + size : self.used - size + 1 : size]
         for few in (32, len(following)):  # most often there are many or hardly any
             same = (following[:few, _TAG] == self.words[at, _TAG]) & (following[:few, 1] == self.words[at, 1])
@@ -104,13 +104,13 @@ class Layout:
         return at + 1, self.pads if kind else self.empty
 
     def heads(self) -> Array:
-        """Return where everything stands that has a checksum of its own."""
+        """Return the places of all slots that have their own checksum."""
         others = [*self.blobs, *self.pads, *(at for starts in self.rows.values() for at in starts)]
         return np.concatenate([self.points, np.array(others, dtype=np.intp)])
 
 
 class NumpyGatherer(Gatherer):
-    """A gatherer that goes by whole blocks, and slot by slot only where one is damaged."""
+    """A gatherer that goes by whole blocks, and slot by slot only if one is damaged."""
 
     numpy = True
 

@@ -15,7 +15,7 @@ from tracelet.journal.segments.pieces import PARTIAL, Piece, piece_at, pieces
 
 _STALE = 60.0  # seconds without a heartbeat
 _TAIL = 1 << 16  # slots at the end of what was written among which the outcome is looked for
-_KIND = 27  # where the kind stands in a slot
+_KIND = 27  # offset of the kind in a slot
 
 
 def liveness(run_dir: Path, writer: str) -> str:
@@ -48,7 +48,7 @@ def runs_here(source: Source) -> bool:
 
 
 def writer_facts(source: Source) -> dict[str, Any] | None:
-    """Return what a writer said of itself, None where that is damaged or gone."""
+    """Return what a writer recorded about itself, None if that is damaged or gone."""
     piece = _piece(source, 0)
     if piece is None or piece.kind != BLOB:
         return None
@@ -70,7 +70,7 @@ def _piece(source: Source, seq: int, slots: int = 64) -> Piece | None:
 
 
 def _has_outcome(source: Source, segment: int) -> bool:
-    """Look for the outcome where a writer that was closed has it, whatever the header says.
+    """Look for the outcome near the end of the file, whatever the header says.
 
     Calls that met the end may have written behind it, and reserved slots follow.
     """
@@ -90,7 +90,7 @@ def _has_outcome(source: Source, segment: int) -> bool:
 
 
 def _has_outcome_somewhere(source: Source, seq: int) -> bool:
-    """Look for the outcome chunk by chunk: only there it is known where records begin."""
+    """Look for the outcome chunk by chunk: only chunks tell where records begin."""
     while True:
         found: Iterable[Piece]
         if (chunk := source.chunk_at(seq)) is not None:

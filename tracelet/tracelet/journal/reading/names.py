@@ -15,7 +15,7 @@ _STRIDE = 32768  # slots
 
 
 class Metric(NamedTuple):
-    """What is written once per metric and writer."""
+    """Identifies a metric: written once per writer."""
 
     name: str
     type: str
@@ -61,11 +61,11 @@ class Names:
         return identity in self.columns or all(map(self.knows, self._columns.get(identity, [0])))
 
     def ids(self, identity: int) -> list[int]:
-        """Return the metrics in a row by their ids, none where that is not known."""
+        """Return the metrics in a row by their ids, none if they are not known."""
         return self._columns.get(identity, [])
 
     def metric(self, identity: int) -> Metric:
-        """Return what an id stands for; one whose name is lost gets a name made up of its id."""
+        """Return what an id stands for; one whose name is lost gets a name made from its id."""
         known = self.metrics.get(identity)
         if known is None:
             self.unknown.add(identity)

@@ -36,7 +36,7 @@ class Part(NamedTuple):
 class Columns:
     """All points of one metric: ``steps``, ``times`` and ``values`` of equal length, and ``parts`` by writer.
 
-    NumPy arrays (int64, float64) where NumPy is installed, else arrays of the standard library.
+    NumPy arrays (int64, float64) if NumPy is installed, else arrays of the standard library.
     """
 
     __slots__ = ("parts", "steps", "times", "values")
@@ -64,7 +64,7 @@ def read_columns(
         run_dir: the run's folder.
         names: the metrics wanted, None for all.
         damage: takes the account of what could not be read.
-        numpy: whether to use NumPy; None for where it is installed.
+        numpy: whether to use NumPy; None for if it is installed.
     """
     wanted = None if names is None else frozenset(names)
     found: dict[str, list[tuple[Part, Series]]] = {}

@@ -44,7 +44,7 @@ def sums(vector: Vector, times: int) -> Vector:
 
 
 def fold(vector: Vector) -> Vector:
-    """Return what is small where a number, taken as signed, is close to zero."""
+    """Return numbers that are small if the originals, taken as signed, are close to zero."""
     return [(number ^ _MASK) * 2 + 1 if number & _SIGN else number * 2 for number in vector]
 
 

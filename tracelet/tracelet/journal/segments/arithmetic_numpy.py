@@ -41,7 +41,7 @@ def sums(vector: Vector, times: int) -> Vector:
 
 
 def fold(vector: Vector) -> Vector:
-    """Return what is small where a number, taken as signed, is close to zero."""
+    """Return numbers that are small if the originals, taken as signed, are close to zero."""
     signed = vector.view(np.int64)
     return ((signed << 1) ^ (signed >> 63)).view(np.uint64)
 

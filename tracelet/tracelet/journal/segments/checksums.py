@@ -43,7 +43,7 @@ def up_to_grid(seq: int) -> int:
 
 
 def are_intact(data: bytes | memoryview, first: int) -> bool:
-    """Say whether each slot in ``data`` is whole by itself, that is: a record of one slot.
+    """Say whether each slot in ``data`` is an intact record of one slot.
 
     One damaged slot never passes; several do with a probability of 2**-32. The slots must not go beyond the
     next multiple of 4096.

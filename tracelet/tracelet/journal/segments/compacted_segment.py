@@ -37,7 +37,7 @@ _STRIDE = 1 << 18  # bytes
 
 
 class Chunk(NamedTuple):
-    """Where the packed slots of a chunk stand in the file."""
+    """The place of a chunk's packed slots in the file."""
 
     first: int  # slot within the segment
     slots: int

@@ -1,4 +1,4 @@
-"""Which records a packed chunk has, as its tags and sizes tell."""
+"""Which records a packed chunk has, judged by its tags and sizes."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class Outline:
         return dict(sorted({**groups, **self._rows}.items(), key=lambda group: group[1][0]))
 
     def _other(self, tag: int, at: int, sizes: Iterator[int], places: array[int]) -> int:
-        """Take in what is no point; return where it ends."""
+        """Take a record that is not a point; return where it ends."""
         kind = tag >> KIND_SHIFT
         if kind == PAD:
             self.pads.append(at)

@@ -22,7 +22,7 @@ LENGTHS = struct.Struct("<3I")  # how many tags, sizes and times a chunk has
 
 Key = tuple[int, int]  # tag, and how many metrics a row has (0 for points)
 
-Plain = array  # what comes out where NumPy is not used
+Plain = array  # the type of columns without NumPy
 
 _ORDERS = 7  # that are tried: 0 to 6
 _SAMPLE = 1024  # numbers from which the order is chosen

@@ -32,7 +32,7 @@ POINTS = 256  # several points in a row
 
 _LARGEST_STRETCH, _SMALLEST_STRETCH = 4096, 64  # slots
 _LOST_SLOT = b"\xff" * SLOT  # stands for a slot of a compacted segment that cannot be read
-_KIND = 27  # where the kind stands in a slot
+_KIND = 27  # offset of the kind in a slot
 _NATIVE = sys.byteorder == "little" and array("I").itemsize == 4
 
 
@@ -179,7 +179,7 @@ def _items(code: str, data: bytes | memoryview) -> Any:
 
 
 def places_of(tags: Sequence[int]) -> dict[int, Sequence[int]]:
-    """Return the places of each distinct tag in turn; as ranges where they come in turn, as in a loop."""
+    """Return the places of each distinct tag; as ranges if the tags alternate, as in a loop."""
     distinct = dict.fromkeys(tags)  # in the order in which they first come up
     period = len(distinct)
     if len(set(tags[:period])) == period and tags[period:] == tags[:-period]:

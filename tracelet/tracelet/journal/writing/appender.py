@@ -34,7 +34,7 @@ class Process:
 class Appender:
     """The part of a writer that is off the quick path: which stream, in what state.
 
-    There are no locks to wait for. Where two threads come to the same place at once, both do the step, and
+    There are no locks to wait for. If two threads come to the same place at once, both do the step, and
     one ``setdefault`` or ``pop`` decides whose result counts.
     """
 
@@ -47,11 +47,11 @@ class Appender:
         mapped: bool | None = None,
         last_steps: Mapping[str, int] | None = None,
     ) -> None:
-        """Start a journal file in a run's folder (created where missing).
+        """Start a journal file in a run's folder (created if missing).
 
         Args:
             run_dir: the run's folder.
-            facts: what the ``writer`` event says beside what identifies the process: run, rank, ...
+            facts: what the ``writer`` event says besides what identifies the process: run, rank, ...
             owner: the writer id of the process that started the run, None for that process itself.
             mapped: whether to map files; None asks the file system.
             last_steps: the largest step seen so far of each metric, for a run that is resumed.
@@ -134,7 +134,7 @@ class Appender:
         return state[1].process is not self._process
 
     def _get_ready(self) -> UnavailableError | None:
-        """See to it that there is a stream to write to; return what is in the way until the next attempt is due."""
+        """Make sure that there is a stream to write to; return the fault until it is time for the next attempt."""
         if self._closed:
             raise self._closed_error()
         if self._forked:
@@ -182,7 +182,7 @@ class Appender:
             facts,
             self._steps(),
             mapped=self._mapped,
-            on_window=self._thread.ring,
+            on_window=self._thread.wake,
             process=process,
         )
         return process.streams.setdefault(number, stream)
@@ -192,7 +192,7 @@ class Appender:
         stream.open()
         self._pending.write(stream)
         self._record_drops(stream)
-        self._outage.over()
+        self._outage.end()
         self._state = stream.state
         if self._closed or stream.is_retired:
             self._state = self._no_state()
@@ -206,7 +206,7 @@ class Appender:
     # --- care --------------------------------------------------------------------------------------------
 
     def _tick(self) -> None:
-        """What the keeper's thread does, again and again."""
+        """One round of the background thread."""
         if self._closed or self._forked:
             return
         try:
@@ -222,10 +222,10 @@ class Appender:
                 self._maintenance.beat(self._stream)
         except NoActiveRunError:
             return  # closed meanwhile
-        self._outage.tell()
+        self._outage.report()
 
     def _look_for_deletion(self, stream: Stream) -> None:
-        """Begin a new file where somebody deleted the present one."""
+        """Begin a new file if somebody deleted the current one."""
         try:
             deleted = stream.is_deleted()
         except OSError:  # the file server does not answer for it: nobody knows, so nothing is given up
@@ -233,12 +233,12 @@ class Appender:
         if not deleted:
             self._seen = stream.recorded
         elif stream.claim_end():
-            self._steps = stream.tracks.steps
+            self._steps = stream.metrics.steps
             lost = max(0, stream.retire(ReplacedError) - self._seen)
             self._earlier += stream.recorded - lost
             self._seen = 0
             self._outage.drop(ReplacedError().reason, lost)
-            self._outage.say(f"{self.run_dir}: the folder was deleted; recording begins anew there")
+            self._outage.warn(f"{self.run_dir}: the folder was deleted; recording starts again in a new one")
             self._pending.restore()
             self._begin()
 
@@ -269,7 +269,7 @@ class Appender:
         self._thread.stop()
         if opened:
             self._end(self._stream, outcome)
-        self._outage.tell()
+        self._outage.report()
         forget(self)
 
     def _end(self, stream: Stream, outcome: bytes) -> None:
@@ -286,7 +286,7 @@ class Appender:
                 "end", f"{self.run_dir}: the end of the run could not be recorded ({error})"
             )
         except AbandonedError:
-            return  # forked amid closing: the file is the parent's to finish
+            return  # forked during close: the file is the parent's to finish
 
     def __del__(self) -> None:
         if not sys.is_finalizing() and hasattr(self, "_stream"):
@@ -296,7 +296,7 @@ class Appender:
         """In the child: leave the parent's file alone; the first record will open one of the child's own."""
         parent = self._stream
         parent.retire(AbandonedError)
-        self._steps = parent.tracks.steps
+        self._steps = parent.metrics.steps
         self.owner = self.owner or parent.id
         self._start_over()
         self._forked = True

@@ -42,7 +42,7 @@ class LockedCounter:
     """``itertools.count`` for interpreters without a GIL, where several steps are not one.
 
     A single step of the plain one would be atomic there, too (by compare-and-exchange, from 3.13.0 on). But of two
-    threads, one that wants many numbers in a row would never get them beside one that wants single ones.
+    threads, one that takes many numbers in a row would never get them while another takes single ones.
     """
 
     def __init__(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import _thread
 import contextlib
-import threading  # noqa: F401  (its first import takes the importing thread for the main one: not the keeper's)
+import threading  # noqa: F401  (its first import takes the importing thread for the main one: not this one)
 import time
 import weakref
 from collections.abc import Callable
@@ -20,7 +20,7 @@ _BEAT = 5.0  # seconds between heartbeats
 
 
 class BackgroundThread:
-    """Calls a method of an object at an interval, until the object is gone or the keeper is stopped.
+    """Calls a method of an object at an interval, until the object is gone or the thread is stopped.
 
     A bare daemon thread rather than ``threading.Thread``: starting one waits for nothing, so it is safe in a
     signal handler and in a forked child.
@@ -50,7 +50,7 @@ class BackgroundThread:
         """Whether the thread could not be started yet."""
         return bool(self._start_tokens)
 
-    def ring(self) -> None:
+    def wake(self) -> None:
         """Wake the thread up early. Never waits."""
         try:
             self._wakeup.release()
@@ -60,7 +60,7 @@ class BackgroundThread:
     def stop(self) -> None:
         """Let the thread end. Never waits."""
         self._stopped = True
-        self.ring()
+        self.wake()
 
     def _run(self) -> None:
         while not self._stopped:
@@ -86,7 +86,7 @@ class Maintenance:
             stream.look_ahead()
 
     def is_sync_due(self) -> bool:
-        """Say whether it is time for a sync, once for each time."""
+        """Say whether a sync is pending; the next one is then an interval away."""
         now = time.monotonic()
         may_retry = now >= self._sync_at
         if may_retry:
@@ -94,7 +94,7 @@ class Maintenance:
         return may_retry
 
     def keep_safe(self, stream: Stream) -> None:
-        """See to it that names survive damage, and records a loss of power."""
+        """Make names survive damage, and records a power failure."""
         with contextlib.suppress(UnavailableError):
             stream.list_names()
         if not stream.is_synced:
@@ -106,11 +106,11 @@ class Maintenance:
             stream.sync()
             self._outage.forget("sync")
         except OSError as error:
-            text = f"{self._run_dir}: the disk does not take what was recorded ({error}); losing power may lose it"
+            text = f"{self._run_dir}: the disk does not take what was recorded ({error}); a power failure may lose it"
             self._outage.warn_once("sync", text)
 
     def beat(self, stream: Stream) -> None:
-        """Give a sign of life where it is time, also amid an outage: a full disk takes what replaces something."""
+        """Write a heartbeat if it is time, also during an outage: a full disk accepts what replaces something."""
         now = time.monotonic()
         if now >= self.beat_at:
             self.beat_at = now + _BEAT

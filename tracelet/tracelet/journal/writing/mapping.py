@@ -41,7 +41,7 @@ def _map_with_duplicate(number: int, offset: int, size: int) -> memoryview:
 
 
 def _find_duplicate(probe: int, identity: tuple[int, int]) -> int:
-    """Return the number of a mapping's duplicate, -1 if it cannot be told: then the mapping is never freed."""
+    """Return the number of a mapping's duplicate, -1 if it cannot be found: then the mapping is never freed."""
     if _is_unowned(probe, identity):
         return probe
     try:

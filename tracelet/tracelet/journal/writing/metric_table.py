@@ -13,7 +13,7 @@ from tracelet.journal.writing.unavailable import UnavailableError
 from tracelet.journal.writing.values import plain_name
 
 Identity = tuple[str, str, "str | None"]  # name, type, source
-Key = str | Identity  # the name alone where type and source are the usual ones
+Key = str | Identity  # the name alone if type and source are the usual ones
 LayoutKey = tuple[str, ...] | tuple[tuple[str, ...], str, "str | None"]
 
 SCALAR = "scalar"
@@ -39,7 +39,7 @@ class MetricState:
     def __init__(self, tag: int, last: int) -> None:
         self.tag = tag
         self.last = last
-        self.related: list[MetricState] = []  # tracks that share a metric with this one
+        self.related: list[MetricState] = []  # metrics that share a metric with this one
 
     def next(self) -> int:
         """Return the step after the largest one seen for any metric concerned."""
@@ -79,7 +79,7 @@ class MetricTable(dict[Key, MetricState]):
         super().__init__()
         self.ids: dict[Identity, int] = {}
         self._record_name = record_name
-        self._steps = steps  # where counting goes on after a fork or a resume
+        self._steps = steps  # the last steps before a fork or a resume
         self._next_id = count(1)
         self._by_name: dict[str, dict[int, MetricState]] = {}
 

@@ -1,4 +1,4 @@
-"""Names told again: what a reader goes by where the event with a name is damaged."""
+"""Names repeated: what a reader uses if the event with a name is damaged."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Entry = tuple[str, dict[str, Any]]  # "names" or "columns", and what the event o
 
 
 class NameDictionary:
-    """Which names and columns have not been told again yet."""
+    """The names and columns that have not been repeated yet."""
 
     def __init__(self) -> None:
         self._unlisted: deque[Entry] = deque()
@@ -28,17 +28,17 @@ class NameDictionary:
         self._unlisted.append((kind, entry))
 
     def put_back(self, listed: Mapping[str, list[dict[str, Any]]]) -> None:
-        """Take note of what was due and could not be written."""
+        """Take note of entries that could not be written."""
         self._unlisted.extend((kind, entry) for kind, entries in listed.items() for entry in entries)
 
-    def due(
-        self, segment: int, tracks: MetricTable, layouts: dict[LayoutKey, RowLayout]
+    def take_entries(
+        self, segment: int, metrics: MetricTable, layouts: dict[LayoutKey, RowLayout]
     ) -> Iterator[dict[str, list[dict[str, Any]]]]:
         """Give the dictionaries to be written now: of what is new, or of everything in a new segment."""
         if segment != self._segment:
             self._segment = segment
             copied = layouts.copy()  # before the ids: a plan's metrics have theirs when it is made
-            self._unlisted.extend(_everything(tracks.ids.copy(), copied))
+            self._unlisted.extend(_everything(metrics.ids.copy(), copied))
         entries = drain(self._unlisted)
         while listed := list(islice(entries, _LISTED)):
             yield {kind: [entry for each, entry in listed if each == kind] for kind in ("names", "columns")}

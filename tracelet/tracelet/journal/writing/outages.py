@@ -1,4 +1,4 @@
-"""When nothing can be written: what is dropped, when to try again, and telling the user once."""
+"""When nothing can be written: what is dropped, when to try again, and warning the user once."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ class OutageTracker:
             "dropped, and recording resumes as soon as it can.",
         )
 
-    def over(self) -> None:
-        """Take note that recording goes on. Should it stop again, that is told again."""
+    def end(self) -> None:
+        """Recording continues. If it stops again, that is reported again."""
         self.fault = None
         self._wait = _FIRST_WAIT
         self._warned -= self._reasons
@@ -64,7 +64,7 @@ class OutageTracker:
         return {reason: tally.value for reason, tally in self._drops.copy().items()}
 
     def unrecorded_drops(self) -> dict[str, int] | None:
-        """Return the drops where the journal does not have them yet, else None."""
+        """Return the drops if the journal does not have them yet, else None."""
         drops = self.drops
         return drops if drops != self._recorded_drops else None
 
@@ -73,20 +73,20 @@ class OutageTracker:
         self._recorded_drops = drops
 
     def warn_once(self, subject: str, text: str) -> None:
-        """Leave a warning for :meth:`tell`, once per subject until that is forgotten."""
+        """Leave a warning for :meth:`report`, once per subject until that is forgotten."""
         if subject not in self._warned:
             self._warned.add(subject)
-            self.say(text)
+            self.warn(text)
 
-    def say(self, text: str) -> None:
-        """Leave a warning for :meth:`tell`."""
+    def warn(self, text: str) -> None:
+        """Leave a warning for :meth:`report`."""
         self._notices.append(text)
 
     def forget(self, subject: str) -> None:
-        """Let the subject be told again, since the trouble was over in the meantime."""
+        """Let the subject be reported again: the trouble was over in the meantime."""
         self._warned.discard(subject)
 
-    def tell(self) -> None:
+    def report(self) -> None:
         """Log the warnings. Not for a caller's path: logging takes locks."""
         for text in drain(self._notices):
             import logging

@@ -1,4 +1,4 @@
-"""Events kept in memory: those that cannot be written now, and those that a file begun anew needs again."""
+"""Events kept in memory: those that cannot be written now, and those that a new file needs again."""
 
 from __future__ import annotations
 

@@ -24,12 +24,12 @@ _living: dict[int, weakref.ref[Forked]] = {}
 
 
 def remember(one: Forked) -> None:
-    """See to it that a forked child tells it so."""
+    """Call it in each forked child."""
     _living[id(one)] = weakref.ref(one)
 
 
 def forget(one: Forked) -> None:
-    """Tell it nothing any more."""
+    """Stop calling it."""
     _living.pop(id(one), None)
 
 

@@ -137,7 +137,7 @@ class SlotWriter:
         self._put_plainly(first, data)
 
     def _view(self, window: int) -> memoryview | None:
-        """Return a window, or None where the file is at hand but mapping it takes what the process has not."""
+        """Return a window, or None if the file is open and the process lacks what a mapping takes."""
         try:
             return self.windows.get(window) or self._open(window)
         except UnavailableError as fault:

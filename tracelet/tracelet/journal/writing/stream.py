@@ -74,7 +74,7 @@ class Stream:
         files = SegmentFiles(run_dir, self.id, preallocate=mapped)
         self._on_window = on_window
         self.slots = SlotWriter(files, mapped=mapped, process=process, on_window=self._note_window)
-        self.tracks = MetricTable(self._write_name, steps)
+        self.metrics = MetricTable(self._write_name, steps)
         self.layouts: dict[LayoutKey, RowLayout] = {}
         self._column_ids = count(1)
         self._dictionary = NameDictionary()
@@ -110,7 +110,7 @@ class Stream:
     def state(self) -> State:
         """What the quick path works on: empty where it must not be taken."""
         if self.slots.mapped and not self.slots.is_short:
-            return self.slots.counter, self.slots.windows, self.tracks, self.layouts
+            return self.slots.counter, self.slots.windows, self.metrics, self.layouts
         return iter(()), self.slots.windows, {}, {}
 
     @property
@@ -123,7 +123,7 @@ class Stream:
 
     def write_point(self, metric: Identity, value: float, step: int | None) -> None:
         """Record one value."""
-        track = self.tracks[metric_key(*metric)]
+        track = self.metrics[metric_key(*metric)]
         step = track.next() if step is None else step
         self.slots.write(POINT_HEAD.pack(value, step, time.time(), track.tag))
         track.note(step)
@@ -149,7 +149,7 @@ class Stream:
     def _write_parts(
         self, values: Mapping[str, float], step: int | None, type: str, source: str | None
     ) -> None:
-        step = self.tracks.last(list(values)) + 1 if step is None else step
+        step = self.metrics.last(list(values)) + 1 if step is None else step
         items = list(values.items())
         for start in range(0, len(items), MAX_ROW):
             self.write_row(dict(items[start : start + MAX_ROW]), step, type, source)
@@ -157,7 +157,7 @@ class Stream:
     def _write_points(
         self, values: Mapping[str, float], step: int | None, type: str, source: str | None
     ) -> None:
-        step = self.tracks.last(list(values)) + 1 if step is None else step
+        step = self.metrics.last(list(values)) + 1 if step is None else step
         for name, value in values.items():
             self.write_point((name, type, source), value, step)
 
@@ -166,7 +166,7 @@ class Stream:
         known = self.layouts.get(key)
         if known is not None or len(self.layouts) >= _LAYOUTS:
             return known
-        columns = [self.tracks.identify((name, type, source)) for name in names]
+        columns = [self.metrics.identify((name, type, source)) for name in names]
         identity = next(self._column_ids)
         entry = {"id": identity, "names": columns}
         self.write_event(encode_event("columns", entry), time.time())
@@ -174,7 +174,7 @@ class Stream:
         fresh = RowLayout(identity, len(names))
         plan = self.layouts.setdefault(key, fresh)
         if plan is fresh:
-            self.tracks.relate(plan, names)
+            self.metrics.relate(plan, names)
         return plan
 
     def _write_name(self, identity: int, metric: Identity) -> None:
@@ -191,7 +191,7 @@ class Stream:
     # --- care --------------------------------------------------------------------------------------------
 
     def look_ahead(self) -> None:
-        """Open the next window before a caller needs it, and let go of what nobody needs any more."""
+        """Open the next window before a caller needs it, and close the segments that nobody needs any more."""
         self._note_boundary()
         if self.slots.mapped:
             self.slots.prepare()
@@ -215,7 +215,9 @@ class Stream:
 
     def list_names(self) -> None:
         """Record again what was named since the last time (all, in a new segment): names must survive damage."""
-        for listed in self._dictionary.due(self.slots.allocated >> SEGMENT_SHIFT, self.tracks, self.layouts):
+        for listed in self._dictionary.take_entries(
+            self.slots.allocated >> SEGMENT_SHIFT, self.metrics, self.layouts
+        ):
             try:
                 self.write_event(encode_event("dictionary", listed), time.time())
             except UnavailableError:
@@ -223,7 +225,7 @@ class Stream:
                 raise
 
     def skip_segment(self, fault: UnavailableError) -> bool:
-        """Go on in a new segment where a limit on file sizes ends this one; say whether that may help."""
+        """Continue in a new segment if a limit on file sizes ends this one; return whether that may help."""
         if fault.errno != errno.EFBIG or fault.segment is None:
             return False
         drawn = self.slots.allocated
@@ -244,7 +246,7 @@ class Stream:
         return self.slots.windows.refusal is not None
 
     def claim_end(self) -> bool:
-        """Say whether it is the caller's to retire; only one is told so."""
+        """Say whether the caller may retire this stream; only one caller gets true."""
         try:
             return self._end_tokens.pop()
         except IndexError:

@@ -42,7 +42,7 @@ class UnavailableError(Exception):
 
     @classmethod
     def from_os_error(cls, error: OSError, segment: int | None = None) -> UnavailableError:
-        """Return the fault that an error of the operating system stands for."""
+        """Return the fault for an error of the operating system."""
         if isinstance(error, UnsafeFileError):
             return cls("a link in place of a folder or file", error.errno, segment)
         known = REASONS.get(error.errno or 0)

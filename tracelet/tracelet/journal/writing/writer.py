@@ -62,10 +62,10 @@ class Writer(Appender):
             NoActiveRunError: the writer is closed.
         """
         state = self._state
-        counter, windows, tracks, _ = state
+        counter, windows, known, _ = state
         at = step
         try:
-            track = tracks[name if type is SCALAR and source is None else (name, type, source)]
+            track = known[name if type is SCALAR and source is None else (name, type, source)]
             if step is None:
                 track.last = at = track.next() if track.related else track.last + 1
                 head = _pack_point(value, at, _now(), track.tag)
@@ -90,7 +90,7 @@ class Writer(Appender):
         """Record values of several metrics at one step: one record, whole or not at all.
 
         Beyond 4,096 metrics it takes several records of that many. Programs that log more than 1,024 different
-        sets of metrics get the further sets as single points. Both with one step for all, but a crash amid the
+        sets of metrics get the further sets as single points. Both with one step for all, but a crash during the
         call may leave a part.
 
         Args:
@@ -152,7 +152,7 @@ class Writer(Appender):
             self._attempt(get_ready, self._state)
             self._look_for_deletion(self._stream)
             self._maintenance.sync(self._stream)
-            self._outage.tell()
+            self._outage.report()
 
     def check_open(self) -> None:
         """Raise NoActiveRunError if the writer is closed: before work whose result could not be recorded."""
