@@ -84,6 +84,7 @@ def record_points(data: Path, points: int) -> None:
 def metrics_measures(folder: Path, data: Path) -> dict[str, Measure]:
     """Return what is measured as the metrics become more."""
     store = tracelet.open_store(data)
+    store.runs()  # builds the index
 
     def series() -> None:
         record = store.run("many")
@@ -167,8 +168,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--metrics", type=int, nargs="+", default=[1000, 10_000, 100_000])
-    parser.add_argument("--runs", type=int, nargs="+", default=[100, 1000, 5000])
+    parser.add_argument("--metrics", type=int, nargs="+", default=[1000, 4000, 16_000, 100_000])
+    parser.add_argument("--runs", type=int, nargs="+", default=[100, 500, 2000])
     parser.add_argument("--points", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
     parser.add_argument(
         "--limit", type=float, default=300.0, help="skip larger sizes once this many seconds are likely"
