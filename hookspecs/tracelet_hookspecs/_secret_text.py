@@ -69,8 +69,8 @@ _PLAIN_VALUE: Final = re.compile(r"""(?:[^\s&;"'<>]|["'](?![\s,;)\]}]|$))+""")
 _REST_OF_LINE: Final = re.compile(r"""(?:[^\r\n"'\\]|["'](?![\s,;)\]}]|$))+""")
 _TRAILING: Final = "),]}.:"
 _PLACEHOLDER: Final = re.compile(r"\$?\{[^{}]{0,80}\}|\$\w+|%\(\w+\)s|%s|<[\w -]{1,40}>|\*{3,}|\.\.\.")
-# What stands after `plugins.x.password:` in messages about a password.
-_SAID: Final = re.compile(
+# What follows `plugins.x.password:` in messages about a password.
+_WORDING: Final = re.compile(
     r"(?:expected|unknown|found|missing|required|is|must|does|cannot|not|no|a|an|the|invalid|type)(?=\s|$)"
 )
 _HEADERS: Final = frozenset({"authorization", "proxy-authorization", "cookie", "set-cookie"})
@@ -135,9 +135,9 @@ def _mask_named(text: str) -> str:
 
 
 def _secret_span(text: str, at: int, name: str, level: Suspicion, *, spoken: bool) -> tuple[int, int] | None:
-    """Return where the value at a position is, if it is a secret; ``spoken`` is for ``Name: value``."""
+    """Return the start and end of the value at a position, if it is a secret; ``spoken``: as in ``Name: value``."""
     is_header = name.lower() in _HEADERS
-    if _PLACEHOLDER.match(text, at) or (spoken and not is_header and _SAID.match(text, at)):
+    if _PLACEHOLDER.match(text, at) or (spoken and not is_header and _WORDING.match(text, at)):
         return None
     if quoted := _QUOTE.match(text, at):
         start, end = quoted.end(), _end_of_quoted(text, quoted.end(), quoted[1])

@@ -373,7 +373,7 @@ def test_quiet_still_tells_what_fails(project):
     assert done.stdout == "said\n"
     assert "division by zero" in done.stderr
     assert "plugins.jsonl.pth" in done.stderr
-    assert done.stderr.count("TRACELET_PROJCT means nothing (did you mean 'TRACELET_PROJECT'?)") == 1
+    assert done.stderr.count("TRACELET_PROJCT is unknown (did you mean 'TRACELET_PROJECT'?)") == 1
 
 
 def test_a_hook_that_fails_at_the_end_is_told_in_the_summary(project):

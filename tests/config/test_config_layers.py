@@ -374,4 +374,4 @@ class TestDisplay:
 
 def test_variables_with_a_slip_in_their_name_are_told():
     environ = {"TRACELET_PROJCT": "a", "TRACELET_LEDGER_URL": "b", "TRACELET_MODE": "offline", "HOME": "c"}
-    assert slips(environ) == ["environment: TRACELET_PROJCT means nothing (did you mean 'TRACELET_PROJECT'?)"]
+    assert slips(environ) == ["environment: TRACELET_PROJCT is unknown (did you mean 'TRACELET_PROJECT'?)"]

@@ -1,4 +1,4 @@
-"""What tracelet raises. Every message says who, where, what was expected, what was found and what to do."""
+"""The exceptions of tracelet. Every message says who, where, what was expected, what was found and what to do."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from typing import Any
 
 
 class TraceletError(Exception):
-    """Base of everything that tracelet raises on purpose."""
+    """Base of all exceptions that tracelet raises on purpose."""
 
     @property
     def lines(self) -> list[str]:
-        """The message for people, a line for each thing that is wrong."""
+        """The message for people, one line for each fault."""
         return [" ".join(str(self).split("\n"))]
 
 
@@ -30,11 +30,11 @@ class RecordingError(UsageError, TypeError):
 
 
 class NoActiveRunError(TraceletError, RuntimeError):
-    """Logging was asked for while no run is active."""
+    """A recording call was made while no run was active."""
 
 
 class ConfigError(TraceletError, ValueError):
-    """A configuration with faults. ``faults`` lists all of them, a line each."""
+    """A configuration with faults. ``faults`` lists all of them, one line each."""
 
     def __init__(self, faults: list[str], *, source: str = "") -> None:
         self.faults = faults
@@ -61,7 +61,7 @@ class PluginError(TraceletError):
 
 
 class IllegalTransitionError(PluginError):
-    """A move between two states that the table of transitions does not have."""
+    """A change between two states that the table of transitions does not allow."""
 
 
 class JournalError(TraceletError, OSError):

@@ -1,4 +1,4 @@
-"""Reading configuration files: every fault names its file, line and column."""
+"""Read configuration files. Every fault names its file, line and column."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _PLACE: Final = r" \(at line (\d+), column (\d+)\)$"
 
 
 class MissingFileError(ConfigError, FileNotFoundError):
-    """A configuration file that was named is not there."""
+    """A configuration file does not exist."""
 
 
 def read_project_file(path: Path) -> dict[str, Any]:

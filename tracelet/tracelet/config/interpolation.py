@@ -1,4 +1,4 @@
-"""``${NAME}`` and ``${NAME:-default}`` in configured strings; ``$${`` stands for a plain ``${``."""
+"""``${NAME}`` and ``${NAME:-default}`` in configured strings; ``$${`` is a plain ``${``."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _WORDS: Final[Mapping[str, bool]] = {
 
 
 class EnvStr(str):
-    """A string that came whole from a variable, so that it may stand for a number or a boolean."""
+    """A string that is the whole value of a variable, and can mean a number or a boolean."""
 
     __slots__ = ()
 
@@ -27,7 +27,7 @@ class UnresolvedError(ValueError):
 
 
 def interpolate(values: Any, environ: Mapping[str, str], path: str, faults: list[str]) -> Any:
-    """Return a copy of nested values with every reference resolved; what cannot be is added to ``faults``."""
+    """Return a copy of nested values with every reference resolved; faults are added to ``faults``."""
     if isinstance(values, Mapping):
         return {
             key: interpolate(value, environ, f"{path}.{key}" if path else str(key), faults)
@@ -45,7 +45,7 @@ def interpolate(values: Any, environ: Mapping[str, str], path: str, faults: list
 
 
 def resolve(text: str, environ: Mapping[str, str]) -> str:
-    """Resolve the references of one string. Raises ``ValueError`` for one that is unset or malformed."""
+    """Resolve the references in a string. Raises ``ValueError`` if one is unset or malformed."""
     parts: list[str] = []
     at = 0
     while (start := text.find("${", at)) >= 0:
@@ -64,7 +64,7 @@ def resolve(text: str, environ: Mapping[str, str]) -> str:
 
 
 def _closing(text: str, start: int) -> int:
-    """Return where the reference that opens at ``start`` closes; a default may hold references."""
+    """Return the position of the brace that closes the reference at ``start``; references can be nested."""
     depth, at = 0, start
     while at < len(text):
         if text.startswith("${", at):
@@ -99,12 +99,12 @@ def _value(reference: str, environ: Mapping[str, str]) -> str:
 
 
 def as_boolean(text: str) -> bool | None:
-    """Return what a word such as ``yes`` or ``0`` says, or ``None`` where it says neither."""
+    """Return the meaning of a word such as ``yes`` or ``0``, or ``None`` if it has none."""
     return _WORDS.get(text.strip().lower())
 
 
 def from_environment(value: Any, wanted: str) -> Any:
-    """Return a string that came from a variable as the ``wanted`` type, where it can be read as one."""
+    """Return a string from a variable as the ``wanted`` type, if it can be converted."""
     if not isinstance(value, (EnvStr, SecretStr)):
         return value
     read = _read(value.strip(), wanted)
@@ -123,7 +123,7 @@ def _read(text: str, wanted: str) -> bool | int | float | None:
 
 
 def plain(values: Any) -> Any:
-    """Return a copy of nested values in which what came from the environment is an ordinary string."""
+    """Return a copy of nested values with ordinary strings in place of :class:`EnvStr`."""
     if isinstance(values, Mapping):
         return {key: plain(value) for key, value in values.items()}
     if isinstance(values, (list, tuple)):

@@ -1,4 +1,4 @@
-"""One source of configuration at a time: read, checked, its secrets sealed."""
+"""Read and check one source of configuration at a time, and seal its secrets."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tracelet.secrets import seal
 
 
 class Layer(NamedTuple):
-    """What one source says."""
+    """The settings of one source."""
 
     label: str
     values: Mapping[str, Any] = {}
@@ -25,12 +25,12 @@ class Layer(NamedTuple):
 
     @property
     def silent(self) -> bool:
-        """Whether the source says nothing at all."""
+        """Whether the source has no settings."""
         return not (self.values or self.names or self.tables)
 
 
 def from_file(path: Path, environ: Mapping[str, str], faults: list[str]) -> Layer:
-    """Read a configuration file, whose strings may name variables."""
+    """Read a configuration file and resolve the variables in it."""
     try:
         given = config_files.read_project_file(path)
     except ConfigError as error:
@@ -46,7 +46,7 @@ def from_file(path: Path, environ: Mapping[str, str], faults: list[str]) -> Laye
 
 
 def _interpolated(layer: Layer, environ: Mapping[str, str], faults: list[str]) -> Layer:
-    """Resolve the variables in plugins' tables. One that is not set is that plugin's trouble alone."""
+    """Resolve the variables in plugins' tables. One that is not set is a fault of that plugin alone."""
     tables: dict[str, dict[str, Any]] = {}
     table_faults: dict[str, list[str]] = {}
     for name, table in layer.tables.items():
@@ -75,7 +75,7 @@ def from_mapping(label: str, given: Mapping[str, Any], faults: list[str]) -> Lay
 
 
 def _check_enabled(label: str, tables: Mapping[str, dict[str, Any]], faults: list[str]) -> None:
-    """Check the one key of a table that matters before any plugin is looked at."""
+    """Check the one key of a table that is needed before any plugin is known."""
     for name, table in tables.items():
         if "enabled" in table:
             own: list[str] = []
@@ -91,7 +91,7 @@ def _layer(
     faults: list[str],
     more: Mapping[str, settings.Check] = {},
 ) -> Layer:
-    """Check the keys of one source; ``base`` is where its relative paths start, if not here."""
+    """Check the keys of one source; ``base`` is the folder of its relative paths, by default the current one."""
     known = {**settings.SETTINGS, **more}
     names: list[str] = []
     tables: dict[str, dict[str, Any]] = {}

@@ -1,4 +1,4 @@
-"""Putting the configuration together: user file < project file < environment < program < command line."""
+"""Load the configuration: user file < project file < environment < program < command line."""
 
 from __future__ import annotations
 
@@ -33,9 +33,9 @@ def load_config(
     """Load the configuration for a script or folder (the current one), from every source.
 
     ``overrides`` is what the program gave ``start_run``: keys as in the file, and ``run_id`` and
-    ``resume``; ``None`` stands for nothing given. ``command_line`` is what the command line gave, in the
+    ``resume``; ``None`` means not given. ``command_line`` is what the command line gave, in the
     same keys; ``cli_plugins`` its ``-p``. Raises :class:`ConfigError` with every fault of every source;
-    only faults in a plugin's table are left to :meth:`Config.plugin_config`, since they concern that
+    faults in a plugin's table are left to :meth:`Config.plugin_config`, because they concern that
     plugin alone.
     """
     environ = os.environ if environ is None else environ
@@ -63,7 +63,7 @@ def load_config(
         _report_once(
             [f"{shadowed}: its table [tool.tracelet] is ignored, because {file} counts; keep one of them"]
         )
-    return _assembled(root, file, stack, [*_user_plugins(user), *variables.plugin_path(environ)])
+    return _assemble(root, file, stack, [*_user_plugins(user), *variables.plugin_path(environ)])
 
 
 def _report_once(warnings: Iterable[str]) -> None:
@@ -79,13 +79,13 @@ def _user_plugins(user: Path | None) -> list[Path]:
     return [user / "plugins"] if user is not None and (user / "plugins").is_dir() else []
 
 
-def _assembled(root: Path, file: Path | None, stack: Sequence[Layer], more_paths: list[Path]) -> Config:
+def _assemble(root: Path, file: Path | None, stack: Sequence[Layer], more_paths: list[Path]) -> Config:
     values: dict[str, Any] = {}
     tables: dict[str, Any] = {}
     faults: dict[str, list[str]] = {}
     for layer in stack:
-        values = _merged(values, layer.values)
-        tables = _merged(tables, layer.tables)
+        values = _merge(values, layer.values)
+        tables = _merge(tables, layer.tables)
         for name, several in layer.table_faults.items():
             faults.setdefault(name, []).extend(several)
     selection = Selection(stack)
@@ -113,13 +113,13 @@ def _assembled(root: Path, file: Path | None, stack: Sequence[Layer], more_paths
     )
 
 
-def _merged(low: Mapping[str, Any], high: Mapping[str, Any]) -> dict[str, Any]:
-    """Merge tables key by key; anything else of ``high`` replaces what ``low`` had."""
+def _merge(low: Mapping[str, Any], high: Mapping[str, Any]) -> dict[str, Any]:
+    """Merge tables key by key; any other value of ``high`` replaces that of ``low``."""
     merged = dict(low)
     for key, value in high.items():
         below = merged.get(key)
         if isinstance(below, Mapping) and isinstance(value, Mapping):
-            value = _merged(below, value)
+            value = _merge(below, value)
         merged[key] = value
     return merged
 
@@ -169,7 +169,7 @@ def _is_installed(program: Path) -> bool:
 
 
 class Selection:
-    """Which plugins are on, blocked and off. Each source has its say, and the stronger one the last word."""
+    """Which plugins are on, blocked and off. The strongest source decides."""
 
     def __init__(self, stack: Sequence[Layer]) -> None:
         self.on: dict[str, None] = {}
@@ -177,19 +177,19 @@ class Selection:
         self.off: set[str] = set()
         for layer in stack:
             for name in layer.names:
-                self._hear_name(name)
+                self._apply_name(name)
             for name, table in layer.tables.items():
-                self._hear_table(name, table)
+                self._apply_table(name, table)
 
-    def _hear_name(self, name: str) -> None:
+    def _apply_name(self, name: str) -> None:
         if name.startswith("no:"):
             self.on.pop(name[3:], None)
             self.blocked.add(name[3:])
         else:
             self._activate(name)
 
-    def _hear_table(self, name: str, table: Mapping[str, Any]) -> None:
-        """A table activates, but one that only adds settings does not undo what was switched off before."""
+    def _apply_table(self, name: str, table: Mapping[str, Any]) -> None:
+        """Activate a plugin that has a table. A table with settings only does not undo an earlier ``no:NAME``."""
         if table.get("enabled") is False:
             self.on.pop(name, None)
             self.off.add(name)

@@ -1,4 +1,4 @@
-"""The configuration as the rest of the host sees it."""
+"""The configuration as the rest of the host uses it."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ ALWAYS_THE_HOSTS: Final = ("enabled", "deadlines")
 
 
 class PluginOptions(NamedTuple):
-    """What the host does with one plugin; ``None`` where the configuration does not say."""
+    """What the host does with one plugin; ``None`` if it is not configured."""
 
     enabled: bool = True
     metrics: list[str] | None = None  # patterns of names, `!` excludes
     types: list[str] | None = None
     sources: list[str] | None = None
     ranks: tuple[int, ...] | None = None  # None: every rank
-    deadlines: Mapping[str, float] = {}  # seconds, where they differ from the host's
+    deadlines: Mapping[str, float] = {}  # seconds; those that differ from the host's
     isolation: str | None = None
     interval: float | None = None  # seconds between two measurements of a collector
 
@@ -45,12 +45,12 @@ class Config(NamedTuple):
     autoload: bool
     plugin_paths: list[Path]  # as configured, then the user's plugin folder, then TRACELET_PLUGIN_PATH
     tables: dict[str, dict[str, Any]]  # [plugins.X], with ${NAME} resolved
-    table_faults: dict[str, list[str]]  # faults in a plugin's table, which are that plugin's own trouble
+    table_faults: dict[str, list[str]]  # faults in a plugin's table, which concern that plugin alone
     deadlines: dict[str, float]  # seconds, with defaults filled in
-    settings: dict[str, Any]  # the other top-level keys, where given
+    settings: dict[str, Any]  # the other top-level keys that were given
 
     def is_off(self, name: str) -> bool:
-        """Say whether a plugin was switched off, by ``no:NAME`` or ``enabled = false``."""
+        """Return whether a plugin is switched off, by ``no:NAME`` or ``enabled = false``."""
         return name in self.blocked or name in self.disabled
 
     def plugin_config(
@@ -65,7 +65,7 @@ class Config(NamedTuple):
         ``declared`` are the keys of the plugin's schema: one that it declares is its own, whatever the
         host might have made of it (``enabled`` and ``deadlines`` are always the host's). Raises
         :class:`ConfigError` with every fault of the host's part; those that ``check``, given the plugin's
-        part, raises in a :class:`ConfigError` are then told with them.
+        part, raises as a :class:`ConfigError` are added to them.
         """
         faults = list(self.table_faults.get(name, ()))
         options: dict[str, Any] = {}
@@ -83,7 +83,7 @@ class Config(NamedTuple):
         return PluginOptions(**{**options, "enabled": not self.is_off(name)}), own
 
     def _more_faults(self, name: str, own: dict[str, Any], check: Callable[..., Any] | None) -> list[str]:
-        """Return the faults of the plugin's own part, but for those that only follow from a variable not set."""
+        """Return the faults of the plugin's own part, without those that follow from a variable that is not set."""
         if check is None:
             return []
         unresolved = {fault.split(": ")[1] for fault in self.table_faults.get(name, ())}
@@ -104,7 +104,7 @@ class Config(NamedTuple):
 
 
 def _slip(key: str, declared: Collection[str]) -> str | None:
-    """Return the host's key that was meant, where a plugin declares its keys and none of them is near."""
+    """Return the host's key that was meant, if the plugin declares its keys and none of them is similar."""
     if not declared or key in declared or closest(key, declared):
         return None
     return closest(key, PLUGIN_SETTINGS, cutoff=0.8)

@@ -1,4 +1,4 @@
-"""What a configuration may hold: the known keys, and the check for each."""
+"""The keys of a configuration, and the check for each."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def text(path: str, value: Any, faults: list[str]) -> str:
 
 
 def boolean(path: str, value: Any, faults: list[str]) -> bool:
-    """Check for true or false; a variable may say it in words."""
+    """Check for true or false; in a variable, also yes, no, on, off, 1 and 0."""
     value = from_environment(value, "boolean")
     if not isinstance(value, bool):
         faults.append(mismatch(path, "boolean", value))
@@ -75,7 +75,7 @@ def strictness(path: str, value: Any, faults: list[str]) -> bool | str:
 
 
 def seconds(path: str, value: Any, faults: list[str]) -> float:
-    """Check for a duration in seconds, above 0; ``inf`` is one."""
+    """Check for a duration in seconds, above 0; ``inf`` is allowed."""
     number = from_environment(value, "number")
     if isinstance(number, (int, float)) and not isinstance(number, bool) and number > 0:
         return float(number)
@@ -165,7 +165,7 @@ def run_id(path: str, value: Any, faults: list[str]) -> str:
 
 
 def recording_ranks(path: str, value: Any, faults: list[str]) -> tuple[int, ...] | str | None:
-    """Check for the ranks that record: as :func:`ranks`, or ``"separate"`` if each records a run of its own."""
+    """Check for the ranks that record: as :func:`ranks`, or ``"separate"`` for one run per rank."""
     return "separate" if value == "separate" else ranks(path, value, faults)
 
 
@@ -182,7 +182,7 @@ def ranks(path: str, value: Any, faults: list[str]) -> tuple[int, ...] | None:
 
 
 def metric_types(path: str, value: Any, faults: list[str]) -> list[str]:
-    """Check for kinds of metrics, ``!`` before one to leave it out."""
+    """Check for types of metrics; ``!`` before a type excludes it."""
     names = texts(path, value, faults)
     for at, name in enumerate(names):
         if name and name.removeprefix("!").strip() not in METRIC_TYPES:
@@ -206,7 +206,7 @@ def deadlines(path: str, value: Any, faults: list[str]) -> dict[str, float]:
 
 
 def tables(path: str, value: Mapping[str, Any], faults: list[str]) -> dict[str, dict[str, Any]]:
-    """Check for a table per plugin; true or false in place of one says whether it is enabled."""
+    """Check for a table per plugin, or true or false instead, for ``enabled``."""
     checked: dict[str, dict[str, Any]] = {}
     for name, table in value.items():
         at = f"{path}.{name}"

@@ -1,8 +1,8 @@
-"""Looking at TOML as text, for the one thing its grammar cannot hold.
+"""TOML as text, for the one thing that its grammar does not allow.
 
-A ``tracelet.toml`` may say ``plugins = ["mlflow"]`` and ``[plugins.mlflow]`` side by side. TOML has one
-``plugins`` there, so the key of the list is given another name before parsing: one of the same length,
-so that lines and columns in a parser's messages stay true.
+A ``tracelet.toml`` may say ``plugins = ["mlflow"]`` and ``[plugins.mlflow]`` side by side. In TOML these are one
+``plugins``, so the key of the list is given another name before parsing: one of the same length,
+so that lines and columns in a parser's messages stay correct.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ _TOKEN: Final = re.compile(
 class Statement(NamedTuple):
     """One statement of a TOML document: a table's header or a key with its value."""
 
-    key: tuple[str, ...]  # whole, with the table it stands in
+    key: tuple[str, ...]  # complete, with the table that it is in
     start: int  # where the key's own text starts
     end: int  # where its first part ends
     listed: bool  # whether the value is a list
 
 
 def statements(text: str) -> Iterator[Statement]:
-    """Go through the statements of ``text``; end early where it is not TOML (the parser will say so)."""
+    """Yield the statements of ``text``; end early if it is not TOML (the parser reports that)."""
     table: tuple[str, ...] = ()
     at = _skip(text, 1 if text.startswith("\ufeff") else 0)
     while at < len(text):
@@ -87,7 +87,7 @@ def rename_plugin_list(text: str) -> str:
 
 
 def second_plugins(text: str) -> tuple[int, int] | None:
-    """Return the lines where ``tool.tracelet.plugins`` is a list and where it is a table, if it is both."""
+    """Return the lines in which ``tool.tracelet.plugins`` is a list and a table, if it is both."""
     whole = ("tool", "tracelet", "plugins")
     listed = tables = 0
     for each in statements(text):

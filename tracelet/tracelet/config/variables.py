@@ -23,25 +23,25 @@ VARIABLES: Final[Mapping[str, tuple[str, settings.Check]]] = {
     "TRACELET_RANKS": ("ranks", settings.recording_ranks),
     "TRACELET_DISABLE_PLUGIN_AUTOLOAD": ("no_autoload", settings.boolean),
 }
-#: Read elsewhere, or in another way.
+#: Variables that are read in other places, or differently.
 OTHERS: Final = ("TRACELET_PLUGINS", "TRACELET_PLUGIN_PATH", "TRACELET_DEBUG", "TRACELET_SAFE_DIRECTORIES")
 _PREFIX: Final = "TRACELET_"
 _NEAR: Final = 0.75  # similarity without the prefix; a plugin may have variables of its own
 
 
 def slips(environ: Mapping[str, str]) -> list[str]:
-    """Return a sentence for each variable whose name is nearly, but not quite, one that is known."""
+    """Return a warning for each variable whose name is similar to a known one."""
     known = [name.removeprefix(_PREFIX) for name in (*VARIABLES, *OTHERS)]
     found = []
     for variable in sorted(environ):
         rest = variable.removeprefix(_PREFIX)
         if rest != variable and rest not in known and (meant := closest(rest, known, cutoff=_NEAR)):
-            found.append(f"environment: {variable} means nothing (did you mean '{_PREFIX}{meant}'?)")
+            found.append(f"environment: {variable} is unknown (did you mean '{_PREFIX}{meant}'?)")
     return found
 
 
 def read_environment(environ: Mapping[str, str], faults: list[str]) -> dict[str, Any]:
-    """Return the settings that variables give, by variable; an empty one is not set."""
+    """Return the settings in variables, by variable; an empty variable is not set."""
     return {
         variable: check(variable, EnvStr(environ[variable]), faults)
         for variable, (_, check) in VARIABLES.items()

@@ -51,17 +51,17 @@ MIG_ENABLED: Final = 1
 
 
 class DeviceLost(Exception):
-    """The device answers nothing any more."""
+    """The device no longer answers."""
 
 
 class NotInitialized(Exception):
-    """Somebody in this process has shut NVML down."""
+    """Other code in this process has shut NVML down."""
 
 
 class Device:
     """A GPU, or a MIG instance of one.
 
-    ``failures`` holds, per reading, why the last sample lacks it although the device supports it.
+    ``failures`` holds the reason for each reading that the device supports and the last sample lacks.
     """
 
     def __init__(self, nvml: Any, handle: Any) -> None:
@@ -78,9 +78,9 @@ class Device:
         return {name: str(answer) for name, answer in answers.items() if answer is not None}
 
     def read(self, readings: Iterable[Reading]) -> Values:
-        """Return what the device answers; what it does not support is absent.
+        """Return the readings that the device supports.
 
-        Raises ``DeviceLost`` where it is gone, or has nothing but errors to say.
+        Raises ``DeviceLost`` if it is gone or returns nothing but errors.
         """
         self.failures = {}
         values: Values = {}
@@ -110,9 +110,9 @@ class Device:
         return found
 
     def ask(self, name: str, calls: Iterable[Call], *arguments: Any, nothing: Any = None) -> Any:
-        """Return the answer of the first call that the device supports, ``None`` without one.
+        """Return the result of the first call that the device supports, or ``None``.
 
-        ``nothing`` is the answer where NVML says that it has no samples. Raises ``DeviceLost`` and
+        ``nothing`` is the result if NVML reports that it has no samples. Raises ``DeviceLost`` and
         ``NotInitialized``.
         """
         left = self._left.setdefault(name, list(calls))

@@ -1,4 +1,4 @@
-"""What the run's own processes have of a device."""
+"""The share of a device that the run's own processes use."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Final
 from tracelet_builtin_plugins.collectors.gpu.device import Device
 from tracelet_builtin_plugins.collectors.gpu.readings import Call, Values
 
-# Named with their versions: the plain names fail in a way of their own where the driver lacks the newest.
+# With their versions: the plain names fail differently if the driver lacks the newest version.
 RUNNING: Final = {
     name: [Call(f"{name}_v3"), Call(f"{name}_v2")]
     for name in ("nvmlDeviceGetComputeRunningProcesses", "nvmlDeviceGetGraphicsRunningProcesses")
@@ -21,8 +21,8 @@ INITIAL_PID_NAMESPACE: Final = "pid:[4026531836]"  # PROC_PID_INIT_INO of Linux
 class ProcessShare:
     """Measures one device's use by the processes that ``is_own`` accepts.
 
-    In a container NVML may speak of processes by the numbers that they have on the host. So where numbers
-    may be foreign and none is known, nothing is said, rather than that the run uses nothing.
+    In a container NVML may report the process ids of the host. If that is possible and no id is known, nothing is
+    reported, instead of no use at all.
     """
 
     def __init__(self, device: Device, is_own: Callable[[int], bool], *, pids_may_be_foreign: bool) -> None:
@@ -51,7 +51,7 @@ class ProcessShare:
     def _memory(self, used: list[int | None], total: float | None) -> Values:
         known = [memory for memory in used if memory is not None]
         if len(known) < len(used):
-            return {}  # this driver does not tell memory by process
+            return {}  # this driver does not report memory by process
         share = {"process_memory_percent": 100 * sum(known) / total} if total else {}
         return {"process_memory_bytes": sum(known), **share}
 
@@ -76,7 +76,7 @@ def is_own_process(pid: int) -> bool:
 
 
 def parent_of(pid: int) -> int:
-    """Return the parent's process id, 0 where there is none or it cannot be known."""
+    """Return the parent's process id, or 0 if there is none or it is unknown."""
     try:
         import psutil
     except ImportError:

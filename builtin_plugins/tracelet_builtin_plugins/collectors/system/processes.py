@@ -37,7 +37,7 @@ class Processes:
         return own | {"children": {"count": len(usages)} | sums}
 
     def top(self, count: int) -> dict[str, Any]:
-        """Return the busiest processes by rank; a name only where it is another than last time."""
+        """Return the busiest processes by rank; a name only if it has changed."""
         usages = self._usages(self._psutil.pids(), TOP_READINGS, self._top_rates)
         busy = [(usage["cpu_percent"], pid) for pid, usage in usages.items() if "cpu_percent" in usage]
         ranked = enumerate(sorted(busy, reverse=True)[:count], start=1)

@@ -1,4 +1,4 @@
-"""Counters into rates: measured intervals, and what to do when a counter wraps or is reset."""
+"""Rates from counters: measured intervals, counters that wrap or are reset."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Callable, Hashable, Iterable, Mapping
 class Rates:
     """Turns counters into rates per second over measured monotonic intervals.
 
-    A rate is absent at a counter's first sample, and where the counter went down (it wrapped or was
+    A rate is absent at a counter's first sample, and if the counter has gone down (it wrapped or was
     reset). Within ``shortest`` seconds after a sample there are no rates either, since counters that tick
     every 10 ms would give noise; the next rate then covers the whole time.
     """

@@ -1,4 +1,4 @@
-"""Telling the types of annotations apart, and naming them as TOML and JSON do."""
+"""The types of annotations, and their names in TOML and JSON."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PRIMITIVES: Final[Mapping[Any, str]] = {
 
 
 def words_for(kind: Any) -> str:
-    """Return what messages call a type: TOML's and JSON's names where there is one."""
+    """Return the name of a type in messages: that of TOML and JSON if there is one."""
     if kind in PRIMITIVES:
         return PRIMITIVES[kind]
     if is_union(kind):
@@ -39,31 +39,31 @@ def words_for(kind: Any) -> str:
 
 
 def is_enum(kind: Any) -> bool:
-    """Say whether a type is an enumeration."""
+    """Return whether a type is an enumeration."""
     return isinstance(kind, type) and issubclass(kind, enum.Enum)
 
 
 def is_literal(kind: Any) -> bool:
-    """Say whether a type is a choice of values, ``Literal[...]``."""
+    """Return whether a type is a choice of values, ``Literal[...]``."""
     origin: Any = typing.get_origin(kind)
     return origin is Literal
 
 
 def is_union(kind: Any) -> bool:
-    """Say whether a type is one of several, ``A | B``."""
+    """Return whether a type is one of several, ``A | B``."""
     return typing.get_origin(kind) in (typing.Union, types.UnionType)
 
 
 def origin_of(kind: Any) -> Any:
-    """Return what a type is without its arguments: ``list`` of ``list[int]``."""
+    """Return a type without its arguments: ``list`` of ``list[int]``."""
     return typing.get_origin(kind) or kind
 
 
 def is_sequence(kind: Any) -> bool:
-    """Say whether a type is written as an array."""
+    """Return whether a type is written as an array."""
     return origin_of(kind) in (list, tuple, set, frozenset, Sequence, MutableSequence, Collection, Iterable)
 
 
 def is_mapping(kind: Any) -> bool:
-    """Say whether a type is written as a table of any keys."""
+    """Return whether a type is written as a table of any keys."""
     return origin_of(kind) in (dict, Mapping, MutableMapping)

@@ -18,12 +18,12 @@ from tracelet.secrets import holds_secret, redact, seal
 
 
 def is_attrs_class(schema: Any) -> bool:
-    """Say whether ``schema`` is an attrs class."""
+    """Return whether ``schema`` is an attrs class."""
     return isinstance(schema, type) and getattr(schema, "__attrs_attrs__", None) is not None
 
 
 def keys(cls: Any) -> frozenset[str]:
-    """Return the keys that the class takes."""
+    """Return the keys that the class accepts."""
     return frozenset(_fields(cls))
 
 
@@ -37,7 +37,7 @@ def faults_of(cls: Any, path: str) -> list[str]:
 
     try:
         attrs.resolve_types(cls)
-    except Exception as error:  # annotations are any code
+    except Exception as error:  # annotations can be any code
         return [f"{path}: annotations of {cls.__name__} cannot be resolved: {type(error).__name__}: {error}"]
     return []
 
@@ -51,7 +51,7 @@ def structure(cls: Any, values: Mapping[str, Any], path: str, faults: list[str])
 
 
 def _text(path: str, fault: Fault) -> str:
-    path = join_path(path, fault.place)
+    path = join_path(path, fault.steps)
     if fault.expected:
         return mismatch(path, fault.expected, fault.value, secret=fault.secret)
     return f"{path}: {redact(fault.text, also=_leaves(fault.value) if fault.secret else ())}"
@@ -66,7 +66,7 @@ def _leaves(value: Any) -> list[Any]:
 
 
 class _Given(NamedTuple):
-    """What one field got, and whether it is a secret."""
+    """The value of one field, and whether it is a secret."""
 
     field: Any
     value: Any
@@ -74,7 +74,7 @@ class _Given(NamedTuple):
 
 
 def _instance(cls: Any, values: Any, converter: Any) -> Any:
-    """Make an instance of an attrs class, or raise :class:`FaultsError` with all that is in the way."""
+    """Make an instance of an attrs class, or raise :class:`FaultsError` with every fault."""
     import attrs
 
     if isinstance(values, cls):
@@ -102,12 +102,12 @@ def _instance(cls: Any, values: Any, converter: Any) -> Any:
 
 
 def _sealed_number(value: Any, *, secret: bool) -> Any:
-    """Seal once more what was structured as a number of another type, and so is a plain one again."""
+    """Seal a number again if structuring made a plain number of another type."""
     return seal(value, secret=True) if secret and type(value) in (int, float) else value
 
 
 def _field_value(field: Any, value: Any, converter: Any) -> Any:
-    """Return the value for a field; one with a converter of its own gets what was configured."""
+    """Return the value for a field; a field with a converter gets the configured value."""
     if field.type is None or field.converter is not None:
         return plain(value)
     return converter.structure(value, field.type)
@@ -124,7 +124,7 @@ def _called(cls: Any, given: Mapping[str, _Given]) -> Any:
 
 
 def _field_faults(cls: Any, given: Mapping[str, _Given]) -> list[Fault]:
-    """Ask each field's converter and validator by itself: attrs stops at the first that objects."""
+    """Ask each field's converter and validator by itself: attrs stops at the first one that fails."""
     blank = object.__new__(cls)
     faults: list[Fault] = []
     for key, each in given.items():
@@ -147,6 +147,6 @@ def _converted(field: Any, value: Any, blank: Any) -> Any:
 
 
 def _message(error: BaseException) -> str:
-    """Return an exception's own words; attrs puts the objects concerned behind them."""
+    """Return an exception's message; attrs puts objects after it."""
     said = str(error.args[0]) if error.args else ""
     return said or type(error).__name__

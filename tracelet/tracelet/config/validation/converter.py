@@ -1,4 +1,4 @@
-"""cattrs, made strict: each value is taken for what it is, and every fault is told with its place."""
+"""A strict cattrs converter: no value changes its type, and every fault has its path."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ Structure = Callable[[Any, Any], Any]  # (value, type) -> the value as that type
 
 
 class Fault(NamedTuple):
-    """Something that does not fit, where it stands; ``secret`` says that ``value`` must not be shown."""
+    """A value that does not fit, with its path. If ``secret``, the value must not be shown."""
 
-    place: tuple[Any, ...]
+    steps: tuple[Any, ...]
     expected: str = ""
     value: Any = None
     text: str = ""
@@ -35,11 +35,11 @@ class Fault(NamedTuple):
 
     def within(self, step: Any, *, secret: bool = False) -> Fault:
         """Return the fault as seen from one level up."""
-        return self._replace(place=(step, *self.place), secret=self.secret or secret)
+        return self._replace(steps=(step, *self.steps), secret=self.secret or secret)
 
 
 class FaultsError(ValueError):
-    """What a hook raises: everything wrong with the value that it was given."""
+    """Raised by a hook: everything that is wrong with its value."""
 
     def __init__(self, faults: list[Fault]) -> None:
         self.faults = faults
@@ -47,7 +47,7 @@ class FaultsError(ValueError):
 
 
 class Attempt(NamedTuple):
-    """What came of structuring one value."""
+    """The result of structuring one value."""
 
     value: Any
     faults: list[Fault]
@@ -57,7 +57,7 @@ def attempt(action: Callable[..., Any], *args: Any) -> Attempt:
     """Run one step of structuring; whatever it raises becomes faults."""
     try:
         return Attempt(action(*args), [])
-    except Exception as error:  # hooks of cattrs and types of a plugin's own raise what they like
+    except Exception as error:  # hooks of cattrs and a plugin's types can raise anything
         return Attempt(None, _faults_of(error))
 
 
@@ -67,10 +67,10 @@ def _faults_of(error: BaseException) -> list[Fault]:
     inner = getattr(error, "exceptions", None)
     if not inner:
         return [Fault((), text=f"{type(error).__name__}: {error}")]
-    return [fault for each in inner for fault in _placed(each)]
+    return [fault for each in inner for fault in _faults_at_member(each)]
 
 
-def _placed(error: BaseException) -> list[Fault]:
+def _faults_at_member(error: BaseException) -> list[Fault]:
     """Return the faults of one member of cattrs' group of errors, which notes an index or a field's name."""
     faults = _faults_of(error)
     for note in getattr(error, "__notes__", ()):
@@ -105,7 +105,7 @@ def _mismatch(kind: Any, value: Any) -> FaultsError:
 
 
 def _primitive(value: Any, kind: Any) -> Any:
-    """Take a value of a basic type, for that type or (as cattrs asks for these too) one derived from it."""
+    """Accept a value of a basic type, for that type or one derived from it (cattrs asks for these too)."""
     if is_enum(kind):
         return _enum_member(value, kind)
     base = next(each for each in kind.__mro__ if each in PRIMITIVES)
@@ -119,7 +119,7 @@ def _primitive(value: Any, kind: Any) -> Any:
 
 
 def _moment(value: Any, kind: Any) -> Any:
-    """Take a date or time, which TOML has, or its ISO 8601 text."""
+    """Accept a date or time, which TOML has, or its ISO 8601 text."""
     if type(value) is kind:
         return value
     try:
@@ -162,7 +162,7 @@ def _sequence_hook(structure: Structure) -> Structure:
 
 
 def _items(values: list[Any], kind: Any) -> Iterable[tuple[Any, Any]]:
-    """Pair items with their types. Raises for a tuple of another length than its type's."""
+    """Pair items with their types. Raises for a tuple of the wrong length."""
     of = typing.get_args(kind)
     if origin_of(kind) is not tuple or of[1:] == (...,) or not of:
         return [(value, of[0] if of else Any) for value in values]
@@ -190,7 +190,7 @@ def _raise_all(faults: Iterable[Fault]) -> None:
 
 
 def _union_hook(structure: Structure) -> Structure:
-    """Return a hook that takes the member whose type the value has, else the first that takes the value."""
+    """Return a hook that prefers the member with the value's type, else the first that accepts the value."""
 
     def hook(value: Any, kind: Any) -> Any:
         members = sorted(typing.get_args(kind), key=lambda member: type(value) is not origin_of(member))
@@ -198,7 +198,7 @@ def _union_hook(structure: Structure) -> Structure:
         for each in tried:
             if not each.faults:
                 return each.value
-        deep = [each.faults for each in tried if any(fault.place for fault in each.faults)]
+        deep = [each.faults for each in tried if any(fault.steps for fault in each.faults)]
         raise FaultsError(min(deep, key=len)) if deep else _mismatch(kind, value)
 
     return hook

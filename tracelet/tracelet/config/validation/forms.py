@@ -1,4 +1,4 @@
-"""The three forms of a ``config_schema``, told apart."""
+"""The three forms of a ``config_schema``."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def validate(schema: Any, values: Any, *, path: str = "config") -> Any:
     ``schema`` is the short form, a JSON Schema, an attrs class (the result is an instance of it) or ``None``
     (anything goes). The result shares no table or list with ``values`` or the schema. Raises
     :class:`ConfigError` with every fault, each as ``path.key: expected ..., found ...``; values of
-    secrets are never shown.
+    secrets are not shown.
     """
     if faults := check_schema(schema):
         raise ConfigError(faults, source=f"{path}: the plugin's config_schema is malformed")
@@ -84,7 +84,7 @@ def _faults_of_defaults(schema: Mapping[str, Any], path: str) -> Iterator[str]:
 
 
 def declared_keys(schema: Any) -> frozenset[str]:
-    """Return the keys that a schema declares at its top; none for a malformed one."""
+    """Return the top-level keys that a schema declares; none if it is malformed."""
     if attrs_schema.is_attrs_class(schema):
         return attrs_schema.keys(schema)
     if not isinstance(schema, Mapping):
@@ -93,10 +93,10 @@ def declared_keys(schema: Any) -> frozenset[str]:
 
 
 def is_json_schema(schema: Mapping[str, Any]) -> bool:
-    """Tell a JSON Schema from the short form, whose keys may well be named ``type`` or ``properties``."""
+    """Return whether a schema is a JSON Schema. Keys of the short form can be named ``type`` or ``properties``."""
     return any(key in _JSON_KEYWORDS and not _is_field(key, value) for key, value in schema.items())
 
 
 def _is_field(key: str, value: Any) -> bool:
-    """Say whether a value describes a key of the short form, rather than being a keyword's argument."""
+    """Return whether a value describes a key of the short form, rather than being a keyword's argument."""
     return isinstance(value, Mapping) and (key == "type" or isinstance(value.get("type"), (str, list)))

@@ -1,4 +1,4 @@
-"""What jsonschema leaves undone: defaults, secrets, unknown keys, and strings from the environment."""
+"""What jsonschema does not do: defaults, secrets, unknown keys, and strings from the environment."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _NOWHERE: Final = frozenset[int]()
 
 
 class Part(NamedTuple):
-    """A schema that bears on a value, for certain or in one branch of several."""
+    """A schema that applies to a value, certainly or in one of several branches."""
 
     schema: Mapping[str, Any]
     certain: bool
@@ -26,7 +26,7 @@ class Part(NamedTuple):
 def parts_of(
     schema: Any, root: Mapping[str, Any], *, certain: bool = True, above: frozenset[int] = _NOWHERE
 ) -> list[Part]:
-    """Return a schema and those that it is made of: by ``$ref``, ``allOf``, or branches such as ``anyOf``."""
+    """Return a schema and the schemas in it: by ``$ref``, ``allOf``, or branches such as ``anyOf``."""
     if not isinstance(schema, Mapping) or id(schema) in above:
         return []
     above = above | {id(schema)}
@@ -41,7 +41,7 @@ def parts_of(
 
 
 def _target(reference: Any, root: Mapping[str, Any]) -> Any:
-    """Return what a reference within the same schema points to."""
+    """Return the target of a reference within the same schema."""
     if not isinstance(reference, str) or not reference.startswith("#"):
         return None
     target: Any = root
@@ -52,26 +52,26 @@ def _target(reference: Any, root: Mapping[str, Any]) -> Any:
 
 
 class Walk:
-    """One pass over values and schema together. Collects the places of secrets and unknown keys."""
+    """One pass over values and schema together. Collects the paths of secrets and unknown keys."""
 
     def __init__(self, root: Mapping[str, Any]) -> None:
         self.root = root
         self.secrets: set[KeyPath] = set()
         self.unknown: list[tuple[KeyPath, list[str]]] = []
 
-    def visit(self, schemas: Iterable[Any], value: Any, place: KeyPath, *, secret: bool) -> Any:
-        """Return a copy of the value at a place, filled in."""
+    def visit(self, schemas: Iterable[Any], value: Any, steps: KeyPath, *, secret: bool) -> Any:
+        """Return a copy of the value at a path, with defaults filled in."""
         parts = [part for schema in schemas for part in parts_of(schema, self.root)]
         secret = secret or any(_is_secret(part.schema) for part in parts)
-        secret = secret or bool(place and holds_secret(place[-1], value))
+        secret = secret or bool(steps and holds_secret(steps[-1], value))
         if secret:
-            self.secrets.add(place)
+            self.secrets.add(steps)
         value = seal(value, secret=secret)
         if isinstance(value, Mapping):
-            return self._table(parts, value, place, secret=secret)
+            return self._table(parts, value, steps, secret=secret)
         if isinstance(value, (list, tuple)):
             return [
-                self.visit(_items(parts, at), each, (*place, at), secret=secret)
+                self.visit(_items(parts, at), each, (*steps, at), secret=secret)
                 for at, each in enumerate(value)
             ]
         for wanted in _types(parts):
@@ -79,7 +79,7 @@ class Walk:
         return value
 
     def _table(
-        self, parts: list[Part], given: Mapping[str, Any], place: KeyPath, *, secret: bool
+        self, parts: list[Part], given: Mapping[str, Any], steps: KeyPath, *, secret: bool
     ) -> dict[str, Any]:
         declared = _collected(parts, "properties")
         patterns = _collected(parts, "patternProperties")
@@ -91,13 +91,13 @@ class Walk:
             ]
             schemas = [*declared.get(name, ()), *matching]
             if closed and not schemas:
-                self.unknown.append(((*place, name), list(declared)))
+                self.unknown.append(((*steps, name), list(declared)))
             rest = [part.schema.get("additionalProperties") for part in parts]
-            values[name] = self.visit(schemas or rest, value, (*place, name), secret=secret)
+            values[name] = self.visit(schemas or rest, value, (*steps, name), secret=secret)
         return values
 
     def _defaults(self, parts: Iterable[Part], above: frozenset[int]) -> dict[str, Any]:
-        """Return the values of keys that need not be given. Of branches none is known to apply."""
+        """Return the defaults of optional keys. Those in branches are left out: a branch may not apply."""
         defaults: dict[str, Any] = {}
         for part in parts:
             if part.certain and id(part.schema) not in above:
@@ -124,7 +124,7 @@ def _collected(parts: Iterable[Part], keyword: str) -> dict[str, list[Any]]:
 
 
 def _items(parts: Iterable[Part], at: int) -> list[Any]:
-    """Return the schemas for the item at an index; ``items`` is a list of them in older drafts."""
+    """Return the schemas for the item at an index; in older drafts ``items`` can be a list."""
     schemas: list[Any] = []
     for part in parts:
         items = part.schema.get("items")

@@ -45,16 +45,16 @@ _EXPECTED: Final[Mapping[str, Callable[[Any], str]]] = {
 
 
 def faults_of(schema: Mapping[str, Any], path: str) -> list[str]:
-    """Return what is wrong with the schema itself, by the draft that it names (2020-12 if none)."""
+    """Return what is wrong with the schema itself, by its draft (2020-12 by default)."""
     draft = _draft(schema)
     errors = draft(draft.META_SCHEMA, format_checker=draft.FORMAT_CHECKER).iter_errors(schema)
     return list(dict.fromkeys(fault for error in errors for fault in _schema_faults(error, path)))
 
 
 def _schema_faults(error: Any, path: str) -> Iterator[str]:
-    place = list(error.absolute_path)
-    if place and place[-1] == "type" and isinstance(error.instance, str):
-        yield f"{join_path(path, place)}: unknown type {error.instance!r}{did_you_mean(error.instance, TYPES)}"
+    steps = list(error.absolute_path)
+    if steps and steps[-1] == "type" and isinstance(error.instance, str):
+        yield f"{join_path(path, steps)}: unknown type {error.instance!r}{did_you_mean(error.instance, TYPES)}"
     else:
         yield from faults_in(error, path, frozenset())
 
@@ -66,7 +66,7 @@ def _draft(schema: Mapping[str, Any]) -> Any:
 
 
 def keys(schema: Mapping[str, Any]) -> frozenset[str]:
-    """Return the keys declared at the schema's top."""
+    """Return the keys declared at the top level."""
     named = [part.schema.get("properties", {}) for part in parts_of(schema, schema)]
     return frozenset(str(name) for names in named if isinstance(names, Mapping) for name in names)
 
@@ -75,11 +75,11 @@ def check(schema: Mapping[str, Any], values: Mapping[str, Any], path: str, fault
     """Return ``values`` with defaults filled in; what does not fit is added to ``faults``."""
     walk = Walk(schema)
     filled = walk.visit([schema], values, (), secret=False)
-    found = {unknown_key(join_path(path, place), place[-1], known): None for place, known in walk.unknown}
+    found = {unknown_key(join_path(path, steps), steps[-1], known): None for steps, known in walk.unknown}
     try:
         for error in _checker(schema).iter_errors(filled):
             found.update(dict.fromkeys(faults_in(error, path, frozenset(walk.secrets))))
-    except Exception as error:  # a reference to nowhere, say, which shows only when it is followed
+    except Exception as error:  # a reference to nothing, for example, is found only when it is followed
         found[f"{path}: the plugin's config_schema cannot be applied: {type(error).__name__}: {error}"] = None
     faults.extend(found)
     return filled
@@ -89,26 +89,26 @@ def _checker(schema: Mapping[str, Any]) -> Any:
     import referencing
 
     draft = _draft(schema)
-    # A registry of its own, so that a reference to another document is an error and no request.
+    # An empty registry: a reference to another document is an error, not a download.
     return draft(schema, registry=referencing.Registry(), format_checker=draft.FORMAT_CHECKER)
 
 
 def faults_in(error: Any, path: str, secrets: Set[KeyPath]) -> Iterator[str]:
-    """Put one error into words; of required and unknown keys each is a fault."""
-    place = tuple(error.absolute_path)
+    """Yield the messages for one error: one for each required or unknown key."""
+    steps = tuple(error.absolute_path)
     if error.validator == "required":
-        yield from _required(error, join_path(path, place))
+        yield from _required(error, join_path(path, steps))
     elif error.validator == "additionalProperties" and error.validator_value is False:
-        yield from _additional(error, join_path(path, place))
+        yield from _additional(error, join_path(path, steps))
     elif error.context:
         yield from _branches(error, path, secrets)
     else:
-        yield _said(error, join_path(path, place), secret=_touches(place, secrets))
+        yield _said(error, join_path(path, steps), secret=_touches(steps, secrets))
 
 
-def _touches(place: KeyPath, secrets: Set[KeyPath]) -> bool:
-    """Say whether a secret stands at a place, around it or within it."""
-    return any(place[: len(each)] == each or each[: len(place)] == place for each in secrets)
+def _touches(steps: KeyPath, secrets: Set[KeyPath]) -> bool:
+    """Return whether there is a secret at a path, around it or within it."""
+    return any(steps[: len(each)] == each or each[: len(steps)] == steps for each in secrets)
 
 
 def _required(error: Any, path: str) -> Iterator[str]:
@@ -132,13 +132,13 @@ def _type(schema: Any) -> str:
 
 
 def _branches(error: Any, path: str, secrets: Set[KeyPath]) -> Iterator[str]:
-    """Tell of a value that fits none of several schemas: what any would take, or the nearest one's faults."""
+    """Yield the messages for a value that fits none of several schemas: all types, or the closest schema's faults."""
     import jsonschema
 
-    place = tuple(error.absolute_path)
+    steps = tuple(error.absolute_path)
     if all(each.validator == "type" and not each.relative_path for each in error.context):
         expected = " or ".join(dict.fromkeys(_type(each.schema) for each in error.context))
-        yield mismatch(join_path(path, place), expected, error.instance, secret=_touches(place, secrets))
+        yield mismatch(join_path(path, steps), expected, error.instance, secret=_touches(steps, secrets))
         return
     nearest = jsonschema.exceptions.best_match([error])
     if nearest is error:

@@ -43,7 +43,7 @@ _KEYWORDS: Final = frozenset(
         *("description", "properties", "items"),
     )
 )
-_SLIP: Final = 0.8  # a keyword at least this similar to a known one is taken for a slip, any other for a note
+_SLIP: Final = 0.8  # a keyword at least this similar to a known one is a mistake; others are notes
 _NOTHING: Final = object()
 
 
@@ -55,18 +55,18 @@ def check(
 
 
 class _Check:
-    """One pass over the values. ``secret`` says that what is looked at stands under a secret key."""
+    """One pass over the values. ``secret`` means that the value is under a secret key."""
 
     def __init__(self, path: str, faults: list[str]) -> None:
         self.path = path
         self.faults = faults
 
     def table(
-        self, schema: Mapping[str, Any], values: Mapping[str, Any], place: tuple[Any, ...], *, secret: bool
+        self, schema: Mapping[str, Any], values: Mapping[str, Any], steps: tuple[Any, ...], *, secret: bool
     ) -> dict[str, Any]:
         """Check a table against its keys."""
         self.faults += [
-            unknown_key(join_path(self.path, (*place, key)), key, schema)
+            unknown_key(join_path(self.path, (*steps, key)), key, schema)
             for key in values
             if key not in schema
         ]
@@ -75,50 +75,50 @@ class _Check:
             value = _given(field, values.get(key, _NOTHING))
             hidden = secret or bool(field.get("secret")) or holds_secret(key, value)
             if value is not _NOTHING:
-                checked[key] = self._value(field, value, (*place, key), secret=hidden)
+                checked[key] = self._value(field, value, (*steps, key), secret=hidden)
             elif field.get("required"):
-                self.faults.append(missing_key(join_path(self.path, (*place, key)), _expected(field)))
+                self.faults.append(missing_key(join_path(self.path, (*steps, key)), _expected(field)))
         return checked
 
-    def _value(self, field: Mapping[str, Any], value: Any, place: tuple[Any, ...], *, secret: bool) -> Any:
+    def _value(self, field: Mapping[str, Any], value: Any, steps: tuple[Any, ...], *, secret: bool) -> Any:
         value = _as_wanted(field, seal(value, secret=secret))
         if value is None and _may_be_null(field):
             return None
         types = _types(field)
         if types and not any(TYPES[each](value) for each in types):
-            self._mismatch(place, _expected(field), value, secret=secret)
+            self._mismatch(steps, _expected(field), value, secret=secret)
             return value
-        self._check_limits(field, value, place, secret=secret)
+        self._check_limits(field, value, steps, secret=secret)
         if isinstance(value, Mapping) and "properties" in field:
-            return self.table(field["properties"], value, place, secret=secret)
+            return self.table(field["properties"], value, steps, secret=secret)
         if isinstance(value, (list, tuple)):
             item = {"required": True, **field.get("items", {})}
-            return [self._value(item, each, (*place, at), secret=secret) for at, each in enumerate(value)]
+            return [self._value(item, each, (*steps, at), secret=secret) for at, each in enumerate(value)]
         return value
 
     def _check_limits(
-        self, field: Mapping[str, Any], value: Any, place: tuple[Any, ...], *, secret: bool
+        self, field: Mapping[str, Any], value: Any, steps: tuple[Any, ...], *, secret: bool
     ) -> None:
         choices = field.get("choices", field.get("enum"))
         if choices is not None and value not in choices:
             hint = "" if secret else suggest_choice(value, choices)
-            self._mismatch(place, one_of(choices), value, hint, secret=secret)
+            self._mismatch(steps, one_of(choices), value, hint, secret=secret)
         if not TYPES["number"](value):
             return
         low, high = field.get("minimum", field.get("min")), field.get("maximum", field.get("max"))
         if low is not None and not value >= low:
-            self._mismatch(place, f"at least {low}", value, secret=secret)
+            self._mismatch(steps, f"at least {low}", value, secret=secret)
         if high is not None and not value <= high:
-            self._mismatch(place, f"at most {high}", value, secret=secret)
+            self._mismatch(steps, f"at most {high}", value, secret=secret)
 
     def _mismatch(
-        self, place: tuple[Any, ...], expected: str, value: Any, hint: str = "", *, secret: bool
+        self, steps: tuple[Any, ...], expected: str, value: Any, hint: str = "", *, secret: bool
     ) -> None:
-        self.faults.append(mismatch(join_path(self.path, place), expected, value, secret=secret) + hint)
+        self.faults.append(mismatch(join_path(self.path, steps), expected, value, secret=secret) + hint)
 
 
 def _given(field: Mapping[str, Any], value: Any) -> Any:
-    """Return the value, or the default in place of none; a table that only defaults fill is filled."""
+    """Return the value or the default; a missing table is filled with the defaults of its keys."""
     if value is not _NOTHING:
         return value
     if "default" in field:
@@ -131,7 +131,7 @@ def _given(field: Mapping[str, Any], value: Any) -> Any:
 
 
 def _as_wanted(field: Mapping[str, Any], value: Any) -> Any:
-    """Read a string from the environment as the number or boolean that is wanted."""
+    """Convert a string from the environment to the number or boolean that is expected."""
     types = _types(field)
     for each in types if "string" not in types else ():
         value = from_environment(value, each)
