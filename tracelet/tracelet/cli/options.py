@@ -13,7 +13,7 @@ import click
 if TYPE_CHECKING:
     from tracelet.config import Config
     from tracelet.host.plugins import PluginManager
-    from tracelet.store import Store
+    from tracelet.store import RunRecord, Store
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -75,6 +75,15 @@ class GlobalOptions:
             )
         install_log_printer().print_held()
         return open_store(folder)
+
+    def find_run(self, key: str) -> RunRecord:
+        """Return a run of the store, or the run whose folder the key is the path of, wherever that is."""
+        path = Path(key).expanduser()
+        if os.sep in key and path.is_dir():
+            from tracelet.store import open_store
+
+            return open_store(path).run()
+        return self.store().run(key)
 
 
 def global_options(ctx: click.Context | None = None) -> GlobalOptions:

@@ -90,10 +90,9 @@ def _select_runs(runs: Sequence[str], where: str | None, sort: str, limit: int) 
     """Return the runs that were named, then those that match, each once."""
     if len(runs) < 2 and where is None:
         raise click.UsageError("expected two runs or more to compare: RUN RUN..., or --where EXPRESSION")
-    store = global_options().store()
-    records = [store.run(run) for run in runs]
+    records = [global_options().find_run(run) for run in runs]
     if where is not None:
-        records += store.runs(global_options().project, where=where, sort=sort, limit=limit or None)
+        records += global_options().store().runs(global_options().project, where=where, sort=sort, limit=limit or None)
     unique = list({record.id: record for record in records}.values()) if where is not None else records
     if len(unique) < 2:
         raise click.UsageError(

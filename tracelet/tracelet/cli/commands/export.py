@@ -54,7 +54,7 @@ def export(run: str, form: str | None, output: Path | None, metrics: tuple[str, 
     form = form or _choose_format(output)
     if form not in TEXT_FORMATS and output is None and sys.stdout.isatty():
         raise click.UsageError(f"{form} is not text: name a file with -o, or redirect the output")
-    record = global_options().store().run(run)
+    record = global_options().find_run(run)
     _write(record, form, output, as_patterns(match_metrics(record.metrics(), metrics)) if metrics else "*")
     if record.problem:
         print_message(f"run {record.id} {record.problem}")

@@ -33,7 +33,7 @@ def show(run: str, metrics: tuple[str, ...], everything: bool) -> None:
     from tracelet.cli.views.run_data import describe_run_fully, match_metrics
     from tracelet.cli.views.trends import load_points, summarize_metrics
 
-    record = global_options().store().run(run)
+    record = global_options().find_run(run)
     found = summarize_metrics(record, match_metrics(record.metrics(), metrics) if metrics else None)
     show_result(
         lambda: describe_run_fully(record, load_points(record, found)),

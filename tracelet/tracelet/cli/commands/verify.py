@@ -28,7 +28,7 @@ def verify(run: str) -> int:
     """
     from tracelet.delivery import verify
 
-    record = global_options().store().run(run)
+    record = global_options().find_run(run)
     found = verify(record.dir)
     show_result(
         lambda: {"id": record.id, "name": record.name, **found.as_dict()},
