@@ -132,6 +132,20 @@ def points_measures(folder: Path, data: Path) -> dict[str, Measure]:
     }
 
 
+def exponent(row: Sequence[float], sizes: Sequence[int]) -> float:
+    """Return the exponent of the growth from the last size but one to the last one."""
+    if len(row) < 2:
+        return 1.0
+    return math.log(row[-1] / row[-2]) / math.log(sizes[len(row) - 1] / sizes[len(row) - 2])
+
+
+def predict(row: Sequence[float], sizes: Sequence[int]) -> float:
+    """Return how long the next size will take, 0 if there is none."""
+    if len(row) == len(sizes):
+        return 0.0
+    return row[-1] * (sizes[len(row)] / sizes[len(row) - 1]) ** max(1.0, exponent(row, sizes))
+
+
 def measure(
     title: str,
     sizes: Sequence[int],
@@ -154,13 +168,13 @@ def measure(
                 if what in skipped:
                     continue
                 row.append(max(run() - (startup if what.startswith("tracelet") else 0.0), 1e-4))
-                if row[-1] * (sizes[-1] / size) > limit:
+                if predict(row, sizes) > limit:
                     skipped.add(what)
     print(f"\n{title:<44}" + "".join(f"{size:>12,}" for size in sizes) + "    exponent")
     for what, row in table.items():
         cells = [f"{seconds:.3f} s" for seconds in row] + ["-"] * (len(sizes) - len(row))
-        exponent = math.log(row[-1] / row[-2]) / math.log(sizes[len(row) - 1] / sizes[len(row) - 2])
-        print(f"{what:<44}" + "".join(f"{cell:>12}" for cell in cells) + f"{exponent:12.2f}", flush=True)
+        grown = exponent(row, sizes)
+        print(f"{what:<44}" + "".join(f"{cell:>12}" for cell in cells) + f"{grown:12.2f}", flush=True)
 
 
 def main() -> None:
@@ -172,7 +186,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, nargs="+", default=[100, 500, 2000])
     parser.add_argument("--points", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
     parser.add_argument(
-        "--limit", type=float, default=300.0, help="skip larger sizes once this many seconds are likely"
+        "--limit", type=float, default=60.0, help="skip larger sizes once this many seconds are likely"
     )
     given = parser.parse_args()
     print(f"tracelet {tracelet.__version__}, Python {sys.version.split()[0]}, {os.cpu_count()} CPUs")
