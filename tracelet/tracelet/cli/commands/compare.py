@@ -92,7 +92,11 @@ def _select_runs(runs: Sequence[str], where: str | None, sort: str, limit: int) 
         raise click.UsageError("expected two runs or more to compare: RUN RUN..., or --where EXPRESSION")
     records = [global_options().find_run(run) for run in runs]
     if where is not None:
-        records += global_options().store().runs(global_options().project, where=where, sort=sort, limit=limit or None)
+        records += (
+            global_options()
+            .store()
+            .runs(global_options().project, where=where, sort=sort, limit=limit or None)
+        )
     unique = list({record.id: record for record in records}.values()) if where is not None else records
     if len(unique) < 2:
         raise click.UsageError(
