@@ -13,7 +13,7 @@ import sys
 import pytest
 
 from tracelet.store import export
-from tracelet.store.arrays import MissingExtraError
+from tracelet.store.point_columns import MissingExtraError
 
 NAMES = [
     "a,b",
