@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tracelet.host.plugins.starting import CircularDependencyError, order
+from tracelet.host.plugins.launching import CircularDependencyError, order
 
 NAMES = "abcdefgh"
 

@@ -13,8 +13,8 @@ from tracelet.config.validation import declared_keys, validate
 from tracelet.errors import PluginError
 from tracelet.host.answers import text_of
 from tracelet.host.plugins.lifecycle import Lifecycle
+from tracelet.host.plugins.plugin_table import PluginTable
 from tracelet.host.plugins.searching import Sources
-from tracelet.host.plugins.table import PluginTable
 from tracelet_hookspecs import PluginInfo
 
 if TYPE_CHECKING:

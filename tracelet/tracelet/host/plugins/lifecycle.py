@@ -19,8 +19,8 @@ from tracelet.host import discovery
 from tracelet.host.discovery import is_class
 from tracelet.host.plugins import checks, examination
 from tracelet.host.plugins.handle import PluginHandle
+from tracelet.host.plugins.plugin_table import PluginTable
 from tracelet.host.plugins.registry import Registry
-from tracelet.host.plugins.table import PluginTable
 from tracelet.host.worker import Busy
 from tracelet_hookspecs import PluginInfo
 from tracelet_hookspecs import PluginState as S

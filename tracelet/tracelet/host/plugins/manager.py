@@ -14,10 +14,10 @@ from tracelet.errors import ConfigError, UsageError
 from tracelet.host.plugins import activation, status
 from tracelet.host.plugins.handle import PluginHandle
 from tracelet.host.plugins.lifecycle import Lifecycle
+from tracelet.host.plugins.plugin_table import PluginTable
 from tracelet.host.plugins.registry import Registry
 from tracelet.host.plugins.searching import Sources, register_by_hand, search
 from tracelet.host.plugins.startup import StartupOrder
-from tracelet.host.plugins.table import PluginTable
 from tracelet_hookspecs import PluginInfo, PluginState, PluginType
 
 if TYPE_CHECKING:

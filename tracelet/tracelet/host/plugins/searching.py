@@ -17,7 +17,7 @@ from tracelet.errors import PluginError, UsageError
 from tracelet.host import discovery
 from tracelet.host.answers import shown
 from tracelet.host.discovery import Candidate
-from tracelet.host.plugins.table import PluginTable
+from tracelet.host.plugins.plugin_table import PluginTable
 from tracelet.host.projectfile import FILE_NAME, project_files
 from tracelet.messages import closest
 from tracelet_hookspecs import PluginInfo, PluginState

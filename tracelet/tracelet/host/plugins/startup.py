@@ -8,9 +8,9 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from tracelet.host.plugins import checks
+from tracelet.host.plugins.launching import CircularDependencyError, Startup, StopCount, order
 from tracelet.host.plugins.lifecycle import Lifecycle
-from tracelet.host.plugins.starting import CircularDependencyError, Startup, StopCount, order
-from tracelet.host.plugins.table import PluginTable
+from tracelet.host.plugins.plugin_table import PluginTable
 from tracelet_hookspecs import PluginState as S
 
 MIN_STOP_TIME: Final = 0.05  # seconds that a plugin gets to stop once the time for all of them is over

@@ -20,7 +20,7 @@ from typing import Any, Final
 from tracelet.errors import PluginError
 from tracelet.host.plugins import checks
 from tracelet.host.plugins.lifecycle import Lifecycle
-from tracelet.host.plugins.table import PluginTable
+from tracelet.host.plugins.plugin_table import PluginTable
 from tracelet.host.worker import is_plugin_thread
 from tracelet.secrets import format_exception
 from tracelet_hookspecs import BACKEND_HOOKS, PluginType

@@ -55,7 +55,8 @@ class PluginTable:
         """Add a plugin, unless it is known already or its name is taken (which is reported, with both origins)."""
         info = candidate.info
         holder = self.plugins.get(info.name)
-        known = self._known_as(candidate)
+        # Objects registered by hand are compared themselves: two classes may have one name and one module.
+        known = self._known_as(candidate) if info.origin != "by hand" else None
         if known is not None:
             if known.info.name != info.name:
                 self.aliases.setdefault(info.name, known.info.name)
