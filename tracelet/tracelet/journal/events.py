@@ -1,6 +1,6 @@
 """Events: everything recorded that is not a number, as JSON. One schema says what a reader may rely on.
 
-A journal may come from a later version, from another program, or from somebody who means harm. So an event is checked
+A journal may come from a later version, from another program, or from an attacker. So an event is checked
 when it is read. Unknown types and keys pass, as docs/journal-format.md says. Each known key has the type that the table
 below gives it: without a required one, an event is invalid; an optional one of another type is left out. Readers count
 both as damage.
@@ -21,9 +21,9 @@ from tracelet.errors import RecordingError
 from tracelet.journal.format import ID_MASK, MAX_BLOB, MAX_ROW
 
 MAX_DEPTH = 200  # of nested lists and objects in an event
-_WRITTEN_DEPTH = 100  # beyond it, a writer puts the text of what is there
+_WRITTEN_DEPTH = 100  # deeper values are written as text
 _MAX_CONTAINERS = (
-    1_000_000  # lists and objects in an event: more than an honest one has, and about 100 MB of memory
+    1_000_000  # lists and objects in an event: more than a genuine one has, and about 100 MB of memory
 )
 _END_OF_TIME = 253402300800.0  # the year 10000, in seconds since 1970
 _MAX_INTEGER = (1 << 63) - 1
@@ -45,7 +45,7 @@ class Event(NamedTuple):
 
 
 def encode_event(type: str, payload: Mapping[str, Any]) -> bytes:
-    """Return an event as the journal holds it. Values that JSON does not know are written as their ``str``.
+    """Encode an event. Values that JSON does not know are written as their ``str``.
 
     Raises:
         RecordingError: the event is larger than a segment holds.
@@ -64,7 +64,7 @@ def encode_event(type: str, payload: Mapping[str, Any]) -> bytes:
 
 
 def _to_scalar(value: Any) -> Any:
-    """Return a number for the numbers of other libraries, else a text."""
+    """Return a number for other libraries' numbers, otherwise a text."""
     try:
         return operator.index(value)
     except TypeError:
@@ -82,7 +82,8 @@ def _may_be_deep(text: str) -> bool:
 
 
 def _to_plain(value: Any, inside: tuple[int, ...] = ()) -> Any:
-    """Return what JSON can write, also for keys that are not strings, and for a container that contains itself."""
+    """Return a value that JSON can write, even for keys that are not strings and containers that contain
+    themselves."""
     if isinstance(value, (str, int, float, bool, type(None))):
         return value
     if not isinstance(value, (Mapping, list, tuple, set, frozenset)):
@@ -129,7 +130,7 @@ def decode_event(data: bytes | memoryview) -> Event:
 
 
 def _depth(data: bytes, value: Any) -> int:
-    """Return how deep lists and objects are nested, or something smaller if that is not much."""
+    """Return how deep lists and objects are nested; for shallow values, a smaller number is possible."""
     if data.count(b"[") + data.count(b"{") <= MAX_DEPTH:
         return 0
     depth, level = 0, [value]
@@ -182,7 +183,7 @@ def _is_object(value: Any) -> bool:
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and abs(value) <= _MAX_INTEGER  # which NaN is not
+    return isinstance(value, (int, float)) and abs(value) <= _MAX_INTEGER  # false for NaN
 
 
 def _is_count(value: Any) -> bool:

@@ -40,7 +40,7 @@ MIN_STEP, MAX_STEP = -(1 << 63), (1 << 63) - 1
 POINT_HEAD = struct.Struct("<dqdI")  # value, step, time, tag
 MULTI_HEAD = struct.Struct("<IIqdI")  # payload checksum, count (ROW) or bytes (BLOB), step, time, tag
 SLOT_STRUCT = struct.Struct("<dqdII")  # a point with its checksum
-MULTI_STRUCT = struct.Struct("<IIqdII")  # a row or blob header with its checksum
+MULTI_STRUCT = struct.Struct("<IIqdII")  # the head of a row or blob with its checksum
 SEALED = struct.Struct("<28sI")  # a head and its checksum: what is written
 SEGMENT_HEADER = struct.Struct("<8sHHIQd16sI")  # see SegmentInfo; then checksum u32 and heartbeat f64
 HEARTBEAT_OFFSET = 56
@@ -65,7 +65,7 @@ class SegmentInfo(NamedTuple):
 
 
 def payload_slots(size: int) -> int:
-    """Return how many slots a payload of so many bytes takes."""
+    """Return how many slots a payload of ``size`` bytes takes."""
     return (size + SLOT - 1) // SLOT
 
 
@@ -98,7 +98,7 @@ def pack_header(info: SegmentInfo, magic: bytes = MAGIC) -> bytes:
 
 
 def unpack_header(data: bytes, magic: bytes = MAGIC) -> SegmentInfo | None:
-    """Return what a segment's header says, or None if it is damaged. Its layout is that of later versions too."""
+    """Return what a segment's header says, or None if it is damaged. Later versions have the same layout."""
     if len(data) < HEADER or data[:8] != magic:
         return None
     fixed = data[: SEGMENT_HEADER.size]

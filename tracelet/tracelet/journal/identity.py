@@ -1,4 +1,4 @@
-"""Who is this process, and is that other one still alive?"""
+"""The identity of this process, and whether another one is still alive."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def new_writer_id() -> str:
 
 
 def process_facts() -> dict[str, Any]:
-    """Return what identifies this process among all that ever ran on any host."""
+    """Return facts that identify this process among all processes of all hosts, past and present."""
     pid = os.getpid()
     state = process_state(pid)
     return {
@@ -34,7 +34,7 @@ def host_name() -> str:
 
 @lru_cache(maxsize=1)
 def boot_id() -> str | None:
-    """Return the id that the kernel drew at boot, or None if there is none."""
+    """Return the id that the kernel chose at boot, or None if there is none."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     except OSError:
@@ -42,7 +42,7 @@ def boot_id() -> str | None:
 
 
 def booted_at() -> float:
-    """Return when this host was booted, in seconds since the epoch; 0 if that is not known."""
+    """Return when this host was booted, in seconds since the epoch; 0 if unknown."""
     try:
         with open("/proc/stat", "rb") as file:
             return next((float(line.split()[1]) for line in file if line.startswith(b"btime ")), 0.0)
@@ -51,7 +51,7 @@ def booted_at() -> float:
 
 
 def pid_namespace() -> int | None:
-    """Return what tells process ids of this container from those of another on the same host."""
+    """Return the namespace of process ids, which distinguishes containers on the same host."""
     try:
         return os.stat("/proc/self/ns/pid").st_ino
     except OSError:

@@ -1,4 +1,4 @@
-"""What a run records into: the journal's writer, or nothing."""
+"""The target that a run records into: the journal's writer, or nothing."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class NullRecorder:
 
     @property
     def dropped(self) -> dict[str, int]:
-        """Nothing: nothing was meant to be kept."""
+        """Always empty: nothing was supposed to be kept."""
         return {}
 
     def point(
@@ -96,10 +96,10 @@ class NullRecorder:
         """Ignore it."""
 
     def check_open(self) -> None:
-        """It always is."""
+        """Do nothing: it is always open."""
 
     def drop(self, reason: str, count: int = 1) -> None:
-        """Count nothing: nothing was meant to be kept."""
+        """Count nothing: nothing was supposed to be kept."""
 
     def sync(self) -> None:
         """Nothing to wait for."""

@@ -1,1 +1,1 @@
-"""Smaller files with the very same records, for runs that have ended."""
+"""Smaller files with exactly the same records, for runs that have ended."""

@@ -13,7 +13,7 @@ from tracelet.journal.segments.packing import PackedError
 from tracelet.journal.segments.pieces import EMPTY, POINTS, Piece, pieces
 from tracelet.journal.segments.unpacking import unpack_slots
 
-_SLOTS = 32768  # in a chunk, more or less
+_SLOTS = 32768  # in a chunk, roughly
 _LEVEL = 6  # of zlib
 
 
@@ -27,7 +27,7 @@ class Packed(NamedTuple):
 def compact_slots(
     data: bytes, info: SegmentInfo, *, is_last: bool, numpy: bool | None = None
 ) -> Iterator[Packed]:
-    """Give the contents of a compacted segment's file, of which ``data`` is all slots.
+    """Yield the contents of a compacted segment's file; ``data`` holds all slots.
 
     Of a writer's last segment, the empty slots at the end are left out: they were reserved and never used.
     """
@@ -40,7 +40,7 @@ def compact_slots(
 
 
 def _cuts(data: bytes, first: int, is_last: bool) -> Iterator[int]:
-    """Give the places where to cut: between records."""
+    """Yield the places to cut at, between records."""
     start = end = 0
     total = len(data) // SLOT
     for piece in pieces(data, first):

@@ -1,4 +1,4 @@
-"""Compacting what a run's processes have finished writing: smaller files with the very same records."""
+"""Compacting the journals of ended processes: smaller files with exactly the same records."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ from tracelet.journal.reading.source import Source, segments
 from tracelet.safe_files import Descriptor, UnsafeFileError, open_file, open_folder, read_at, write_all
 
 _PART = ".part"
-_LARGEST = HEADER + SEGMENT_SLOTS * SLOT  # bytes of a segment's file that are the journal's
-_ABANDONED = 3600.0  # seconds after which a file that another host did not finish is taken away
+_LARGEST = HEADER + SEGMENT_SLOTS * SLOT  # bytes of the largest segment file
+_ABANDONED = 3600.0  # seconds after which another host's unfinished file is removed
 _SURELY_DEAD = 86400.0  # seconds without a heartbeat of a process on another host
 
 
 class Compaction(NamedTuple):
-    """What compacting did: in how many segments, their bytes before and after, the points in them.
-
-    ``left`` says of each writer that was left alone why: it still records, may do so, or is of a newer tracelet.
+    """The result of compacting: the number of segments, their bytes before and after, and the points in them.
+    ``left`` maps each writer that was skipped to the reason: it is recording, may be recording, or has files
+    of a newer tracelet.
     """
 
     segments: int = 0
@@ -46,7 +46,7 @@ class Compaction(NamedTuple):
     left: dict[str, str] = {}
 
     def combine(self, other: Compaction) -> Compaction:
-        """Return what both did."""
+        """Return the sum of both results."""
         return Compaction(
             self.segments + other.segments,
             self.before + other.before,
@@ -57,14 +57,15 @@ class Compaction(NamedTuple):
 
 
 def compact(run_dir: Path, *, numpy: bool | None = None) -> Compaction:
-    """Compact the segments of all processes of a run that have ended; leave those of others alone.
+    """Compact the segments of all processes of a run that have ended; skip those of other processes.
 
     Sequence numbers stay, so cursors stay valid; a reader that has a file open may read on. A crash at any
-    moment leaves all records in place, each once; compacting again does what is left to do, and nothing where
-    there is nothing. Takes some 90 MB of memory, whatever the size of the run.
+    moment leaves all records in place, each once; compacting again completes the work, and does nothing if
+    there is none. Uses about 90 MB of memory, whatever the size of the run.
 
     Raises:
-        JournalError: there is no room for the new file, or the folder cannot be written. All stays readable.
+        JournalError: there is no room for the new file, or the folder is not writable. Everything stays
+        readable.
     """
     done = Compaction()
     run_dir = Path(run_dir)
@@ -81,7 +82,7 @@ def compact(run_dir: Path, *, numpy: bool | None = None) -> Compaction:
 
 
 def _reason_to_wait(source: Source, last: int) -> str | None:
-    """Say why a writer may still write; None where it certainly does not."""
+    """Return why a writer may still write, or None if it certainly does not."""
     if refusal := source.refusal(last):
         return refusal
     header = source.header(last)
@@ -125,9 +126,9 @@ def _compact_segment(
     data = read_at(opened, _LARGEST, 0)
     slots = data[HEADER:] + bytes((HEADER - len(data)) % SLOT if len(data) > HEADER else 0)
     info = source.header(segment) or _header_by_name(source.writer, segment)
-    if is_last and liveness(source.run_dir, source.writer) == "ended":  # its header may not say so yet
+    if is_last and liveness(source.run_dir, source.writer) == "ended":  # the header may not say so yet
         info = info._replace(heartbeat=-abs(info.heartbeat or info.created or 1.0))
-    # Written again even if a compacted one is there, from a crash: the plain one is what counts until it is gone.
+    # Written even if a compacted file exists after a crash: the plain file counts until it is removed.
     small = file_name(source.writer, segment, COMPACTED)
     points, after = _write(
         source.folder, small, folder, compact_slots(slots, info, is_last=is_last, numpy=numpy)
@@ -165,7 +166,7 @@ def _write(path: Path, name: str, folder: Descriptor, content: Iterable[Packed])
 
 
 def _describe_process() -> str:
-    """Return the text by which a file's name says which process is writing it."""
+    """Return the part of a file's name that identifies the process writing it."""
     facts = identity.process_facts()
     return f"{facts['boot_id']}.{facts['pid_namespace']}.{facts['pid']}.{facts['pid_started']}"
 

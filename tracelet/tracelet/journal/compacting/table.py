@@ -1,7 +1,7 @@
-"""SeriesParts of a compacted segment: many slots as columns, packed.
+"""A chunk of a compacted segment as packed columns.
 
-What :mod:`tracelet.journal.segments.unpacking` makes of them are the same slots again, but for the checksums: a chunk
-has one of its own.
+:mod:`tracelet.journal.segments.unpacking` restores the same slots except for their checksums: a chunk has its
+own.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from tracelet.journal.segments.pieces import EMPTY, POINTS, Piece, pieces, point
 
 
 class UnsuitableError(Exception):
-    """The slots do not all hold whole records: they are kept as they are."""
+    """Some slots do not hold intact records: the slots are stored unchanged."""
 
 
 class Group:
@@ -28,7 +28,7 @@ class Group:
 
 
 class ChunkTable:
-    """What a chunk holds, as columns."""
+    """The content of a chunk as columns."""
 
     def __init__(self) -> None:
         self.tags = array("I")  # of each record in turn, 0 for empty slots
@@ -42,7 +42,7 @@ class ChunkTable:
         """Return the table of some slots.
 
         Raises:
-            UnsuitableError: there is something among them that is no whole record.
+            UnsuitableError: some of them are not part of an intact record.
         """
         table = cls()
         for piece in pieces(data, first, trusted=trusted):
@@ -55,17 +55,17 @@ class ChunkTable:
         return sum(len(group.steps) * len(group.columns) for group in self.groups.values())
 
     def content(self) -> list[object]:
-        """Return what makes it the same as another one, to the bit."""
+        """Return the content, which is equal for tables that are identical to the bit."""
         groups = [
             (key, group.steps, *map(array.tobytes, group.columns)) for key, group in self.groups.items()
         ]
         return [self.tags, self.sizes, self.times.tobytes(), groups, self.payloads]
 
     def take(self, piece: Piece) -> None:
-        """Take in one piece.
+        """Add one piece.
 
         Raises:
-            UnsuitableError: it is not a whole record.
+            UnsuitableError: it is not an intact record.
         """
         if piece.kind == POINTS:
             self._take_points(piece)

@@ -1,1 +1,1 @@
-"""What everybody else reads with: record by record of a run that goes on, or all of it as columns."""
+"""Reading: record by record while a run continues, or everything as columns."""

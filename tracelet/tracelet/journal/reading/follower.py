@@ -17,17 +17,17 @@ from tracelet.journal.reading.names import Metric, Names, seek_names
 from tracelet.journal.reading.source import Source
 from tracelet.journal.segments.pieces import EMPTY, PARTIAL, POINTS, Piece, pieces, point_columns, row_values
 
-_BLOCK, _PEEK = 4096, 32  # slots read at a time; when nothing new is expected
+_BLOCK, _PEEK = 4096, 32  # slots read at a time; the second if nothing new is expected
 _point_record: Callable[[Iterable[Any]], PointRecord] = partial(tuple.__new__, PointRecord)  # without a check
 _SEEK_AGAIN = 1.0  # seconds between searches for names that are lost
 
 
 class Follower:
-    """Gives one writer's records in order, each once; call :meth:`read` again and again on a live run.
+    """Yields one writer's records in order, each once; call :meth:`read` repeatedly on a live run.
 
-    A slot that was given out and is not yet filled in (a hole) is waited for while its writer lives and the
-    hole is younger than a second; then it is passed over, remembered in the cursor, and looked at again: its
-    record comes late, out of order, but it comes. ``damage`` says what will never come.
+    A slot that was taken and is not yet filled (a hole) is waited for while its writer is alive and the hole
+    is less than a second old. Then it is skipped, stored in the cursor, and checked again later: its record
+    is returned late and out of order, but never lost. ``damage`` counts what can never be read.
     """
 
     def __init__(self, run_dir: Path, writer: str, cursor: Cursor | None = None) -> None:
@@ -42,7 +42,7 @@ class Follower:
         self._size = _BLOCK
         self._names = Names()
         self._sought = 0.0
-        self._checked = -1  # the segment whose header was looked at
+        self._checked = -1  # the segment whose header was checked
 
     @property
     def cursor(self) -> Cursor:
@@ -55,7 +55,7 @@ class Follower:
         return self._gaps.is_waiting
 
     def read(self, limit: int = 4096) -> list[Record]:
-        """Return further records: about ``limit`` at most (a row is never split), none when nothing is new."""
+        """Return further records: about ``limit`` at most (a row is never split), none if nothing is new."""
         found: list[Record] = []
         self._gaps.is_waiting = False
         for piece in self._gaps.look_again():

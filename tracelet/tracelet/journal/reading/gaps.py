@@ -1,4 +1,4 @@
-"""How a follower gets over slots that hold no whole record: wait, pass over, look again, give up."""
+"""How a follower handles slots without an intact record: wait, skip, check again, give up."""
 
 from __future__ import annotations
 
@@ -13,39 +13,39 @@ from tracelet.journal.reading.loss_count import KINDS, Stretches
 from tracelet.journal.reading.source import Source
 from tracelet.journal.segments.pieces import EMPTY, PARTIAL, TORN, Piece, pieces
 
-_PATIENCE = 1.0  # seconds that a hole is waited for while its writer lives
-_REVISIT = 0.1  # seconds between looks at holes that were passed over
+_PATIENCE = 1.0  # seconds to wait for a hole while its writer is alive
+_REVISIT = 0.1  # seconds between checks of holes that were skipped
 _MOST_HOLES = 1000
-_MOST_COUNTED, _MOST_SKIPS = 10_000, 1000  # beyond them, what was counted as lost is not taken back any more
-_LOOK_FURTHER = 0.25  # seconds between looks at what may lie behind an empty slot
-_ASK_AGAIN = 1.0  # seconds between questions whether the writer lives
+_MOST_COUNTED, _MOST_SKIPS = 10_000, 1000  # beyond these, slots counted as lost stay so
+_LOOK_FURTHER = 0.25  # seconds between checks for records behind an empty slot
+_ASK_AGAIN = 1.0  # seconds between checks whether the writer is alive
 _STRIDE = 65536  # slots
-_FIRST_STRIDE = 8  # slots of the first look
+_FIRST_STRIDE = 8  # slots of the first read
 
 
 class GapTracker:
-    """The holes of one writer's journal, and what became of them."""
+    """The holes in one writer's journal, and their state."""
 
     def __init__(self, source: Source, damage: Damage, holes: tuple[Hole, ...]) -> None:
         self._source = source
         self._damage = damage
-        self._holes = dict(holes)  # passed over: stop by start
+        self._holes = dict(holes)  # skipped: end by start
         self._skips = 0
         self._counted: deque[tuple[str, Hole]] = deque(maxlen=_MOST_COUNTED)  # what was counted as lost
         self._ahead, self._since, self._frontier = -1, 0.0, -1  # the hole that is waited for
-        self._old = -1  # what lies before it was given out long enough ago
+        self._old = -1  # slots before it were taken long enough ago
         self._empty_at, self._look_at = -1, 0.0
         self._asked, self._revisit_at = float("-inf"), 0.0
         self._is_dead = False
-        self.is_waiting = False  # for a hole with something written behind it
+        self.is_waiting = False  # for a hole with records behind it
 
     @property
     def holes(self) -> tuple[Hole, ...]:
-        """The holes that were passed over."""
+        """The holes that were skipped."""
         return tuple(sorted(self._holes.items()))
 
     def over(self, piece: Piece, data: bytes, start: int) -> int | None:
-        """Return where to go on beyond a hole in a block that begins at ``start``, None to wait."""
+        """Return where to continue after a hole in a block that begins at ``start``, None to wait."""
         if piece.kind == EMPTY:
             return self.ahead(piece.seq)
         stop, kind = piece.seq + piece.slots, piece.kind
@@ -74,7 +74,7 @@ class GapTracker:
         here = seq >> SEGMENT_SHIFT
         for segment in [here, *(later for later in self._source.segments() if later > here)]:
             at = max(seq, segment << SEGMENT_SHIFT)
-            stride = _FIRST_STRIDE  # most holes are narrow, and a short look is a cheap one
+            stride = _FIRST_STRIDE  # most holes are narrow, and a short read is cheap
             while at < segment + 1 << SEGMENT_SHIFT and (data := self._source.read(at, stride)):
                 stride = min(2 * stride, _STRIDE)
                 if rest := data.lstrip(b"\0"):
@@ -87,7 +87,7 @@ class GapTracker:
         return first + self._source.size(seq >> SEGMENT_SHIFT)
 
     def _pass(self, start: int, stop: int, kind: int, frontier: int) -> int | None:
-        """Pass a hole: return its end, None while it is too young, or its start to read it again."""
+        """Skip a hole: return its end, None while it is too new, or its start to read it again."""
         if self._is_dead and not self._is_alive():
             self._count(kind, start, stop)
             return stop
@@ -109,25 +109,25 @@ class GapTracker:
             self._ahead, self._since, self._frontier = start, now, frontier
         if now - self._since < _PATIENCE:
             return False
-        self._old = self._frontier  # all before this was given out a second ago at least
+        self._old = self._frontier  # all slots before it were taken at least a second ago
         return True
 
     def _is_alive(self) -> bool:
         now = time.monotonic()
         if (
             now >= self._asked + _ASK_AGAIN
-        ):  # also of a dead one: silence for a while may have been the network's
+        ):  # ask about dead ones too: the network may have caused the silence
             self._is_dead = liveness(self._source.run_dir, self._source.writer) != "running"
             self._asked = now
         return not self._is_dead
 
     def look_again(self) -> Iterator[Piece]:
-        """Yield the records that have come into holes passed over; give up those that nothing can fill any more."""
+        """Yield the records that now fill skipped holes; give up holes that can no longer be filled."""
         now = time.monotonic()
         if not self._holes or now < self._revisit_at:
             return
         self._revisit_at = now + _REVISIT
-        alive = self._is_alive()  # asked before looking: what a writer wrote before it ended is there
+        alive = self._is_alive()  # asked before reading: what a writer wrote before it ended is there
         for start, stop in self.holes:
             del self._holes[start]
             for piece in self._pieces(start, stop):
@@ -148,12 +148,12 @@ class GapTracker:
             self._count(piece.kind if piece.kind in KINDS else EMPTY, piece.seq, piece.seq + piece.slots)
 
     def _count(self, kind: int, start: int, stop: int) -> None:
-        """Count slots as lost; the newest of them may yet turn out to have been left out on purpose."""
+        """Count slots as lost; a later event may declare the newest of them left out on purpose."""
         self._damage.add(KINDS[kind], stop - start)
         self._counted.append((KINDS[kind], (start, stop)))
 
     def forgive(self, start: int, stop: int) -> None:
-        """Take note that the writer left slots out on purpose."""
+        """The writer left these slots out on purpose: do not count them as lost."""
         self._holes = {hole[0]: hole[1] for hole in self.holes if not start <= hole[0] < stop}
         kept: deque[tuple[str, Hole]] = deque(maxlen=_MOST_COUNTED)
         if self._skips == _MOST_SKIPS:

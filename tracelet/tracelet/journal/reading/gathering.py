@@ -27,12 +27,12 @@ class Series(NamedTuple):
 
     @classmethod
     def empty(cls) -> Series:
-        """Return one without points."""
+        """Return a series without points."""
         return cls(array("q"), array("q"), array("d"), array("d"))
 
 
 class SeriesParts:
-    """Series of one metric, to be joined once; the last one takes points one by one."""
+    """Series of one metric, joined at the end; single points are appended to the last one."""
 
     def __init__(self) -> None:
         self.whole: list[Series] = []
@@ -83,9 +83,9 @@ class Rows:
 
 
 class Gatherer:
-    """Takes the blocks of one writer one after the other, then gives its points by metric."""
+    """Takes the blocks of one writer in order, then returns its points by metric."""
 
-    numpy = False  # what the columns are that it takes and gives
+    numpy = False  # whether its columns are NumPy arrays
 
     def __init__(self, wanted: frozenset[str] | None = None) -> None:
         self.names = Names()
@@ -98,7 +98,7 @@ class Gatherer:
         self._columns: dict[tuple[int, int, int], list[Series]] = {}  # of rows: id, how many, which one
 
     def take(self, block: Block, first: int) -> int:
-        """Take in the slots of a block; return how many were used, less those of a record that goes on."""
+        """Take the slots of a block; return how many were used (none of a record that continues beyond it)."""
         used = 0
         for piece in pieces(block.data, first, trusted=block.trusted):
             if piece.kind == PARTIAL:
@@ -108,10 +108,10 @@ class Gatherer:
         return used
 
     def take_unpacked(self, chunk: UnpackedChunk) -> None:
-        """Take in a chunk of a compacted segment: of its columns, those wanted.
+        """Take the wanted columns of a chunk of a compacted segment.
 
         Raises:
-            PackedError: it does not hold what it says. No column was taken.
+            PackedError: the chunk is inconsistent. No column was taken.
         """
         for piece in chunk.events():
             self.take_event(piece)
@@ -126,7 +126,7 @@ class Gatherer:
                 self._chunks(identity).add(Series(*series))
 
     def take_piece(self, piece: Piece) -> None:
-        """Take in one piece."""
+        """Take one piece."""
         if piece.kind == POINTS:
             self._take_points(piece)
         elif piece.kind == POINT:
@@ -141,7 +141,7 @@ class Gatherer:
             self.holes.append(piece)
 
     def take_event(self, piece: Piece) -> None:
-        """Take in an event."""
+        """Take an event."""
         try:
             type_, payload, faults = decode_event(piece.payload)
         except InvalidEventError:
@@ -154,7 +154,7 @@ class Gatherer:
     def _is_wanted(self, identity: int) -> bool:
         if self._wanted is None:
             return True
-        metric = self.names.metrics.get(identity)  # a name may still come
+        metric = self.names.metrics.get(identity)  # its name may still follow
         return metric.name in self._wanted if metric is not None else bool(self._wanted)
 
     def _wanted_of(self, identity: int, count: int) -> Sequence[int]:
@@ -189,7 +189,7 @@ class Gatherer:
             if isinstance(places, range):
                 part = Series(*(column[places.start :: places.step] for column in whole))
             else:
-                pick = itemgetter(*places, places[0])  # one more, so that it is a tuple also for one place
+                pick = itemgetter(*places, places[0])  # one more: the result is a tuple even for one place
                 part = Series(*(pick(column)[:-1] for column in whole))
             self._take_part(tag, part)
 

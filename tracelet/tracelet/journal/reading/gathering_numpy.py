@@ -1,4 +1,4 @@
-"""Collecting many points as columns with NumPy: whole blocks are checked and taken apart at once."""
+"""Collecting many points as columns with NumPy: whole blocks are checked and parsed at once."""
 
 from __future__ import annotations
 
@@ -32,16 +32,16 @@ Array = Any
 
 
 class Layout:
-    """Where which records begin in a block, judged by tags and counts: nothing is checked yet."""
+    """Where records of each kind begin in a block, according to unchecked tags and counts."""
 
     def __init__(self, data: bytes) -> None:
         self.words: Array = np.frombuffer(data, "<u4").reshape(-1, _WORDS)
-        self.used = len(self.words)  # slots before a record that goes on beyond the block
+        self.used = len(self.words)  # slots before a record that continues beyond the block
         self.rows: dict[tuple[int, int], list[int]] = {}  # by columns and count
         self.blobs: list[int] = []
         self.pads: list[int] = []
         self.empty: list[int] = []
-        self.rest = self.used  # from here on all slots are empty: most of a file that has just been begun
+        self.rest = self.used  # all slots from here on are empty: most of a new file
         self.is_sound = True
         self.points: Array = None  # None for all
         kinds = self.words[:, _TAG] >> KIND_SHIFT
@@ -53,9 +53,9 @@ class Layout:
             self.points = np.flatnonzero(are_points)
 
     def _walk(self, others: Array, written: int) -> Array:
-        """Go from record to record, but over points; return which slots are rows and blobs."""
+        """Go from record to record, skipping points; return which slots are rows and blobs."""
         total = len(self.words)
-        following = np.full(total + 1, total)  # the next slot from here on that is no point
+        following = np.full(total + 1, total)  # the next slot from here on that is not a point
         following[others] = others
         following = np.minimum.accumulate(following[::-1])[::-1].tolist()
         tags, counts = self.words[:written, _TAG].tolist(), self.words[:written, 1].tolist()
@@ -83,7 +83,7 @@ class Layout:
     def _alike(self, at: int, size: int) -> range:
         """Return where the rows with the same columns begin that directly follow a row."""
         following = self.words[at + size : self.used - size + 1 : size]
-        for few in (32, len(following)):  # most often there are many or hardly any
+        for few in (32, len(following)):  # usually there are many or hardly any
             same = (following[:few, _TAG] == self.words[at, _TAG]) & (following[:few, 1] == self.words[at, 1])
             count = len(same) if same.all() else int(same.argmin())
             if count < few:
@@ -110,7 +110,7 @@ class Layout:
 
 
 class NumpyGatherer(Gatherer):
-    """A gatherer that goes by whole blocks, and slot by slot only if one is damaged."""
+    """A gatherer that processes whole blocks, and single slots only in damaged blocks."""
 
     numpy = True
 
@@ -120,7 +120,7 @@ class NumpyGatherer(Gatherer):
         self._matrices: dict[tuple[int, int], list[Series]] = {}
 
     def take(self, block: Block, first: int) -> int:
-        """Take in the slots of a block; return how many were used, less those of a record that goes on."""
+        """Take the slots of a block; return how many were used (none of a record that continues beyond it)."""
         layout = Layout(block.data)
         words = layout.words
         if not layout.is_sound or words[layout.empty].any() or not _goes_on(block, layout.used, first):
@@ -150,7 +150,7 @@ class NumpyGatherer(Gatherer):
         if ids.min() == ids.max():
             self._take_stretch(int(ids[0]), words if places is None else words[places], first, places)
             return
-        ids = ids.astype(np.uint16) if ids.max() < 1 << 16 else ids  # then they are sorted by radix
+        ids = ids.astype(np.uint16) if ids.max() < 1 << 16 else ids  # NumPy sorts these by radix
         order = np.argsort(ids, kind="stable")
         ids, places = ids[order], order if places is None else places[order]
         for part in np.split(np.arange(len(ids)), np.flatnonzero(np.diff(ids)) + 1):
@@ -188,12 +188,10 @@ class _Rows:
         self._heads = words[self._starts]
         slots = self._starts[:, None] + np.arange(1, 1 + payload_slots(8 * count))
         payload = words[slots].reshape(len(starts), -1)[:, : 2 * count]
-        self._sealed = np.concatenate(
-            [payload, self._heads[:, :1]], axis=1
-        )  # each with its checksum behind it
+        self._sealed = np.concatenate([payload, self._heads[:, :1]], axis=1)  # each followed by its checksum
 
     def are_intact(self) -> bool:
-        """Say whether all payloads fit their checksums."""
+        """Say whether all payloads match their checksums."""
         return crc32(self._sealed) == expected_checksum(len(self._starts), 8 * self._count + 4)
 
     def series(self, first: int) -> Series:
@@ -203,14 +201,14 @@ class _Rows:
 
 
 def _series(words: Array, first: int, places: Array) -> Series:
-    """Return the columns of slots that stand at these places of a block, None for all."""
+    """Return the columns of the slots at these places of a block; None means all."""
     doubles, steps = words.view("<f8"), words.view("<i8")
     seqs = range(first, first + len(words)) if places is None else first + places
     return Series(seqs, steps[:, _STEP].copy(), doubles[:, _TIME].copy(), doubles[:, 0].copy())
 
 
 def _goes_on(block: Block, used: int, first: int) -> bool:
-    """Say whether the record that seems to go on beyond a block really does."""
+    """Say whether the record that seems to continue beyond a block really does."""
     if used == block.slots:
         return True
     return piece_at(block.data, used, first + used, trusted=block.trusted).kind == PARTIAL

@@ -1,4 +1,4 @@
-"""What a reader gives: records, cursors and the account of what is damaged."""
+"""What a reader returns: records, cursors and the account of damage."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 
 class PointRecord(NamedTuple):
-    """One value of one metric. ``(writer, seq, index)`` identifies it for good."""
+    """One value of one metric. ``(writer, seq, index)`` identifies it permanently."""
 
     seq: int  # of the record within its writer
     index: int  # type: ignore[assignment]  # which value of a row
@@ -36,7 +36,7 @@ Hole = tuple[int, int]  # a stretch of sequence numbers: from the first up to, n
 
 
 class Cursor:
-    """How far a reader has come with one writer: all before ``next``, except ``holes`` passed over for now."""
+    """How far a reader has read one writer: everything before ``next``, except ``holes`` skipped for now."""
 
     __slots__ = ("holes", "next")
 
@@ -45,12 +45,12 @@ class Cursor:
         self.holes = holes
 
     def to_json(self) -> dict[str, Any]:
-        """Return the cursor as what ``json`` can write."""
+        """Return the cursor as an object that ``json`` can write."""
         return {"next": self.next, "holes": [list(hole) for hole in self.holes]}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Cursor:
-        """Return the cursor that :meth:`to_json` described."""
+        """Return the cursor that :meth:`to_json` returned."""
         return cls(int(data["next"]), tuple((int(start), int(stop)) for start, stop in data.get("holes", ())))
 
     def __eq__(self, other: object) -> bool:
@@ -64,14 +64,14 @@ class Cursor:
 
 
 class Damage:
-    """What a reader could not read, counted by kind in ``counts``; false when everything was whole.
+    """What a reader could not read, counted by kind in ``counts``; false if everything was intact.
 
-    Kinds, in slots: ``damaged`` (the checksum fails), ``torn`` (of rows and events with a head that is whole and
-    a payload that is not), ``unwritten`` (given out and never filled in), ``missing`` (of files that are gone
-    or cut short, with later ones still there). Besides: ``header`` (segments whose header is damaged; their
-    records are kept), ``cut`` (writers that ended, of which the last record is gone) and ``unnamed`` (metrics
-    whose name is gone; their points are kept under a made-up one), and ``version`` (files of a newer tracelet,
-    which this one leaves out).
+    Kinds, in slots: ``damaged`` (the checksum fails), ``torn`` (rows and events with an intact head and a
+    damaged payload), ``unwritten`` (taken and never filled), ``missing`` (in files that are gone or cut short
+    while later ones exist). Other kinds: ``header`` (segments whose header is damaged; their records are
+    kept), ``cut`` (writers that ended and whose last record is gone), ``unnamed`` (metrics whose name is
+    gone; their points are kept under a made-up name) and ``version`` (files of a newer tracelet, which this
+    version skips).
     """
 
     def __init__(self) -> None:

@@ -14,7 +14,7 @@ from tracelet.journal.reading.source import Source
 from tracelet.journal.segments.pieces import PARTIAL, Piece, piece_at, pieces
 
 _STALE = 60.0  # seconds without a heartbeat
-_TAIL = 1 << 16  # slots at the end of what was written among which the outcome is looked for
+_TAIL = 1 << 16  # slots at the end of the records that are searched for the outcome
 _KIND = 27  # offset of the kind in a slot
 
 
@@ -27,7 +27,7 @@ def liveness(run_dir: Path, writer: str) -> str:
     if heartbeat < 0:
         return "ended"
     if header is not None and source.is_compacted(numbers[-1]):
-        return "killed"  # compacting looked for the outcome, and wrote down in the header that there is one
+        return "killed"  # compacting would have recorded an outcome in the header
     if _is_alive(writer_facts(source), heartbeat):
         return "running"
     return "ended" if numbers and _has_outcome(source, numbers[-1]) else "killed"
@@ -37,12 +37,12 @@ def _is_alive(facts: dict[str, Any] | None, heartbeat: float) -> bool:
     if facts is not None and _is_here(facts):
         return identity.is_alive(facts["pid"], facts.get("pid_started"))
     if facts is not None and facts.get("host") == identity.host_name() and heartbeat < identity.booted_at():
-        return False  # this host has been booted since
+        return False  # this host has rebooted since
     return time.time() - heartbeat < _STALE
 
 
 def runs_here(source: Source) -> bool:
-    """Say whether a writer belongs to this host (and container), since it was last booted."""
+    """Say whether a writer ran on this host (and in this container) since the last boot."""
     facts = writer_facts(source)
     return facts is not None and _is_here(facts)
 
@@ -72,7 +72,7 @@ def _piece(source: Source, seq: int, slots: int = 64) -> Piece | None:
 def _has_outcome(source: Source, segment: int) -> bool:
     """Look for the outcome near the end of the file, whatever the header says.
 
-    Calls that met the end may have written behind it, and reserved slots follow.
+    Calls in progress at the end may have written after it, and reserved slots follow.
     """
     first = segment << SEGMENT_SHIFT
     if source.is_compacted(segment):
@@ -90,7 +90,7 @@ def _has_outcome(source: Source, segment: int) -> bool:
 
 
 def _has_outcome_somewhere(source: Source, seq: int) -> bool:
-    """Look for the outcome chunk by chunk: only chunks tell where records begin."""
+    """Look for the outcome chunk by chunk: only chunks show where records begin."""
     while True:
         found: Iterable[Piece]
         if (chunk := source.chunk_at(seq)) is not None:
@@ -106,7 +106,7 @@ def _has_outcome_somewhere(source: Source, seq: int) -> bool:
 
 
 def _blobs(data: bytes) -> list[int]:
-    """Return the places of what may be events, from their kinds alone."""
+    """Return the places of possible events, judged by their kinds alone."""
     kinds, found = data[_KIND::SLOT], -1
     places = []
     while (found := kinds.find(BLOB, found + 1)) >= 0:

@@ -1,4 +1,4 @@
-"""Telling what is gone from what was never there."""
+"""Distinguishing lost records from slots that never held one."""
 
 from __future__ import annotations
 
@@ -16,33 +16,33 @@ class LossCounter:
     """Adds up what a reader of one writer's whole journal could not read."""
 
     def __init__(self) -> None:
-        self.written = 0  # sequence number after the last slot that was written to
+        self.written = 0  # sequence number after the last written slot
         self.headers = 0
         self.invalid = 0  # events, or keys of events, that do not fit the schema
-        self.refused = 0  # segments of a version that is not known
+        self.refused = 0  # segments of an unknown version
         self._damage = Damage()
         self._gaps: list[tuple[int, int]] = []
         self._skips: list[tuple[int, int]] = []  # what the writer left out on purpose
 
     def note(self, data: bytes, first: int) -> int:
-        """Take note of which slots were written to; return how many, up to the last one of them."""
+        """Find the last written slot of a block; return how many slots there are up to it."""
         used = len(data) if data[-SLOT:].strip(b"\0") else len(data.rstrip(b"\0"))
         used = -(-used // SLOT)
         self.wrote(first, first + used)
         return used
 
     def wrote(self, first: int, end: int) -> None:
-        """Take note of slots that were written to."""
+        """Add slots that were written."""
         if end > first:
             self.written = end
 
     def missing(self, start: int, stop: int) -> None:
-        """Take note of slots without a file, though a later one is there."""
+        """Add slots whose file is missing while a later one exists."""
         if stop > start:
             self._gaps.append((start, stop))
 
     def holes(self, pieces: Iterable[Piece], *, recent: int) -> None:
-        """Take note of slots without a whole record; those from ``recent`` on may still become one."""
+        """Add slots without an intact record; those from ``recent`` on may still be filled."""
         skips = Stretches(self._skips)
         for piece in pieces:
             for start, stop in skips.outside(piece.seq, piece.seq + piece.slots):
@@ -52,7 +52,7 @@ class LossCounter:
                     self._damage.add(KINDS[piece.kind], stop - start)
 
     def skipped(self, events: Iterable[EventRecord]) -> None:
-        """Forgive what the writer says that it left out on purpose."""
+        """Do not count slots that the writer left out on purpose."""
         for event in events:
             if event.type == "skip":
                 skip = (event.payload["from"], event.payload["to"])
@@ -61,7 +61,7 @@ class LossCounter:
         self._gaps = [part for gap in self._gaps for part in skips.outside(*gap)]
 
     def ended(self, events: Iterable[EventRecord], *, as_said: bool) -> None:
-        """Take note of whether the end is there, of a writer whose header says that it ended."""
+        """Check that a writer whose header says that it ended has an outcome."""
         known = self.refused or any(event.type == "outcome" for event in events)
         self._damage.add("cut", as_said and not known)
 
@@ -76,7 +76,7 @@ class LossCounter:
 
 
 class Stretches:
-    """Stretches of sequence numbers, as disjoint ones in order."""
+    """Disjoint stretches of sequence numbers, in order."""
 
     def __init__(self, stretches: Iterable[tuple[int, int]]) -> None:
         self._starts: list[int] = []

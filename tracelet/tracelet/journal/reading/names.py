@@ -1,4 +1,4 @@
-"""What ids stand for: filled by a reader from the ``name`` and ``columns`` events that it meets."""
+"""The meaning of ids, collected from the ``name`` and ``columns`` events that a reader finds."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ class Names:
     def __init__(self) -> None:
         self.metrics: dict[int, Metric] = {}
         self.columns: dict[int, tuple[Metric, ...]] = {}
-        self.unknown: set[int] = set()  # ids that were asked for and whose names are lost
+        self.unknown: set[int] = set()  # ids that were looked up and whose names are lost
         self._columns: dict[int, list[int]] = {}
 
     def learn(self, type_: str, payload: dict[str, Any]) -> bool:
-        """Take in an event, and say whether it was about names."""
+        """Learn from an event; return whether it was about names."""
         if type_ == "name":
             self.metrics[payload["id"]] = Metric(payload["name"], payload["metric"], payload.get("source"))
         elif type_ == "columns":
@@ -47,7 +47,7 @@ class Names:
         return True
 
     def learn_from(self, piece: Piece) -> None:
-        """Take in an event as the journal holds it."""
+        """Learn from an encoded event."""
         with contextlib.suppress(InvalidEventError):
             event = decode_event(piece.payload)
             self.learn(event.type, event.payload)
@@ -61,11 +61,11 @@ class Names:
         return identity in self.columns or all(map(self.knows, self._columns.get(identity, [0])))
 
     def ids(self, identity: int) -> list[int]:
-        """Return the metrics in a row by their ids, none if they are not known."""
+        """Return the metrics in a row by their ids, an empty list if they are unknown."""
         return self._columns.get(identity, [])
 
     def metric(self, identity: int) -> Metric:
-        """Return what an id stands for; one whose name is lost gets a name made from its id."""
+        """Return the metric with an id; if its name is lost, the name is made from the id."""
         known = self.metrics.get(identity)
         if known is None:
             self.unknown.add(identity)
@@ -73,7 +73,7 @@ class Names:
         return known
 
     def row(self, identity: int, count: int) -> tuple[Metric, ...]:
-        """Return what the columns of a row stand for."""
+        """Return the metrics of a row's columns."""
         known = self.columns.get(identity)
         if known is not None and len(known) == count:
             return known

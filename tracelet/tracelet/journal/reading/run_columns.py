@@ -1,4 +1,4 @@
-"""Reading much at once: all points of a run as columns, all its events."""
+"""Reading a whole run: all points as columns, all events."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from tracelet.journal.segments.pieces import BROKEN, EMPTY, TORN, Block, Piece
 from tracelet.journal.segments.unpacking import UnpackedChunk
 
 _BLOCK = 16384  # slots read at a time
-_WIDEST = payload_slots(8 * MAX_ROW)  # slots that may be all zero and yet belong to a record
-_RECENT = 4096  # slots of a running writer that may still be in the making
+_WIDEST = payload_slots(8 * MAX_ROW)  # slots of a record that may be all zero
+_RECENT = 4096  # slots of a running writer that may still be being filled
 
 
 class Part(NamedTuple):
-    """Which stretch of the columns came from which writer, and what it said of it."""
+    """The part of the columns that came from one writer, and its metadata."""
 
     writer: str
     rank: int | None
@@ -64,7 +64,7 @@ def read_columns(
         run_dir: the run's folder.
         names: the metrics wanted, None for all.
         damage: takes the account of what could not be read.
-        numpy: whether to use NumPy; None for if it is installed.
+        numpy: whether to use NumPy; None means if it is installed.
     """
     wanted = None if names is None else frozenset(names)
     found: dict[str, list[tuple[Part, Series]]] = {}
@@ -109,7 +109,7 @@ def new_gatherer(wanted: frozenset[str] | None = None, numpy: bool | None = None
 
 
 def take_chunk(gatherer: Gatherer, chunk: UnpackedChunk, seq: int) -> None:
-    """Feed a chunk of a compacted segment to a gatherer; one that does not hold what it says counts as damaged."""
+    """Feed a chunk of a compacted segment to a gatherer; a chunk that is inconsistent counts as damaged."""
     try:
         gatherer.take_unpacked(chunk)
     except PackedError:

@@ -59,14 +59,14 @@ def writers(run_dir: Path) -> list[str]:
 
 
 class PlainSegment:
-    """A segment as it was written. Read with plain reads: a file may become shorter under a mapping."""
+    """A segment as it was written. It is never mapped for reading: the file may become shorter."""
 
     def __init__(self, file: Descriptor) -> None:
         self._file = file
 
     def block(self, at: int, slots: int) -> Block:
-        """Return up to so many slots from place ``at`` on; one that is cut short is filled up with zeros."""
-        slots = min(slots, self.size() - at)  # a sparse file may say that it is larger than any segment
+        """Return up to ``slots`` slots starting at place ``at``; a truncated slot is padded with zeros."""
+        slots = min(slots, self.size() - at)  # a sparse file may claim to be larger than any segment
         if slots <= 0:
             return Block(b"", False)
         data = read_at(self._file, slots * SLOT, HEADER + at * SLOT)
@@ -82,7 +82,7 @@ class PlainSegment:
 
 
 class NewerSegment:
-    """A segment of a version that this tracelet does not know: no slot of it can be read."""
+    """A segment of a version that this tracelet does not know: none of its slots can be read."""
 
     def __init__(self, path: Path, info: SegmentInfo) -> None:
         self._info = info
@@ -115,7 +115,7 @@ def _warn_once(text: str) -> None:
 
 
 class RefusedSegment:
-    """What has the name of a segment and is not a regular file: nothing of it is read."""
+    """An entry that is named like a segment but is not a regular file: it is never read."""
 
     def __init__(self, error: UnsafeFileError) -> None:
         _warn_once(f"{error}; it is left out")
@@ -148,20 +148,20 @@ class Source:
         self._file: File | None = None
 
     def read(self, seq: int, slots: int) -> bytes:
-        """Return up to so many slots from ``seq`` on, none beyond the end of its segment."""
+        """Return up to ``slots`` slots starting at ``seq``, none beyond the end of its segment."""
         data = self.block(seq, slots).data
         while (got := len(data) // SLOT) < slots and (more := self._next_chunk(seq, got, slots)):
             data += more
         return data
 
     def _next_chunk(self, seq: int, got: int, slots: int) -> bytes:
-        """Return what a compacted segment has in its next chunk."""
+        """Return slots from the next chunk of a compacted segment."""
         if not isinstance(self._file, CompactedSegment) or (seq + got) >> SEGMENT_SHIFT != self._segment:
             return b""
         return self.block(seq + got, slots - got).data
 
     def block(self, seq: int, slots: int) -> Block:
-        """Return up to so many slots from ``seq`` on, none beyond the end of its segment.
+        """Return up to ``slots`` slots starting at ``seq``, none beyond the end of its segment.
 
         If it ends before the file does and has fewer slots, it ends between two records.
         """
@@ -170,7 +170,7 @@ class Source:
         return self._ask(seq >> SEGMENT_SHIFT, lambda file: file.block(at, size)) or Block(b"", False)
 
     def chunk_at(self, seq: int, numpy: bool | None = None) -> UnpackedChunk | None:
-        """Return the chunk of a compacted segment that begins at ``seq``, None if :meth:`block` is to be asked."""
+        """Return the chunk of a compacted segment that begins at ``seq``; if None, use :meth:`block`."""
 
         def find(file: File) -> UnpackedChunk | None:
             if isinstance(file, CompactedSegment):
@@ -180,7 +180,7 @@ class Source:
         return self._ask(seq >> SEGMENT_SHIFT, find)
 
     def size(self, segment: int) -> int:
-        """Return how many slots a segment's file has, one that is cut short included."""
+        """Return how many slots a segment's file has, a truncated one included."""
         return self._ask(segment, lambda file: file.size()) or 0
 
     def has(self, segment: int) -> bool:
@@ -209,7 +209,7 @@ class Source:
         return []
 
     def _ask(self, segment: int, question: Callable[[File], Answer]) -> Answer | None:
-        """Ask a segment's file; open it again if the program has closed its descriptor."""
+        """Query a segment's file; reopen it if the program has closed its descriptor."""
         for _ in range(3):
             file = self._open(segment)
             if file is None:
@@ -229,7 +229,7 @@ class Source:
         return self._file
 
     def _find(self, segment: int) -> File | None:
-        # Compacting puts the new file there before it takes the old one away: looking twice finds one.
+        # Compacting creates the new file before it removes the old one, so a second try finds one of them.
         for suffix in (SUFFIX, COMPACTED, SUFFIX):
             with contextlib.suppress(FileNotFoundError):
                 return _open(self.run_dir, file_name(self.writer, segment, suffix))

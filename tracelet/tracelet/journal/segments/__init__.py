@@ -1,1 +1,1 @@
-"""How the bytes of a segment are laid out: what writing, reading and compacting all build on."""
+"""The byte layout of segments, shared by writing, reading and compacting."""

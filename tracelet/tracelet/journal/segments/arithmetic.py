@@ -15,7 +15,7 @@ Vector = Any  # a sequence of integers from 0 to 2**64 - 1
 
 
 def from_numbers(numbers: Sequence[Any], code: str) -> Vector:
-    """Return int64 (``q``) or float64 (``d``) as integers that sort as the numbers do."""
+    """Return int64 (``q``) or float64 (``d``) as integers in the same sort order."""
     bits = array("Q", array(code, numbers).tobytes())
     if code == "q":
         return [number ^ _SIGN for number in bits]
@@ -37,7 +37,7 @@ def differences(vector: Vector) -> Vector:
 
 
 def sums(vector: Vector, times: int) -> Vector:
-    """Undo :func:`differences` so many times."""
+    """Undo :func:`differences` the given number of times."""
     for _ in range(times):
         vector = accumulate(vector)
     return [number & _MASK for number in vector]
@@ -66,7 +66,7 @@ def pick(items: Any, where: Sequence[int]) -> Any:
 
 
 def shift(places: Sequence[int], by: int) -> Any:
-    """Return places, each so much further on."""
+    """Return places, each moved on by ``by``."""
     if isinstance(places, range):
         return range(places.start + by, places.stop + by, places.step)
     return array("q", [at + by for at in places])

@@ -1,4 +1,4 @@
-"""Arithmetic on series of 64-bit numbers, modulo 2**64, with NumPy: as :mod:`tracelet.journal.segments.arithmetic`."""
+"""Arithmetic on series of 64-bit numbers, modulo 2**64, with NumPy; see :mod:`.arithmetic`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Vector = Any
 
 
 def from_numbers(numbers: Sequence[Any], code: str) -> Vector:
-    """Return int64 (``q``) or float64 (``d``) as integers that sort as the numbers do."""
+    """Return int64 (``q``) or float64 (``d``) as integers in the same sort order."""
     bits = np.asarray(numbers, np.int64 if code == "q" else np.float64).view(np.uint64)
     return bits ^ _SIGN if code == "q" else np.where(bits & _SIGN, ~bits, bits | _SIGN)
 
@@ -34,7 +34,7 @@ def differences(vector: Vector) -> Vector:
 
 
 def sums(vector: Vector, times: int) -> Vector:
-    """Undo :func:`differences` so many times."""
+    """Undo :func:`differences` the given number of times."""
     for _ in range(times):
         vector = np.cumsum(vector, dtype=np.uint64)
     return vector
@@ -69,7 +69,7 @@ def index(places: Sequence[int]) -> Any:
 
 
 def shift(places: Sequence[int], by: int) -> Any:
-    """Return places, each so much further on."""
+    """Return places, each moved on by ``by``."""
     if isinstance(places, range):
         return np.arange(places.start + by, places.stop + by, places.step)
     return np.asarray(places, dtype=np.int64) + by

@@ -1,10 +1,9 @@
 """Checking many records with one call of ``zlib.crc32``.
 
-A CRC over data that is followed by its own CRC gives a constant. So the CRC over any number of such records,
-one after the other, depends only on how many there are and how long each is: computing it for blank records
-tells what it must be for real ones. The seed that binds a slot to its sequence number is, by the way that a
-CRC works, the same as the seed's four bytes XORed onto the slot's first four; and since a CRC is linear, the
-CRC of a XOR is the XOR of the CRCs (and that of as many zeros).
+The CRC over data followed by its own CRC is a constant. So the CRC over any number of consecutive records of
+this form depends only on their number and length: computing it for blank records gives the value for real
+ones. Seeding a CRC with a sequence number is equivalent to XORing the seed's four bytes onto the slot's first
+four; and because CRCs are linear, the CRC of a XOR is the XOR of the CRCs (and of the CRC of as many zeros).
 """
 
 from __future__ import annotations
@@ -15,20 +14,20 @@ from zlib import crc32
 
 from tracelet.journal.format import SLOT
 
-_GRID = 4096  # slots; a stretch between two multiples of it shares all upper bits of the sequence number
+_GRID = 4096  # slots; those between two multiples of it share the upper bits of the sequence number
 _SEED = struct.Struct(f"<I{SLOT - 4}x")
 
 
 @lru_cache(maxsize=64)
 def expected_checksum(records: int, size: int) -> int:
-    """Return the CRC of so many records of ``size`` bytes that each end with their own (unseeded) CRC."""
+    """Return the CRC of ``records`` records of ``size`` bytes, each ending with its own (unseeded) CRC."""
     blank = bytes(size - 4)
     return crc32((blank + crc32(blank).to_bytes(4, "little")) * records)
 
 
 @lru_cache(maxsize=64)
 def _lower_seeds_checksum(start: int, slots: int) -> int:
-    """Return the CRC of slots that are blank but for the lower part of their seeds, less that of zeros."""
+    """Return the CRC of slots that hold only the lower part of their seeds, XORed with that of zeros."""
     return crc32(b"".join(map(_SEED.pack, range(start, start + slots)))) ^ crc32(bytes(slots * SLOT))
 
 

@@ -31,8 +31,8 @@ CHUNK_HEAD = struct.Struct("<4sIIIHHI4xI")
 CHUNK_MAGIC = b"TRZC"
 RAW, COLUMNS = 0, 1  # how a chunk is packed: the slots themselves, or columns
 
-_LARGEST_FILE = 2 * (HEADER + SEGMENT_SLOTS * SLOT)  # bytes: what is further behind is not looked at
-_MOST_CANDIDATES = 4096  # places looked at for the head of a chunk, after a damaged one
+_LARGEST_FILE = 2 * (HEADER + SEGMENT_SLOTS * SLOT)  # bytes: anything beyond is ignored
+_MOST_CANDIDATES = 4096  # places searched for the head of a chunk after a damaged one
 _STRIDE = 1 << 18  # bytes
 
 
@@ -50,7 +50,7 @@ class Chunk(NamedTuple):
 class CompactedSegment:
     """Reads a compacted segment. Keeps the chunk that was read last.
 
-    Nothing that the file says of sizes is believed beyond what a segment can hold and what the file really has.
+    Sizes declared in the file are limited to what a segment can hold and to the actual size of the file.
     """
 
     def __init__(self, file: Descriptor) -> None:
@@ -71,7 +71,7 @@ class CompactedSegment:
         return self._chunks[-1].first + self._chunks[-1].slots if self._chunks else 0
 
     def block(self, at: int, slots: int) -> Block:
-        """Return up to so many slots from place ``at`` on, none beyond the chunk that it is in."""
+        """Return up to ``slots`` slots starting at place ``at``, none beyond the end of their chunk."""
         end = min(at + slots, self.size())
         place = bisect_right(self._starts, at)
         if place and at < self._chunks[place - 1].first + self._chunks[place - 1].slots:
@@ -86,7 +86,7 @@ class CompactedSegment:
     def chunk_at(self, at: int, seq: int, numpy: bool | None) -> UnpackedChunk | None:
         """Return the chunk that begins at place ``at``, which is ``seq``, to take columns from.
 
-        None if none begins there, or if it is damaged or holds the slots themselves: :meth:`block` has them.
+        None if no chunk begins there, or if it is damaged or stores plain slots: use :meth:`block` then.
         """
         place = bisect_left(self._starts, at)
         if place == len(self._starts) or self._starts[place] != at or self._chunks[place].method != COLUMNS:
@@ -100,7 +100,7 @@ class CompactedSegment:
         return None
 
     def _packed(self, chunk: Chunk) -> bytes | None:
-        """Return what a chunk holds, None if it is damaged."""
+        """Return the packed content of a chunk, None if it is damaged."""
         packed = read_at(self._file, chunk.size, chunk.offset)
         return packed if zlib.crc32(packed) == chunk.checksum else None
 
@@ -119,7 +119,7 @@ class CompactedSegment:
 
 
 def _damaged(slots: int) -> bytes:
-    """Return what stands for slots that cannot be read: none of them is intact."""
+    """Return a replacement for slots that cannot be read: none of them is intact."""
     return b"\xff" * (slots * SLOT)
 
 
@@ -139,7 +139,7 @@ def _find_chunks(file: Descriptor) -> list[Chunk]:
 
 
 def _chunk_at(head: bytes, offset: int) -> Chunk | None:
-    """Return the chunk whose head this is, None if it is damaged or says what no chunk can have."""
+    """Return the chunk whose head this is, None if it is damaged or has impossible values."""
     if len(head) < CHUNK_HEAD.size or head[:4] != CHUNK_MAGIC:
         return None
     if zlib.crc32(head[:-4]).to_bytes(4, "little") != head[-4:]:

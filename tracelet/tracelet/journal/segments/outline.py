@@ -1,4 +1,4 @@
-"""Which records a packed chunk has, judged by its tags and sizes."""
+"""The records in a packed chunk, derived from its tags and sizes."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _OTHERS = re.compile(b"[^%c]" % POINT)
 
 
 class Outline:
-    """Which records a chunk has, and where. All that have a time are numbered in turn."""
+    """The records in a chunk and their places. Those with a time are numbered in order."""
 
     def __init__(self, tags: bytearray, sizes: Sequence[int], slots: int) -> None:
         """Find the records that fill ``slots`` slots.
@@ -41,7 +41,7 @@ class Outline:
             raise PackedError(f"expected records of {slots} slots, found {self.slots}")
 
     def _walk(self, tags: array[int], kinds: bytearray, sizes: Iterator[int], limit: int) -> None:
-        """Go from record to record, but over points."""
+        """Go from record to record, skipping points."""
         places = self.places = array("I")
         self._points, self._point_tags = [], array("I")
         start = at = 0
@@ -60,7 +60,7 @@ class Outline:
 
     @cached_property
     def groups(self) -> dict[Key, Sequence[int]]:
-        """The numbers of points and rows, in the order in which each kind first comes up."""
+        """The numbers of points and rows, in order of first appearance of each kind."""
         numbers: Sequence[int] = self._points[0] if self._points else ()
         if len(self._points) > 1:
             numbers = array("I", chain.from_iterable(self._points))

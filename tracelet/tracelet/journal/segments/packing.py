@@ -1,8 +1,8 @@
-"""Packing series of 64-bit numbers without losing a bit.
+"""Lossless packing of series of 64-bit numbers.
 
-A series is replaced by its differences of some order (a smooth one has small ones), those are folded so that
-small negative ones are small too, and their bytes are sorted by significance: most of the upper ones are zero
-and vanish in zlib. Floats go in by their bits, in an order in which neighbours are next to each other.
+A series is replaced by its differences of some order (which are small if it is smooth), these are folded so
+that small negative numbers become small positive ones, and their bytes are grouped by significance: most of
+the upper bytes are zero and compress to almost nothing. Floats are packed as integers in the same sort order.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Key = tuple[int, int]  # tag, and how many metrics a row has (0 for points)
 
 Plain = array  # the type of columns without NumPy
 
-_ORDERS = 7  # that are tried: 0 to 6
+_ORDERS = 7  # orders that are tried: 0 to 6
 _SAMPLE = 1024  # numbers from which the order is chosen
 _LEVEL = 6  # of zlib
 _CONSTANT, _DEFLATED, _RAW = range(3)
@@ -32,11 +32,11 @@ _PART = struct.Struct("<BI")  # how it is stored, how many bytes it takes
 
 
 class PackedError(ValueError):
-    """What is packed does not hold what it says, though its checksum is right."""
+    """The packed data is inconsistent although its checksum is right."""
 
 
 def use_numpy(wanted: bool | None = None) -> bool:
-    """Say whether to use NumPy: as the caller wants, or if it is installed when ``wanted`` is None.
+    """Say whether to use NumPy: as the caller wants, or whether it is installed if ``wanted`` is None.
 
     Raises:
         ImportError: the caller wants NumPy, and it is not installed.
@@ -101,14 +101,14 @@ def unpack(
 
 def _best_order(use: ModuleType, vector: Any) -> int:
     sample, costs = vector[:_SAMPLE], []
-    for _ in range(min(_ORDERS, max(1, len(vector)))):  # a short series has no more differences than numbers
+    for _ in range(min(_ORDERS, max(1, len(vector)))):  # a series cannot have more differences than numbers
         costs.append(use.bits(use.fold(sample)))
         sample = use.differences(sample)
     return costs.index(min(costs))
 
 
 def pack_planes(data: bytes, size: int) -> bytes:
-    """Pack items of so many bytes: all first bytes, then all second ones, ..."""
+    """Pack items of ``size`` bytes: all first bytes, then all second bytes, ..."""
     return b"".join(pack_bytes(data[place::size]) for place in range(size))
 
 
@@ -127,7 +127,7 @@ def unpack_planes(
 
 
 def pack_bytes(data: bytes) -> bytes:
-    """Pack bytes in the way that makes them shortest."""
+    """Pack bytes with the method that gives the shortest result."""
     if data and data.count(data[0]) == len(data):
         return _PART.pack(_CONSTANT, 1) + data[:1]
     deflated = zlib.compress(data, _LEVEL)
@@ -140,7 +140,7 @@ def unpack_bytes(data: bytes, count: int) -> tuple[bytes, bytes]:
     """Return the ``count`` bytes that :func:`pack_bytes` packed, and what follows.
 
     Raises:
-        PackedError: there are more or fewer. No more memory than for ``count`` bytes is taken to find out.
+        PackedError: there are more or fewer. Finding out takes no more memory than ``count`` bytes.
     """
     if len(data) < _PART.size:
         raise PackedError("a part is missing")
@@ -159,7 +159,7 @@ def inflate(packed: bytes, size: int) -> bytes:
     """Return the ``size`` bytes that a zlib stream holds.
 
     Raises:
-        PackedError: it holds more or fewer, or is no such stream.
+        PackedError: it holds more or fewer, or is not a zlib stream.
     """
     stream = zlib.decompressobj()
     try:

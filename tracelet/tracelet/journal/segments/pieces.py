@@ -1,4 +1,4 @@
-"""From bytes of a segment to pieces: whole records, and slots that hold none."""
+"""Parsing the bytes of a segment into pieces: intact records, and slots without one."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ EMPTY, BROKEN, TORN, PARTIAL = -1, -2, -3, -4
 POINTS = 256  # several points in a row
 
 _LARGEST_STRETCH, _SMALLEST_STRETCH = 4096, 64  # slots
-_LOST_SLOT = b"\xff" * SLOT  # stands for a slot of a compacted segment that cannot be read
+_LOST_SLOT = b"\xff" * SLOT  # replaces a slot of a compacted segment that cannot be read
 _KIND = 27  # offset of the kind in a slot
 _NATIVE = sys.byteorder == "little" and array("I").itemsize == 4
 
@@ -39,9 +39,9 @@ _NATIVE = sys.byteorder == "little" and array("I").itemsize == 4
 class Piece(NamedTuple):
     """One record, or a stretch of slots.
 
-    ``kind`` is a kind of record, or POINTS (that many points, in ``payload``), EMPTY (slots never filled in),
-    BROKEN (the checksum fails), TORN (a head that is whole, with a payload that is not), PARTIAL (a head whose
-    payload goes on beyond the data).
+    ``kind`` is a kind of record, or POINTS (that many points, in ``payload``), EMPTY (slots never filled),
+    BROKEN (the checksum fails), TORN (an intact head with a damaged payload), PARTIAL (a head whose payload
+    continues beyond the data).
     """
 
     kind: int
@@ -55,7 +55,7 @@ class Piece(NamedTuple):
 
 
 class Block(NamedTuple):
-    """Some slots. ``trusted``: they were checked as a whole already and have no checksums of their own."""
+    """Some slots. ``trusted``: they have been checked as a whole and have no checksums of their own."""
 
     data: bytes
     trusted: bool
@@ -67,9 +67,9 @@ class Block(NamedTuple):
 
 
 def pieces(data: bytes, first: int, *, trusted: bool = False) -> Iterator[Piece]:
-    """Take the slots in ``data`` apart; ``first`` is the sequence number of the first one.
+    """Parse the slots in ``data``; ``first`` is the sequence number of the first one.
 
-    Trusted data has been checked as a whole already; its slots have no checksums.
+    Trusted data has been checked as a whole; its slots have no checksums.
     """
     view, at, total = memoryview(data), 0, len(data) // SLOT
     stretch, singly, pause = _LARGEST_STRETCH, 0 if _NATIVE else total, _SMALLEST_STRETCH
@@ -115,7 +115,7 @@ def _are_points(data: memoryview, first: int, trusted: bool) -> bool:
 
 
 def piece_at(data: bytes | memoryview, at: int, seq: int, *, trusted: bool = False) -> Piece:
-    """Return what starts at slot ``at`` of ``data``."""
+    """Return the piece that starts at slot ``at`` of ``data``."""
     start = at * SLOT
     value, step, time, tag, checksum = SLOT_STRUCT.unpack_from(data, start)
     if not trusted:
@@ -166,7 +166,7 @@ class Points(NamedTuple):
 
 
 def point_columns(piece: Piece) -> Points:
-    """Take a POINTS piece apart."""
+    """Parse a POINTS piece."""
     doubles = _items("d", piece.payload)
     tags, steps = _items("I", piece.payload)[6::8], _items("q", piece.payload)[1::4]
     return Points(tags, steps, doubles[2::4], doubles[0::4])
@@ -180,7 +180,7 @@ def _items(code: str, data: bytes | memoryview) -> Any:
 
 def places_of(tags: Sequence[int]) -> dict[int, Sequence[int]]:
     """Return the places of each distinct tag; as ranges if the tags alternate, as in a loop."""
-    distinct = dict.fromkeys(tags)  # in the order in which they first come up
+    distinct = dict.fromkeys(tags)  # in order of first appearance
     period = len(distinct)
     if len(set(tags[:period])) == period and tags[period:] == tags[:-period]:
         return {tags[start]: range(start, len(tags), period) for start in range(period)}

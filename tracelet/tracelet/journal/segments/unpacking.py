@@ -1,4 +1,4 @@
-"""From a packed chunk back to the slots that it was made of, with zeros for their checksums."""
+"""Unpacking a chunk into the slots it was made from, with zeros for their checksums."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ class Column(NamedTuple):
 
 
 class UnpackedChunk:
-    """A chunk of a compacted segment. Its columns are unpacked when they are asked for, and no others."""
+    """A chunk of a compacted segment. Only the requested columns are unpacked."""
 
     def __init__(self, packed: bytes, slots: int, first: int = 0, numpy: bool | None = None) -> None:
-        """Take a chunk apart. All memory that it takes is bounded by ``slots``, whatever the chunk says.
+        """Parse a chunk. Its memory use is bounded by ``slots``, whatever the chunk declares.
 
         Args:
-            packed: what the chunk holds.
+            packed: the chunk's content.
             slots: how many slots it has.
             first: the sequence number of the first one.
-            numpy: whether to use NumPy; None for if it is installed.
+            numpy: whether to use NumPy; None means if it is installed.
 
         Raises:
             PackedError: it does not hold that many slots. :meth:`columns` raises it later as well.
@@ -55,7 +55,7 @@ class UnpackedChunk:
         if len(self.outline.places) != timed:
             raise PackedError(f"expected {timed} records with a time, found {len(self.outline.places)}")
         if self.outline.blobs:
-            _ = self.times, self.payloads  # so that events can be taken without a check
+            _ = self.times, self.payloads  # so that events need no further check
 
     @property
     def end(self) -> int:
@@ -106,7 +106,7 @@ class UnpackedChunk:
 
     @cached_property
     def seqs(self) -> Any:
-        """The sequence number of all that has a time."""
+        """The sequence numbers of all records with a time."""
         return packing.choose_arithmetic(self._numpy).shift(self.outline.places, self._first)
 
     @cached_property
@@ -178,7 +178,7 @@ def _fill_plainly(slots: bytearray, outline: Outline, times: Any, steps: Any, va
 
 
 def _put(slots: bytearray, code: str, places: Sequence[int], offset: int, items: array[Any]) -> None:
-    """Put numbers of one kind into slots, ``offset`` of them behind each slot's beginning."""
+    """Put numbers of one kind into slots, each ``offset`` numbers after the start of its slot."""
     if isinstance(places, range) and sys.byteorder == "little":
         view = memoryview(slots).cast(code)  # type: ignore[call-overload]
         width = SLOT // items.itemsize

@@ -1,1 +1,1 @@
-"""What a process records with: a writer, and what keeps it going through forks, outages and the end."""
+"""Recording: the writer, and what keeps it working through forks, outages and the end of the process."""

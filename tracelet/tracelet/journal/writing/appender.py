@@ -1,4 +1,4 @@
-"""Keeps a writer supplied with a stream to append to: through forks, outages, a deleted folder, to the end."""
+"""Provides a writer with a stream to append to, through forks, outages, a deleted folder and the end."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ from tracelet.journal.writing.slot_writer import WindowTable
 from tracelet.journal.writing.stream import State, Stream
 from tracelet.journal.writing.unavailable import AbandonedError, ReplacedError, UnavailableError
 
-_ATTEMPTS = 4  # a file replaced, a segment skipped and an outage over may come together
-_TURN = 0.006  # seconds after which a thread gets the interpreter that another one keeps, and a little more
+_ATTEMPTS = 4  # a replaced file, a skipped segment and the end of an outage may coincide
+_TURN = 0.006  # seconds: slightly more than the interval at which the interpreter switches threads
 _TURNS = 0.1  # seconds at most for all of them
 
 
 class Process:
-    """Stands for this process, as opposed to the one that it was forked from."""
+    """Represents this process, as opposed to the one it was forked from."""
 
     def __init__(self) -> None:
         self.streams: dict[int, Stream] = {}
 
 
 class Appender:
-    """The part of a writer that is off the quick path: which stream, in what state.
+    """The slow path of a writer: which stream it uses, and in what state.
 
-    There are no locks to wait for. If two threads come to the same place at once, both do the step, and
-    one ``setdefault`` or ``pop`` decides whose result counts.
+    There are no locks to wait for. If two threads reach the same step at once, both perform it, and one
+    ``setdefault`` or ``pop`` decides whose result counts.
     """
 
     def __init__(
@@ -75,8 +75,8 @@ class Appender:
         self._thread = BackgroundThread(self._tick)
         self._outage = OutageTracker()
         self._pending = PendingEvents()
-        self._earlier = 0  # points recorded in files before the present one
-        self._seen = 0  # points in the present file when it was last seen in its place
+        self._earlier = 0  # points recorded in earlier files
+        self._seen = 0  # points in the current file when it was last seen in its place
         self._maintenance = Maintenance(self.run_dir, self._outage)
         self._forked = False
         self._is_slow = False
@@ -89,7 +89,7 @@ class Appender:
     # --- writing -----------------------------------------------------------------------------------------
 
     def _attempt(self, write: Callable[[Stream], object], state: State) -> UnavailableError | None:
-        """Write, overcoming what can be overcome; return what could not."""
+        """Write, and recover from faults if possible; return the fault otherwise."""
         fault: UnavailableError | None = None
         for _ in range(_ATTEMPTS):
             if self._is_forked_copy(state):
@@ -109,9 +109,9 @@ class Appender:
         return fault
 
     def _choose_path(self, stream: Stream) -> None:
-        """Leave the quick path while windows cannot be mapped: each call would waste a slot to find that out.
+        """Leave the fast path while windows cannot be mapped: each call would waste a slot to find that out.
 
-        Leave it also while there is no background thread, so that the calls can try to start one.
+        Leave it while there is no background thread, too, so that the calls can try to start one.
         """
         if self._thread.is_missing:
             self._replace_thread(stream)
@@ -121,7 +121,8 @@ class Appender:
             self._state = self._no_state() if self._thread.is_missing else stream.state
 
     def _replace_thread(self, stream: Stream) -> None:
-        """Try to start the background thread again; until there is one, show on a caller's thread that it is alive."""
+        """Try to start the background thread again; until that works, write heartbeats on a caller's
+        thread."""
         now = time.monotonic()
         if now >= self._try_thread_at:
             self._try_thread_at = now + INTERVAL
@@ -134,7 +135,8 @@ class Appender:
         return state[1].process is not self._process
 
     def _get_ready(self) -> UnavailableError | None:
-        """Make sure that there is a stream to write to; return the fault until it is time for the next attempt."""
+        """Make sure there is a stream to write to; return the fault if it is too early for the next
+        attempt."""
         if self._closed:
             raise self._closed_error()
         if self._forked:
@@ -164,7 +166,7 @@ class Appender:
     # --- beginning ---------------------------------------------------------------------------------------
 
     def _begin(self) -> None:
-        """Go over to a new stream; its file is created by the first attempt to write."""
+        """Switch to a new stream; the first attempt to write creates its file."""
         self._outage.fault = UnavailableError("not open")
         self._outage.retry_now()
         self._state = self._no_state()
@@ -188,7 +190,7 @@ class Appender:
         return process.streams.setdefault(number, stream)
 
     def _resume(self, stream: Stream) -> None:
-        """Begin to record, or go on after an outage."""
+        """Start recording, or resume after an outage."""
         stream.open()
         self._pending.write(stream)
         self._record_drops(stream)
@@ -203,7 +205,8 @@ class Appender:
             stream.write_event(encode_event("drops", {"drops": drops}), time.time())
             self._outage.drops_recorded(drops)
 
-    # --- care --------------------------------------------------------------------------------------------
+    # --- background work
+    # --------------------------------------------------------------------------------------------
 
     def _tick(self) -> None:
         """One round of the background thread."""
@@ -221,14 +224,14 @@ class Appender:
             if not self._closed:
                 self._maintenance.beat(self._stream)
         except NoActiveRunError:
-            return  # closed meanwhile
+            return  # closed in the meantime
         self._outage.report()
 
     def _look_for_deletion(self, stream: Stream) -> None:
         """Begin a new file if somebody deleted the current one."""
         try:
             deleted = stream.is_deleted()
-        except OSError:  # the file server does not answer for it: nobody knows, so nothing is given up
+        except OSError:  # the file server does not answer: the file may still exist, so keep it
             return
         if not deleted:
             self._seen = stream.recorded
@@ -245,7 +248,7 @@ class Appender:
     # --- ending ------------------------------------------------------------------------------------------
 
     def close(self, outcome: str | None = None, error: str | None = None) -> None:
-        """Record the outcome, give back what was reserved, and stop. Closing again does nothing."""
+        """Record the outcome, release reserved space, and stop. Closing again does nothing."""
         try:
             self._close_tokens.pop()
         except IndexError:
@@ -303,7 +306,7 @@ class Appender:
 
 
 def _let_others_finish() -> None:
-    """Let calls of other threads finish that began before this moment: each thread gets the interpreter once."""
+    """Let calls that other threads have begun finish: each thread gets the interpreter once."""
     threads = list(
         getattr(threading, "_active", {}).values()
     )  # enumerate() takes a lock: this may be a signal handler
@@ -313,4 +316,4 @@ def _let_others_finish() -> None:
 
 
 def get_ready(_: Stream) -> None:
-    """Write nothing: only get ready to."""
+    """Write nothing: an attempt with this only gets the stream ready."""

@@ -23,13 +23,13 @@ def drain(queue: deque[Item]) -> Iterator[Item]:
 
 
 class Tally:
-    """A count that threads, signal handlers and forks may step at once without a lock."""
+    """A count that threads, signal handlers and forks may increase at once without a lock."""
 
     def __init__(self) -> None:
         self._steps = new_counter()
 
     def add(self, amount: int = 1) -> None:
-        """Count."""
+        """Add to the count."""
         deque(islice(self._steps, amount), maxlen=0)
 
     @property
@@ -39,15 +39,15 @@ class Tally:
 
 
 class LockedCounter:
-    """``itertools.count`` for interpreters without a GIL, where several steps are not one.
+    """``itertools.count`` for interpreters without a GIL, on which taking several numbers is not atomic.
 
-    A single step of the plain one would be atomic there, too (by compare-and-exchange, from 3.13.0 on). But of two
-    threads, one that takes many numbers in a row would never get them while another takes single ones.
+    Taking one number from a plain ``count`` is atomic there as well (by compare-and-exchange, since 3.13.0).
+    But a thread that needs many consecutive numbers would never get them while another takes single ones.
     """
 
     def __init__(self) -> None:
         self._steps = count()
-        self._lock = RLock()  # a signal handler may come in while its own thread holds it
+        self._lock = RLock()  # a signal handler may run while its own thread holds it
 
     def __iter__(self) -> Iterator[int]:
         return self
@@ -57,7 +57,7 @@ class LockedCounter:
             return next(self._steps)
 
     def draw(self, amount: int) -> list[int]:
-        """Return so many numbers, which follow each other unless a signal handler came in."""
+        """Return this many numbers. They are consecutive unless a signal handler interrupted."""
         with self._lock:
             return list(islice(self._steps, amount))
 
@@ -76,10 +76,10 @@ def new_counter() -> Iterator[int]:
 
 
 def draw_several(counter: Iterator[int], amount: int) -> list[int]:
-    """Return a counter's next numbers, which need not follow each other."""
+    """Return a counter's next numbers, which are not necessarily consecutive."""
     return counter.draw(amount) if isinstance(counter, LockedCounter) else list(islice(counter, amount))
 
 
 def position(counter: Iterator[int]) -> int:
-    """Return the number that a counter would give next, without taking it."""
+    """Return the next number of a counter without taking it."""
     return int(repr(counter)[len("count(") : -1])

@@ -1,10 +1,10 @@
 """Is it safe to map files in the folder of a run?
 
-A store into a mapped page that finds no block on the disk is a SIGBUS, which ends the program. So a segment is mapped
-only if every block that was reserved for it stays its own. That holds on local file systems that preallocate and
-overwrite in place. It does not hold on network and FUSE file systems, nor if files can share blocks: after a snapshot
-or ``cp --reflink``, on btrfs and on xfs with reflink, overwriting a block takes a new one. The journal uses plain
-writes there.
+A store into a mapped page without a block on the disk raises SIGBUS, which kills the program. So a segment is
+mapped only if every block reserved for it remains its own. That holds on local file systems that preallocate
+and overwrite in place. It does not hold on network and FUSE file systems, nor if files can share blocks:
+after a snapshot or ``cp --reflink``, on btrfs and on xfs with reflink, overwriting a block takes a new one.
+The journal uses plain writes there.
 """
 
 from __future__ import annotations
@@ -21,9 +21,7 @@ from tracelet.safe_files import Descriptor
 
 #: Local file systems whose locks and preallocation can be relied on.
 SAFE = frozenset({"ext4", "xfs", "btrfs", "tmpfs", "overlay"})
-_OVERWRITES = SAFE - {
-    "btrfs"
-}  # those that do not write a changed block elsewhere, if they cannot share blocks
+_OVERWRITES = SAFE - {"btrfs"}  # these overwrite in place, unless files can share blocks
 _OCTAL = re.compile(r"\\([0-7]{3})")
 _CLONE = 0x40049409  # FICLONE of Linux
 _CANNOT_CLONE = (errno.EOPNOTSUPP, errno.ENOTTY, errno.ENOSYS)
@@ -35,7 +33,7 @@ def mapping_is_safe(folder: Path) -> bool:
         return False
     with contextlib.suppress(
         OSError, AttributeError
-    ):  # no folder, or no files without a name: the segment is asked
+    ):  # no folder, or unnamed files are unsupported: the segment's own file is tested later
         probe = Descriptor(os.open(folder, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600))
         return not probe.call(can_share_blocks)
     return True
@@ -51,7 +49,7 @@ def can_share_blocks(number: int) -> bool:
 
 
 def file_system(folder: Path) -> str | None:
-    """Return the type of the file system that holds a folder, or None if that cannot be found out."""
+    """Return the type of the file system that holds a folder, or None if unknown."""
     try:
         mounts = list(_mounts(Path("/proc/self/mountinfo").read_text(errors="surrogateescape")))
     except OSError:

@@ -15,14 +15,14 @@ from tracelet.journal.writing.outages import OutageTracker
 from tracelet.journal.writing.stream import Stream
 from tracelet.journal.writing.unavailable import UnavailableError
 
-INTERVAL = 0.5  # seconds between syncs: what a power failure may cost
+INTERVAL = 0.5  # seconds between syncs: the most that a power failure can lose
 _BEAT = 5.0  # seconds between heartbeats
 
 
 class BackgroundThread:
     """Calls a method of an object at an interval, until the object is gone or the thread is stopped.
 
-    A bare daemon thread rather than ``threading.Thread``: starting one waits for nothing, so it is safe in a
+    A bare daemon thread rather than ``threading.Thread``: starting one never waits, so it is safe in a
     signal handler and in a forked child.
     """
 
@@ -55,7 +55,7 @@ class BackgroundThread:
         try:
             self._wakeup.release()
         except RuntimeError:
-            return  # it is awake already
+            return  # already awake
 
     def stop(self) -> None:
         """Let the thread end. Never waits."""
@@ -73,7 +73,8 @@ class BackgroundThread:
 
 
 class Maintenance:
-    """Looks after the stream of a writer. Trouble on the way ends nothing: a caller will meet it, or the next turn."""
+    """Maintains the stream of a writer. Errors are ignored: a caller or the next round will meet them
+    again."""
 
     def __init__(self, run_dir: Path, outage: OutageTracker) -> None:
         self._run_dir = run_dir
@@ -86,7 +87,7 @@ class Maintenance:
             stream.look_ahead()
 
     def is_sync_due(self) -> bool:
-        """Say whether a sync is pending; the next one is then an interval away."""
+        """Say whether it is time for a sync; if so, the next one is an interval away."""
         now = time.monotonic()
         may_retry = now >= self._sync_at
         if may_retry:
@@ -94,7 +95,7 @@ class Maintenance:
         return may_retry
 
     def keep_safe(self, stream: Stream) -> None:
-        """Make names survive damage, and records a power failure."""
+        """Make names survive damage, and records survive a power failure."""
         with contextlib.suppress(UnavailableError):
             stream.list_names()
         if not stream.is_synced:
@@ -110,7 +111,7 @@ class Maintenance:
             self._outage.warn_once("sync", text)
 
     def beat(self, stream: Stream) -> None:
-        """Write a heartbeat if it is time, also during an outage: a full disk accepts what replaces something."""
+        """Write a heartbeat if it is time, also during an outage: a full disk still accepts overwrites."""
         now = time.monotonic()
         if now >= self.beat_at:
             self.beat_at = now + _BEAT

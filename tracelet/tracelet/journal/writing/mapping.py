@@ -1,8 +1,10 @@
-"""Mapping a part of a segment's file into memory, in a way that outlives the program closing our descriptors.
+"""Mapping a part of a segment's file into memory, such that the mapping survives if the program closes our
+descriptors.
 
-A mapping needs no descriptor once it is made. But before Python 3.13, a ``mmap`` object keeps a duplicate of the
-descriptor and closes that number with itself, whatever file the number means by then. So the number is found out, and
-an object whose number the program has taken is never freed: its few hundred kilobytes of address space are the price.
+A mapping needs no descriptor once it is made. But before Python 3.13, a ``mmap`` object keeps a duplicate of
+the descriptor and closes that number with itself, whatever file it refers to by then. So the number is
+determined, and an object whose number the program has reused is never freed, at the cost of a few hundred
+kilobytes of address space.
 """
 
 from __future__ import annotations
@@ -20,8 +22,8 @@ def map_file(number: int, offset: int, size: int) -> memoryview:
     """Map bytes of the file with this descriptor; the map ends with the last reference to the memory.
 
     Raises:
-        OSError: it cannot be mapped. EMFILE also if that would take the place of a standard stream that is closed.
-        ValueError: the file is too short.
+        OSError: it cannot be mapped. EMFILE also if the descriptor would take the place of a closed standard
+        stream. ValueError: the file is too short.
     """
     if sys.version_info >= (3, 13):
         return memoryview(mmap.mmap(number, size, offset=offset, trackfd=False))
@@ -52,7 +54,7 @@ def _find_duplicate(probe: int, identity: tuple[int, int]) -> int:
 
 
 def _is_unowned(number: int, identity: tuple[int, int]) -> bool:
-    """Say whether a number means that file, and no object of tracelet has it."""
+    """Say whether a number refers to that file and belongs to no object of tracelet."""
     try:
         state = os.fstat(number)
     except OSError:
@@ -61,14 +63,14 @@ def _is_unowned(number: int, identity: tuple[int, int]) -> bool:
 
 
 class _Mapping(mmap.mmap):
-    """A mapping that is not freed unless the number that it closes is still its own."""
+    """A mapping that is not freed unless the descriptor number it closes is still its own."""
 
     _number = -1
     _identity = (-1, -1)
     _kept: ClassVar[list[object]] = []  # those that must not be freed
 
     def claim(self, number: int, identity: tuple[int, int]) -> None:
-        """Take note of the number that freeing this object closes."""
+        """Store the number that freeing this object closes."""
         self._number, self._identity = number, identity
         if number >= 0:
             claim_number(number, self)

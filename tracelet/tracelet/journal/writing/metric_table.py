@@ -1,4 +1,4 @@
-"""What a writer remembers of each metric (its id and last step) and of each set of metrics logged together."""
+"""A writer's state per metric (its id and last step) and per set of metrics logged together."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ SCALAR = "scalar"
 
 
 def metric_key(name: str, type: str, source: str | None) -> Key:
-    """Return what a metric's track is found by."""
+    """Return the key of a metric's state."""
     return name if type is SCALAR and source is None else (name, type, source)
 
 
 def check_name(name: object) -> None:
-    """Raise RecordingError for what cannot name a metric."""
+    """Raise RecordingError for a value that cannot be a metric's name."""
     if not isinstance(name, str) or not name:
         found = "an empty one" if name == "" else type(name).__qualname__
         raise RecordingError(f"metric {name!r}: expected a name, found {found}", reason="no name")
 
 
 class MetricState:
-    """One metric, or several that are logged together, with the largest step seen."""
+    """The largest step seen of one metric, or of several that are logged together."""
 
     __slots__ = ("last", "related", "tag")
 
@@ -42,7 +42,7 @@ class MetricState:
         self.related: list[MetricState] = []  # metrics that share a metric with this one
 
     def next(self) -> int:
-        """Return the step after the largest one seen for any metric concerned."""
+        """Return the step after the largest one seen for any of these metrics."""
         return max(self.last, *(track.last for track in self.related), self.last) + 1
 
     def note(self, step: int) -> None:
@@ -51,7 +51,7 @@ class MetricState:
 
 
 class RowLayout(MetricState):
-    """How a row of certain metrics is written: its columns' id, and the layouts made once."""
+    """How a row of certain metrics is written: the id of its columns, and its prepared structs."""
 
     __slots__ = ("count", "pack_values", "put", "rows", "size")
 
@@ -65,14 +65,14 @@ class RowLayout(MetricState):
 
     @property
     def gained(self) -> int:
-        """Points in the rows written so far, less the slots that they took."""
+        """Points in the rows written so far, minus the slots that they occupy."""
         return position(self.rows) * (self.count - self.size)
 
 
 class MetricTable(dict[Key, MetricState]):
-    """MetricTable by metric. One that is missing is registered: its name goes into the journal first.
+    """The state of each metric. A missing one is registered: its name is written to the journal first.
 
-    Two threads may register the same name at once: it then has two ids, which readers do not mind.
+    Two threads may register the same name at once: it then has two ids, which is harmless to readers.
     """
 
     def __init__(self, record_name: Callable[[int, Identity], None], steps: Mapping[str, int]) -> None:
@@ -85,7 +85,9 @@ class MetricTable(dict[Key, MetricState]):
 
     def __missing__(self, key: Key) -> MetricState:
         name, type_, source = key if isinstance(key, tuple) else (key, SCALAR, None)
-        if isinstance(name, str) and name.__class__ is not str:  # of an enumeration: hashed by another text
+        if (
+            isinstance(name, str) and name.__class__ is not str
+        ):  # a member of a text enumeration: its hash is that of another text
             return self[metric_key(plain_name(name), type_, source)]
         tag = POINT << KIND_SHIFT | self.identify((name, type_, source))
         fresh = MetricState(tag, -1)
@@ -95,7 +97,7 @@ class MetricTable(dict[Key, MetricState]):
         return track
 
     def identify(self, metric: Identity) -> int:
-        """Return a metric's id, recording its name at first.
+        """Return a metric's id. The first call records its name.
 
         Raises:
             UnavailableError: the name cannot be recorded now.
@@ -117,7 +119,7 @@ class MetricTable(dict[Key, MetricState]):
         return max(seen)
 
     def _earlier(self, name: str) -> dict[int, MetricState]:
-        """Return a track for the steps that came before this journal began, if any did."""
+        """Return a state for the steps before this journal began, if there were any."""
         if name not in self._steps:
             return {}
         track = MetricState(0, self._steps[name])
@@ -128,7 +130,8 @@ class MetricTable(dict[Key, MetricState]):
         return {name: self.last([name]) for name in [*self._steps, *self._by_name]}
 
     def relate(self, track: MetricState, names: Iterable[str]) -> None:
-        """Tie a new track to those that it shares metrics with, so that steps count up over all of them."""
+        """Link a new state to those that share a metric with it, so that automatic steps count up across all
+        of them."""
         related: dict[int, MetricState] = {}
         for name in names:
             others = self._by_name.get(name)

@@ -1,4 +1,4 @@
-"""Names repeated: what a reader uses if the event with a name is damaged."""
+"""Repeated names, for readers that find the event with a name damaged."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tracelet.journal.writing.metric_table import SCALAR, LayoutKey, MetricTable
 
 _LISTED = 10_000  # entries in one dictionary event
 
-Entry = tuple[str, dict[str, Any]]  # "names" or "columns", and what the event of it said
+Entry = tuple[str, dict[str, Any]]  # "names" or "columns", and the content of its event
 
 
 class NameDictionary:
@@ -24,20 +24,20 @@ class NameDictionary:
         self._segment = 0
 
     def add(self, kind: str, entry: dict[str, Any]) -> None:
-        """Take note of what was named."""
+        """Add a name or columns to repeat."""
         self._unlisted.append((kind, entry))
 
     def put_back(self, listed: Mapping[str, list[dict[str, Any]]]) -> None:
-        """Take note of entries that could not be written."""
+        """Add entries again that could not be written."""
         self._unlisted.extend((kind, entry) for kind, entries in listed.items() for entry in entries)
 
     def take_entries(
         self, segment: int, metrics: MetricTable, layouts: dict[LayoutKey, RowLayout]
     ) -> Iterator[dict[str, list[dict[str, Any]]]]:
-        """Give the dictionaries to be written now: of what is new, or of everything in a new segment."""
+        """Yield the dictionaries to write now: new entries, or all entries in a new segment."""
         if segment != self._segment:
             self._segment = segment
-            copied = layouts.copy()  # before the ids: a plan's metrics have theirs when it is made
+            copied = layouts.copy()  # before the ids: a layout's metrics have ids before it exists
             self._unlisted.extend(_everything(metrics.ids.copy(), copied))
         entries = drain(self._unlisted)
         while listed := list(islice(entries, _LISTED)):

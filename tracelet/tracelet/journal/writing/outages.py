@@ -1,4 +1,4 @@
-"""When nothing can be written: what is dropped, when to try again, and warning the user once."""
+"""Outages: what is dropped, when to try again, and one warning for the user."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _FIRST_WAIT, _LONGEST_WAIT = 0.1, 5.0  # seconds between attempts
 
 
 class OutageTracker:
-    """Keeps account of a writer's trouble with its disk. ``fault`` is what keeps it from recording now."""
+    """Tracks a writer's outages. ``fault`` is the current reason why it cannot record, or None."""
 
     def __init__(self, fault: UnavailableError | None = None) -> None:
         self.fault = fault
@@ -22,10 +22,10 @@ class OutageTracker:
         self._wait = _FIRST_WAIT
         self._notices: deque[str] = deque()
         self._warned: set[str] = set()
-        self._reasons: set[str] = set()  # why nothing can be written, in the present outage
+        self._reasons: set[str] = set()  # of the current outage
 
     def begin(self, fault: UnavailableError, where: str) -> None:
-        """Take note that recording has stopped, or that another attempt failed."""
+        """Recording has stopped, or another attempt has failed."""
         self._retry_at = time.monotonic() + self._wait
         self._wait = min(2 * self._wait, _LONGEST_WAIT)
         self.fault = fault
@@ -44,7 +44,7 @@ class OutageTracker:
         self._reasons = set()
 
     def retry_now(self) -> None:
-        """Let the next attempt be made at once."""
+        """Make the next attempt possible at once."""
         self._retry_at = 0.0
 
     def may_retry(self) -> bool:
@@ -69,7 +69,7 @@ class OutageTracker:
         return drops if drops != self._recorded_drops else None
 
     def drops_recorded(self, drops: dict[str, int]) -> None:
-        """Take note that the journal has these."""
+        """Store which drops the journal has."""
         self._recorded_drops = drops
 
     def warn_once(self, subject: str, text: str) -> None:
@@ -87,7 +87,7 @@ class OutageTracker:
         self._warned.discard(subject)
 
     def report(self) -> None:
-        """Log the warnings. Not for a caller's path: logging takes locks."""
+        """Log the warnings. Never on a caller's thread: logging takes locks."""
         for text in drain(self._notices):
             import logging
 

@@ -14,39 +14,39 @@ _LASTING = (
     "params",
     "tags",
     "fact",
-)  # what a reader has to know of a run, however late its file began
-_KEPT = 1000  # of each of them, the latest
-_WAITING = 5000  # that can wait to be written
+)  # what a reader must know about a run, however late its file began
+_KEPT = 1000  # the latest of each type
+_WAITING = 5000  # the most that wait to be written
 
 Event = tuple[bytes, float]  # encoded, and when it was recorded
 
 
 class PendingEvents:
-    """The events of one writer that are still to be written, or may have to be once more."""
+    """The events of one writer that have yet to be written, or may have to be written again."""
 
     def __init__(self) -> None:
         self._waiting: deque[Event] = deque(maxlen=_WAITING)
         self._lasting: dict[str, deque[Event]] = {type: deque(maxlen=_KEPT) for type in _LASTING}
 
     def remember(self, type: str, event: Event) -> None:
-        """Take note of an event that is being recorded."""
+        """Keep an event that is being recorded, if a new file would need it."""
         if type in self._lasting:
             self._lasting[type].append(event)
 
     def add(self, event: Event) -> None:
-        """Let an event wait."""
+        """Add an event that could not be written."""
         self._waiting.append(event)
 
     def restore(self) -> None:
-        """Put all that lasts in front of what waits."""
+        """Put the events that a new file needs in front of the waiting ones."""
         lasting = [event for events in self._lasting.values() for event in list(events)]
         self._waiting.extendleft(sorted(lasting, key=itemgetter(1), reverse=True))
 
     def write(self, stream: Stream) -> None:
-        """Write what waits.
+        """Write the waiting events.
 
         Raises:
-            UnavailableError: that is not possible now; the rest goes on waiting.
+            UnavailableError: they cannot be written now; the rest keeps waiting.
         """
         for event in drain(self._waiting):
             try:

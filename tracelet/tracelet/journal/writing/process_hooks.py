@@ -1,4 +1,4 @@
-"""What the operating system's ways of making and ending processes ask of a writer."""
+"""Hooks for forks and for the end of a process."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from typing import Protocol
 
 
 class Forked(Protocol):
-    """What has something to do in a forked child, and at its end."""
+    """An object with work to do in a forked child and at the child's end."""
 
     def after_fork(self) -> None:
-        """Leave alone what is the parent's."""
+        """Leave the parent's file alone."""
 
     def close(self) -> None:
-        """End what is the child's own."""
+        """Close the child's own file."""
 
 
 _living: dict[int, weakref.ref[Forked]] = {}
@@ -44,7 +44,7 @@ os.register_at_fork(after_in_child=_after_fork_in_child)
 
 
 def close_at_exit(one: Forked) -> None:
-    """End a forked child's file with the child; processes of multiprocessing have an exit of their own."""
+    """Close a forked child's file when the child exits; multiprocessing has its own exit handlers."""
     reference = weakref.ref(one)
 
     def close() -> None:
@@ -52,7 +52,7 @@ def close_at_exit(one: Forked) -> None:
         if found is not None:
             found.close()
 
-    with contextlib.suppress(RuntimeError):  # the interpreter is on its way out already
+    with contextlib.suppress(RuntimeError):  # the interpreter is already exiting
         atexit.register(close)
     util = sys.modules.get("multiprocessing.util")
     if util is not None:

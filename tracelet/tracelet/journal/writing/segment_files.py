@@ -1,7 +1,8 @@
-"""The segment files of one writer: created, preallocated, synced, trimmed. Every step may run twice at once.
+"""The segment files of one writer: created, preallocated, synced, trimmed. Every step may run twice
+concurrently.
 
-Descriptors stay open between calls, so each use checks that the program has not closed them. If it has, the file is
-opened again by its name, and used only if it still is the same file.
+Descriptors stay open between calls, so each use checks that the program has not closed them. If it has, the
+file is reopened by name, and used only if it is still the same file.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ class SegmentFiles:
         return self._open(segment)
 
     def _open(self, segment: int) -> Descriptor:
-        if self._is_closed:  # its header says so, and is not to be written again
+        if self._is_closed:  # the header says so, and must not be rewritten
             raise OSError(errno.EBADF, os.strerror(errno.EBADF))
         name = file_name(self.writer, segment)
         expected = self._identities.get(segment)
@@ -66,7 +67,7 @@ class SegmentFiles:
         first = segment << SEGMENT_SHIFT
         header = pack_header(SegmentInfo(self.writer, segment, first, self.created, time.time(), slots=0))
         if expected:
-            # An inode number may have come to mean a new file, so the header is looked at as well.
+            # An inode number may have been reused for a new file, so the header is compared as well.
             found = opened.call(os.pread, HEARTBEAT_OFFSET, 0)
             is_same = opened.identity == expected and found == header[:HEARTBEAT_OFFSET]
             if not is_same:
@@ -74,7 +75,7 @@ class SegmentFiles:
             return self._files.setdefault(segment, opened)
         if self._preallocate:
             opened.call(os.posix_fallocate, 0, HEADER)
-        # Each thread that comes here at the same time writes the very same bytes.
+        # Threads that get here at the same time write the same bytes.
         opened.call(os.pwrite, header, 0)
         self._new_entries = True
         self._identities[segment] = opened.identity
@@ -94,7 +95,7 @@ class SegmentFiles:
         if done >= end:
             return
         opened = self.open(segment)
-        # Little at first, since many a writer records little; then so much that it is rarely asked for.
+        # Little at first, because many writers record little; then enough to call this rarely.
         ample = min(end + min(done, _CHUNK), _LARGEST)
         try:
             opened.call(os.posix_fallocate, done, ample - done)
@@ -110,7 +111,7 @@ class SegmentFiles:
         return (self.open(segment).stat().st_size - HEADER) // SLOT
 
     def is_deleted(self, segment: int) -> bool:
-        """Say whether somebody deleted a segment's file, or the newest one's if that one is not open."""
+        """Say whether a segment's file was deleted; if that one is not open, the newest file counts."""
         if segment not in self._files:
             if not self._files:
                 return False
@@ -121,7 +122,7 @@ class SegmentFiles:
             return True  # the program closed the descriptor, and no file has the name
 
     def sync(self) -> None:
-        """Wait until the disk holds what was written, and the folders' entries for the files."""
+        """Wait until the disk holds what was written, and the folder entries of the files."""
         for segment in list(self._files):
             self.open(segment).call(_sync_data)
         if self._new_entries and self._folder_file is not None:
@@ -145,18 +146,18 @@ class SegmentFiles:
             self.open(max(known)).call(os.pwrite, struct.pack("<d", when), HEARTBEAT_OFFSET)
 
     def trim(self, last: int) -> None:
-        """Give back what was reserved beyond the last slot that was given out."""
+        """Release the space reserved beyond the last slot that was taken."""
         segment, within = divmod(last, SEGMENT_SLOTS)
         size = HEADER + (within + 1) * SLOT
         if segment in self._files and self.open(segment).stat().st_size > size:
             self.open(segment).call(os.ftruncate, size)
-        for later in [known for known in list(self._files) if known > segment]:  # opened ahead in vain
+        for later in [known for known in list(self._files) if known > segment]:  # opened ahead and never used
             self._files.pop(later, None)
             folder = self._open_folder()
             os.unlink(file_name(self.writer, later), dir_fd=folder.fd)
 
     def close(self) -> None:
-        """Close every file, as soon as nobody uses it any more."""
+        """Close every file as soon as it is no longer in use."""
         self._is_closed = True
         self._files.clear()
         self._folder_file = None

@@ -1,4 +1,4 @@
-"""Places for records: numbered slots in mapped windows of segment files, or behind plain writes."""
+"""Where records are written: numbered slots in mapped windows of segment files, or by plain writes."""
 
 from __future__ import annotations
 
@@ -34,11 +34,12 @@ PAD_HEAD = POINT_HEAD.pack(0.0, NO_STEP, 0.0, PAD << KIND_SHIFT)
 
 
 class WindowTable(dict[int, memoryview]):
-    """The mapped windows by number. A missing one is opened, or ``refusal`` says what is raised instead."""
+    """The mapped windows by number. A missing one is opened, unless ``refusal`` gives an exception to
+    raise."""
 
     def __init__(self, process: object, slots: SlotWriter | None = None) -> None:
         super().__init__()
-        self.process = process  # a forked child tells by it what belongs to its parent
+        self.process = process  # by which a forked child recognizes what belongs to its parent
         self.slots = slots
         self.openers: set[object] = set()  # calls that may be about to put a window here
         self.refusal: Callable[[], BaseException] | None = None
@@ -54,9 +55,9 @@ class WindowTable(dict[int, memoryview]):
             raise self.refusal()
 
     def refuse(self, refusal: Callable[[], BaseException]) -> bool:
-        """Give out no window any more. Who holds one already may finish what it writes.
+        """Stop giving out windows. A call that already holds one may finish its write.
 
-        Returns whether that is certain: a call that was opening a window at this moment may yet give it to others.
+        Returns whether that is certain: a call that is just opening a window may still give it to others.
         """
         self.refusal = refusal
         certain = not self.openers
@@ -65,7 +66,8 @@ class WindowTable(dict[int, memoryview]):
 
 
 class SlotWriter:
-    """The slots of one writer. No lock: a slot belongs to whoever drew its number; opening twice is harmless."""
+    """The slots of one writer. No lock: a slot belongs to the call that took its number; opening twice is
+    harmless."""
 
     def __init__(
         self, files: SegmentFiles, *, mapped: bool, process: object, on_window: Callable[[], None]
@@ -74,17 +76,17 @@ class SlotWriter:
         self.mapped = mapped
         self.counter = new_counter()
         self.windows = WindowTable(process, self)
-        self.is_short = False  # of what a map takes: then plain writes do what maps would
+        self.is_short = False  # of descriptors or memory for mappings: use plain writes
         self.overhead = Tally()  # slots that hold no single point: events, rows, pads, losses
         self._on_window = on_window
 
     @property
     def allocated(self) -> int:
-        """How many slots have been given out."""
+        """How many slots have been taken."""
         return position(self.counter)
 
     def write(self, head: bytes, payload: bytes = b"") -> None:
-        """Put one record into slots of its own.
+        """Put one record into new slots.
 
         Raises:
             UnavailableError: there is no room now.
@@ -98,13 +100,13 @@ class SlotWriter:
             raise
 
     def put(self, first: int, head: bytes, payload: bytes = b"") -> None:
-        """Put one record into slots that were drawn: the head last, since it says that the rest is there."""
+        """Put one record into slots already taken: the head last, because it marks the record as complete."""
         if payload:
             self._put(first + 1, payload + bytes(-len(payload) % SLOT))
         self._put(first, seal(head, first))
 
     def reserve(self, size: int) -> int:
-        """Draw slots that follow each other in one segment, and return the first one's number."""
+        """Take consecutive slots in one segment, and return the first one's number."""
         while True:
             drawn = draw_several(self.counter, size)
             first, last = drawn[0], drawn[-1]
@@ -113,12 +115,12 @@ class SlotWriter:
             self.give_up(drawn)
 
     def write_last(self, first: int, head: bytes, payload: bytes = b"") -> None:
-        """Put one record into slots that were reserved, after no window is given out any more."""
+        """Put one record into reserved slots after windows are no longer given out."""
         data = seal(head, first) + payload + bytes(-len(payload) % SLOT)
         self.files.open(first >> SEGMENT_SHIFT).call(os.pwrite, data, offset_of(first))
 
     def give_up(self, drawn: list[int]) -> None:
-        """Mark slots that will not be used, as far as that is possible."""
+        """Mark slots that will not be used, if possible."""
         self.overhead.add(len(drawn))
         if self.windows.refusal is None:
             with contextlib.suppress(UnavailableError):
@@ -157,7 +159,7 @@ class SlotWriter:
             raise UnavailableError.from_os_error(error, segment) from error
 
     def open_for_quick_path(self, window: int) -> memoryview:
-        """Open a window for a caller who has drawn a slot in it."""
+        """Open a window for a caller that has taken a slot in it."""
         try:
             view = self._open(window)
             self._on_window()
@@ -183,19 +185,20 @@ class SlotWriter:
         segment, within = divmod(window, _WINDOWS)
         try:
             self.files.reserve(segment, HEADER + (within + 1) * WINDOW_BYTES)
-            # The header shifts slots off the page grid, so a window's map takes in the bytes before it.
+            # The header shifts slots off the page grid, so a window's mapping includes the bytes before it.
             mapping = self.files.open(segment).call(map_file, within * WINDOW_BYTES, _MAPPED_BYTES)
         except OSError as error:
             self.windows.check()  # it may be closed by now
             raise UnavailableError.from_os_error(error, segment) from error
         except ValueError as error:
-            # Shorter than what was just reserved: it is being trimmed at the end, or by others.
+            # Shorter than what was just reserved: this writer is trimming it at its end, or another program
+            # is.
             self.windows.check()
             raise UnavailableError("file shortened", segment=segment) from error
         return mapping[HEADER:]
 
     def check_mapping(self) -> None:
-        """Go over to plain writes if the file system can share the file's blocks with other files.
+        """Switch to plain writes if the file system can share the file's blocks with other files.
 
         Raises:
             UnavailableError: the file cannot be opened.
@@ -206,7 +209,7 @@ class SlotWriter:
             raise UnavailableError.from_os_error(error, 0) from error
 
     def prepare(self, ahead: int = 0) -> None:
-        """Open what the next record needs, or one further ahead, so that callers need not.
+        """Open the window of the next record, or of one further ahead, so that callers need not.
 
         Raises:
             UnavailableError: it cannot be opened.
@@ -222,7 +225,8 @@ class SlotWriter:
             raise UnavailableError.from_os_error(error, segment) from error
 
     def skip_segment(self, segment: int) -> None:
-        """Go on in the segment after this one. Other threads may be drawing from it, or skipping it, too."""
+        """Continue in the next segment. Other threads may be taking slots of this one, or skipping it,
+        too."""
         while self.allocated >> SEGMENT_SHIFT == segment:
             left = SEGMENT_SLOTS - (self.allocated & (SEGMENT_SLOTS - 1))
             drawn = draw_several(self.counter, min(left, _SKIPPED_AT_ONCE))

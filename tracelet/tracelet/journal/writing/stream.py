@@ -1,4 +1,4 @@
-"""One journal file of a writer (over all its segments), and what has to be known to append to it."""
+"""One journal file of a writer (over all its segments), and the state needed to append to it."""
 
 from __future__ import annotations
 
@@ -46,17 +46,17 @@ from tracelet.journal.writing.unfinished_slots import MOST, find_unfinished
 
 State = tuple[Iterator[int], WindowTable, dict[Key, MetricState], dict[LayoutKey, RowLayout]]
 
-_LAYOUTS = 1024  # sets of metrics that get a layout of their own; rows of further ones are written as points
-_WORTH_SKIPPING = 1024  # slots used before a segment is left because of a limit on file sizes
+_LAYOUTS = 1024  # sets of metrics that get their own layout; rows of further sets are written as points
+_WORTH_SKIPPING = 1024  # slots to use before a limit on file sizes makes the writer leave a segment
 _FEW = 1024  # slots
 _BOUNDARIES = 2 * MOST >> WINDOW_SHIFT  # a window has one, and there are some besides
 _ATTEMPTS, _PAUSE = 50, 0.002  # seconds
 _SKIP_SLOTS = 4  # of the event about unfinished slots
-_OLD = 1.0  # seconds after which no call is still under way
+_OLD = 1.0  # seconds after which no call is still in progress
 
 
 class Stream:
-    """Appends records to one journal file. Any number of threads may use it; nothing here waits for another."""
+    """Appends records to one journal file. Any number of threads may use it; none waits for another."""
 
     def __init__(
         self,
@@ -69,7 +69,7 @@ class Stream:
         on_window: Callable[[], None],
     ) -> None:
         self.id = new_writer_id()
-        self._ask_file = mapped is None  # the file, once there is one, whether it may be mapped
+        self._ask_file = mapped is None  # the file itself, once it exists, whether it may be mapped
         mapped = mapping_is_safe(run_dir) if mapped is None else mapped
         files = SegmentFiles(run_dir, self.id, preallocate=mapped)
         self._on_window = on_window
@@ -80,15 +80,18 @@ class Stream:
         self._dictionary = NameDictionary()
         self._synced = -1
         self._end_tokens = [True]
-        self._boundaries: deque[tuple[float, int]] = deque(maxlen=_BOUNDARIES)  # when a record began where
-        # SlotWriter 0.. are drawn before anybody else can draw: the writer's introduction always comes first.
+        self._boundaries: deque[tuple[float, int]] = deque(
+            maxlen=_BOUNDARIES
+        )  # when each record began, and where
+        # The first slots are taken before any other call can take one: the ``writer`` event always comes
+        # first.
         mine = {"id": self.id, **process_facts(), "started_at": time.time()}
         self._introduction = encode_event("writer", {**facts, **mine})
         self.slots.reserve(_blob_slots(self._introduction))
         self.slots.overhead.add(_blob_slots(self._introduction))
 
     def open(self) -> None:
-        """Create the file, or see that it can be appended to again. Doing it twice is harmless.
+        """Create the file, or check that it can be appended to again. Doing it twice is harmless.
 
         Raises:
             UnavailableError: it cannot be done now.
@@ -108,7 +111,7 @@ class Stream:
 
     @property
     def state(self) -> State:
-        """What the quick path works on: empty where it must not be taken."""
+        """What the fast path uses; empty if the fast path must not be used."""
         if self.slots.mapped and not self.slots.is_short:
             return self.slots.counter, self.slots.windows, self.metrics, self.layouts
         return iter(()), self.slots.windows, {}, {}
@@ -188,14 +191,15 @@ class Stream:
         self.slots.write(_blob_head(data, when), data)
         self.slots.overhead.add(_blob_slots(data))
 
-    # --- care --------------------------------------------------------------------------------------------
+    # --- background work
+    # --------------------------------------------------------------------------------------------
 
     def look_ahead(self) -> None:
         """Open the next window before a caller needs it, and close the segments that nobody needs any more."""
         self._note_boundary()
         if self.slots.mapped:
             self.slots.prepare()
-            if self.slots.allocated >= _FEW:  # many a writer never needs a second window
+            if self.slots.allocated >= _FEW:  # many writers never need a second window
                 self.slots.prepare(ahead=1)
         self.slots.files.release((self.slots.allocated >> SEGMENT_SHIFT) - 1)
 
@@ -210,11 +214,12 @@ class Stream:
         return self._synced == self.slots.allocated
 
     def is_deleted(self) -> bool:
-        """Say whether somebody deleted the file that is written to now."""
+        """Say whether the file being written to was deleted."""
         return self.slots.files.is_deleted(self.slots.allocated >> SEGMENT_SHIFT)
 
     def list_names(self) -> None:
-        """Record again what was named since the last time (all, in a new segment): names must survive damage."""
+        """Repeat the names recorded since the last call (all names in a new segment), so that they survive
+        damage."""
         for listed in self._dictionary.take_entries(
             self.slots.allocated >> SEGMENT_SHIFT, self.metrics, self.layouts
         ):
@@ -234,7 +239,7 @@ class Stream:
         self.slots.skip_segment(fault.segment)
         end = (fault.segment << SEGMENT_SHIFT) + self.slots.files.size(fault.segment)
         skipped = {"from": end, "to": fault.segment + 1 << SEGMENT_SHIFT}
-        with contextlib.suppress(UnavailableError):  # then the next record meets the same trouble
+        with contextlib.suppress(UnavailableError):  # the next record meets the same fault
             self.write_event(encode_event("skip", skipped), time.time())
         return True
 
@@ -242,7 +247,7 @@ class Stream:
 
     @property
     def is_retired(self) -> bool:
-        """Whether it takes no more records."""
+        """Whether it no longer accepts records."""
         return self.slots.windows.refusal is not None
 
     def claim_end(self) -> bool:
@@ -253,32 +258,33 @@ class Stream:
             return False
 
     def retire(self, refusal: Callable[[], BaseException]) -> int:
-        """Take no more records; return how many points were recorded."""
+        """Stop accepting records; return how many points were recorded."""
         self.slots.windows.refuse(refusal)
         return self.recorded
 
     def end(self, outcome: bytes, refusal: Callable[[], BaseException]) -> None:
-        """Finish the file: take no more records, then write the outcome as the last one.
+        """Finish the file: stop accepting records, then write the outcome as the last one.
 
         Raises:
             OSError: the disk does not take it.
         """
         is_certain = self._refuse_for_good(refusal)
-        # Reserved at once: what calls took before is looked at, and what they take now is behind it.
+        # Reserved first: slots taken before it are checked, slots taken from now on are behind it.
         size = _SKIP_SLOTS + _blob_slots(outcome)
         first = self.slots.reserve(size)
         self.slots.overhead.add(size)
         self._skip_unfinished(first)
         self.slots.write_last(first + _SKIP_SLOTS, _blob_head(outcome, time.time()), outcome)
         if is_certain:
-            # Whoever holds a window has taken a slot before now, so nobody writes beyond what is kept.
+            # Each call that holds a window has taken its slot before now, so none writes beyond the part that
+            # is kept.
             self.slots.files.trim(first + size - 1)
         self.slots.files.write_heartbeat(-time.time())
         self.slots.files.sync()
         self.slots.files.close()
 
     def _refuse_for_good(self, refusal: Callable[[], BaseException]) -> bool:
-        """Give out no window any more; wait a moment for the calls that are opening one."""
+        """Stop giving out windows; wait a moment for the calls that are opening one."""
         for _ in range(_ATTEMPTS):
             if self.slots.windows.refuse(refusal):
                 return True
@@ -301,7 +307,7 @@ class Stream:
 
 
 def layout_key(names: tuple[str, ...], type: str, source: str | None) -> LayoutKey:
-    """Return what the plan of a row is found by."""
+    """Return the key of a row's layout."""
     return names if type is SCALAR and source is None else (names, type, source)
 
 

@@ -1,4 +1,4 @@
-"""Why a record cannot be written now, and what that is called."""
+"""Why a record cannot be written now, and the name of that reason."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ REASONS = {
     errno.EIO: "input/output error",
     errno.ENOMEM: "out of memory",
 }
-# What keeps a file from being mapped though it is open: then a plain write still does.
+# Errors that keep an open file from being mapped; a plain write still works.
 SHORT_OF_HANDLES = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN})
 
 
 class UnavailableError(Exception):
-    """The record has no place to go at this moment. ``reason`` is what a drop is counted under."""
+    """The record cannot be written at the moment. Drops are counted under ``reason``."""
 
     def __init__(self, reason: str, number: int | None = None, segment: int | None = None) -> None:
         self.reason = reason
@@ -36,7 +36,7 @@ class UnavailableError(Exception):
         super().__init__(reason)
 
     def bare(self) -> UnavailableError:
-        """Forget how it came about: it is kept, and would keep what the calls on the way held."""
+        """Remove the traceback: the error is stored, and would keep the locals of its frames alive."""
         self.__traceback__ = self.__cause__ = self.__context__ = None
         return self
 

@@ -1,7 +1,8 @@
-"""Slots that calls took and will not fill in, because the writer was closed in the meantime.
+"""Slots that calls took and will never fill, because the writer was closed in the meantime.
 
-Daemon threads may record until the interpreter is gone. A call that took a slot before the end and is refused
-after it leaves a hole: nothing is lost, since that call does not return, but a reader cannot know. So the end says it.
+Daemon threads may record until the interpreter exits. A call that took a slot before the end and is refused
+after it leaves a hole: nothing is lost, since that call does not return, but a reader cannot know. So an
+event at the end names such slots.
 """
 
 from __future__ import annotations
@@ -12,13 +13,13 @@ from tracelet.journal.format import SEGMENT_SHIFT, SEGMENT_SLOTS, SLOT, offset_o
 from tracelet.journal.writing.segment_files import SegmentFiles
 from tracelet.safe_files import read_at
 
-MOST = 1 << 18  # slots that are looked at: at full speed, what many threads record while one of them waits
+MOST = 1 << 18  # slots checked: at full speed, what many threads record while one of them waits
 _KIND = 27  # offset of the kind in a slot
-_ATTEMPTS, _PAUSE = 10, 0.002  # seconds for calls that are about to fill their slots in
+_ATTEMPTS, _PAUSE = 10, 0.002  # seconds to wait for calls that are about to fill their slots
 
 
 def find_unfinished(files: SegmentFiles, start: int, stop: int) -> tuple[int, int] | None:
-    """Return the stretch of slots from the first to the last that is not part of an intact record, None for none.
+    """Return the stretch from the first to the last slot outside of intact records, None if there is none.
 
     ``start`` must be where a record begins. Slots that are filled in within a few milliseconds do not count.
     """
@@ -46,7 +47,7 @@ def _look(files: SegmentFiles, start: int, stop: int) -> tuple[int, int] | None:
 
 
 def _holes(data: bytes, first: int) -> list[tuple[int, int]]:
-    if 0 not in data[_KIND::SLOT]:  # most often all are points
+    if 0 not in data[_KIND::SLOT]:  # usually all are points
         return []
     from tracelet.journal.segments.pieces import pieces
 

@@ -1,6 +1,6 @@
-"""Turns what a program logs into what a record holds: numbers, steps, flat names.
+"""Converts what a program logs into what a record holds: numbers, steps, flat names.
 
-docs/recording.md lists what becomes of which input.
+docs/recording.md lists the result for each kind of input.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ EXACT = 1 << 53  # float64 holds every whole number up to here
 MAX_DEPTH = 100  # levels of nesting
 MAX_NAME = 1_000_000  # characters
 
-#: Types whose numbers a float64 holds exactly and whose ``float()`` means what it says. NumPy's join when first seen.
+# : Types whose numbers a float64 holds exactly and whose ``float()`` is exact. NumPy's are added when first
+# seen.
 SIMPLE: set[Any] = {float, bool}
 
 # Why a value is left out; drops are counted under these.
@@ -83,7 +84,8 @@ def _number(value: Any) -> float:
 
 
 def _refuse_other_kinds(value: Any) -> None:
-    """Raise for what ``float()`` would take though it is not a number, and for what needs a remedy of its own."""
+    """Raise for values that ``float()`` accepts although they are not numbers, and for those with a specific
+    remedy."""
     kind = getattr(getattr(value, "dtype", None), "kind", None)
     if value is None:
         raise _Refusal(NO_VALUE)
@@ -99,7 +101,7 @@ def _refuse_other_kinds(value: Any) -> None:
 
 
 def _is_date(value: Any) -> bool:
-    known = sys.modules.get("datetime")  # whoever has a date has imported it
+    known = sys.modules.get("datetime")  # a program with a date has imported it
     return known is not None and isinstance(value, (known.date, known.time, known.timedelta))
 
 
@@ -121,11 +123,11 @@ def _item(value: Any) -> Any:
     except Exception:
         if hasattr(value, "shape") or not hasattr(value, "__float__"):
             raise
-        return value  # its item() means something else
+        return value  # its item() does something else
 
 
 def _remember(value: Any) -> None:
-    """Let the quick path take further values of this type, if it is one of NumPy's small scalars."""
+    """Let the fast path accept further values of this type, if it is one of NumPy's small scalars."""
     dtype: Any = getattr(value, "dtype", None)
     if type(value).__module__ != "numpy" or getattr(value, "shape", None) != () or not hasattr(dtype, "kind"):
         return
@@ -159,7 +161,7 @@ def _is_shape(shape: Any) -> bool:
 
 
 def getattr_or_none(value: Any, name: str) -> Any:
-    """Return an attribute, or None if reading it fails in any way."""
+    """Return an attribute, or None if reading it raises."""
     try:
         return getattr(value, name, None)
     except Exception:

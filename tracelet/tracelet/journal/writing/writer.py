@@ -1,8 +1,9 @@
-"""The writer: appends what a process records to a journal file of its own, at the cost of a memory write.
+"""The writer: appends what a process records to the process's own journal file, at the cost of a memory
+write.
 
-How it stays lock-free: ``next`` of a counter gives a caller a slot that nobody else has, slot number to
-file position is arithmetic, and the steps off the quick path (mapping a window, registering a name) may run
-twice at once without harm. So a thread, a signal handler or a forked child may come in anywhere.
+How it stays lock-free: ``next`` of a counter gives each call a slot of its own, the file position follows
+from the slot number, and the steps of the slow path (mapping a window, registering a name) may run twice
+concurrently without harm. So a thread, a signal handler or a forked child may interrupt anywhere.
 """
 
 from __future__ import annotations
@@ -31,14 +32,14 @@ _WITHIN = WINDOW_SLOTS - 1
 class Writer(Appender):
     """Records points, rows and events of one process. Every method may be called from anywhere at any time.
 
-    The arguments of the quick path are not keyword-only: Python calls a function without such arguments faster.
+    The arguments of the fast path are not keyword-only, because Python calls such functions more slowly.
 
-    Never raises for what the disk does: what cannot be written is counted in ``dropped``, by reason, warned of
-    once, and recording goes on as soon as it can. After a fork, the child's first record opens a file of its
-    own; a call that was under way at the fork is finished by the parent alone.
+    Disk errors never raise: what cannot be written is counted in ``dropped`` by reason, one warning is
+    logged, and recording resumes as soon as possible. After a fork, the child's first record opens the
+    child's own file; a call in progress at the fork is finished by the parent alone.
     """
 
-    # --- the quick path ----------------------------------------------------------------------------------
+    # --- the fast path -----------------------------------------------------------------------------------
 
     def point(
         self,
@@ -51,11 +52,9 @@ class Writer(Appender):
         """Record one value of one metric.
 
         Args:
-            name: the metric's name.
-            value: a number (see :func:`tracelet.journal.as_number`).
-            step: a whole number; without one, the step after the largest seen for this metric.
-            type: value of a ``MetricType``.
-            source: who measured it, None for the program itself.
+            name: the metric's name. value: a number (see :func:`tracelet.journal.as_number`). step: a whole
+            number; without one, the step after the largest seen for this metric. type: value of a
+            ``MetricType``. source: the plugin that measured it, None for the program itself.
 
         Raises:
             TypeError, ValueError: the value is not a number, or the step not a whole one.
@@ -89,9 +88,9 @@ class Writer(Appender):
     ) -> None:
         """Record values of several metrics at one step: one record, whole or not at all.
 
-        Beyond 4,096 metrics it takes several records of that many. Programs that log more than 1,024 different
-        sets of metrics get the further sets as single points. Both with one step for all, but a crash during the
-        call may leave a part.
+        Beyond 4,096 metrics it takes several records of that many. After 1,024 different sets of metrics,
+        further sets are written as single points. In both cases all have one step, but a crash during the
+        call may leave only a part.
 
         Args:
             metrics: values by name; nested ones are flattened with ``/``.
@@ -117,7 +116,7 @@ class Writer(Appender):
             drawn = [*islice(counter, plan.size)]
             seq = drawn[0]
             window = seq >> WINDOW_SHIFT
-            view = windows.get(window)  # not to be opened here: the slots would be counted as lost twice
+            view = windows.get(window)  # do not open it here: the slots would be counted as lost twice
             if view is not None and drawn[-1] >> WINDOW_SHIFT == window and drawn[-1] - seq < plan.size:
                 plan.put(view, (seq & _WITHIN) << 5, head, crc32(head, seq), payload)
                 next(plan.rows)
@@ -147,7 +146,7 @@ class Writer(Appender):
             self._pending.add(event)
 
     def sync(self) -> None:
-        """Wait until everything recorded so far is on the disk, as far as the disk takes it."""
+        """Wait until everything recorded so far is on the disk, as far as the disk accepts it."""
         if not (self._closed or self._forked):
             self._attempt(get_ready, self._state)
             self._look_for_deletion(self._stream)
@@ -155,7 +154,8 @@ class Writer(Appender):
             self._outage.report()
 
     def check_open(self) -> None:
-        """Raise NoActiveRunError if the writer is closed: before work whose result could not be recorded."""
+        """Raise NoActiveRunError if the writer is closed. Call it before work whose result must be
+        recorded."""
         if self._closed:
             raise self._closed_error()
 
@@ -186,7 +186,7 @@ class Writer(Appender):
         state = "closed" if self._closed else "forked" if self._forked else self._outage.fault or "open"
         return f"<journal writer of {self.run_dir.name}: {state}>"
 
-    # --- off the quick path ------------------------------------------------------------------------------
+    # --- the slow path ---------------------------------------------------------------------------------
 
     def _point_slowly(
         self,
