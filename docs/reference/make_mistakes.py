@@ -26,7 +26,7 @@ HEAD = """\
 
 What plugin authors write by mistake, and what tracelet says. `tracelet plugins check FILE` finds most of it before
 a run: a fault keeps the plugin from starting, a warning does not. The rest is reported when it happens: in the log,
-in `run.status()` and in the summary. The other plugins go on.
+in `run.status()` and in the summary. The other plugins continue.
 """
 
 BASE = """

@@ -101,7 +101,7 @@ def log_metric(
     When: for every point that the routes send to this backend, unless it implements ``log_metrics``. Thread:
     the plugin's own, never the training program's. Order: as recorded, per writer. ``timestamp`` is in seconds
     since the epoch; ``id`` is the same each time the point is delivered. Return: nothing. Exception: the point
-    is tried again; it may then arrive twice. Deadline: 30 s for a batch of calls, ``deadlines.log``.
+    is retried; it may then arrive twice. Deadline: 30 s for a batch of calls, ``deadlines.log``.
 
     .. code-block:: python
 
@@ -118,7 +118,7 @@ def log_metrics(points: Sequence[MetricData], run: RunView | None = None) -> Non
     When: whenever there are points for this backend. Thread: the plugin's own. Order: as recorded, per
     writer. ``points`` is a list of :class:`MetricData`, made for this call: change it as you like. Each point
     has an ``id`` that identifies a repeat. Return: nothing; returning means that the backend has the batch.
-    Exception: the whole batch is tried again. Deadline: 30 s, ``deadlines.log``.
+    Exception: the whole batch is retried. Deadline: 30 s, ``deadlines.log``.
 
     .. code-block:: python
 
@@ -156,7 +156,7 @@ def log_artifact(
     When: after each ``run.log_artifact``, and for each media file if the backend lacks ``log_media``. Thread:
     the plugin's own. Order: as recorded, per writer. ``local_path`` is the copy under the run's folder,
     ``artifact_path`` the folder among the run's artifacts that it belongs in. ``id`` is the same each time the
-    call is repeated. Return: nothing. Exception: tried again. Deadline: 30 s, ``deadlines.log``.
+    call is repeated. Return: nothing. Exception: retried. Deadline: 30 s, ``deadlines.log``.
 
     .. code-block:: python
 
@@ -182,7 +182,7 @@ def log_media(
     instead. Thread: the plugin's own. Order: as recorded, per writer. ``kind`` is ``"image"``, ``"table"``,
     ``"histogram"``, ``"text"``, ``"figure"`` or the name of another :class:`MetricType`; ``path`` is the file
     under the run's folder; ``metadata`` has ``artifact_path`` and, if known, ``size`` (bytes), ``sha256`` and
-    ``timestamp``. ``id`` is the same each time the call is repeated. Return: nothing. Exception: tried again.
+    ``timestamp``. ``id`` is the same each time the call is repeated. Return: nothing. Exception: retried.
     Deadline: 30 s, ``deadlines.log``.
 
     .. code-block:: python
@@ -199,7 +199,7 @@ def set_tags(tags: Mapping[str, Any], run: RunView | None = None, id: RecordId |
     """Receive tags of the run.
 
     When: after each ``run.set_tags``, in order with the points. Thread: the plugin's own. Order: as recorded,
-    per writer. ``id`` is the same each time the call is repeated. Return: nothing. Exception: tried again.
+    per writer. ``id`` is the same each time the call is repeated. Return: nothing. Exception: retried.
     Deadline: 30 s, ``deadlines.log``.
 
     .. code-block:: python
@@ -217,7 +217,7 @@ def run_changed(run: RunView, changes: Mapping[str, Any], id: RecordId | None = 
     When: after each change, in order with the points. A backend without ``set_tags`` also gets tags this way,
     as ``{"tags": {...}}``. Thread: the plugin's own. Order: as recorded, per writer. ``changes`` maps what has
     changed (``"name"``, ``"project"``, ``"notes"``, ``"group"``, ...) to its new value. ``id`` is the same each
-    time the call is repeated. Return: nothing. Exception: tried again. Deadline: 30 s, ``deadlines.log``.
+    time the call is repeated. Return: nothing. Exception: retried. Deadline: 30 s, ``deadlines.log``.
 
     .. code-block:: python
 
@@ -234,7 +234,7 @@ def collect() -> Mapping[str, Any]:  # type: ignore[empty-body]
 
     When: at the run's start, at the collector's interval, and once at the end. Thread: the plugin's own.
     Order: unspecified between collectors. Return: a mapping; nested mappings and lists are flattened
-    with ``/``; numbers become metrics of type SYSTEM, strings are kept as facts of the run. Exception: this
+    with ``/``; numbers become metrics of type SYSTEM, strings become facts of the run. Exception: this
     measurement is skipped. If a call takes longer than the interval, ticks are skipped. Deadline: 30 s,
     ``deadlines.collect``.
 

@@ -68,7 +68,7 @@ def test_a_run_that_goes_on_is_left_alone(project):
         """,
     )
     told = project.python("train.py", Path(sys.executable).with_name("tracelet")).stdout
-    assert "left alone: process" in told
+    assert "skipped: process" in told
     assert "0 of 1 run compacted" in told
 
 

@@ -38,10 +38,10 @@ class CompactedRun(NamedTuple):
 @plugin_options
 @json_option
 def compact(runs: tuple[str, ...]) -> int:
-    """Make the journals of ended runs smaller without losing a bit.
+    """Make the journals of ended runs smaller without loss.
 
-    RUN as in show; without it, all runs. A run that is still going is left alone and reported; one that is already
-    compact stays as it is. The exit status is 1 if a run could not be compacted.
+    RUN as in show; without it, all runs. A run in progress is skipped and reported; a run that is already compact
+    is not changed. The exit status is 1 if a run could not be compacted.
     """
     store = global_options().store()
     found = map(store.run, runs) if runs else reversed(store.runs(global_options().project))
@@ -106,7 +106,7 @@ def _print_run(screen: Screen, one: CompactedRun) -> None:
     elif not one.result.left:
         screen.line(*label, (ALREADY_COMPACT, "dim"))
     for reason in one.result.left.values():
-        screen.line(*label, ("left alone: ", "yellow"), reason)
+        screen.line(*label, ("skipped: ", "yellow"), reason)
 
 
 def _describe_sizes(before: int, after: int) -> str:
