@@ -131,6 +131,9 @@ def make_seed(folder: Path) -> None:
         writer.event("params", {"params": {"more": [1, {"x": None}]}})
 
 
+_MOST_BYTES = 64 << 20
+
+
 def mutate(chance: random.Random, folder: Path) -> None:
     """Change one to four files of the run called seed."""
     for _ in range(chance.choice([1, 1, 2, 4])):
@@ -156,6 +159,8 @@ def mutate(chance: random.Random, folder: Path) -> None:
             ]
         )
         file = chance.choice(journal if change in (_add_event, _edit_chunk) and journal else files)
+        if file.is_file() and file.stat().st_size > _MOST_BYTES:
+            continue  # made sparse by an earlier mutation, and too large to read
         try:
             change(chance, file)
         except (OSError, struct.error, IndexError, ValueError):

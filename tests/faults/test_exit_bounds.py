@@ -22,12 +22,17 @@ class Base(BackendPlugin):
     def log_params(self, params): pass
     def log_artifact(self, local_path, artifact_path=None): pass
 
-def hang(*args, **kwargs):
-    time.sleep(3600)
+HANGING = {
+    "initialize": lambda self, config: time.sleep(3600),
+    "log_metric": lambda self, name, value, iteration: time.sleep(3600),
+    "log_params": lambda self, params: time.sleep(3600),
+    **dict.fromkeys(("start", "stop", "get_status"), lambda self: time.sleep(3600)),
+}
 
 def hanging(step, number):
     metadata = classmethod(lambda cls: PluginMetadata(f"hang_{step}_{number}", "1.0", type="backend"))
-    return type(f"Hang_{step}_{number}", (Base,), {"get_metadata": metadata, step: hang, "__module__": __name__})
+    own = {"get_metadata": metadata, step: HANGING[step], "__module__": __name__}
+    return type(f"Hang_{step}_{number}", (Base,), own)
 
 for step in STEPS:
     for number in range(3):

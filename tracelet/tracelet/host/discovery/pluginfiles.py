@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import os
 from collections.abc import Callable, Iterator
@@ -38,10 +39,8 @@ def path_plugins(
     """
     file = Path(os.path.abspath(file))
     try:
-        source = file.read_bytes()
-        known = literal_metadata(source, str(file))
-        line = starts_run(source, str(file))
-        script = is_script(source, str(file))
+        tree = ast.parse(file.read_bytes(), str(file))
+        known, line, script = literal_metadata(tree), starts_run(tree), is_script(tree)
     except (OSError, SyntaxError, ValueError, RecursionError, MemoryError) as error:
         message = f"plugin {file.stem!r} ({file}): {describe_with_location(error)}"
         yield _broken(file, PluginError(message, step="import", cause=error), refuse)

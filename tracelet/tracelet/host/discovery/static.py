@@ -26,12 +26,9 @@ _PLAIN: Final = (
 )
 
 
-def literal_metadata(source: bytes | str, file: str = "<source>") -> dict[str, PluginMetadata] | None:
-    """Return class name -> metadata for a file that can be read this way, otherwise ``None``.
-
-    Raises ``SyntaxError`` or ``ValueError`` for text that is not Python.
-    """
-    body = ast.parse(source, file).body
+def literal_metadata(tree: ast.Module) -> dict[str, PluginMetadata] | None:
+    """Return class name -> metadata for a file that can be read this way, otherwise ``None``."""
+    body = tree.body
     classes = [node for node in body if isinstance(node, ast.ClassDef)]
     if not classes or not all(_is_plain(node) for node in body) or _has_internal_bases(classes):
         return None
@@ -40,12 +37,9 @@ def literal_metadata(source: bytes | str, file: str = "<source>") -> dict[str, P
     return known if len(known) == len(classes) else None
 
 
-def starts_run(source: bytes | str, file: str = "<source>") -> int:
-    """Return the line on which importing a file would start a run, or 0. Code under a main guard does not count.
-
-    Raises ``SyntaxError`` or ``ValueError`` for text that is not Python.
-    """
-    pending: list[ast.AST] = list(ast.parse(source, file).body)
+def starts_run(tree: ast.Module) -> int:
+    """Return the line on which importing a file would start a run, or 0. Code under a main guard does not count."""
+    pending: list[ast.AST] = list(tree.body)
     while pending:
         node = pending.pop()
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)) or _is_main_guard(node):
@@ -56,13 +50,11 @@ def starts_run(source: bytes | str, file: str = "<source>") -> int:
     return 0
 
 
-def is_script(source: bytes | str, file: str = "<source>") -> bool:
+def is_script(tree: ast.Module) -> bool:
     """Return whether a file does something when it is run, and has nothing that could be a plugin.
 
-    A plugin needs a class, a decorator, or one of tracelet's names. Raises ``SyntaxError`` or ``ValueError`` for text
-    that is not Python.
+    A plugin needs a class, a decorator, or one of tracelet's names.
     """
-    tree = ast.parse(source, file)
     return any(map(_acts, tree.body)) and not any(map(_may_make_plugin, ast.walk(tree)))
 
 

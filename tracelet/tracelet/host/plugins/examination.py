@@ -19,6 +19,8 @@ from tracelet.host.discovery import attributes, implementations, is_class, is_mo
 from tracelet.host.discovery.inspection import OWN_HOOKS, bases
 from tracelet.messages import closest
 
+_log = logging.getLogger("tracelet.plugins")
+
 SLOW_IMPORT: Final = 0.5  # seconds
 _CONTRACT: Final = (
     *(contract.BackendPlugin, contract.CollectorPlugin, contract.FrameworkPlugin, contract.ProcessorPlugin),
@@ -66,6 +68,18 @@ def find_slow_import(seconds: float | None) -> Iterator[str]:
         yield f"its import took {seconds:.1f} s; import heavy packages inside the functions that use them"
 
 
+class _Undone(logging.Handler):
+    """Collects what the host has undone itself and reported in its log: see ``tracelet.host.intrusions``."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.messages: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.module == "intrusions":
+            self.messages.append(record.getMessage())
+
+
 class ImportWatch:
     """Watches what the import of plugins changes in the process, as a context manager; ``changes`` lists it.
 
@@ -82,11 +96,15 @@ class ImportWatch:
         self._err = self._stack.enter_context(contextlib.redirect_stderr(io.StringIO()))
         self._streams = sys.stdout, sys.stderr
         self._before = _snapshot()
+        self._undone = _Undone()
+        _log.addHandler(self._undone)
         self._began = time.perf_counter()
         return self
 
     def __exit__(self, *error: object) -> None:
         self.seconds = time.perf_counter() - self._began
+        _log.removeHandler(self._undone)
+        self.changes.extend(self._undone.messages)
         replaced = (sys.stdout, sys.stderr) != self._streams
         printed = (self._out.getvalue() + self._err.getvalue()).strip()
         self._stack.close()

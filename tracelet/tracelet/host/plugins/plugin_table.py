@@ -34,6 +34,7 @@ class PluginTable:
         self.deadlines = deadlines
         self.plugins: dict[str, PluginInfo] = {}
         self.candidates: dict[str, Candidate] = {}
+        self._by_identity: dict[tuple[str, str], Candidate] = {}
         self.problems: list[str] = []
         #: Modules that somebody asked for by name; the plugins in them have names of their own.
         self.modules: set[str] = set()
@@ -91,11 +92,12 @@ class PluginTable:
         """
         if candidate.identity is None or candidate.broken:
             return None
-        for known in self.candidates.values():
-            if known.identity == candidate.identity and not known.broken and self._is_current(known):
-                both_installed = known.info.metadata.entry_point and candidate.info.metadata.entry_point
-                return None if both_installed and known.info.name != candidate.info.name else known
-        return None
+        known = self._by_identity.get(candidate.identity)
+        if known is None or not self._is_current(known):
+            self._by_identity[candidate.identity] = candidate
+            return None
+        both_installed = known.info.metadata.entry_point and candidate.info.metadata.entry_point
+        return None if both_installed and known.info.name != candidate.info.name else known
 
     def _is_current(self, candidate: Candidate) -> bool:
         return self.plugins.get(candidate.info.name) is candidate.info

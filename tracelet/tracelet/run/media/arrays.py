@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
+
+from tracelet.errors import RecordingError
+
+NOT_AN_IMAGE: Final = "image: not an image"  # the reason under which it is counted
 
 
 def numpy() -> Any:
@@ -58,3 +62,12 @@ def _to_numpy(value: Any) -> Any:
         return value.to_numpy(zero_copy_only=False)  # PyArrow
     except TypeError:
         return value.to_numpy()
+
+
+def not_an_image(found: str) -> RecordingError:
+    """Return the error for what cannot be an image."""
+    return RecordingError(
+        "log_image: expected a path, encoded bytes, a Pillow image or an array of shape (height, width) or"
+        f" (height, width, 1 | 3 | 4), found {found}",
+        reason=NOT_AN_IMAGE,
+    )

@@ -5,8 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any, Final
 
-from tracelet.run.media.arrays import as_array, is_array, numpy
-from tracelet.run.media.images import not_an_image
+from tracelet.run.media.arrays import as_array, is_array, not_an_image, numpy
 from tracelet.run.media.png import encode_png
 
 _CHANNELS: Final = (1, 3, 4)

@@ -9,10 +9,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from tracelet.errors import RecordingError
-from tracelet.run.media.arrays import is_array, numpy
+from tracelet.run.media.arrays import is_array, not_an_image, numpy
 from tracelet.run.media.png import SIGNATURE, encode_png
 
-REASON: Final = "image: not an image"
 _SIGNATURES: Final = (  # what a file of each kind starts with (a dot stands for any byte)
     (re.compile(re.escape(SIGNATURE)), ".png"),
     (re.compile(rb"\xff\xd8\xff"), ".jpg"),
@@ -73,15 +72,6 @@ def image_bytes(image: Any) -> tuple[bytes, str, dict[str, Any]]:
     from tracelet.run.media.image_arrays import array_png
 
     return array_png(image)
-
-
-def not_an_image(found: str) -> RecordingError:
-    """Return the error for what cannot be an image."""
-    return RecordingError(
-        "log_image: expected a path, encoded bytes, a Pillow image or an array of shape (height, width) or"
-        f" (height, width, 1 | 3 | 4), found {found}",
-        reason=REASON,
-    )
 
 
 def _of_file(path: str | os.PathLike[str]) -> tuple[bytes, str, dict[str, Any]]:
