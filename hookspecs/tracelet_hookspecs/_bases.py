@@ -112,9 +112,9 @@ class PluginBase(ABC):
 class BackendPlugin(PluginBase, BackendInterface, MetricSink):
     """A plugin that receives what a run records.
 
-    Three methods are optional. ``log_metrics(points)``, a batch of :class:`MetricData` in order, replaces the
-    calls of ``log_metric`` and is quicker. ``log_media(name, step, kind, path, metadata)`` replaces
-    ``log_artifact`` for media. ``run_changed(run, changes)`` is called when the run is renamed.
+    Three methods are optional. ``log_metrics(points)``, a batch of :class:`MetricData` in order, replaces the calls
+    of ``log_metric`` and is faster. ``log_media(name, step, kind, path, metadata)`` replaces ``log_artifact`` for
+    media. ``run_changed(run, changes)`` is called when the run is renamed.
     """
 
     def get_sink_id(self) -> str:

@@ -121,12 +121,11 @@ class PluginMetadata:
 class PluginInfo:
     """One plugin as the host knows it.
 
-    ``module_path`` is an import name or the path of a ``.py`` file, ``class_name`` the class in it
-    (empty if the module itself is the plugin). ``instance`` is the loaded class (or, for a plugin
-    without one, the loaded object). ``error`` is the text of the last failure, ``traceback`` its
-    traceback with secrets masked. ``origin`` says where the plugin came from, for people.
-    ``timings`` maps a lifecycle step to the seconds its last call took. ``unavailable`` is the reason why a plugin that
-    is on by default has nothing to do on this machine.
+    ``module_path`` is an import name or the path of a ``.py`` file, ``class_name`` the class in it (empty if the
+    module itself is the plugin). ``instance`` is the loaded class (or, for a plugin without one, the loaded object).
+    ``error`` is the text of the last failure, ``traceback`` its traceback with secrets masked. ``origin`` says where
+    the plugin came from, for people. ``timings`` maps a lifecycle step to the seconds its last call took.
+    ``unavailable`` is the reason why a plugin that is on by default cannot work on this machine.
     """
 
     metadata: PluginMetadata
@@ -146,7 +145,7 @@ class PluginInfo:
         return self.metadata.name
 
 
-#: Identifies a record forever: the writer, the record's sequence number, and the index of the value in it (0 for
+#: Identifies a record permanently: the writer, the record's sequence number, and the index of the value in it (0 for
 #: an event). It is the same each time that the record is delivered.
 RecordId = tuple[str, int, int]
 

@@ -26,7 +26,7 @@ _TEXT_WORDS: Final = frozenset({"auth", "bearer", "cookie", "cookies", "cred", "
 _TEXT_LAST_WORDS: Final = frozenset({"pass", "pat", "pwd", "webhook"})
 _KEY: Final = frozenset({"key", "keys"})
 _TOKEN: Final = frozenset({"token", "tokens"})
-# What makes a key or token one that opens a door, rather than one of a mapping or of a tokenizer.
+# Words that mark a key or token as a credential, rather than as one of a mapping or a tokenizer.
 _KEY_OF: Final = frozenset(
     (
         *(
@@ -127,12 +127,12 @@ _SAYS_NOTHING: Final = frozenset({"", "true", "false", "none", "null", "yes", "n
 
 
 class Suspicion(enum.IntEnum):
-    """How far a name goes towards making its value a secret."""
+    """How strongly a name suggests that its value is a secret."""
 
     NONE = 0
     VALUE = 1  # the value decides: `key`, `tokens`, `session_key`
     TEXT = 2  # every text is a secret, a number is not: `token`, `hf_token`, `auth`
-    ANY = 3  # everything is a secret but booleans and small numbers: `password`, `api_key`, `pin`
+    ANY = 3  # everything except booleans and small numbers is a secret: `password`, `api_key`, `pin`
 
 
 def suspicion(name: object) -> Suspicion:

@@ -1,6 +1,6 @@
 """Secrets in texts: found by their own form, or by the name in front of them.
 
-Where in doubt these functions mask: a hidden fact does less harm than a secret that shows. Every pattern is
+If in doubt, these functions mask: a hidden fact does less harm than a visible secret. Every pattern is
 bounded, so that the time is linear in the length of the text.
 """
 
@@ -107,7 +107,7 @@ def userinfo_of(match: re.Match[str]) -> str:
 
 
 def _userinfo(match: re.Match[str]) -> str:
-    """Mask what is before the ``@`` of a URL; a user's name stays if it is no token (``git``, ``postgres``)."""
+    """Mask what is before the ``@`` of a URL; a user's name stays if it is not a token (``git``, ``postgres``)."""
     user, colon, _ = userinfo_of(match).partition(":")
     if not colon:
         return match.group() if is_ordinary(user) or not user else f"{match[1]}{MASK}@"

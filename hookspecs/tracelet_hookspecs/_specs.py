@@ -132,9 +132,9 @@ def log_metrics(points: Sequence[MetricData], run: RunView | None = None) -> Non
 def log_params(params: Mapping[str, Any], run: RunView | None = None, id: RecordId | None = None) -> None:
     """Receive parameters of the run.
 
-    When: after each ``run.log_params``, in order with the points. Thread: the plugin's own. Order: as
-    recorded, per writer. ``id`` is the same each time the call is repeated. Return: nothing. Exception: tried
-    again. Deadline: 30 s, ``deadlines.log``.
+    When: after each ``run.log_params``, in order with the points. Thread: the plugin's own. Order: as recorded, per
+    writer. ``id`` is the same each time the call is repeated. Return: nothing. Exception: retried. Deadline: 30 s,
+    ``deadlines.log``.
 
     .. code-block:: python
 
@@ -250,13 +250,12 @@ def collect() -> Mapping[str, Any]:  # type: ignore[empty-body]
 def process_metric(metric: MetricData, backend: str = "") -> MetricData | Iterable[MetricData] | None:
     """Change, drop or derive a metric on its way to a backend.
 
-    When: per point and backend, between the journal and the routes; the recorded values do not change.
-    Thread: the plugin's own. Order: as pluggy orders implementations; each receives the result of the one before.
-    State: kept per backend. A plugin class is instantiated, initialized and started once for each backend;
-    an object or a module cannot be, and may use ``backend``, the backend's name, to keep its state apart.
-    Return: a metric, several, or ``None`` to drop it. Exception: the metric continues unchanged, and the error
-    is counted. So does an answer with a field of a wrong type. Deadline: 30 s for a batch,
-    ``deadlines.process``.
+    When: per point and backend, between the journal and the routes; the recorded values do not change. Thread: the
+    plugin's own. Order: as pluggy orders implementations; each receives the result of the one before. State: kept per
+    backend. A plugin class is instantiated, initialized and started once for each backend; an object or a module is
+    shared, and may use ``backend``, the backend's name, to keep separate state. Return: a metric, several, or
+    ``None`` to drop it. Exception: the metric continues unchanged, and the error is counted. So does an answer with a
+    field of a wrong type. Deadline: 30 s for a batch, ``deadlines.process``.
 
     .. code-block:: python
 
@@ -302,8 +301,8 @@ def run_ended(run: RunView, outcome: str) -> None:
 def plugin_state_changed(plugin: PluginInfo, old: PluginState, new: PluginState) -> None:
     """Called when the state of a plugin has changed.
 
-    When: after each change of any plugin's state, this one's own included. Thread: the listener's own; nobody
-    waits for it. Order: as the changes happened. Return: nothing. Exception: counted. Deadline: 10 s,
+    When: after each change of any plugin's state, this one's own included. Thread: the listener's own; nothing waits
+    for it. Order: as the changes happened. Return: nothing. Exception: counted. Deadline: 10 s,
     ``deadlines.plugin_state_changed``.
 
     .. code-block:: python
@@ -348,7 +347,7 @@ def report_summary(run: RunView) -> str | Sequence[str] | None:
 
 @hookspec
 def addhooks(pluginmanager: pluggy.PluginManager) -> None:
-    """Add hookspecs of the plugin's own.
+    """Add the plugin's own hookspecs.
 
     When: as the plugin is registered, before its implementations are checked. Thread: the plugin's own.
     Order: that of registration. Return: nothing. Exception: the plugin's state becomes ERROR. Deadline: 10 s,

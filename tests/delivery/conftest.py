@@ -121,7 +121,7 @@ class Stage:
         self.delivery = self._delivery()
 
     def again(self, *plugins: Any, **options: Any) -> None:
-        """Begin anew on the same run, as another process would."""
+        """Start again on the same run, as another process would."""
         self.close()
         self.manager = self._manager({})
         self.delivery = self._delivery(**options)
@@ -129,7 +129,7 @@ class Stage:
             self.add(plugin)
 
     def again_configured(self, tables: dict[str, Any]) -> None:
-        """Begin anew on the same run, with a configuration."""
+        """Start again on the same run, with a configuration."""
         self.close()
         self.configure(tables)
 

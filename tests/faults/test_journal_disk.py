@@ -192,7 +192,7 @@ def test_a_file_size_limit_below_anything_is_an_outage(tmp_path):
 
 
 def test_too_many_open_files(tmp_path):
-    """Descriptors run out amid recording: what has its file open already goes on; a new file has to wait."""
+    """Descriptors run out during recording: a writer with an open file continues; a new file has to wait."""
     program = """
     resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
     writer = Writer(run, {})

@@ -186,7 +186,7 @@ def test_forks_at_any_moment_of_a_busy_loop(journal):
     program = """
     children, forks = [], 40 * EFFORT
     def fork(*_):
-        if len(children) >= forks:  # signals that came in amid a fork may have gone further
+        if len(children) >= forks:  # signals that arrive during a fork may have forked more
             return signal.setitimer(signal.ITIMER_REAL, 0)
         child = os.fork()
         if not child:
@@ -484,7 +484,7 @@ def test_an_interrupt_leaves_the_writer_in_order(journal):
 
 
 def test_garbage_may_record_on_its_way_out(journal):
-    """The collector runs anywhere, also amid a call, and what it frees logs."""
+    """The collector runs anywhere, also during a call, and what it frees logs."""
     program = """
     numbers = itertools.count(1)
     class Garbage:

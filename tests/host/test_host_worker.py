@@ -162,7 +162,7 @@ def test_a_forked_child_is_told_and_may_begin_anew(worker):
                 told = str(error).encode()
             worker.retire()
             worker.renew()
-            told += b" | " + worker.run(lambda: b"anew", step="start", deadline=5)
+            told += b" | " + worker.run(lambda: b"again", step="start", deadline=5)
         finally:
             os.write(writer, told)
             os._exit(0)
@@ -171,7 +171,7 @@ def test_a_forked_child_is_told_and_may_begin_anew(worker):
     os.close(reader)
     os.close(writer)
     assert "log not called, because plugins belong to the process that started them" in said
-    assert said.endswith("| anew")
+    assert said.endswith("| again")
 
 
 class TestAnySequence:

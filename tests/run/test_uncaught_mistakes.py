@@ -39,7 +39,7 @@ def test_it_is_still_an_exception(project):
         ),
         ("import tracelet\ntry: 1 / 0\nexcept ZeroDivisionError: tracelet.start_run('x')\n", {}),
     ],
-    ids=["asked for", "a hook of the program's own", "amid another exception"],
+    ids=["asked for", "a hook of the program's own", "during another exception"],
 )
 def test_where_a_traceback_is_wanted_there_is_one(project, program, environ):
     project.write("tracelet.toml", "mode = 'ofline'\n")

@@ -1,8 +1,8 @@
-"""Files in a folder that somebody else may have made, and descriptors that somebody else may have closed.
+"""Files in a folder that someone else may have made, and descriptors that other code may have closed.
 
 A run's folder is untrusted input: it may hold symbolic links that lead out of it, named pipes that block whoever opens
 them, devices, and sparse files of any size. The functions here take a folder, which the caller trusts, and a relative
-path below it, which nobody trusts. They open one component after the other relative to its parent (``openat``) and
+path below it, which is not trusted. They open one component after the other relative to its parent (``openat``) and
 follow no link, so nothing can be exchanged between a check and the use. They open regular files only, and never block.
 
 A program may close every descriptor that it did not open, as daemons do, and open files of its own under the same
@@ -50,7 +50,7 @@ class UnsafeFileError(OSError):
 
 
 class LostDescriptorError(OSError):
-    """Somebody else closed the descriptor: its number is free, or belongs to another file. Open the file again."""
+    """other code closed the descriptor: its number is free, or belongs to another file. Open the file again."""
 
     def __init__(self) -> None:
         super().__init__(errno.EBADF, "the program closed a file descriptor of tracelet")
@@ -98,7 +98,7 @@ class Descriptor:
         """Return ``function(number, *arguments)``. The descriptor stays open during the call.
 
         Raises:
-            LostDescriptorError: somebody else closed it.
+            LostDescriptorError: other code closed it.
             OSError: as of the function.
         """
         self.stat()
@@ -109,7 +109,7 @@ class Descriptor:
         """The number, for one call of the operating system. Keep a reference to this object until it returns.
 
         Raises:
-            LostDescriptorError: somebody else closed it.
+            LostDescriptorError: other code closed it.
         """
         self.stat()
         return self._number
@@ -123,7 +123,7 @@ class Descriptor:
         """Return what the system says of the file.
 
         Raises:
-            LostDescriptorError: somebody else closed the descriptor.
+            LostDescriptorError: other code closed the descriptor.
         """
         if self._identity is not None and self._owners.get(self._number) == id(self):
             try:
@@ -140,7 +140,7 @@ class Descriptor:
 
     @property
     def is_lost(self) -> bool:
-        """Whether somebody else closed it."""
+        """Whether other code closed it."""
         try:
             self.stat()
         except LostDescriptorError:

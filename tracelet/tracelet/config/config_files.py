@@ -33,7 +33,8 @@ def read_project_file(path: Path) -> dict[str, Any]:
 def read_toml(path: Path) -> dict[str, Any]:
     """Return the contents of a TOML file, in which ``plugins`` may be a list and tables at once.
 
-    The list is then found under ``activate``. A ``pyproject.toml`` is read as it is, since others read it too.
+    The list is then found under ``activate``. A ``pyproject.toml`` is parsed as plain TOML, because other tools read
+    it, too.
     """
     from tracelet.config.toml_text import PLUGIN_LIST, rename_plugin_list
 

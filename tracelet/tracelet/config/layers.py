@@ -61,7 +61,7 @@ def _interpolated(layer: Layer, environ: Mapping[str, str], faults: list[str]) -
 def from_mapping(label: str, given: Mapping[str, Any], faults: list[str]) -> Layer:
     """Check what the program or the command line gave: keys as in a file, and ``run_id`` and ``resume``.
 
-    ``None``, and ``resume=False``, are what their arguments default to, and say nothing.
+    ``None`` and ``resume=False`` are the defaults of their arguments, so they do not count as given.
     """
     own: list[str] = []
     rest = {key: value for key, value in given.items() if value is not None}
@@ -75,7 +75,7 @@ def from_mapping(label: str, given: Mapping[str, Any], faults: list[str]) -> Lay
 
 
 def _check_enabled(label: str, tables: Mapping[str, dict[str, Any]], faults: list[str]) -> None:
-    """Check the one key of a table that is needed before any plugin is known."""
+    """Check the only key of a table that is needed before plugins are known."""
     for name, table in tables.items():
         if "enabled" in table:
             own: list[str] = []

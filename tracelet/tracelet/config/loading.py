@@ -127,7 +127,8 @@ def _merge(low: Mapping[str, Any], high: Mapping[str, Any]) -> dict[str, Any]:
 def program_file() -> Path | None:
     """Return the file of the program being run, or ``None`` in an interactive session.
 
-    Worker processes of joblib and the like run a module of theirs as ``__main__``: there ``sys.argv`` names the script.
+    Worker processes of joblib and similar libraries run a library module as ``__main__``; there ``sys.argv`` names
+    the script.
     """
     file = getattr(sys.modules.get("__main__"), "__file__", None)
     path = Path(file).resolve() if file else None
@@ -143,7 +144,7 @@ def program_config(program: Path | None, overrides: Mapping[str, Any], **more: A
 
     The project is the script's. A script outside any project, and an installed tool (a test runner, a notebook
     server), belong to the project of the current folder. If that was deleted, the data folder given in ``overrides``
-    tells where the project is.
+    determines the project.
     """
     root = None
     if program is not None and not _is_installed(program):

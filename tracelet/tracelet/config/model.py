@@ -32,7 +32,7 @@ class Config(NamedTuple):
 
     root: Path
     file: Path | None  # the project's file
-    sources: list[str]  # what took part, weakest first, for people
+    sources: list[str]  # the sources used, weakest first, for display
     project: str
     dir: Path  # the data folder
     mode: str
@@ -60,12 +60,12 @@ class Config(NamedTuple):
         *,
         check: Callable[[dict[str, Any]], Any] | None = None,
     ) -> tuple[PluginOptions, dict[str, Any]]:
-        """Split a plugin's table into what is the host's and what is the plugin's own.
+        """Split a plugin's table into the host's keys and the plugin's own.
 
-        ``declared`` are the keys of the plugin's schema: one that it declares is its own, whatever the
-        host might have made of it (``enabled`` and ``deadlines`` are always the host's). Raises
-        :class:`ConfigError` with every fault of the host's part; those that ``check``, given the plugin's
-        part, raises as a :class:`ConfigError` are added to them.
+        ``declared`` are the keys of the plugin's schema: a key that it declares is its own, even if the host has a
+        key of that name (``enabled`` and ``deadlines`` are always the host's). Raises :class:`ConfigError` with every
+        fault of the host's part; those that ``check``, given the plugin's part, raises as a :class:`ConfigError` are
+        added to them.
         """
         faults = list(self.table_faults.get(name, ()))
         options: dict[str, Any] = {}

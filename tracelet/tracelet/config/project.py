@@ -1,4 +1,4 @@
-"""Where a project is, and where configuration is on disk."""
+"""The locations of projects and configuration files."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def find_root(start: str | Path | None = None, *, program: Path | None = None) -
 
     The root is the nearest ancestor with a ``tracelet.toml`` or a ``[tool.tracelet]`` table in its
     ``pyproject.toml``; otherwise the nearest with any ``pyproject.toml``, then with ``.git``, then the folder
-    itself. The configuration of another user does not count, unless ``program`` (or the script) is his as well.
+    itself. Another user's configuration is ignored, unless that user also owns ``program`` (or the script).
     """
     folder = Path(os.path.abspath(start if start is not None else current_folder()))
     if folder.is_file():
@@ -61,7 +61,7 @@ def _has_git(folder: Path) -> bool:
 def project_file(folder: Path, program: Path | None = None) -> Path | None:
     """Return the file in ``folder`` that configures tracelet: ``tracelet.toml`` before ``pyproject.toml``.
 
-    A file of another user is not used, unless he owns the program as well.
+    Another user's file is ignored, unless that user also owns the program.
     """
     own, shared = folder / PROJECT_FILE, folder / PYPROJECT
     if own.is_file() and is_trusted(own, program):

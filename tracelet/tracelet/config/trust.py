@@ -1,6 +1,6 @@
 """Whether a file of plugins or configuration can be trusted: it must not be another user's.
 
-A plugin file runs as the user who starts the program, and a configuration decides what runs and where data go, so
+A plugin file runs as the user who starts the program, and a configuration decides what runs and where data goes, so
 both follow one rule. Git has the same one for repositories (``safe.directory``).
 """
 
@@ -14,7 +14,7 @@ from typing import Final
 
 SAFE_DIRECTORIES: Final = "TRACELET_SAFE_DIRECTORIES"
 _reported: set[Path] = set()
-_MOST_LINKS: Final = 40  # in a chain of symbolic links, as Linux has it
+_MOST_LINKS: Final = 40  # the longest chain of symbolic links, as in Linux
 
 
 def refusal(file: Path, root: Path | None = None, program: Path | None = None) -> str | None:
@@ -33,7 +33,7 @@ def refusal(file: Path, root: Path | None = None, program: Path | None = None) -
         return None if _is_declared_safe(file) else next(_objections(file, root, program), None)
     except OSError as error:
         return f"{file}: refused, because {error.filename or file} cannot be examined ({error.strerror})"
-    except RuntimeError:  # as Path.resolve says it before Python 3.13
+    except RuntimeError:  # raised by Path.resolve before Python 3.13
         return f"{file}: refused, because its symbolic links lead in a circle"
 
 

@@ -1,4 +1,4 @@
-"""Start plugins, announce the run to them, and give each its work: the same for a live run and for `sync`."""
+"""Starting plugins, announcing the run to them, and attaching them: shared by a live run and `sync`."""
 
 from __future__ import annotations
 
@@ -93,7 +93,8 @@ def call_each(
 
 
 def is_backend(manager: PluginManager, name: str) -> bool:
-    """Say whether a plugin receives what a run records. One that was never loaded is not known to be a backend."""
+    """Say whether a plugin receives what a run records. A plugin that was never loaded is not known to be a
+    backend."""
     info = manager.plugins.get(name)
     if info is None:
         return False

@@ -36,8 +36,8 @@ _GRACE: Final = 0.1
 class Delivery:
     """Delivers what a run records to its backends, from the journal, each at its own pace.
 
-    Recording does not know of it and never waits. Every method may be called from any thread. In a forked child they
-    do nothing, because the workers stayed in its parent.
+    Recording does not depend on it and never waits for it. Every method may be called from any thread. In a forked
+    child they do nothing, because the workers stayed in its parent.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class Delivery:
         manager.make_proxy = lambda info: make_proxy(info, manager, run)
 
     def add(self, name: str) -> None:
-        """Begin to deliver to an active plugin: from its position, or from the run's first record."""
+        """Start delivering to an active plugin, from its cursor or from the run's first record."""
         with self._lock:
             before = self._workers.get(name)
             if self._is_elsewhere() or (before is not None and not isinstance(before, PendingBackend)):
@@ -92,7 +92,7 @@ class Delivery:
             before.hand_over(worker)
 
     def hold(self, name: str, restart: Callable[[], Any]) -> None:
-        """Count what a backend that could not be started has to receive as pending, and retry after an outage.
+        """Count the records of a backend that could not be started as pending, and retry after an outage.
 
         ``restart`` starts it and, if that succeeds, calls :meth:`add`.
         """
@@ -126,7 +126,7 @@ class Delivery:
         """Return why a plugin is not active: the failure of the first of its dependencies that failed, or its own."""
         try:
             order = self._manager.resolve_dependencies([name])
-        except ValueError:  # a circle
+        except ValueError:  # a cycle
             order = [name]
         failures = (self._manager.handle(each).failure for each in order if each in self._manager.plugins)
         return next((failure for failure in failures if failure is not None), None)
@@ -175,13 +175,13 @@ class Delivery:
             worker.stop(timeout)
 
     def reconfigure(self, name: str) -> None:
-        """Take up a changed configuration of a plugin, or one that was fixed: it is retried at once."""
+        """Apply a changed or fixed configuration of a plugin, and retry at once."""
         worker = self._workers.get(name)
         if worker is not None and not self._is_elsewhere():
             worker.reconfigure()
 
     def status(self) -> dict[str, dict[str, Any]]:
-        """Return, per backend, what it has received, what is pending, what fails, and how far it is behind."""
+        """Return, per backend, what it has received, what is pending, what fails, and its lag."""
         if self._is_elsewhere():
             return {}
         targets = self._targets()
@@ -193,7 +193,7 @@ class Delivery:
     def flush(self, timeout: float) -> bool:
         """Wait until every backend has what is recorded by now, and return whether all have.
 
-        Returns after ``timeout`` seconds at the latest, and earlier if waiting is no use.
+        Returns after ``timeout`` seconds at the latest, and earlier if waiting is pointless.
         """
         return self._is_elsewhere() or self._wait(self._targets(), time.monotonic() + timeout)
 
@@ -221,7 +221,8 @@ class Delivery:
         return {name: _records(pending) for name, pending in left.items() if pending}
 
     def slow_down(self) -> str | None:
-        """Wait longer between batches, to take less of the program's time. Returns what was done, if anything."""
+        """Wait longer between batches, to take less of the program's time. Returns a description of the change, if
+        any."""
         slower = [worker.slow_down() for _, worker in self._all()]
         return "delivery waits longer between batches" if any(slower) else None
 

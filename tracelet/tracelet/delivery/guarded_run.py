@@ -1,6 +1,6 @@
-"""The run as backends and processors get it: it records nothing while one of their data hooks runs.
+"""The run as backends and processors receive it: it records nothing while one of their data hooks runs.
 
-Whatever a data hook recorded would pass through the same hook, which would record again, without end.
+Whatever a data hook recorded would pass through the same hook, which would record again, in an endless loop.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _warned: set[tuple[str, str, str]] = set()  # run, plugin, method
 
 
 class GuardedRun:
-    """A view of a run that refuses to record from within a data hook, and else does what the run does."""
+    """A view of a run that refuses to record from within a data hook, and otherwise behaves like the run."""
 
     def __init__(self, run: RunView) -> None:
         self._run = run

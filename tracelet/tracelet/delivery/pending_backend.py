@@ -1,4 +1,4 @@
-"""A backend that could not be started: what it has to receive is pending, and an outage is waited out."""
+"""A backend that could not be started: its records are pending, and starting is retried after an outage."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ _OUTAGES: Final = (Fault.PASSING, Fault.TOO_MUCH)
 class PendingBackend(DeliveryWorker):
     """Takes the place of a worker while the backend itself is not active.
 
-    After an outage (a connection error in ``start`` or ``initialize``), the backend is started again and again, with
-    the delays of a breaker. After any other failure it rests. Once somebody has started the backend, its worker takes
-    over, together with the threads that wait.
+    After an outage (a connection error in ``start`` or ``initialize``), tracelet tries to start the backend
+    repeatedly, with the delays of a breaker. After any other failure it rests. Once the backend has been started, its
+    worker takes over, including the threads that wait.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class PendingBackend(DeliveryWorker):
         return RETRYING if self._is_outage else RESTING
 
     def start(self) -> None:
-        """Note that the backend has something to receive, and retry after an outage."""
+        """Register the backend as having pending records, and retry after an outage."""
         self._open_account()
         if self._is_outage:
             self._breaker.failed()
@@ -115,7 +115,7 @@ class PendingBackend(DeliveryWorker):
         return failure is not None and judge(failure) in _OUTAGES
 
     def hand_over(self, worker: DeliveryWorker) -> None:
-        """Have the worker of the backend, which is active now, take over."""
+        """Let the worker of the backend, which is now active, take over."""
         with self._progress:
             for _ in range(self._waiting):
                 worker.hurry()
@@ -135,7 +135,7 @@ class PendingBackend(DeliveryWorker):
             self._successor.calm()
 
     def is_hopeless(self) -> bool:
-        """Say whether waiting is no use."""
+        """Say whether waiting is pointless."""
         if self._successor is not None:
             return self._successor.is_hopeless()
         if not self._is_outage:
@@ -154,7 +154,7 @@ class PendingBackend(DeliveryWorker):
         self._wake.set()
 
     def slow_down(self) -> bool:
-        """Return ``False``: it does next to nothing."""
+        """Return ``False``: it does almost nothing."""
         return False
 
     def ask_to_stop(self) -> None:

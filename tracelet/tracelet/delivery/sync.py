@@ -1,4 +1,4 @@
-"""Deliver later: what is pending of a run that has ended, was killed, or never had that backend."""
+"""Delivery after the run: the pending records of a run that has ended, was killed, or never had that backend."""
 
 from __future__ import annotations
 
@@ -58,8 +58,8 @@ def sync(
     ``beside`` are plugins that have to be active for that, without being delivered to: processors.
 
     The plugins are started (``run_started``, the data hooks, ``run_ended``) and stopped. Returns when everything is
-    delivered, when going on is no use, or after ``timeout`` seconds. A backend that a run in progress delivers to
-    is left to that run.
+    delivered, when continuing is pointless, or after ``timeout`` seconds. If a run in progress delivers to a backend,
+    that is left to the run.
 
     Raises:
         UsageError: there is no run in that folder.

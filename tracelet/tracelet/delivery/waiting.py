@@ -13,7 +13,7 @@ DELIVERING: Final = "delivering"
 IDLE: Final = "idle"  # the backend has everything
 RETRYING: Final = "retrying"
 STANDBY: Final = "standby"  # another process delivers
-RESTING: Final = "resting"  # trying is no use: it hangs, its credentials are wrong, or it is not active
+RESTING: Final = "resting"  # retrying is pointless: it hangs, its credentials are wrong, or it is not active
 STOPPED: Final = "stopped"
 
 #: The status of a worker that has done nothing yet.
@@ -77,7 +77,7 @@ class DeliveryWorker(ABC):
         """Say whether waiting is no use.
 
         That is so for a backend that rests or is another process's, and for one whose breaker is open and that has
-        failed once more since somebody began to wait.
+        failed once more since a thread began to wait.
         """
 
     @abstractmethod
@@ -89,7 +89,7 @@ class DeliveryWorker(ABC):
     # -- waiting ---------------------------------------------------------------------------------------
 
     def hurry(self) -> None:
-        """Try now, and pause only briefly: somebody is about to wait until everything is delivered."""
+        """Try now, and pause only briefly: a thread is about to wait until everything is delivered."""
         with self._progress:
             self._waiting += 1
             self._on_hurry()

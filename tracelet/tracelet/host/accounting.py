@@ -49,7 +49,7 @@ class Cost:
             self._since, self._overran = None, False
 
     def overrun(self) -> None:
-        """Count the call in progress as failed: nobody waits for it any more."""
+        """Count the call in progress as failed: it was abandoned."""
         self.errors += 1
         self._overran = self._since is not None
 

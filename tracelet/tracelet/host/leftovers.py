@@ -23,10 +23,10 @@ from typing import Any, Final
 
 log = logging.getLogger("tracelet.plugins")
 
-GRACE: Final = 3.0  # seconds that what plugins have left behind gets at the end
+GRACE: Final = 3.0  # seconds that threads and processes left behind by plugins get at the end
 OWNER: Final = "tracelet_plugin"  # attribute of a thread or process: the plugin that started it
 _EXITING: Final = 60.0  # seconds that the program's exit functions get
-_STEP: Final = 0.1  # seconds between two looks at what is left
+_STEP: Final = 0.1  # seconds between two checks of what is left
 _IDLE_STEP: Final = 0.5  # the same while the program runs
 
 #: Called before the process ends without waiting, and the exit status that it ends with. Set by the run.

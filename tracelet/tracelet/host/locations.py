@@ -1,4 +1,4 @@
-"""Where in a plugin's own code something happened, for messages: ``lines.py:12``."""
+"""The position in a plugin's own code, for messages: ``lines.py:12``."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def of_thread(ident: int | None) -> tuple[str, str, list[Call]]:
     stack = traceback.format_stack(frame)
     importer = _importer(frames) if not _deepest(spots) else None
     if importer not in (None, ident):
-        return of_thread(importer)  # where the thread is for which this one waits
+        return of_thread(importer)  # the position of the thread that this one waits for
     text = "".join(stack[_count_host(spots) :] or stack)
     return _deepest(spots) + _awaited_import(frames), text, [_call(each) for each in frames]
 

@@ -79,7 +79,7 @@ class Task:
             return True
 
     def run(self, clean_up: Callable[[], None] | None = None) -> None:
-        """Make the call and keep its result or its exception; then clean up, before anybody learns that it is done."""
+        """Make the call and keep its result or its exception; then clean up before it is reported as done."""
         try:
             self.result = self.function()
         except BaseException as error:  # SystemExit and KeyboardInterrupt as well: the caller decides
@@ -155,7 +155,7 @@ def current_call() -> tuple[str, str]:
 
 
 def refuse_in_plugin(call: str, remedy: str) -> None:
-    """Raise :class:`UsageError` on a plugin's thread, for a call that would wait for the very hook that makes it."""
+    """Raise :class:`UsageError` on a plugin's thread, for a call that would wait for the hook that makes it."""
     if is_plugin_thread():
         plugin, step = current_call()
         raise UsageError(
@@ -218,7 +218,7 @@ class Worker:
 
     def wait(self, task: Task, *, patient: bool = False, timeout: float | None = None) -> None:
         """Wait for a queued call, by default within its deadline. Raises as :meth:`run`, but not its error."""
-        if self.is_current and task.claim(RUNNING):  # nobody else could run it
+        if self.is_current and task.claim(RUNNING):  # no other thread could run it
             task.run()
         if task.done.wait(task.deadline if timeout is None else timeout):
             return

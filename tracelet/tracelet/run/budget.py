@@ -37,7 +37,7 @@ Install = Callable[[Call, Call], None]  # (point, row) -> the calls that the run
 class CallSampler:
     """Times a few recording calls now and then: it replaces the calls for a burst and then restores them.
 
-    So the fast path carries no clock. The median of the samples stands for all calls; a mean would count the moments
+    So the fast path carries no clock. The median of the samples represents all calls; a mean would count the moments
     at which another thread held the interpreter.
     """
 

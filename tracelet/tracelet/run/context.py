@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class RunContext(NamedTuple):
-    """A run as its plugins, its budget and its ending see it: who it is, and where it records."""
+    """A run as its plugins, its budget and its ending see it: its identity and its writer."""
 
     id: str
     dir: Path

@@ -1,4 +1,4 @@
-"""Run ids, and folders that nobody else can read."""
+"""Run ids, and folders that only their owner can read."""
 
 from __future__ import annotations
 

@@ -139,7 +139,7 @@ def _has_one_parent(launcher: str, size: int, environ: Mapping[str, str]) -> boo
 
 
 def _launcher_pid(keys: list[str], environ: Mapping[str, str]) -> int | None:
-    """Return the nearest ancestor that is not this rank: a rank may be started through a shell script of its own."""
+    """Return the nearest ancestor that is not this rank: a rank may be started by its own shell script."""
     mine = [environ.get(key) for key in keys]
     for ancestor in ancestors():
         if _environment(ancestor, keys) != mine:

@@ -20,8 +20,8 @@ Refused = list[tuple[str, RecordingError]]
 def flatten_parameters(values: Any, refused: Refused) -> dict[str, Any]:
     """Return parameters flat, as values that JSON can hold. What cannot be kept is added to ``refused``.
 
-    Takes a mapping, and what stands for one: argparse's namespace, a dataclass, an attrs or pydantic object, a
-    configuration of OmegaConf.
+    Accepts a mapping, and objects that represent one: argparse's namespace, a dataclass, an attrs or pydantic object,
+    a configuration of OmegaConf.
 
     Raises:
         RecordingError: it is nothing of that kind.
@@ -109,7 +109,7 @@ class _Flattening:
 
 
 class _Unreadable:
-    """Stands for a value that could not be read from its mapping."""
+    """Marks a value that could not be read from its mapping."""
 
     def __init__(self, error: Exception) -> None:
         self.error = error
@@ -128,7 +128,7 @@ def _nested(value: Any) -> Iterable[tuple[Any, Any]] | None:
 
 
 def _fields(value: Any, *, top: bool = True) -> Iterable[tuple[Any, Any]] | None:
-    """Return the items of a mapping or of an object that stands for one; None for anything else."""
+    """Return the items of a mapping or of an object that represents one; None for anything else."""
     if isinstance(value, Mapping):
         return _items(value)
     kind = type(value)
@@ -145,7 +145,8 @@ def _fields(value: Any, *, top: bool = True) -> Iterable[tuple[Any, Any]] | None
 
 
 def fields_of(value: Any) -> dict[Any, Any] | None:
-    """Return the fields of an object that stands for a mapping, such as a dataclass or named tuple; None for others."""
+    """Return the fields of an object that represents a mapping, such as a dataclass or named tuple; None for
+    others."""
     if isinstance(value, (str, bytes, int, float)):
         return None
     fields = _fields(value, top=False)

@@ -193,7 +193,7 @@ class Recording:
         """Record parameters; nested mappings are flattened with ``/``. A later value replaces an earlier one.
 
         Raises:
-            RecordingError: they are not a mapping, nor an object that stands for one.
+            RecordingError: they are neither a mapping nor an object that represents one.
             NoActiveRunError: the run has ended.
         """
         from tracelet.run.parameters import flatten_parameters
@@ -229,7 +229,7 @@ class Recording:
     def log_artifact(self, local_path: str | os.PathLike[str], artifact_path: str | None = None) -> None:
         """Copy a file or folder into the run. ``artifact_path`` is the folder among its artifacts to put it in.
 
-        A second artifact of the same name becomes another version; the first one stays as it is. What a folder holds
+        A second artifact of the same name becomes another version; the first one is not changed. What a folder holds
         and cannot be kept (a named pipe, a file that may not be read) is reported, and the rest is kept.
 
         Raises:

@@ -87,7 +87,7 @@ class Run(Recording):
             self._recorder.event("run", changed)
 
     def adopt(self) -> None:
-        """Let the program inside ``tracelet run`` take the run over: ranks that it launches have a run of their own."""
+        """Let the program inside ``tracelet run`` take over the run: ranks that it launches have their own run."""
         self.adoptable = False
         self.writer.event("adopted", {})
 
@@ -251,13 +251,13 @@ class Run(Recording):
             warn(f"run {self.id}: {what} pending for {backend}{why}; run: tracelet sync {self.id}")
 
     def _report_losses(self) -> None:
-        """Report what was lost if nobody could see it in the log so far."""
+        """Report what was lost, unless the log has shown it."""
         if log.disabled and (lost := self.writer.dropped):
             reasons = ", ".join(f"{count} ({reason})" for reason, count in lost.items())
             warn(f"run {self.id}: could not record {reasons}; see: tracelet show {self.id}")
 
     def _has_content(self) -> bool:
-        """Whether it is worth waiting for plugins: somebody asked for one, or something was recorded."""
+        """Whether it is worth waiting for plugins: one was requested, or something was recorded."""
         return self.plugins.awaited or self.writer.recorded > 0
 
     def __enter__(self) -> Run:

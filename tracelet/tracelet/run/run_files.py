@@ -1,6 +1,6 @@
 """Files below a run's folder: written whole or not at all, never over another file, never through a link.
 
-A run that was copied from somebody else may hold links. Folders are therefore opened one by one without following
+A run copied from someone else may contain links. Folders are therefore opened one by one without following
 links, and files are created relative to an open folder.
 """
 

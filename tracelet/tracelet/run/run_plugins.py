@@ -28,17 +28,15 @@ log = logging.getLogger("tracelet.run")
 _AFTER: Final = 1e-3  # seconds in which start_run returns to the program, before plugins need the interpreter
 _SETTLING: Final = 0.5  # seconds that delivery may take before the journal is closed
 _PATIENCE: Final = 5.0  # seconds that plugins wait for imports that take long
-_HEAD_START: Final = (
-    1.0  # seconds that plugins which somebody asked for have before those that are on by default
-)
+_HEAD_START: Final = 1.0  # head start, in seconds, of requested plugins over those that are on by default
 _IDLE: Final = ("discovered", "loaded", "validated")  # states of plugins that did nothing in this run
 _COSTS: Final = ("calls", "errors", "wall_s", "cpu_s")
 
 
 class RunPlugins:
-    """Starts the plugins on a thread of their own, so that none of them can hold up the program.
+    """Starts the plugins on a separate thread, so that none of them can delay the program.
 
-    First come the plugins that somebody asked for, then those that are on by default. ``asked`` and ``ready`` are
+    Requested plugins come first, then those that are on by default. ``asked`` and ``ready`` are
     set when each of the two groups is done.
     """
 
@@ -50,7 +48,7 @@ class RunPlugins:
         self.ready = threading.Event()
         self.cancelled = threading.Event()
         self.ended = threading.Event()
-        #: Whether somebody asked for a plugin, so that it is worth waiting for.
+        #: Whether a plugin was requested, so that it is worth waiting for.
         self.awaited = False
         self.summary: list[str] = []
         self.errors: list[str] = []
@@ -235,7 +233,7 @@ class RunPlugins:
         log.warning("%s", self.errors[-1])
 
     def failures(self) -> list[str]:
-        """Return what is wrong with plugins that somebody asked for."""
+        """Return the faults of requested plugins."""
         if self.manager is None:
             return list(self.errors)
         failed = [info.error for info in self.manager.plugins.values() if info.state.name == "ERROR"]

@@ -122,7 +122,7 @@ def _project_plugins(config: Config, program: Path | None) -> bool:
 
 
 def await_plugins(run: Run, strict: bool) -> None:
-    """Wait, within limits, for the plugins that somebody asked for. With ``strict``, raises for their failures."""
+    """Wait, within limits, for the requested plugins. With ``strict``, raises for their failures."""
     limit = float(run.config.settings.get("start_timeout", START_TIMEOUT))
     if run.plugins.awaited or strict:
         run.plugins.wait(run.plugins.asked, 3600.0 if strict else limit)

@@ -190,7 +190,7 @@ def _first_writer(run_dir: Path) -> str:
 
 
 def _resumed(run_dir: Path, target: RunTarget, writers: Collection[str] | None = None) -> RunTarget:
-    """Return the target that continues a run where it was; with ``writers``, where these were."""
+    """Return the target that continues a run; with ``writers``, after the last steps of these."""
     from tracelet.journal import read_columns
 
     every: dict[str, int] = {}

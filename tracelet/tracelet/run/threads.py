@@ -1,4 +1,4 @@
-"""Threads of tracelet's own: what to do where none can be started, or where they are not threads."""
+"""tracelet's own threads: what to do if none can be started, or if they are greenlets."""
 
 from __future__ import annotations
 

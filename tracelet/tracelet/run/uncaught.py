@@ -27,7 +27,7 @@ _before: list[BaseException | None] = []  # sys.last_value when watching began
 
 
 class Observer(Protocol):
-    """Learns what happens beside the main thread's uncaught exceptions."""
+    """Is notified of ``sys.exit`` and of uncaught exceptions."""
 
     def thread_failed(self, error: BaseException) -> None:
         """The current thread ends with this exception."""
@@ -95,7 +95,7 @@ def _watch_threads(observer: Observer) -> None:
 
 
 def _watch_exit(observer: Observer) -> None:
-    """Notice calls of ``sys.exit``: the interpreter tells nobody the status that it ends with."""
+    """Notice calls of ``sys.exit``: the interpreter does not report the status that it ends with."""
     previous = sys.exit
 
     @functools.wraps(previous)

@@ -40,7 +40,7 @@ class RunsLocation(NamedTuple):
 
 
 def locate_runs(given: str | os.PathLike[str] | None = None) -> RunsLocation:
-    """Return the runs that a path stands for.
+    """Return the runs that a path refers to.
 
     The path is a data folder, a project that holds one, or the folder of a single run. Without a path it is where the
     running program records: ``TRACELET_DIR``, or what the project of its script says, else that of the current

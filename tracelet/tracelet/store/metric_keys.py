@@ -1,7 +1,7 @@
 """The keys under which a run's metrics are found, and the patterns that select them.
 
 The key of a metric is its name. If several sources recorded one name (the program and a collector, say), their points
-are kept apart: the program's have the name as it is, those of a collector ``NAME@COLLECTOR``.
+are kept separate: the program's keep their name, a collector's are called ``NAME@COLLECTOR``.
 """
 
 from __future__ import annotations

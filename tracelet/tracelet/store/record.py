@@ -69,7 +69,7 @@ class RunRecord:
         return record
 
     def refresh(self) -> RunRecord:
-        """Return the same run as it is now."""
+        """Read the run again and return its current state."""
         return RunRecord.read(self.dir)
 
     # --- the run itself --------------------------------------------------------------------------------------

@@ -54,7 +54,7 @@ def split_path(path: str) -> list[str]:
 
 
 def parse_number(text: str) -> float | int:
-    """Return the number that a token stands for."""
+    """Return the number that a token represents."""
     try:
         return int(text)
     except ValueError:

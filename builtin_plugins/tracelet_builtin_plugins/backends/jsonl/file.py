@@ -88,7 +88,7 @@ def locked(path: Path) -> Iterator[int]:
 def open_regular(path: Path) -> int:
     """Open a file to append to. Raises ``ValueError`` for a symbolic link, a pipe, a device or a folder.
 
-    A link could lead to any file of the user, in a run that was copied from somebody else for example.
+    A link could lead to any file of the user, for example in a run copied from someone else.
     """
     flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
     try:

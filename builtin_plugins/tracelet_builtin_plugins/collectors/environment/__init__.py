@@ -1,4 +1,4 @@
-"""The collector ``environment``: records once per run what the program ran in.
+"""The collector ``environment``: records the program's environment once per run.
 
 ``docs/plugins/environment.md`` lists every fact.
 """

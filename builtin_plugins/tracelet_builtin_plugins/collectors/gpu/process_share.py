@@ -22,7 +22,7 @@ class ProcessShare:
     """Measures one device's use by the processes that ``is_own`` accepts.
 
     In a container NVML may report the process ids of the host. If that is possible and no id is known, nothing is
-    reported, instead of no use at all.
+    reported rather than 0.
     """
 
     def __init__(self, device: Device, is_own: Callable[[int], bool], *, pids_may_be_foreign: bool) -> None:
@@ -88,7 +88,7 @@ def parent_of(pid: int) -> int:
 
 
 def pids_may_be_foreign() -> bool:
-    """Say whether this process lives in a pid namespace of its own, as in a container."""
+    """Say whether this process is in a separate pid namespace, as in a container."""
     try:
         return os.readlink("/proc/self/ns/pid") != INITIAL_PID_NAMESPACE
     except OSError:

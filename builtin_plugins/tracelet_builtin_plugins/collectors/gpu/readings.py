@@ -1,4 +1,4 @@
-"""What is read of a device: one table, and how an answer becomes metrics."""
+"""The readings of a device: one table, and the conversion of results to metrics."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ class Call(NamedTuple):
 
 
 class Reading(NamedTuple):
-    """A question to a device: the calls that can answer it, newest first, and what the answer says."""
+    """One reading of a device: the calls that can provide it, newest first, and the conversion of the result."""
 
     name: str
     calls: tuple[Call, ...]
     values: Callable[[Any], Values]
-    slow: bool = False  # NVML itself measures for some 20 ms
+    slow: bool = False  # NVML itself measures for about 20 ms
 
 
 def scaled(name: str, factor: float, *calls: Call, slow: bool = False) -> Reading:
@@ -54,7 +54,7 @@ def utilization(answer: Any) -> Values:
 
 
 def throttle(answer: int) -> Values:
-    """Return 1 for each reason that keeps the clocks down now, else 0."""
+    """Return 1 for each reason that currently limits the clocks, otherwise 0."""
     return {f"throttle_{name}": int(bool(answer & bit)) for name, bit in THROTTLE_REASONS.items()}
 
 

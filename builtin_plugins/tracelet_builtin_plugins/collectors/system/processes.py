@@ -15,7 +15,9 @@ READINGS: Final[Readings] = {
     "threads": lambda process: process.num_threads(),
     "fds": lambda process: process.num_fds(),
 }
-TOP_READINGS: Final[Readings] = {"rss_bytes": READINGS["rss_bytes"]}  # the others cost too much for every one
+TOP_READINGS: Final[Readings] = {
+    "rss_bytes": READINGS["rss_bytes"]
+}  # the others are too expensive for every process
 
 
 class Processes:
@@ -83,7 +85,7 @@ class Processes:
         if not self._kernel_lists_children:
             return [child.pid for child in self._psutil.Process(pid).children(recursive=True)]
         found = children_of(pid)
-        for child in found:  # grows as it is walked
+        for child in found:  # grows during the loop
             found += children_of(child)
         return found
 

@@ -140,7 +140,7 @@ def _check_one(manager: PluginManager, name: str, others: PluginManager, changes
 
 
 def _find_isolation_faults(manager: PluginManager, name: str) -> Iterator[str]:
-    """Yield why a plugin that is to run in a process of its own cannot."""
+    """Yield the reasons why a plugin cannot run in the separate process that it requests."""
     from tracelet.delivery.process import check_isolation, is_isolated
     from tracelet.errors import TraceletError
 

@@ -1,4 +1,4 @@
-"""``tracelet plugins new``: create a plugin package that works as it is."""
+"""``tracelet plugins new``: create a complete plugin package."""
 
 from __future__ import annotations
 

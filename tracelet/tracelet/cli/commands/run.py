@@ -109,7 +109,7 @@ def run_inside(
     """Run a program inside a run and return its exit status."""
     program.check()
     _check_dir(options)
-    # Imported before the program's folder comes first on the path, so that a rich.py of its own is not taken.
+    # Imported before the program's folder comes first on the path, so that the program's own rich.py is not imported.
     import tracelet.collecting
     import tracelet.delivery
     import tracelet.host.plugins  # noqa: F401

@@ -1,4 +1,4 @@
-"""The files that a run kept: artifacts one by one, media grouped by name, small tables drawn."""
+"""The files of a run: artifacts one by one, media grouped by name, small tables drawn."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class LoggedTable(NamedTuple):
 
     @property
     def is_small(self) -> bool:
-        """Whether it is drawn without being asked for."""
+        """Whether it is drawn by default."""
         return len(self.rows) <= TABLE_ROWS and len(self.columns) <= TABLE_COLUMNS
 
     @property

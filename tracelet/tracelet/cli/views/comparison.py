@@ -119,7 +119,7 @@ def _format_metric(screen: Screen, name: str, several: Sequence[MetricSummary | 
 
 
 def _find_best(numbers: Sequence[float], direction: str | None) -> float | None:
-    """Return the best of several values, or ``None`` if they are equal or nobody knows which is better."""
+    """Return the best of several values, or ``None`` if they are equal or it is unknown which is better."""
     if direction is None or len(set(numbers)) < 2:
         return None
     return min(numbers) if direction == "min" else max(numbers)

@@ -15,7 +15,7 @@ DAY: Final = 24 * HOUR
 
 
 def format_number(value: float, digits: int = 4) -> str:
-    """Format a value with enough significant digits to tell it from its neighbours.
+    """Format a value with enough significant digits to distinguish it from its neighbors.
 
     Whole numbers stay whole; very large and very small ones get an exponent.
     """

@@ -54,7 +54,7 @@ def describe_plugin(manager: PluginManager, name: str) -> dict[str, Any]:
 
 
 def _find_isolation(manager: PluginManager, info: PluginInfo) -> str:
-    """Return where a plugin runs: in a thread, or in a process of its own."""
+    """Return where a plugin runs: in a thread, or in a separate process."""
     try:
         return manager.options(info.name).isolation or info.metadata.isolation
     except ConfigError:  # its table has faults, which are reported elsewhere
@@ -75,7 +75,7 @@ def _load_active_plugins(manager: PluginManager) -> dict[str, str]:
 
 
 def _find_unknown(manager: PluginManager, use: Mapping[str, str]) -> Iterator[str]:
-    """Yield a message for each plugin that was asked for and does not exist."""
+    """Yield a message for each requested plugin that does not exist."""
     for name in use:
         if name not in manager.plugins:
             yield f"no plugin is named {name!r}{suggest(name, manager.plugins)}"

@@ -1,4 +1,4 @@
-"""The edge of the command line: all text for people passes here, fitted to width, colour and encoding."""
+"""The edge of the command line: all text for people passes here, fitted to width, color and encoding."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ HEADED_ASCII: Final = Box(_HEADED, ascii=True)
 
 
 class EscapingStream:
-    """Writes to a text stream and escapes what its encoding lacks: a Greek name must not end a command."""
+    """Writes to a text stream and escapes what its encoding lacks: a Greek name must not make a command fail."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -73,7 +73,7 @@ class _PipeAwareConsole(Console):
 
 
 class Screen:
-    """Prints to a stream as its terminal allows: colours, Unicode, width. A pipe gets whole lines without colours.
+    """Prints to a stream as its terminal allows: colors, Unicode, width. A pipe gets whole lines without colors.
 
     Every text is made safe on the way (:func:`safe_text`), so callers pass names and values as they were recorded.
     """
@@ -267,7 +267,7 @@ class Screen:
 def safe_text(text: str | Text, encoding: str = "utf-8") -> Text:
     """Return a text in which every character that a terminal could obey (C0, C1, bidi controls) is escaped.
 
-    So are the characters that ``encoding`` lacks. Names and values come from run folders that somebody else may have
+    So are the characters that ``encoding`` lacks. Names and values come from run folders that someone else may have
     written, so nothing reaches the screen without passing here.
     """
     if isinstance(text, str):
@@ -302,5 +302,5 @@ def join_parts(*parts: Part) -> Text:
 
 
 def state_text(word: str) -> Text:
-    """Return a state or an outcome in its colour."""
+    """Return a state or an outcome in its color."""
     return Text(word, STATE_STYLES.get(word, ""))

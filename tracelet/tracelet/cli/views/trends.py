@@ -1,4 +1,4 @@
-"""How each metric of a run developed: last value, best value, and its trend as a line of characters."""
+"""The development of each metric of a run: last value, best value, and its trend as a line of characters."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from tracelet.store.accumulator import Summary
 
 LONGEST_TREND: Final = 24  # characters in a table
-SHORTEST_TREND: Final = 8  # a column narrower than this says nothing
+SHORTEST_TREND: Final = 8  # a narrower column is useless
 SYSTEM: Final = "system"  # the type of collectors' metrics
 BLOCKS: Final = "▁▂▃▄▅▆▇█"
 ASCII_LEVELS: Final = "_.-=+*#"
@@ -140,7 +140,7 @@ def _format_row(screen: Screen, metric: MetricSummary) -> list[str | Text]:
 
 
 def format_best(screen: Screen, metric: MetricSummary) -> tuple[Text, str]:
-    """Return the best value and its step, or the range of the values if nobody knows which is better."""
+    """Return the best value and its step, or the range of the values if it is unknown which is better."""
     if metric.best is not None and metric.points > 1:
         return Text(format_number(metric.best), "green"), "" if metric.best_step is None else str(
             metric.best_step

@@ -124,7 +124,7 @@ def _called(cls: Any, given: Mapping[str, _Given]) -> Any:
 
 
 def _field_faults(cls: Any, given: Mapping[str, _Given]) -> list[Fault]:
-    """Ask each field's converter and validator by itself: attrs stops at the first one that fails."""
+    """Run each field's converter and validator separately, because attrs stops at the first failure."""
     blank = object.__new__(cls)
     faults: list[Fault] = []
     for key, each in given.items():

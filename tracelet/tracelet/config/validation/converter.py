@@ -39,7 +39,7 @@ class Fault(NamedTuple):
 
 
 class FaultsError(ValueError):
-    """Raised by a hook: everything that is wrong with its value."""
+    """Raised by a hook, with every fault of its value."""
 
     def __init__(self, faults: list[Fault]) -> None:
         self.faults = faults

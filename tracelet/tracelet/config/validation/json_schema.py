@@ -1,6 +1,6 @@
 """JSON Schema, checked by jsonschema, with defaults filled in and unknown keys reported.
 
-The errors of jsonschema are worded as all others here, without the values of secrets.
+jsonschema's errors are reworded like all others here, without the values of secrets.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""How many records a backend still has to receive, counted without decoding them: quick, and exact unless damaged."""
+"""How many records a backend still has to receive, counted without decoding them: fast, and exact unless the journal
+is damaged."""
 
 from __future__ import annotations
 

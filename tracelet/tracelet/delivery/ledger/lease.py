@@ -20,16 +20,16 @@ from tracelet.safe_files import UnsafeFileError, open_file, open_folder, read_fi
 
 SUFFIX: Final = ".lease"
 _LARGEST: Final = 16384  # bytes of a lease
-_LONGEST: Final = 7 * 86400.0  # seconds without a sign of life that a lease of another host may ask for
+_LONGEST: Final = 7 * 86400.0  # the longest silence, in seconds, that another host's lease may claim
 
 
 class Lease:
     """The right to deliver to one backend of one run.
 
-    It is advisory, and uses no locks of the file system, which shared folders do not always have: the file is
-    created in one step (a hard link fails if there is one already), names its holder (host, boot, process and the
-    time when that started) and is free again when that process is gone; on another host, when it has given no sign
-    of life for ``lease_stale`` seconds beyond its longest call.
+    It is advisory, and uses no locks of the file system, which shared folders do not always have: the file is created
+    in one step (a hard link fails if there is one already), names its holder (host, boot, process and the time when
+    that started) and is free again when that process is gone; on another host, when it has written no heartbeat for
+    ``lease_stale`` seconds beyond its longest call.
     """
 
     def __init__(self, run_dir: Path, backend: str, settings: Settings, longest_call: float = 0.0) -> None:
@@ -88,7 +88,7 @@ class Lease:
             write_all(created, json.dumps(holder).encode())
 
     def holder(self) -> dict[str, Any] | None:
-        """Return who has the lease, ``None`` if nobody has. A file that is no lease returns an empty mapping."""
+        """Return the holder of the lease, or ``None``. For a file that is not a lease, return an empty mapping."""
         try:
             holder = json.loads(
                 read_file(self._run_dir, self.file.relative_to(self._run_dir), limit=_LARGEST)
@@ -126,7 +126,7 @@ class Lease:
             self._create(grave)
         except FileExistsError:
             self._reopen_abandoned(grave)
-            return False  # another process is removing it; the next look will show
+            return False  # another process is removing it; the next attempt will show
         try:
             holder = self.holder()
             if holder is not None and str(holder.get("token")) == dead:
@@ -142,7 +142,7 @@ class Lease:
             self.file.rename(self.file.with_name(f"{self.file.name}.unusable-{self._token}"))
 
     def _reopen_abandoned(self, grave: Path) -> None:
-        """Let others try, if the process that made the grave is gone itself."""
+        """Let others try if the process that made the grave is itself gone."""
         with contextlib.suppress(FileNotFoundError):
             if self._now() - os.lstat(grave).st_mtime > self._settings.lease_stale:
                 grave.unlink()
@@ -160,7 +160,7 @@ class Lease:
         return age < self._stale_after(holder)
 
     def _stale_after(self, holder: dict[str, Any]) -> float:
-        """Return how long the holder may be silent, if it says so sensibly."""
+        """Return how long the holder may be silent, if the lease has a plausible value."""
         stale = holder.get("stale_after")
         if isinstance(stale, int | float) and math.isfinite(stale) and 0 < stale <= _LONGEST:
             return float(stale)
@@ -175,7 +175,7 @@ class Lease:
         return now
 
     def beat(self) -> bool:
-        """Give a sign of life if one is needed, and return whether the lease is still held."""
+        """Write a heartbeat if it is time, and return whether the lease is still held."""
         now = monotonic()
         if self.held and now - self._beat_at >= self._settings.lease_beat:
             self._beat_at = now
@@ -187,7 +187,7 @@ class Lease:
         return self.held
 
     def release(self) -> None:
-        """Give the lease back."""
+        """Release the lease."""
         if self.held:
             self.held = False
             holder = self.holder()

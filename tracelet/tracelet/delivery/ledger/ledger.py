@@ -67,7 +67,7 @@ class Ledger:
     """The pages of one backend in one run.
 
     The counts are of points (each value of a row is one) and of events that backends receive. ``accepted`` is how
-    many records the backend's hooks have returned for, repeats included; it is counted apart from the pages.
+    many records the backend's hooks have returned for, repeats included; it is counted separately from the pages.
     """
 
     def __init__(self, run_dir: Path, backend: str, *, strict: bool = True) -> None:
@@ -120,7 +120,7 @@ class Ledger:
 
     @classmethod
     def open(cls, run_dir: Path, backend: str) -> Ledger:
-        """Return what is stored. A file that cannot be used is set aside, and the backend starts over."""
+        """Return what is stored. An unusable file is moved aside, and the backend starts over."""
         try:
             return cls(run_dir, backend)
         except JournalError as error:
@@ -152,7 +152,7 @@ class Ledger:
 
     @property
     def dropped(self) -> dict[str, int]:
-        """How many records were given up, by reason."""
+        """How many records were dropped, by reason."""
         return dict(sum((page.dropped for page in list(self.pages.values())), Counter()))
 
     @property

@@ -1,4 +1,4 @@
-"""Reconciliation: whether each record of a run is accounted for, backend by backend, and how far each one is."""
+"""Reconciliation: whether each record of a run is accounted for at each backend, and each backend's progress."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ class Reconciliation(NamedTuple):
         return self.recorded == self.accounted and self.accepted >= self.delivered
 
     def as_dict(self) -> dict[str, Any]:
-        """Return it as JSON can hold it."""
+        """Return it in a form that JSON can represent."""
         return {**self._asdict(), "agrees": self.agrees}
 
 
 class Verification(NamedTuple):
-    """What :func:`verify` found: a reconciliation per backend, and what the journal itself has lost."""
+    """The result of :func:`verify`: a reconciliation per backend, and what the journal itself has lost."""
 
     recorded: int
     backends: list[Reconciliation]
@@ -59,7 +59,7 @@ class Verification(NamedTuple):
         return all(each.agrees for each in self.backends)
 
     def as_dict(self) -> dict[str, Any]:
-        """Return it as JSON can hold it."""
+        """Return it in a form that JSON can represent."""
         rows = [each.as_dict() for each in self.backends]
         return {**self._asdict(), "backends": rows, "agrees": self.agrees}
 
@@ -119,7 +119,7 @@ def _reconcile(ledger: Ledger, recorded: int, pending: int) -> Reconciliation:
 
 
 class Progress(NamedTuple):
-    """How far one backend is with a run, in records as :class:`Reconciliation` counts them."""
+    """The progress of one backend with a run, in records as :class:`Reconciliation` counts them."""
 
     backend: str
     delivered: int
@@ -128,7 +128,8 @@ class Progress(NamedTuple):
 
 
 def progress(run_dir: Path) -> list[Progress]:
-    """Return how far each backend of a run is, by its ledger and the length of the journal: quicker than to verify."""
+    """Return the progress of each backend of a run, from its ledger and the length of the journal: faster than
+    verifying."""
     ledgers = [
         Ledger(run_dir, name, strict=False) for name in backends(run_dir)
     ]  # before the journal, which only grows

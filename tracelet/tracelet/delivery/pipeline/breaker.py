@@ -18,7 +18,7 @@ PERMANENT: Final = "permanent"
 class Breaker:
     """Decides when the next attempt may be made.
 
-    ``closed``: at once, or after a delay drawn between 0 and a limit that doubles with each consecutive failure (the
+    ``closed``: at once, or after a random delay between 0 and a limit that doubles with each consecutive failure (the
     "full jitter" of Brooker, *Exponential Backoff And Jitter*, AWS Architecture Blog, 2015).
     After ``breaker_after`` consecutive failures it is ``open``: the next attempt waits for such a delay, of at least
     half the limit. Then it is ``half-open`` for one attempt, which closes it, or opens it again for longer.
@@ -80,7 +80,7 @@ class Breaker:
         self._permanent = True
 
     def hurry(self, at_most: float = 0.0) -> None:
-        """Allow the next attempt within ``at_most`` seconds, because somebody is waiting for it."""
+        """Allow the next attempt within ``at_most`` seconds, because the program is waiting for it."""
         self._not_before = min(self._not_before, self._clock() + at_most)
 
     def reset(self) -> None:

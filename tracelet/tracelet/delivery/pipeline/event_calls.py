@@ -1,6 +1,6 @@
 """Which hook receives an event, and with which arguments.
 
-The journal may have come from somebody else. A path in it is used only if it is relative and leads, without any
+The journal may have come from someone else. A path in it is used only if it is relative and leads, without any
 symbolic link, to a regular file or a folder inside the run's folder.
 """
 
@@ -24,7 +24,7 @@ _TABLE: Final = ".table.json"
 
 
 class UndeliverableError(Exception):
-    """An event says something that must not, or cannot, be passed on. ``reason`` is what it is counted as."""
+    """An event must not, or cannot, be delivered. It is counted under ``reason``."""
 
     def __init__(self, reason: str, message: str) -> None:
         super().__init__(message)
@@ -85,7 +85,7 @@ def _mapping(event: EventRecord, key: str) -> dict[str, Any]:
 
 
 def _metadata(event: EventRecord, target: str | None) -> dict[str, Any]:
-    """Return what the record says about a media file beyond its name."""
+    """Return a record's data about a media file, other than its name."""
     payload, metadata = event.payload, {"artifact_path": target, "timestamp": event.time}
     files = payload.get("files")
     if isinstance(files, list) and len(files) == 1 and isinstance(files[0], dict):
@@ -95,7 +95,7 @@ def _metadata(event: EventRecord, target: str | None) -> dict[str, Any]:
 
 
 def _target(path: Any) -> str | None:
-    """Return where an artifact belongs among the run's artifacts."""
+    """Return an artifact's path among the run's artifacts."""
     if path is None:
         return None
     if not isinstance(path, str) or not _is_relative(path):

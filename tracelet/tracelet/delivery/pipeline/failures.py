@@ -10,7 +10,7 @@ from tracelet.errors import PluginError
 
 
 class BrokenHookError(PluginError):
-    """A data hook can never work as it is written: nothing that it is called with would arrive."""
+    """A data hook can never work as written: none of its data would arrive."""
 
 
 class Fault(enum.Enum):
@@ -18,10 +18,10 @@ class Fault(enum.Enum):
 
     PASSING = "passing"  # an outage: retry, for as long as it takes
     UNKNOWN = "unknown"  # retry; if it never ends, one of the points may be the reason
-    REFUSED = "refused"  # the data are not accepted: one of the points is the reason
+    REFUSED = "refused"  # the data is not accepted: one of the points is the reason
     TOO_MUCH = "too much"  # the batch is too large: half of it may be accepted
-    CREDENTIALS = "credentials"  # retrying is no use
-    BROKEN = "broken"  # the hook can never work as it is written
+    CREDENTIALS = "credentials"  # retrying is pointless
+    BROKEN = "broken"  # the hook can never work as written
 
 
 _CREDENTIALS: Final = frozenset({401, 403, 407})
@@ -47,7 +47,7 @@ def judge(error: BaseException) -> Fault:
     The first of the exception and its causes that has an HTTP or gRPC status (``status_code``, ``status`` or
     ``code``, also of ``response``) decides; else the first whose class does: ``PermissionError`` means wrong
     credentials, any other ``OSError`` an outage; ``ValueError``, ``TypeError``, ``LookupError``,
-    ``ArithmeticError`` and the like mean data that are not accepted.
+    ``ArithmeticError`` and similar mean data that is not accepted.
     """
     if isinstance(error, BrokenHookError):
         return Fault.BROKEN

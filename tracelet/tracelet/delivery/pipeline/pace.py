@@ -1,4 +1,4 @@
-"""How often a worker looks at the journal: often enough to be current, rarely enough not to slow the program."""
+"""How often a worker reads the journal: often enough to be current, rarely enough not to slow the program."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Final
 from tracelet.delivery.limits import Settings
 
 _DUTY: Final = 20  # with nothing left to do, wait this many times as long as the work took
-_LOOKING: Final = 50  # after a look that found nothing new, wait at least this many times as long as it took
+_LOOKING: Final = 50  # after a read that found nothing new, wait at least this many times as long as it took
 _SLOWEST: Final = 16
 
 
@@ -15,7 +15,7 @@ class Pace:
     """Decides how long a worker waits once its backend has everything.
 
     After work, the wait is proportional to it, so that a worker that keeps up is busy for a twentieth of the time at
-    most. After a look that found nothing, each wait is longer than the one before.
+    most. After a read that found nothing, each wait is longer than the one before.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -31,7 +31,7 @@ class Pace:
         self._idle = self._settings.poll_shortest
 
     def looked(self, seconds: float) -> None:
-        """Record how long a look took that found nothing. (A run of a thousand processes has as many files.)"""
+        """Record how long a read took that found nothing. (A run of a thousand processes has as many files.)"""
         self._look = seconds
 
     def rest(self) -> float:

@@ -31,9 +31,8 @@ _MOST_BATCHES: Final = 16  # in one plan, while nothing is accepted
 
 
 class Pipeline:
-    """Reads, plans, sends and books for one backend.
-
-    Everything but :meth:`save` and :meth:`reconfigure` is for one thread.
+    """Reads, plans, sends and records progress for one backend. All methods except :meth:`save` and
+    :meth:`reconfigure` are for one thread.
     """
 
     def __init__(
@@ -75,7 +74,7 @@ class Pipeline:
         return Planner(routes, processors, self._sender.handle.implements, self._sender.handles)
 
     def reconfigure(self) -> None:
-        """Take up changed routes and a restarted plugin. The current batch continues as planned.
+        """Apply changed routes and use a restarted plugin. The current batch continues as planned.
 
         May be called from any thread.
         """
@@ -86,7 +85,7 @@ class Pipeline:
 
     @property
     def error(self) -> str | None:
-        """The last failure, while it lasts."""
+        """The current failure, if any."""
         return self._retrying.error
 
     @property
@@ -98,7 +97,7 @@ class Pipeline:
         """Do one piece of work: call the backend, or book what it has accepted. Return ``False`` if nothing is new.
 
         Raises:
-            PluginError: going on is no use; see :meth:`RetryingSender.attempt`.
+            PluginError: continuing is pointless; see :meth:`RetryingSender.attempt`.
             OSError: the journal cannot be read.
         """
         if self.plan is None:
@@ -133,7 +132,7 @@ class Pipeline:
                     learn(event.payload)
 
     def _widen(self, plan: Plan) -> None:
-        """Points were refused one by one, and nothing was accepted since: see whether later ones are accepted."""
+        """Points were refused one by one, and nothing was accepted since: try whether later ones are accepted."""
         batch = self._reader.read(self._settings.aside_most) if len(plan.entries) < _MOST_BATCHES else None
         if batch is not None:
             self._planner.extend(plan, batch)
@@ -169,7 +168,7 @@ class Pipeline:
         self._sender.accepted = 0
 
     def caught_up(self) -> bool:
-        """Say whether the backend has everything that the last look found."""
+        """Say whether the backend has everything that the last read found."""
         return self.plan is None and self._reader.caught_up()
 
     def look_again(self) -> None:
@@ -205,7 +204,7 @@ class Pipeline:
             self._save(durable=True)
 
     def _save(self, *, durable: bool) -> None:
-        """Store what is booked. If the disk refuses it, warn once; delivery goes on."""
+        """Store what is booked. If the disk refuses it, warn once; delivery continues."""
         with self._saving:
             if not self._is_ours():
                 return  # another process has taken over, and its ledger is newer

@@ -1,4 +1,4 @@
-"""What a backend has to be called with for a batch of records, and what became of each call."""
+"""The calls of a backend for a batch of records, and the result of each call."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tracelet.journal import Cursor, EventRecord, PointRecord
 from tracelet.journal.format import NO_STEP
 from tracelet_hookspecs import MetricData, MetricType, RecordId
 
-#: A processor may make several metrics of one. Their ids differ by multiples of this in the index.
+#: A processor may derive several metrics from one. Their ids differ by multiples of this in the index.
 DERIVED: Final = 1 << 16
 
 
@@ -23,7 +23,7 @@ _CUSTOM: Final = MetricType.CUSTOM
 
 
 def metric_type(type: str) -> MetricType:
-    """Return the type of this name. One that only a later version knows is ``CUSTOM``."""
+    """Return the type of this name. An unknown type, of a later version, becomes ``CUSTOM``."""
     return _TYPES.get(type, _CUSTOM)
 
 
@@ -135,7 +135,7 @@ class Plan:
         self.is_processed = False  # whether processors have handled its points
 
     def drop(self, step: Step, reason: str) -> None:
-        """Give up what is left of a step."""
+        """Drop the rest of a step."""
         self.dropped.update(dict.fromkeys(step.records(), reason))
 
     def restore(self) -> None:

@@ -92,7 +92,8 @@ class Planner:
     def _process(
         self, writer: str, records: list[PointRecord], excluded: Counter[str], metadata: Metadata
     ) -> tuple[list[PointRecord], int]:
-        """Return what processors make of points and the routes select, and of how many records that is."""
+        """Return the points that result from the processors and the routes, and the number of records they come
+        from."""
         points: list[PointRecord] = []
         routed = 0
         groups = self._processors.run(metrics_of(writer, records, {}))
@@ -148,7 +149,7 @@ class Planner:
 
 
 def _point_of(metric: MetricData, seq: int, index: int) -> PointRecord:
-    """Return what a processor made, as a record at this place."""
+    """Return a processor's result as a record at this place."""
     step = NO_STEP if metric.iteration is None else metric.iteration
     when = metric.timestamp or 0.0
     return PointRecord(seq, index, metric.name, metric.type.value, metric.source, step, when, metric.value)

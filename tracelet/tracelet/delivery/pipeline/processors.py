@@ -55,7 +55,7 @@ class ProcessorObjects:
         return copy.function(self.manager.pluggy)
 
     def stop(self) -> None:
-        """Have the additional objects stopped, each on its plugin's thread. Returns at once."""
+        """Stop the additional objects, each on its plugin's thread. Returns at once."""
         copies, self._copies = self._copies, {}
         for (name, _), copy in copies.items():
             handle = self.manager.handle(name)
@@ -116,9 +116,8 @@ class BackendProcessors:
         return bool(names_of_processors(self._manager))
 
     def run(self, metrics: list[MetricData]) -> list[list[MetricData]]:
-        """Return, for each metric, what the chain makes of it: itself, several others, or nothing.
-
-        A metric at which a processor fails goes on unchanged, and counts as an error of that processor.
+        """Return the result of the chain for each metric: the metric itself, several others, or nothing. If a
+        processor fails for a metric, the metric continues unchanged, and the error counts against that processor.
         """
         groups = [[metric] for metric in metrics]
         for name in names_of_processors(self._manager):
@@ -132,7 +131,7 @@ class BackendProcessors:
                 return self._on_its_thread(handle, groups)
             except Busy as busy:
                 log.debug("%s", busy)
-            except PluginError as error:  # it hangs, or has no object for this backend: it cannot go on
+            except PluginError as error:  # it hangs, or has no object for this backend: skip it
                 self._manager.fail(name, HOOK, error)
                 return groups
         log.warning("plugin %r: busy for too long; metrics go on without it", name)
@@ -179,7 +178,7 @@ def copy_of(metric: MetricData) -> MetricData:
 
 
 def check_answer(answer: Any) -> list[MetricData]:
-    """Return what a processor answered, as a list of metrics with fields of the right types.
+    """Return a processor's result as a list of metrics with fields of the right types.
 
     Raises ``TypeError`` or ``ValueError`` for anything else.
     """

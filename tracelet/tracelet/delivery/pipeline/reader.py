@@ -61,13 +61,13 @@ class Reader:
         self._short = 0  # consecutive batches with fewer records than requested
 
     def caught_up(self) -> bool:
-        """Say whether the last look at each writer returned everything it had."""
+        """Say whether the last read of each writer returned everything it had."""
         return self._short >= len(self._turns)
 
     def read(self, limit: int) -> Batch | None:
         """Return the next batch of about ``limit`` records at most, or ``None`` if there is nothing new.
 
-        A batch without records means that the cursor moved over something that concerns readers only.
+        A batch without records means that the cursor moved past something that concerns only readers.
         """
         self._look_for_writers()
         for turn, writer in enumerate(self._turns):

@@ -20,9 +20,9 @@ log = logging.getLogger("tracelet.delivery")
 class RetryingSender:
     """Delivers the steps of plans to one backend, in order, and deals with its failures.
 
-    An outage is waited out, for as long as it takes. A batch that is refused is delivered in halves, and those in
-    halves, until the point that is not accepted is alone. That point is dropped only if it is refused again after
-    something else was accepted: a backend that refuses everything is at fault itself, and loses nothing.
+    An outage is retried for as long as it takes. A refused batch is halved repeatedly until the refused point is
+    isolated. That point is dropped only if it is refused again after something else was accepted: if a backend
+    refuses everything, the fault is its own, and it loses nothing.
     """
 
     def __init__(self, name: str, sender: Sender, breaker: Breaker, settings: Settings) -> None:
@@ -38,7 +38,7 @@ class RetryingSender:
         """Deliver the next step, or as much of it as succeeds.
 
         Raises:
-            PluginError: going on is no use: the backend hangs, its credentials are wrong, or its hook is broken.
+            PluginError: continuing is pointless: the backend hangs, its credentials are wrong, or its hook is broken.
         """
         step = plan.steps[0]
         before = step.done
@@ -115,7 +115,7 @@ class RetryingSender:
                 self.blame_backend(plan)
 
     def blame_backend(self, plan: Plan) -> None:
-        """Nothing is accepted any more, so no point is to blame: wait, and retry all of them."""
+        """Nothing is accepted any more, so no single point is to blame: wait, and retry all of them."""
         plan.restore()
         self.breaker.failed()
 

@@ -27,7 +27,7 @@ log = logging.getLogger("tracelet.delivery")
 class Sender:
     """Calls the data hooks of one backend, and adapts the size of batches to its speed.
 
-    Every call gets objects of its own, so that a backend may change what it is given.
+    Every call gets new objects, so that a backend may change its arguments.
     """
 
     def __init__(self, handle: PluginHandle, run: RunView, run_dir: Path, settings: Settings) -> None:
@@ -106,7 +106,7 @@ class Sender:
         self.handle.submit(work, step="log_metric")
 
     def _check(self, hook: str, answer: Any) -> None:
-        """Refuse the answer of a hook whose body has not run, or not yet."""
+        """Refuse the return value of a hook whose body has not run (yet)."""
         what = _unfinished(answer)
         if what:
             raise BrokenHookError(
@@ -152,7 +152,7 @@ class Sender:
 
 
 def _unfinished(answer: Any) -> str:
-    """Say what an answer is that means that a hook's work has not been done; "" for any other."""
+    """Name the kind of return value that means a hook's work was not done; "" for any other."""
     if answer is None or isinstance(answer, (bool, int, float, str, list, tuple, dict)):
         return ""
     if inspect.iscoroutine(answer):

@@ -1,4 +1,4 @@
-"""Plugins in processes of their own: what they do, hold and leak there cannot affect the training."""
+"""Plugins in separate processes, where nothing they do, hold or leak can affect the training."""
 
 from tracelet.delivery.process.proxy import PluginProxy, check_isolation, is_isolated, make_proxy
 from tracelet.delivery.process.remote import RemoteWorker

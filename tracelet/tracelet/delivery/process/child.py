@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("tracelet.delivery")
 
 _BEAT: Final = 0.5  # seconds between two reports
-_HURRIED: Final = 0.05  # the same while somebody waits
+_HURRIED: Final = 0.05  # the same while the program waits
 _PDEATHSIG: Final = 1  # prctl(2)'s PR_SET_PDEATHSIG
 _LEAVING: Final = 2.0  # seconds for the current batch when the run's process is gone
 _WITH_RUN: Final = ("run_started", "run_ended", "report_summary")
@@ -58,7 +58,7 @@ class Session:
         self._report_now = threading.Event()
 
     def serve(self) -> None:
-        """Do what is asked until the other side is gone."""
+        """Serve requests until the other side is gone."""
         threading.Thread(target=self._report, name="tracelet reports", daemon=True).start()
         with contextlib.suppress(OSError):
             while (data := self._reader.receive()) is not None:
@@ -81,7 +81,7 @@ class Session:
     def _send(self, message: Message) -> None:
         self._writer.send(encode_message(message), timeout=3600.0)
 
-    # -- what can be asked -----------------------------------------------------------------------------
+    # -- requests ---------------------------------------------------------------------------------------
 
     def do_open(self, name: str, spec: ImportSpec, own: Any, run: Any, **about: Any) -> None:
         """Make a host for the plugin."""
@@ -139,7 +139,7 @@ class Session:
         self._worker.start()
 
     def do_hurry(self, number: int) -> None:
-        """Somebody waits until everything is delivered."""
+        """A thread has started to wait until everything is delivered."""
         self._waiting += 1
         if self._worker is not None:
             self._worker.hurry()
@@ -177,7 +177,7 @@ class Session:
         finally:
             manager.stop_all_plugins()
 
-    # -- how it is done --------------------------------------------------------------------------------
+    # -- implementation --------------------------------------------------------------------------------
 
     def _host(self) -> PluginManager:
         assert self._manager is not None
@@ -196,7 +196,7 @@ class Session:
                 info.error or "", name, info.traceback or "", self._host().handle(name).failure
             )
 
-    # -- reports, on a thread of their own -------------------------------------------------------------
+    # -- reports, on a separate thread -----------------------------------------------------------------
 
     def _report(self) -> None:
         """Report the worker's state at intervals; end with the process that receives the reports."""

@@ -1,11 +1,11 @@
 """Messages between a run's process and that of a plugin: a length, then that many bytes.
 
 To the plugin's process they are pickled, since a configuration may contain anything. From it they are JSON: what comes
-from there is never unpickled, because unpickling runs whatever the sender likes.
+from there is never unpickled, because unpickling can run arbitrary code of the sender.
 
 ``multiprocessing.connection`` frames messages the same way and was considered. Its ``send_bytes`` blocks without limit
 when the other side has stopped reading, while here a stopped process must not stop the training; and it keeps bare
-descriptor numbers, which a program that closes all descriptors may come to use for files of its own.
+descriptor numbers, which a program that closes all descriptors may reuse for its own files.
 """
 
 from __future__ import annotations
@@ -74,7 +74,8 @@ class PipeWriter:
         os.set_blocking(self._pipe.fd, False)
 
     def send(self, data: bytes, timeout: float = _SENDING) -> None:
-        """Send one message. Raises ``OSError`` if nobody accepts it in time, or the pipe is closed."""
+        """Send one message. Raises ``OSError`` if the other side does not accept it in time, or the pipe is
+        closed."""
         left = memoryview(frame(data))
         end = time.monotonic() + timeout
         with self._lock:

@@ -103,7 +103,7 @@ class PluginProcess:
         return self._process.pid
 
     def call(self, what: str, within: float, /, **arguments: Any) -> Any:
-        """Have something done there, and return the answer, which must come ``within`` seconds.
+        """Send a request and return the answer, which must come ``within`` seconds.
 
         Raises :class:`~tracelet.errors.PluginError` for a failure there, :class:`ProcessGoneError` without an answer.
         """
@@ -125,7 +125,7 @@ class PluginProcess:
         return _value_of(answer)
 
     def notify(self, what: str, /, **arguments: Any) -> None:
-        """Have something done there, without waiting for an answer. If the process is gone, nothing happens."""
+        """Send a request without waiting for an answer. If the process is gone, nothing happens."""
         with contextlib.suppress(ProcessGoneError):
             self._send({"what": what, **arguments})
 
@@ -167,7 +167,7 @@ class PluginProcess:
             self._on_message(message)
             return
         with self._answered:
-            if message["answer"] in self._answers:  # somebody still waits for it
+            if message["answer"] in self._answers:  # a caller is still waiting for it
                 self._answers[message["answer"]] = message
                 self._answered.notify_all()
 
@@ -190,7 +190,7 @@ class PluginProcess:
 
 
 def _absolute_path() -> list[str]:
-    """Return ``sys.path`` as it is meant here, since the other process may have another current folder one day."""
+    """Return ``sys.path`` with absolute entries, because the other process may get another current folder."""
     with contextlib.suppress(OSError):
         here = os.getcwd()
         return [entry or here for entry in sys.path]

@@ -51,7 +51,7 @@ class PluginProxy:
         self.on_state: Callable[[Mapping[str, Any]], None] = lambda state: None
         #: Called when another process has taken the place of one that crashed.
         self.on_restart: Callable[[], None] = lambda: None
-        #: Called when that could not be done. The plugin is in state ERROR then.
+        #: Called if that failed. The plugin is then in state ERROR.
         self.on_failure: Callable[[], None] = lambda: None
         self.own_hooks: list[str] = []
         self._dependencies = dependencies
@@ -143,7 +143,7 @@ class PluginProxy:
         return {**status, "process": self.process.pid if self.process is not None else None}
 
     def call(self, what: str, **arguments: Any) -> Any:
-        """Have something done in the plugin's process. Raises :class:`~tracelet.errors.PluginError`."""
+        """Send a request to the plugin's process. Raises :class:`~tracelet.errors.PluginError`."""
         if self.process is None:
             raise PluginError(
                 f"plugin {self.info.name!r}: its process has not been started", plugin=self.info.name
@@ -163,12 +163,13 @@ class PluginProxy:
     # -- the worker there ------------------------------------------------------------------------------
 
     def deliver(self, **arguments: Any) -> None:
-        """Have the process begin to deliver. One that takes its place after a crash does so too."""
+        """Tell the process to start delivering. Its replacement after a crash does so, too."""
         self._delivering = arguments
         self.call("deliver", **arguments)
 
     def stop_delivery(self, seconds: float, timeout: float) -> Any:
-        """Have the process stop delivery, and return its final state. A crash does not begin it again."""
+        """Tell the process to stop delivering, and return its final state. After this, a crash does not restart
+        delivery."""
         self._delivering = None
         if self.process is None:
             return None
@@ -184,7 +185,7 @@ class PluginProxy:
                 self.process.call("reconfigure", timeout, config=self._manager.config)
 
     def notify(self, what: str, **arguments: Any) -> None:
-        """Have something done there, without waiting."""
+        """Send a request without waiting."""
         if self.process is not None:
             self.process.notify(what, **arguments)
 
@@ -245,7 +246,7 @@ class PluginProxy:
             self.call("start", companions=self._implementors())
             self._deliver_again()
         except (PluginError, OSError) as error:
-            if self.process is None or not self.process.ended:  # else its own end counts as a crash
+            if self.process is None or not self.process.ended:  # otherwise its own end counts as a crash
                 self._fail(error)
                 self.on_failure()
 
@@ -304,7 +305,7 @@ class _Hooks:
 
 
 def is_isolated(info: PluginInfo, manager: PluginManager) -> bool:
-    """Say whether a plugin is to run in a process of its own."""
+    """Say whether a plugin runs in a separate process."""
     return (manager.options(info.name).isolation or info.metadata.isolation) == ISOLATED
 
 
@@ -328,7 +329,7 @@ def check_isolation(info: PluginInfo, manager: PluginManager) -> tuple[ImportSpe
 
 
 def make_proxy(info: PluginInfo, manager: PluginManager, run: RunView) -> PluginProxy | None:
-    """Return the proxy of a plugin that is to run in a process of its own, ``None`` for any other plugin.
+    """Return the proxy of a plugin that runs in a separate process, ``None`` for any other plugin.
 
     Raises :class:`~tracelet.errors.PluginError` for one that cannot.
     """

@@ -29,7 +29,7 @@ _ANSWERING: Final = 1.0  # seconds that an answer may take, beyond what is done
 class RemoteWorker(DeliveryWorker):
     """Controls a :class:`~tracelet.delivery.worker.BackendWorker` in the plugin's process.
 
-    What it knows is what that process last reported.
+    It knows only what that process last reported.
     """
 
     def __init__(
@@ -54,7 +54,7 @@ class RemoteWorker(DeliveryWorker):
         proxy.on_restart = self._hurry_again
 
     def start(self) -> None:
-        """Begin. The process may take a moment, for which nobody waits."""
+        """Start delivery. The process may take a moment; nothing waits for it."""
         self._warn_of_wrappers()
         threading.Thread(target=self._start, name=f"tracelet delivery {self.name}", daemon=True).start()
 
@@ -99,7 +99,7 @@ class RemoteWorker(DeliveryWorker):
         return str(self._known["state"])
 
     def reconfigure(self) -> None:
-        """Take up changed routes, or a plugin that was fixed."""
+        """Apply changed routes, or retry a plugin that was fixed."""
         self._proxy.reconfigure(_ANSWERING)
 
     def slow_down(self) -> bool:
@@ -119,7 +119,7 @@ class RemoteWorker(DeliveryWorker):
                 self._proxy.notify("hurry", number=self._hurries)
 
     def is_hopeless(self) -> bool:
-        """Say whether waiting is no use, as far as is known."""
+        """Say whether waiting is pointless, as far as is known."""
         if self.state in (RESTING, STOPPED):
             return True
         return self._known.get("hurries", 0) >= self._hurries and bool(self._known.get("hopeless"))
@@ -132,7 +132,7 @@ class RemoteWorker(DeliveryWorker):
         return self._positions.get(writer, 0)
 
     def ask_to_stop(self) -> None:
-        """Have it stop after the current batch. Returns at once."""
+        """Tell it to stop after the current batch. Returns at once."""
         self._proxy.notify("ask_to_stop")
 
     def stop(self, timeout: float) -> bool:

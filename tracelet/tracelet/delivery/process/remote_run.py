@@ -1,4 +1,4 @@
-"""The run, as a plugin sees it from a process of its own."""
+"""The run as a plugin in a separate process sees it."""
 
 from __future__ import annotations
 

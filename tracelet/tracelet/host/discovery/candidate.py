@@ -22,7 +22,7 @@ class Candidate:
     if the plugin is needed. ``identity`` is the module and the qualified name of what it loads, as far as that is
     known: two candidates with the same identity are one plugin. ``activate`` means that the source itself requests
     it, ``default`` that it is on unless switched off, ``builtin`` that it ships with tracelet, ``broken`` that it
-    could not even be read: it is tried again only if somebody requests it by name.
+    could not even be read: it is retried only if it is requested by name.
     """
 
     info: PluginInfo

@@ -26,7 +26,7 @@ _FILE: Final = "entry_points.txt"
 def entry_point_plugins(report: Callable[[str], None]) -> Iterator[Candidate]:
     """Yield one plugin per entry point. Until it is loaded, its distribution's metadata describe it.
 
-    A damaged distribution is reported and left out; the others are listed.
+    A damaged distribution is reported and skipped; the others are listed.
     """
     owners = list(_distributions(report))
     defaults = {
@@ -48,7 +48,8 @@ def entry_point_plugins(report: Callable[[str], None]) -> Iterator[Candidate]:
 
 
 class _Owner:
-    """A distribution with entry points of ours. Its own metadata may be damaged, which spoils none of them."""
+    """A distribution with entry points of ours. Its metadata may be damaged, which does not affect the entry
+    points."""
 
     def __init__(self, distribution: metadata.Distribution) -> None:
         about = _read(lambda: distribution.metadata)

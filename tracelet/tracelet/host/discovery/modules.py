@@ -109,7 +109,7 @@ def _execute(file: Path, name: str) -> ModuleType:
 
 
 def _package_of(folder: Path) -> str:
-    """Return the name of the package that stands for a folder of plugin files, making it."""
+    """Create the package that represents a folder of plugin files, and return its name."""
     name = f"_tracelet_plugins_{_hash_of(folder)}"
     if name not in sys.modules:
         package = ModuleType(name, f"The plugin files in {folder}.")

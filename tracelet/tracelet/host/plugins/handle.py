@@ -222,7 +222,7 @@ class PluginHandle:
         Waits for them, by default as long as the step itself may take. Raises
         :class:`~tracelet.host.worker.Busy` if they take longer.
         """
-        if self.worker.is_current:  # the plugin asks for a step of its own from within a step
+        if self.worker.is_current:  # the plugin requests a step of itself from within a step
             yield
             return
         if self._turn[0] != os.getpid():

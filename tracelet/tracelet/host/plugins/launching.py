@@ -41,7 +41,7 @@ _PROCESSES: Final = "process_metric"
 
 
 class CircularDependencyError(ValueError):
-    """Names that depend on each other in a circle. ``cycle`` starts and ends with the same name."""
+    """Names that depend on each other in a cycle. ``cycle`` starts and ends with the same name."""
 
     def __init__(self, cycle: list[str]) -> None:
         self.cycle = cycle
@@ -163,7 +163,7 @@ class Startup:
             raise
 
     def _oversee(self) -> None:
-        """Wait until all plugins are done; let another thread go on whenever one step takes too long."""
+        """Wait until all plugins are done; let another thread continue whenever a step takes too long."""
         with self._changed:
             can_spawn = self._spawn()
         if not can_spawn:
@@ -215,7 +215,7 @@ class Startup:
         with self._changed:
             if self._puller is not me:
                 if self._puller is not None:
-                    return None  # another thread went on meanwhile
+                    return None  # another thread has taken over
                 self._puller = me
             name = self._next() if self._stops.count == self._stops_before else None
             if name is None:
@@ -249,7 +249,7 @@ class Startup:
             return self._queues[_REGISTER].popleft()
         starting = self._queues[_START]
         ready = [name for name in starting if self._has_dependencies(name)]
-        # A processor may itself wait, for a backend that it depends on. With nothing else to do, nobody waits.
+        # A processor may itself wait, for a backend that it depends on. If nothing else can be done, do not wait.
         chosen = next((name for name in ready if not self._waits(name)), None)
         if chosen is None and ready and not self._running:
             chosen = ready[0]

@@ -36,7 +36,7 @@ class PluginTable:
         self.candidates: dict[str, Candidate] = {}
         self._by_identity: dict[tuple[str, str], Candidate] = {}
         self.problems: list[str] = []
-        #: Modules that somebody asked for by name; the plugins in them have names of their own.
+        #: Modules that were requested by name; the plugins in them have their own names.
         self.modules: set[str] = set()
         #: Other names that mean a plugin: its module's, or an entry point of the same class.
         self.aliases: dict[str, str] = {}
@@ -122,7 +122,7 @@ class PluginTable:
             log.warning("%s%s", problem, f"\n{traceback}" if traceback else "")
 
     def is_unreadable(self, name: str) -> bool:
-        """Return whether a plugin could not even be read, so that only somebody who asks for it tries again."""
+        """Return whether a plugin could not even be read, so that it is retried only if it is requested by name."""
         candidate = self.candidates.get(name)
         return candidate is not None and candidate.broken and candidate.info is self.plugins.get(name)
 
@@ -257,7 +257,8 @@ def _label(info: PluginInfo) -> str:
 
 
 def _traceback_of(error: BaseException) -> str | None:
-    """Return where in the plugin's code it failed, or ``None`` for a fault found by the host, which says it all."""
+    """Return where in the plugin's code it failed, or ``None`` for a fault found by the host, which is complete in
+    itself."""
     if isinstance(error, Overrun) and error.stack:
         return redact(f"Its thread was here:\n{error.stack}")
     if isinstance(error, PluginError) and isinstance(text := getattr(error, "traceback", None), str):

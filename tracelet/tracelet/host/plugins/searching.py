@@ -162,7 +162,7 @@ def _add_by_hand(candidate: Candidate, table: PluginTable) -> PluginInfo:
 
 
 class _Search:
-    """One look into every source."""
+    """One search of every source."""
 
     def __init__(self, sources: Sources, table: PluginTable) -> None:
         self.sources = sources
@@ -184,7 +184,7 @@ class _Search:
         return [*self._named(sources.names, elsewhere), *project, *points, *paths]
 
     def _named(self, names: Iterable[str], elsewhere: Iterable[str] = ()) -> Iterator[Candidate]:
-        """Yield what a user or a module asks for by name: an entry point, or an importable module with plugins."""
+        """Yield what a user or a module requests by name: an entry point, or an importable module with plugins."""
         for name in names:
             if name in self.sources.blocked:
                 continue

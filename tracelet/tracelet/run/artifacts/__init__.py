@@ -1,6 +1,6 @@
-"""Artifacts: files and folders that a run keeps a copy of, with size and SHA-256.
+"""Artifacts: files and folders copied into a run, with size and SHA-256.
 
-What was recorded never changes: a second artifact of the same name becomes version 2, in a folder of its own. The
+What was recorded never changes: a second artifact of the same name becomes version 2, in a separate folder. The
 copy is never a hard link to the original, since a program that rewrites its checkpoint in place would change both.
 """
 

@@ -1,4 +1,4 @@
-"""What log_artifact is given: the path of a file or folder, and where it belongs among the run's artifacts."""
+"""The arguments of log_artifact: the path of a file or folder, and its path among the run's artifacts."""
 
 from __future__ import annotations
 

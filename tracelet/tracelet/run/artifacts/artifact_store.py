@@ -1,4 +1,4 @@
-"""The artifacts of a run: copied under its folder, each version in a place of its own."""
+"""The artifacts of a run: copied under its folder, each version to a separate place."""
 
 from __future__ import annotations
 

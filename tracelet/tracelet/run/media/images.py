@@ -12,7 +12,7 @@ from tracelet.errors import RecordingError
 from tracelet.run.media.arrays import is_array, not_an_image, numpy
 from tracelet.run.media.png import SIGNATURE, encode_png
 
-_SIGNATURES: Final = (  # what a file of each kind starts with (a dot stands for any byte)
+_SIGNATURES: Final = (  # what a file of each kind starts with (a dot matches any byte)
     (re.compile(re.escape(SIGNATURE)), ".png"),
     (re.compile(rb"\xff\xd8\xff"), ".jpg"),
     (re.compile(rb"GIF8[79]a"), ".gif"),

@@ -57,7 +57,7 @@ def _is_local(folder: Path) -> bool:
 
 
 def make_private_folder(folder: Path) -> bool:
-    """Make a folder that nobody else can read, and return whether it is this user's and can be written."""
+    """Create a folder that only this user can read, and return whether it is this user's and can be written."""
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         mine = not hasattr(os, "geteuid") or folder.stat().st_uid == os.geteuid() or os.geteuid() == 0

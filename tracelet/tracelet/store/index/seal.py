@@ -3,7 +3,7 @@
 A copied store may bring an index along that lies, or that makes SQLite work forever: a view in place of a table, say.
 The owner of the file proves nothing, since a copy belongs to whoever made it. So an index is sealed: it contains a
 message authentication code of its own path, made with a key that only this user has. An index without the right
-seal is never opened by a query; the reader makes one of its own.
+seal is never opened by a query; the reader builds its own.
 """
 
 from __future__ import annotations
