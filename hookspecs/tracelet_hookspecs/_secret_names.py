@@ -98,6 +98,7 @@ _ABOUT: Final = frozenset(
         *("field", "file", "filename", "format", "head", "heads", "id", "ids", "index", "layer", "layers"),
         *("length", "limit", "method", "mode", "name", "names", "norm", "path", "prefix", "prob", "provider"),
         *("rate", "ratio", "shape", "size", "timeout", "ttl", "type", "types", "uri", "url", "weight"),
+        *("dtype", "filter", "loss", "mixer", "quantization", "sampler", "strategy", "weights"),
     )
 )
 # Words that turn the rest into something counted, or into one of the tokens or keys that are no secrets.
@@ -107,6 +108,11 @@ _QUALIFIED: Final = frozenset(
         *("primary", "public", "sep", "sort", "special", "total", "unk"),
     )
 )
+# What makes a pass one over the data or of a filter: `two_pass`, `high_pass`.
+_PASS_OF: Final = frozenset(
+    ("backward", "band", "first", "forward", "high", "low", "multi", "one", "second", "single", "two")
+)
+_PASSWORD_OR_CODE: Final = frozenset({"otp", "pswd", "pw", "totp"})
 _WORKING_FOLDERS: Final = frozenset({"PWD", "OLDPWD"})
 _WEBHOOK: Final = frozenset({"webhook", "webhooks"})
 
@@ -114,8 +120,12 @@ _NUMBER: Final = re.compile(
     r"[+-]?(?:\d[\d_,]*\.?\d*|\.\d+)(?:e[+-]?\d+)?(?:[kmgtb]i?b?|%)?|nan|[+-]?inf", re.IGNORECASE
 )
 _SEPARATORS: Final = re.compile(r"[\s/_.,;|\\#\"'()\[\]{}<>*!?-]+")
+# Words, a number with its unit or its sides (`12.3k`, `5120h`, `2x32`), and names of metrics and models (`mAP50`,
+# `SepConv2d`, `resnet50d`, `h100x8`).
 _PLAIN_WORD: Final = re.compile(
-    r"(?:[A-Z]?[a-z]{1,20}|[A-Z][a-z]+(?:[A-Z][a-z]{2,})+|[A-Z]{1,12})\d{0,2}|\d{1,3}"
+    r"(?:[A-Z]?[a-z]{1,20}|[A-Z][a-z]+(?:[A-Z][a-z]{2,})+|[A-Z]{1,12}|[a-z]{1,2}(?:[A-Z]{1,3}[a-z]?){1,2})\d{0,2}"
+    r"|(?:[a-z]{3,20}|(?:[A-Z][a-z]{2,}){1,2})(?:\d{1,3}[a-z]|\dx\d{1,2})|[a-z]\d{2,3}(?:x\d)?"
+    r"|\d{1,4}(?:[a-z]{1,2}|[A-Z][a-z]?)?|\d{1,3}x\d{1,3}"
 )
 _NO_WORD: Final = re.compile(r"[bcdfghjklmnpqrstvwxz]{6}", re.IGNORECASE)
 _SHORTEST_PIN: Final = 1000
@@ -163,6 +173,10 @@ def _suspicion(segment: str) -> Suspicion:
         return Suspicion.NONE
     if any(map(_is_certain, words)) or last == "pin":
         return Suspicion.ANY
+    if last in _PASSWORD_OR_CODE:
+        return Suspicion.VALUE
+    if "pass" in words and not _PASS_OF.isdisjoint(words):
+        return Suspicion.NONE
     return max(
         Suspicion.TEXT if not _TEXT_WORDS.isdisjoint(words) or last in _TEXT_LAST_WORDS else Suspicion.NONE,
         _of_key_or_token(words),

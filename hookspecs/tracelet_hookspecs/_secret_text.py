@@ -48,9 +48,12 @@ _KNOWN_TOKENS: Final = re.compile(
     r"|eyJ[\w-]{10,}\.[\w-]+\.[\w-]*|npm_[A-Za-z0-9]{30,}|pypi-Ag[\w-]{20,}|dckr_pat_[\w-]{16,}|do[opr]_v1_\w{32,}"
     r"|SG\.[\w-]{16,}\.[\w-]{16,}|(?:gsk|xai|r8|rpa|pplx|tgp_v1|wandb_v\d)[_-](?=\w{0,60}[0-9A-Z])\w{24,}"
     r"|nvapi-[\w-]{20,}|dapi[0-9a-f]{32}|glsa_\w{20,}|hv[bs]\.[\w-]{20,}|shp(?:at|ss|ca|pa)_\w{20,}|whsec_\w{16,}"
+    r"|GOCSPX-[\w-]{20,}|dp\.(?:st|pt|ct|sa)\.[\w.-]{20,}|SK[0-9a-f]{32}(?![A-Za-z0-9])|local-[0-9a-f]{40}"
+    r"|[\w.~-]{3}\dQ~[\w.~-]{31,}|PMAK-[\w-]{20,}|figd_[\w-]{20,}|CFPAT-[\w-]{20,}|rubygems_[0-9a-f]{48}"
     r"|ATATT3[\w=-]{20,}|AGE-SECRET-KEY-1\w{20,}|lin_api_\w{20,}|tskey-[\w-]{16,}|\d{8,10}:AA[\w-]{33}"
     r")"
 )
+_SEVERAL_WORDS: Final = re.compile(r"(?:sk|gsk|xai|r8|rpa)[_-][A-Za-z0-9]{1,20}[_-]")
 _SCHEME: Final = re.compile(r"\b(Bearer|Basic|Token|ApiKey|Digest|Negotiate)(\s+)([\w+/=.~-]{8,})")
 _NETRC: Final = re.compile(r"(\b(?:login|machine|account)\s+\S{1,300}\s+password\s+)(\S+)")
 _QUERY_SIGNATURE: Final = re.compile(
@@ -74,10 +77,13 @@ _WORDING: Final = re.compile(
     r"(?:expected|unknown|found|missing|required|is|must|does|cannot|not|no|a|an|the|invalid|type)(?=\s|$)"
 )
 _HEADERS: Final = frozenset({"authorization", "proxy-authorization", "cookie", "set-cookie"})
+_FOLDER: Final = re.compile(r"""["']?(?:[/~.$]|[A-Za-z]:[\\/])""")
 _OPENING: Final = frozenset("[{(")
 _LONGEST_LIST: Final = 10_000  # characters of a list whose values decide
 
 _ASSIGNMENT: Final = re.compile(r"([-+~/]{0,2}[\w.-]+[=:])(.+)", re.DOTALL)  # a whole argument
+_SEVERAL_SECRETS: Final = re.compile(r"(?:key|token|secret|password|cred|credential)s$", re.IGNORECASE)
+_CONFIG_NAME: Final = re.compile(r"[A-Za-z_][\w.]{0,100}")  # of a pair: `opts WANDB.API_KEY ...`
 _USER_OPTIONS: Final = frozenset({"-u", "-U", "--user", "--proxy-user", "--basic-auth", "--userpwd"})
 _USER_AND_PASSWORD: Final = re.compile(r"([^:\s/]{0,100}):(?!\d+$)(?!//)(.+)", re.DOTALL)
 
@@ -94,7 +100,7 @@ def mask_text(text: str) -> str:
         text = _PRIVATE_KEY.sub(MASK, text)
     if "://" in text:
         text = _QUERY_SIGNATURE.sub(rf"\1{MASK}", _WEBHOOK.sub(rf"\1/{MASK}", USERINFO.sub(_userinfo, text)))
-    text = _KNOWN_TOKENS.sub(MASK, text)
+    text = _KNOWN_TOKENS.sub(_known_token, text)
     text = _SCHEME.sub(_scheme, text)
     if "password" in text:
         text = _NETRC.sub(rf"\1{MASK}", text)
@@ -114,6 +120,12 @@ def _userinfo(match: re.Match[str]) -> str:
     return f"{match[1]}{user if is_ordinary(user) else MASK}:{MASK}@"
 
 
+def _known_token(match: re.Match[str]) -> str:
+    """Mask a token of a service, but not words that only begin like one (``sk-learn-baseline-1``)."""
+    text = match.group()
+    return text if _SEVERAL_WORDS.match(text) and is_ordinary(text) else MASK
+
+
 def _scheme(match: re.Match[str]) -> str:
     return match.group() if is_ordinary(match[3]) else f"{match[1]}{match[2]}{MASK}"
 
@@ -125,6 +137,8 @@ def _mask_named(text: str) -> str:
         position = named.end()
         name = named[1] or named[4]
         level = suspicion(name)
+        if name == "PWD" and not _FOLDER.match(text, position):
+            level = Suspicion.TEXT  # of a connection string: `UID=sa;PWD=...`
         if level is Suspicion.NONE:
             continue
         span = _secret_span(text, position, name, level, spoken=named[3] == ":" and not named[2])
@@ -197,7 +211,7 @@ def mask_arguments(arguments: Sequence[str], *, mask: Callable[[str], str] = mas
     ``mask`` is applied to the arguments that are shown.
     """
     shown: list[str] = []
-    level, user_follows = Suspicion.NONE, False
+    level, has_several, user_follows = Suspicion.NONE, False, False
     for argument in arguments:
         follows = level > Suspicion.NONE and not argument.startswith("--")
         if follows and is_secret_value(argument, level):
@@ -206,10 +220,23 @@ def mask_arguments(arguments: Sequence[str], *, mask: Callable[[str], str] = mas
             shown.append(f"{given[1]}:{MASK}")
         else:
             shown.append(_mask_argument(argument, mask))
-        is_option = argument.startswith("-") and "=" not in argument and ":" not in argument
-        level = suspicion(argument.lstrip("-")) if is_option else Suspicion.NONE
+        if argument.startswith("-"):
+            has_several = _SEVERAL_SECRETS.search(argument) is not None
+        level = _level_of_next(argument, level if follows and has_several else Suspicion.NONE)
         user_follows = argument in _USER_OPTIONS
     return shown
+
+
+def _level_of_next(argument: str, level: Suspicion) -> Suspicion:
+    """Return how suspicious the argument after this one is; ``level`` is that of this one, if it may have company."""
+    if argument.startswith("-"):
+        return (
+            suspicion(argument.lstrip("-")) if "=" not in argument and ":" not in argument else Suspicion.NONE
+        )
+    if level > Suspicion.NONE:
+        return level
+    is_name = _CONFIG_NAME.fullmatch(argument) and suspicion(argument) >= Suspicion.TEXT
+    return Suspicion.VALUE if is_name else Suspicion.NONE
 
 
 def _mask_argument(argument: str, mask: Callable[[str], str]) -> str:

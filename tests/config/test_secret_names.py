@@ -15,6 +15,23 @@ from tracelet_hookspecs import is_ordinary, is_secret, mask_text
 ORDINARY = {
     "eos_token": "</s>",
     "pad_token": "<pad>",
+    "best_key": "coco/bbox_mAP_50",
+    "ckpt_metric_key": "val/mAP50-95",
+    "miou_key": "val/mIoU",
+    "dataset_key": "coco_2017_train_100_panoptic_separated",
+    "mix_key": "llava_v1_5_mix665k",
+    "random_key": "threefry2x32",
+    "node_key": "h100x8",
+    "kv_cache_key_dtype": "fp8_e4m3",
+    "token_mixer": "SepConv2d_3x3",
+    "tokens_per_second": "12.3k tok/s",
+    "two_pass": "first",
+    "high_pass": "0.5Hz",
+    "low_pass_filter": "butter4_hp10hz",
+    "run_name": "sk-learn-baseline-experiment-1",
+    "note": "r8_quantized_llama3_8b_instruct_awq",
+    "inputs": ["token", "label"],
+    "spec": {"name": "token", "value": "gpt2"},
     "mask_token": "[MASK]",
     "stop_token": "###",
     "end_token": "<|im_end|>",
@@ -149,6 +166,24 @@ def test_secrets_are_not(name, value):
 def test_a_value_that_shows_by_its_form_is_hidden_under_any_name():
     values = {"comment": "use hf_abcdefABCDEF0123456789", "eos_token": "sk-proj-abcDEF0123456789xyz"}
     assert mask_recorded(values) == ({"comment": "use ***", "eos_token": "***"}, ["comment", "eos_token"])
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        [{"name": "HF_TOKEN", "value": "Zq81XwCanary9"}],
+        {"key": "X-Api-Key", "value": "Zq81XwCanary9"},
+        [["X-Api-Key", "Zq81XwCanary9"]],
+        ["HF_TOKEN=Zq81XwCanary9", "A=1"],
+        ("password", "Zq81XwCanary9"),
+        "DRIVER={x};UID=sa;PWD=Zq81XwCanary9",
+        "GOCSPX-Zq81XwCanary9Zq81XwCanary9",
+        "dp.st.dev.Zq81XwCanary9Zq81XwCanary9",
+        "sk-proj-Zq81XwCanary9-Zq81XwCanary9",
+    ],
+)
+def test_names_next_to_their_secrets(value):
+    assert "Zq81XwCanary9" not in str(mask_recorded({"x": value}).values)
 
 
 def test_names_that_are_declared_to_be_no_secrets():

@@ -162,3 +162,23 @@ def test_masks_look_like_this() -> None:
         f"WANDB_API_KEY={MASK}",
         f"https://u:{MASK}@h/x?token={MASK}&n=1",
     ]
+
+
+@pytest.mark.parametrize(
+    "argv",
+    [
+        ["--api-keys", "Zq81XwCanary9", "Zq81XwCanary9"],
+        ["--tokens", "Zq81XwCanary9", "Zq81XwCanary9b", "--lr", "1"],
+        ["--opt", "wandb.api_key", "Zq81XwCanary9"],
+        ["opts", "MODEL.WEIGHTS", "x.pth", "HUB.TOKEN", "Zq81XwCanary9"],
+    ],
+)
+def test_further_values_and_pairs_of_a_command_line(argv: list[str]) -> None:
+    assert "Zq81XwCanary9" not in str(mask_arguments(argv))
+
+
+@pytest.mark.parametrize(
+    "argv", [["--api-key-file", "k", "train3b.yaml"], ["opts", "MODEL.TOKEN", "gpt2", "SOLVER.LR", "1e-3"]]
+)
+def test_ordinary_pairs_of_a_command_line(argv: list[str]) -> None:
+    assert mask_arguments(argv) == argv

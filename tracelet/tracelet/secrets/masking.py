@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from tracelet.secrets.redaction import redact
 from tracelet.secrets.sealing import PartlySecretStr, Secret
-from tracelet_hookspecs import MASK, Suspicion, is_secret_value, mask_arguments, suspicion
+from tracelet_hookspecs import MASK, Suspicion, is_ordinary, is_secret_value, mask_arguments, suspicion
 
 _PLAIN = (str, bytes, int, float)
+_NAME = re.compile(r"[\w. /-]{1,100}")
+_PAIRS = (("name", "value"), ("key", "value"), ("Name", "Value"), ("Key", "Value"))
 _readable: list[str] = []  # patterns of names that the user's configuration declares to be no secrets
 _reported: set[str] = set()
 
@@ -30,8 +33,14 @@ def _mask(values: Any, level: Suspicion, above: frozenset[int], *, strict: bool 
         return "..."
     above = above | {id(values)}
     if isinstance(values, Mapping):
-        return {key: _mask_item(key, value, level, above, strict=strict) for key, value in values.items()}
+        hidden = _value_of_pair(values)
+        return {
+            key: MASK if key == hidden else _mask_item(key, value, level, above, strict=strict)
+            for key, value in values.items()
+        }
     if isinstance(values, (list, tuple, set, frozenset)):
+        if isinstance(values, (list, tuple)) and len(values) == 2 and _is_secret_pair(*values):
+            return [values[0], MASK]
         return [_mask(value, level, above, strict=strict) for value in values]
     fields = getattr(type(values), "__attrs_attrs__", ())
     shown = {
@@ -41,6 +50,26 @@ def _mask(values: Any, level: Suspicion, above: frozenset[int], *, strict: bool 
         for field in fields
     }
     return shown or values
+
+
+def _value_of_pair(values: Mapping[Any, Any]) -> str | None:
+    """Return the key whose value is a secret in ``{"name": "HF_TOKEN", "value": ...}``."""
+    for name, value in _PAIRS:
+        if name in values and value in values and _is_secret_pair(values[name], values[value]):
+            return value
+    return None
+
+
+def _is_secret_pair(name: object, value: object) -> bool:
+    """Return whether these are a name and a secret, and not two words of a list (``["token", "label"]``)."""
+    return (
+        isinstance(name, str)
+        and isinstance(value, str)
+        and _NAME.fullmatch(name) is not None
+        and not is_declared_readable(name)
+        and is_secret_value(value, min(suspicion(name), Suspicion.TEXT))
+        and not is_ordinary(value)
+    )
 
 
 def _mask_item(key: object, value: Any, level: Suspicion, above: frozenset[int], *, strict: bool) -> Any:
