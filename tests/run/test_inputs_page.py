@@ -376,7 +376,7 @@ def special_files(run):
     assert missing == {
         "pipe": "a named pipe",
         "broken": "a broken link",
-        "linked": "a link to a folder; log it by itself",
+        "linked": "a link to a folder; log it separately",
         "sock": "a socket",
     }
 
@@ -442,20 +442,20 @@ def leads_out(run):
 
 
 ARTIFACTS = {
-    "a name a second time, with other bytes": other_bytes,
-    "a name a second time, with the same bytes": same_bytes,
+    "a name a second time, with different content": other_bytes,
+    "a name a second time, with the same content": same_bytes,
     "a folder a second time": folder_again,
     "a file where a folder is, or a folder where a file is": file_and_folder,
     "a symbolic link to a file or folder": links,
     "the project's own folder": own_folder,
     "the data folder itself": data_folder,
     "a folder with a named pipe, a socket, a broken link, a link to a folder": special_files,
-    "a folder with a file that may not be read": unreadable_in_folder,
-    "a file that may not be read, a named pipe, a device": unreadable,
+    "a folder with an unreadable file": unreadable_in_folder,
+    "an unreadable file, a named pipe, a device": unreadable,
     "a file that changes while it is copied": changing,
-    '`""`, `None`, a path with nothing there': nothing_there,
+    '`""`, `None`, a path that does not exist': nothing_there,
     "a file called `~backup.pt`": tilde,
-    "an `artifact_path` that is absolute or leads out by `..`": leads_out,
+    "an `artifact_path` that is absolute or leaves the folder by `..`": leads_out,
 }
 
 

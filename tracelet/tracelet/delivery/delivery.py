@@ -79,8 +79,8 @@ class Delivery:
                 return
             if (other := self._same_backend(name)) is not None:
                 log.warning(
-                    "plugin %r is the same backend as %r, with the same configuration: it gets nothing in addition;"
-                    " ask for it under one name",
+                    "plugin %r is the same backend as %r, with the same configuration: it receives nothing more;"
+                    " activate it under one name",
                     *(name, other),
                 )
                 return

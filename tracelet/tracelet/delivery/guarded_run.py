@@ -92,8 +92,8 @@ class GuardedRun:
         if (self._run.id, plugin, method) not in _warned:
             _warned.add((self._run.id, plugin, method))
             log.warning(
-                "plugin %r: %s was called in the hook %s and records nothing, since the record would pass through that"
-                " hook again, without end; record from run_started, or from a thread of your own",
+                "plugin %r: %s was called in the hook %s and records nothing, because the record would pass through"
+                " that hook again, in an endless loop; record from run_started, or from your own thread",
                 *(plugin, method, step),
             )
         return False

@@ -86,7 +86,7 @@ class PendingBackend(DeliveryWorker):
                 ledger.error = self._error()
                 ledger.save()
         except (OSError, JournalError) as error:
-            log.warning("backend %r: that records are pending cannot be stored (%s)", self.name, error)
+            log.warning("backend %r: cannot store that records are pending (%s)", self.name, error)
         finally:
             lease.release()
 

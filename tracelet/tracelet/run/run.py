@@ -163,7 +163,7 @@ class Run(Recording):
         Returns what is pending, per backend; it stays in the journal, and ``tracelet sync`` delivers it later.
         A second call does nothing.
         """
-        refuse_in_plugin("finish", "leave it to the program, and ask for it there, for example by a flag")
+        refuse_in_plugin("finish", "let the program do it, for example when it sees a flag")
         if os.getpid() != self._pid:
             self.writer.close()  # a forked child ends its own part; the run is its parent's to end
             return {}

@@ -19,8 +19,8 @@ def try_start(thread: threading.Thread) -> bool:
         if not _reported:
             _reported.append(str(error))
             log.warning(
-                "no thread can be started (%s): recording goes on; plugins and delivery wait until there is one,"
-                " at the latest for the end of the run",
+                "no thread can be started (%s): recording continues; plugins and delivery start as soon"
+                " as a thread can be started, at the latest at the end of the run",
                 error,
             )
         return False

@@ -39,7 +39,7 @@ SCHEMA: Final[dict[str, dict[str, Any]]] = {
     "mig": {
         "type": "boolean",
         "default": True,
-        "description": "the instances of a device that MIG has split",
+        "description": "the MIG instances of a device",
     },
 }
 

@@ -20,11 +20,11 @@ SECTIONS: Final = ("cpu", "load", "memory", "swap", "container", "disk", "networ
 
 SCHEMA: Final[dict[str, dict[str, Any]]] = {
     "sections": {"type": "array", "default": list(SECTIONS), "description": "what to measure"},
-    "per_core": {"type": "boolean", "default": True, "description": "CPU use of each core as well"},
-    "disks": {"type": "array", "default": [], "description": "more paths whose file system to watch"},
-    "per_disk": {"type": "boolean", "default": False, "description": "rates of each disk as well"},
-    "per_interface": {"type": "boolean", "default": False, "description": "rates of each interface as well"},
-    "top_n": {"type": "integer", "default": 0, "description": "the N processes that use most CPU"},
+    "per_core": {"type": "boolean", "default": True, "description": "also the CPU use of each core"},
+    "disks": {"type": "array", "default": [], "description": "paths of further file systems to measure"},
+    "per_disk": {"type": "boolean", "default": False, "description": "also the rates of each disk"},
+    "per_interface": {"type": "boolean", "default": False, "description": "also the rates of each interface"},
+    "top_n": {"type": "integer", "default": 0, "description": "the N processes that use the most CPU"},
 }
 
 Measurement = tuple[str, Callable[[], dict[str, Any]]]

@@ -128,7 +128,7 @@ class Ledger:
             aside = file.with_suffix(f".unusable-{time.time_ns()}")
             file.rename(aside)
             file.with_suffix(".recent").unlink(missing_ok=True)
-            log.warning("%s; it was set aside as %s", error, aside.name)
+            log.warning("%s; it was moved to %s", error, aside.name)
             return cls(run_dir, backend)
 
     def page(self, writer: str) -> Page:

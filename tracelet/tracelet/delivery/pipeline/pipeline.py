@@ -225,6 +225,6 @@ class Pipeline:
         if not self._has_warned:
             self._has_warned = True
             log.warning(
-                "backend %r: its position cannot be stored (%s); after a crash it gets some points twice",
+                "backend %r: its position cannot be stored (%s); after a crash it may receive some points twice",
                 *(self._name, redact(str(error))),
             )

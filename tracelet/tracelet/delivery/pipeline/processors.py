@@ -134,7 +134,7 @@ class BackendProcessors:
             except PluginError as error:  # it hangs, or has no object for this backend: skip it
                 self._manager.fail(name, HOOK, error)
                 return groups
-        log.warning("plugin %r: busy for too long; metrics go on without it", name)
+        log.warning("plugin %r: busy for too long; metrics skip it", name)
         return groups
 
     def _on_its_thread(self, handle: PluginHandle, groups: list[list[MetricData]]) -> list[list[MetricData]]:
@@ -153,9 +153,7 @@ class BackendProcessors:
                 cost.errors += 1
                 if cost.errors == 1:
                     what = f"plugin {handle.info.name!r}: {HOOK} failed: {discovery.describe(error)}"
-                    log.warning(
-                        "%s; the metric goes on unchanged, and further failures are only counted", what
-                    )
+                    log.warning("%s; the metric stays unchanged, and further failures are only counted", what)
                 return [untouched]
 
         made: list[list[MetricData]] = handle.submit(work, step=HOOK)

@@ -97,8 +97,8 @@ def _reason_to_wait(source: Source, last: int) -> str | None:
     if silence > _SURELY_DEAD:
         return None
     return (
-        f"{who} may still be recording: its last heartbeat was {silence:.0f} s ago, and from this host only "
-        f"{_SURELY_DEAD / 3600:.0f} h of silence can settle that. Compact it there"
+        f"{who} may still be recording: its last heartbeat was {silence:.0f} s ago, and from this host, only "
+        f"{_SURELY_DEAD / 3600:.0f} h of silence would prove that it has ended. Compact it there"
     )
 
 
@@ -113,8 +113,8 @@ def _compact_file(source: Source, segment: int, *, is_last: bool, numpy: bool | 
         return Compaction(left={source.writer: str(error)})
     except OSError as error:
         raise JournalError(
-            f"{source.folder / name}: expected room and permission to put a compacted file in its place, found: "
-            f"{error.strerror}. It stays as it was; compact again when that is settled"
+            f"{source.folder / name}: expected room and permission to replace it by a compacted file, found: "
+            f"{error.strerror}. It stays as it was; compact again when that is fixed"
         ) from error
 
 

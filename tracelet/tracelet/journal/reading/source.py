@@ -87,7 +87,7 @@ class NewerSegment:
     def __init__(self, path: Path, info: SegmentInfo) -> None:
         self._info = info
         self.refusal = (
-            f"{path}: expected journal version {VERSION}, found version {info.version}: it was made by a newer "
+            f"{path}: expected journal version {VERSION}, found version {info.version}: it was written by a newer "
             "tracelet and is left out; upgrade tracelet to read it"
         )
         _warn_once(self.refusal)

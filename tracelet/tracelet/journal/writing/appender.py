@@ -228,7 +228,7 @@ class Appender:
         self._outage.report()
 
     def _look_for_deletion(self, stream: Stream) -> None:
-        """Begin a new file if somebody deleted the current one."""
+        """Begin a new file if the current one was deleted."""
         try:
             deleted = stream.is_deleted()
         except OSError:  # the file server does not answer: the file may still exist, so keep it

@@ -107,7 +107,7 @@ class Maintenance:
             stream.sync()
             self._outage.forget("sync")
         except OSError as error:
-            text = f"{self._run_dir}: the disk does not take what was recorded ({error}); a power failure may lose it"
+            text = f"{self._run_dir}: the disk does not accept what was recorded ({error}); a power failure may lose it"
             self._outage.warn_once("sync", text)
 
     def beat(self, stream: Stream) -> None:

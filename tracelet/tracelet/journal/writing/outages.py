@@ -32,8 +32,8 @@ class OutageTracker:
         self._reasons.add(fault.reason)
         self.warn_once(
             fault.reason,
-            f"{where}: recording has stopped ({fault.reason}). The program goes on, what it logs is counted as "
-            "dropped, and recording resumes as soon as it can.",
+            f"{where}: recording has stopped ({fault.reason}). The program continues, what it logs is counted as "
+            "dropped, and recording resumes as soon as possible.",
         )
 
     def end(self) -> None:

@@ -195,7 +195,7 @@ class Stream:
     # --------------------------------------------------------------------------------------------
 
     def look_ahead(self) -> None:
-        """Open the next window before a caller needs it, and close the segments that nobody needs any more."""
+        """Open the next window before a caller needs it, and close the segments that are no longer needed."""
         self._note_boundary()
         if self.slots.mapped:
             self.slots.prepare()

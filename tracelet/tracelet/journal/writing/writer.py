@@ -180,7 +180,7 @@ class Writer(Appender):
         self.close()
 
     def __reduce__(self) -> Any:
-        raise TypeError("a journal writer belongs to its process: let the other one open a writer of its own")
+        raise TypeError("a journal writer belongs to its process: open a new writer in the other process")
 
     def __repr__(self) -> str:
         state = "closed" if self._closed else "forked" if self._forked else self._outage.fault or "open"

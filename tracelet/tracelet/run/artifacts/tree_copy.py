@@ -61,7 +61,7 @@ class TreeCopy:
             elif self._is_data_folder(entry):
                 continue
             elif entry.is_symlink():
-                self._miss(place, "a link to a folder; log it by itself")
+                self._miss(place, "a link to a folder; log it separately")
             else:
                 yield entry.path, place
 
@@ -83,7 +83,7 @@ class TreeCopy:
             copy = copy_file(entry.path, folder)
             if not publish_file(folder, copy.part, name):
                 remove_tree(folder, copy.part)
-                raise MissingError("a file of this name is there already")
+                raise MissingError("a file with this name exists already")
         except MissingError as error:
             return self._miss(place, str(error))
         except OSError as error:
