@@ -93,8 +93,7 @@ def call_each(
 
 
 def is_backend(manager: PluginManager, name: str) -> bool:
-    """Say whether a plugin receives what a run records. A plugin that was never loaded is not known to be a
-    backend."""
+    """Say whether a plugin receives what a run records. This is unknown, hence false, before it is loaded."""
     info = manager.plugins.get(name)
     if info is None:
         return False

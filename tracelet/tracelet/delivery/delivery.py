@@ -221,8 +221,7 @@ class Delivery:
         return {name: _records(pending) for name, pending in left.items() if pending}
 
     def slow_down(self) -> str | None:
-        """Wait longer between batches, to take less of the program's time. Returns a description of the change, if
-        any."""
+        """Wait longer between batches, to take less of the program's time. Returns what has changed, if anything."""
         slower = [worker.slow_down() for _, worker in self._all()]
         return "delivery waits longer between batches" if any(slower) else None
 

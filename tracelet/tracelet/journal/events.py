@@ -82,8 +82,7 @@ def _may_be_deep(text: str) -> bool:
 
 
 def _to_plain(value: Any, inside: tuple[int, ...] = ()) -> Any:
-    """Return a value that JSON can write, even for keys that are not strings and containers that contain
-    themselves."""
+    """Return a value that JSON can write, even for non-string keys and containers that contain themselves."""
     if isinstance(value, (str, int, float, bool, type(None))):
         return value
     if not isinstance(value, (Mapping, list, tuple, set, frozenset)):

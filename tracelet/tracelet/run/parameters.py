@@ -145,8 +145,7 @@ def _fields(value: Any, *, top: bool = True) -> Iterable[tuple[Any, Any]] | None
 
 
 def fields_of(value: Any) -> dict[Any, Any] | None:
-    """Return the fields of an object that represents a mapping, such as a dataclass or named tuple; None for
-    others."""
+    """Return the fields of an object such as a dataclass or named tuple; None for others."""
     if isinstance(value, (str, bytes, int, float)):
         return None
     fields = _fields(value, top=False)

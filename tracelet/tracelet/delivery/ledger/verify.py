@@ -128,8 +128,7 @@ class Progress(NamedTuple):
 
 
 def progress(run_dir: Path) -> list[Progress]:
-    """Return the progress of each backend of a run, from its ledger and the length of the journal: faster than
-    verifying."""
+    """Return each backend's progress from its ledger and the journal's length: faster than verifying."""
     ledgers = [
         Ledger(run_dir, name, strict=False) for name in backends(run_dir)
     ]  # before the journal, which only grows

@@ -92,8 +92,7 @@ class Planner:
     def _process(
         self, writer: str, records: list[PointRecord], excluded: Counter[str], metadata: Metadata
     ) -> tuple[list[PointRecord], int]:
-        """Return the points that result from the processors and the routes, and the number of records they come
-        from."""
+        """Return the points after processors and routes, and the number of records they come from."""
         points: list[PointRecord] = []
         routed = 0
         groups = self._processors.run(metrics_of(writer, records, {}))

@@ -74,8 +74,7 @@ class PipeWriter:
         os.set_blocking(self._pipe.fd, False)
 
     def send(self, data: bytes, timeout: float = _SENDING) -> None:
-        """Send one message. Raises ``OSError`` if the other side does not accept it in time, or the pipe is
-        closed."""
+        """Send one message. Raises ``OSError`` if it is not accepted in time, or the pipe is closed."""
         left = memoryview(frame(data))
         end = time.monotonic() + timeout
         with self._lock:

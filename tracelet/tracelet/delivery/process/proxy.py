@@ -168,8 +168,7 @@ class PluginProxy:
         self.call("deliver", **arguments)
 
     def stop_delivery(self, seconds: float, timeout: float) -> Any:
-        """Tell the process to stop delivering, and return its final state. After this, a crash does not restart
-        delivery."""
+        """Tell the process to stop delivering, and return its final state. A later crash does not restart delivery."""
         self._delivering = None
         if self.process is None:
             return None

@@ -48,8 +48,7 @@ def entry_point_plugins(report: Callable[[str], None]) -> Iterator[Candidate]:
 
 
 class _Owner:
-    """A distribution with entry points of ours. Its metadata may be damaged, which does not affect the entry
-    points."""
+    """A distribution with entry points of ours. Damaged metadata does not affect them."""
 
     def __init__(self, distribution: metadata.Distribution) -> None:
         about = _read(lambda: distribution.metadata)

@@ -257,8 +257,7 @@ def _label(info: PluginInfo) -> str:
 
 
 def _traceback_of(error: BaseException) -> str | None:
-    """Return where in the plugin's code it failed, or ``None`` for a fault found by the host, which is complete in
-    itself."""
+    """Return where in the plugin's code it failed, or ``None`` for a fault found by the host."""
     if isinstance(error, Overrun) and error.stack:
         return redact(f"Its thread was here:\n{error.stack}")
     if isinstance(error, PluginError) and isinstance(text := getattr(error, "traceback", None), str):

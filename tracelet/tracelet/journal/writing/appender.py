@@ -121,8 +121,7 @@ class Appender:
             self._state = self._no_state() if self._thread.is_missing else stream.state
 
     def _replace_thread(self, stream: Stream) -> None:
-        """Try to start the background thread again; until that works, write heartbeats on a caller's
-        thread."""
+        """Try to start the background thread; until that works, write heartbeats on a caller's thread."""
         now = time.monotonic()
         if now >= self._try_thread_at:
             self._try_thread_at = now + INTERVAL
@@ -135,8 +134,7 @@ class Appender:
         return state[1].process is not self._process
 
     def _get_ready(self) -> UnavailableError | None:
-        """Make sure there is a stream to write to; return the fault if it is too early for the next
-        attempt."""
+        """Make sure there is a stream to write to; return the fault if it is too early to retry."""
         if self._closed:
             raise self._closed_error()
         if self._forked:

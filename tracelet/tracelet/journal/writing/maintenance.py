@@ -73,8 +73,7 @@ class BackgroundThread:
 
 
 class Maintenance:
-    """Maintains the stream of a writer. Errors are ignored: a caller or the next round will meet them
-    again."""
+    """Maintains a writer's stream. Errors are ignored: a caller or the next round meets them again."""
 
     def __init__(self, run_dir: Path, outage: OutageTracker) -> None:
         self._run_dir = run_dir

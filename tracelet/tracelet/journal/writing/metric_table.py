@@ -130,8 +130,7 @@ class MetricTable(dict[Key, MetricState]):
         return {name: self.last([name]) for name in [*self._steps, *self._by_name]}
 
     def relate(self, track: MetricState, names: Iterable[str]) -> None:
-        """Link a new state to those that share a metric with it, so that automatic steps count up across all
-        of them."""
+        """Link a new state to those that share a metric with it, so that automatic steps cover all of them."""
         related: dict[int, MetricState] = {}
         for name in names:
             others = self._by_name.get(name)

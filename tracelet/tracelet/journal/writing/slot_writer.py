@@ -34,8 +34,7 @@ PAD_HEAD = POINT_HEAD.pack(0.0, NO_STEP, 0.0, PAD << KIND_SHIFT)
 
 
 class WindowTable(dict[int, memoryview]):
-    """The mapped windows by number. A missing one is opened, unless ``refusal`` gives an exception to
-    raise."""
+    """The mapped windows by number. A missing one is opened, unless ``refusal`` is set."""
 
     def __init__(self, process: object, slots: SlotWriter | None = None) -> None:
         super().__init__()
@@ -66,8 +65,7 @@ class WindowTable(dict[int, memoryview]):
 
 
 class SlotWriter:
-    """The slots of one writer. No lock: a slot belongs to the call that took its number; opening twice is
-    harmless."""
+    """The slots of one writer. No lock: a slot belongs to the call that took its number."""
 
     def __init__(
         self, files: SegmentFiles, *, mapped: bool, process: object, on_window: Callable[[], None]
@@ -225,8 +223,7 @@ class SlotWriter:
             raise UnavailableError.from_os_error(error, segment) from error
 
     def skip_segment(self, segment: int) -> None:
-        """Continue in the next segment. Other threads may be taking slots of this one, or skipping it,
-        too."""
+        """Continue in the next segment. Other threads may take slots of this one, or skip it, too."""
         while self.allocated >> SEGMENT_SHIFT == segment:
             left = SEGMENT_SLOTS - (self.allocated & (SEGMENT_SLOTS - 1))
             drawn = draw_several(self.counter, min(left, _SKIPPED_AT_ONCE))

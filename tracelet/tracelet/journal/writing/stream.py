@@ -218,8 +218,7 @@ class Stream:
         return self.slots.files.is_deleted(self.slots.allocated >> SEGMENT_SHIFT)
 
     def list_names(self) -> None:
-        """Repeat the names recorded since the last call (all names in a new segment), so that they survive
-        damage."""
+        """Repeat the names recorded since the last call (all in a new segment), so that they survive damage."""
         for listed in self._dictionary.take_entries(
             self.slots.allocated >> SEGMENT_SHIFT, self.metrics, self.layouts
         ):

@@ -84,8 +84,7 @@ def _number(value: Any) -> float:
 
 
 def _refuse_other_kinds(value: Any) -> None:
-    """Raise for values that ``float()`` accepts although they are not numbers, and for those with a specific
-    remedy."""
+    """Raise for non-numbers that ``float()`` accepts, and for values with a specific remedy."""
     kind = getattr(getattr(value, "dtype", None), "kind", None)
     if value is None:
         raise _Refusal(NO_VALUE)

@@ -154,8 +154,7 @@ class Writer(Appender):
             self._outage.report()
 
     def check_open(self) -> None:
-        """Raise NoActiveRunError if the writer is closed. Call it before work whose result must be
-        recorded."""
+        """Raise NoActiveRunError if the writer is closed: call it before expensive work."""
         if self._closed:
             raise self._closed_error()
 

@@ -137,8 +137,7 @@ def _create(folder: Path) -> None:
 
 
 def _remove_stale(folder: Path) -> None:
-    """Remove indexes made with another key (in a container that is gone, say) that have not been used for a long
-    time."""
+    """Remove indexes made with another key (in a container that is gone, say) that are long unused."""
     for file in folder.glob(f"runs-*{_SUFFIX}"):
         with contextlib.suppress(OSError):
             if not file.name.startswith(_prefix()) and time.time() - file.lstat().st_mtime > _STALE:
