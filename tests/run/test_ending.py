@@ -47,6 +47,43 @@ def test_every_ending_keeps_every_point(project, ending, status, outcome):
     assert list(record.metric("x").values) == list(range(1000))
 
 
+def test_a_journal_that_cannot_be_read_at_the_end_is_no_error_of_the_program(project):
+    done = project.python(
+        "-c",
+        "import resource, tracelet\n"
+        "run = tracelet.start_run('trial', plugins=['no:system', 'no:environment', 'no:gpu', 'jsonl'])\n"
+        "run.wait_started(20)\n"
+        "run.log({'x': 1.0}, step=0)\n"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (4, 4))\n"
+        "print(run.flush(timeout=1), run.status()['delivery']['jsonl']['pending'], run.finish())\n",
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stderr.count("the journal cannot be read") == 1
+    assert done.stdout.strip() == "False None {'jsonl': 'an unknown number of records'}"
+    [metric] = only_run(project).metrics()
+    assert metric == "x"
+
+
+def test_what_runs_are_recorded_in_is_private_whatever_the_umask(project):
+    before = os.umask(0)
+    try:
+        done = project.python("-c", "import tracelet; tracelet.start_run('trial').finish()")
+    finally:
+        os.umask(before)
+    assert done.returncode == 0, done.stderr
+    data = project.path / ".tracelet"
+    assert not [path for path in (data, *data.rglob("*")) if path.stat().st_mode & 0o077]
+
+
+def test_a_link_in_place_of_the_ignore_file_is_not_followed(project):
+    data = project.path / ".tracelet"
+    data.mkdir()
+    (data / ".gitignore").symlink_to(project.path / "outside")
+    assert project.python("-c", "import tracelet; tracelet.start_run('trial').finish()").returncode == 0
+    assert not (project.path / "outside").exists()
+
+
 def test_an_interactive_session_goes_on_after_a_mistake(project):
     typed = "import tracelet\nrun = tracelet.start_run()\n1 / 0\nrun.log_metric('x', 1)\n"
     words = [sys.executable, "-q", "-i"]

@@ -315,3 +315,14 @@ def test_a_single_run_that_was_copied_elsewhere(records, tmp_path):
     assert store.run().metric("loss").values == [1.0]
     assert sorted(copied.rglob("*")) == before  # nothing is written there
     assert records.store().run(f"{copied}/").id == "somebody's run"
+
+
+def test_a_folder_of_runs_that_cannot_be_read_is_named(records):
+    records.run("a", {"loss": [1.0]})
+    runs = records.data / "runs"
+    shutil.rmtree(runs)
+    runs.symlink_to("runs")
+    with pytest.raises(
+        StoreError, match=r"expected a folder of runs that can be read at .*runs, found: Too many"
+    ):
+        open_store(records.data).runs()

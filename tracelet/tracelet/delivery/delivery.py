@@ -69,6 +69,7 @@ class Delivery:
         self._leaving: dict[str, BackendWorker] = {}  # removed: the last worker of each name
         self._lock = threading.RLock()  # reentrant, since a signal handler may interrupt its holder
         self._pid = os.getpid()
+        self._has_reported_unreadable = False
         manager.make_proxy = lambda info: make_proxy(info, manager, run)
 
     def add(self, name: str) -> None:
@@ -195,7 +196,10 @@ class Delivery:
 
         Returns after ``timeout`` seconds at the latest, and earlier if waiting is pointless.
         """
-        return self._is_elsewhere() or self._wait(self._targets(), time.monotonic() + timeout)
+        if self._is_elsewhere():
+            return True
+        targets = self._targets()
+        return targets is not None and self._wait(targets, time.monotonic() + timeout)
 
     def finish(self, timeout: float) -> dict[str, str]:
         """Deliver the rest, and end. Returns within ``timeout`` seconds, with what is still pending per backend.
@@ -206,7 +210,8 @@ class Delivery:
             return {}
         end = time.monotonic() + timeout
         targets = self._targets()
-        self._wait(targets, end)
+        if targets is not None:
+            self._wait(targets, end)
         workers = self._all()
         elsewhere = {
             name for name, worker in workers if worker.state == STANDBY
@@ -218,15 +223,19 @@ class Delivery:
             worker.stop(min(end - time.monotonic(), _STOPPING))
         self._processors.stop()
         left = {name: self._pending(worker, targets) for name, worker in workers if name not in elsewhere}
-        return {name: _records(pending) for name, pending in left.items() if pending}
+        return {name: _records(pending) for name, pending in left.items() if pending != 0}
 
     def slow_down(self) -> str | None:
         """Wait longer between batches, to take less of the program's time. Returns what has changed, if anything."""
         slower = [worker.slow_down() for _, worker in self._all()]
         return "delivery waits longer between batches" if any(slower) else None
 
-    def _pending(self, worker: DeliveryWorker, targets: Mapping[str, int]) -> int:
-        return count_ahead(self._run_dir, worker.position, targets)
+    def _pending(self, worker: DeliveryWorker, targets: Mapping[str, int] | None) -> int | None:
+        """Return how many records are pending, or None if the journal cannot be read at the moment."""
+        try:
+            return None if targets is None else count_ahead(self._run_dir, worker.position, targets)
+        except OSError:
+            return None
 
     def _wait(self, targets: dict[str, int], end: float) -> bool:
         workers = self._all()
@@ -241,8 +250,18 @@ class Delivery:
             for _, worker in workers:
                 worker.calm()
 
-    def _targets(self) -> dict[str, int]:
-        return ends(self._run_dir, self._writers()) if self._workers else {}
+    def _targets(self) -> dict[str, int] | None:
+        """Return where each writer's journal ends, or None if it cannot be read at the moment.
+
+        Too many open files or changed permissions are no reason to end the training.
+        """
+        try:
+            return ends(self._run_dir, self._writers()) if self._workers else {}
+        except OSError as error:
+            if not self._has_reported_unreadable:
+                self._has_reported_unreadable = True
+                log.warning("the journal cannot be read (%s): how much is pending is unknown", error)
+            return None
 
     def _all(self) -> list[tuple[str, DeliveryWorker]]:
         with self._lock:
@@ -252,5 +271,7 @@ class Delivery:
         return os.getpid() != self._pid
 
 
-def _records(count: int) -> str:
+def _records(count: int | None) -> str:
+    if count is None:
+        return "an unknown number of records"
     return f"{count:,} record{'s' * (count != 1)}".replace(",", " ")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import re
@@ -34,11 +35,11 @@ def check_run_id(run_id: str) -> str:
 def make_data_folder(data: Path) -> None:
     """Create the data folder, private and ignored by git."""
     data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    runs_folder(data).mkdir(mode=0o700, exist_ok=True)
     ignore = data / ".gitignore"
-    if not ignore.exists():
-        ignore.write_text(
-            "# Written by tracelet: what runs record is not source code.\n*\n", encoding="utf-8"
-        )
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL  # follows no link, not even one that leads nowhere
+    with contextlib.suppress(FileExistsError), open(os.open(ignore, flags, 0o600), "wb") as file:
+        file.write(b"# Written by tracelet: what runs record is not source code.\n*\n")
 
 
 def make_run_folder(data: Path, run_id: str) -> Path:

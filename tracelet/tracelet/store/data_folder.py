@@ -27,6 +27,8 @@ class RunsLocation(NamedTuple):
                 return sorted(entry.name for entry in entries if _is_run(entry))
         except (FileNotFoundError, NotADirectoryError):
             return []
+        except OSError as error:
+            raise self._unreadable(error) from None
 
     def has_runs(self) -> bool:
         """Return whether there is any run."""
@@ -37,6 +39,14 @@ class RunsLocation(NamedTuple):
                 return any(map(_is_run, entries))
         except (FileNotFoundError, NotADirectoryError):
             return False
+        except OSError as error:
+            raise self._unreadable(error) from None
+
+    def _unreadable(self, error: OSError) -> StoreError:
+        return StoreError(
+            f"store: expected a folder of runs that can be read at {self.runs}, found: {error.strerror}; check its"
+            " owner and its permissions"
+        )
 
 
 def locate_runs(given: str | os.PathLike[str] | None = None) -> RunsLocation:

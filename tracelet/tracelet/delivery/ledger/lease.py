@@ -187,9 +187,10 @@ class Lease:
         return self.held
 
     def release(self) -> None:
-        """Release the lease."""
+        """Release the lease. One that cannot be reached is left, and free once it is old."""
         if self.held:
             self.held = False
-            holder = self.holder()
-            if holder is not None and holder.get("token") == self._token:
-                self.file.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):
+                holder = self.holder()
+                if holder is not None and holder.get("token") == self._token:
+                    self.file.unlink(missing_ok=True)
