@@ -7,6 +7,8 @@ import re
 
 import pytest
 
+import tracelet
+
 TRAIN = """
     import tracelet
 
@@ -154,3 +156,21 @@ def test_the_folder_of_a_single_run_will_do(grid, tmp_path):
     assert "is the folder of a single run" in told
     listed = json.loads(grid.tracelet("runs", "--dir", folder, "--json").stdout)["runs"]
     assert [one["id"] for one in listed] == [run["id"]]
+
+
+def test_runs_of_one_name_can_be_told_apart_in_every_table(project):
+    for run, lr in (("walk-one", 0.1), ("walk-two", 0.2), ("a-run", 0.3), ("b-run", 0.4)):
+        with tracelet.start_run(
+            run if lr > 0.2 else "walk", run_id=run, dir=project.path / ".tracelet", params={"lr": lr}
+        ) as started:
+            started.log({f"metric/{number}": lr * number for number in range(8)}, step=0)
+    text = shown(project, "compare", "walk-one", "walk-two", "a-run", "b-run", columns="50")
+    tables = text.split("\n\n")
+    assert len(tables) > 2
+    for table in tables:
+        assert [line.split("  ")[0] for line in table.splitlines()[2:6]] == [
+            "walk one",
+            "walk two",
+            "a-run",
+            "b-run",
+        ]

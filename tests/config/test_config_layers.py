@@ -254,13 +254,14 @@ class TestFaults:
             f"{file}: budget: expected a share, such as \"0.5%\" or 0.005, found 'much' (string)",
             f"{file}: start_timeout: expected a number above 0, found -1 (integer)",
             f"{file}: plugin_paths[0]: expected a string that is not empty, found 3 (integer)",
-            f"{file}: ranks: expected 'all', a rank or an array of ranks, found ['first'] (array)",
+            f"{file}: ranks: expected 'all', 'separate', a rank or an array of ranks, found ['first'] (array)",
             f"{file}: deadlines.strat: unknown key (did you mean 'start'?)",
             f"{file}: deadlines.stop: expected a number above 0, found 0 (integer)",
             f"{file}: deadlines.log_metrics: unknown key (did you mean 'log'?)",
             "TRACELET_MODE: expected one of 'online', 'offline', 'disabled', found 'x' (string)",
             "start_run(...): unknown key 'lr'; known: activate, budget, deadlines, dir, finish_timeout, mode,"
-            " not_secret, plugin_paths, plugins, project, quiet, ranks, resume, run_id, start_timeout, ...",
+            " not_secret, plugin_paths, plugins, project, quiet, ranks, resume, run_id, start_timeout, ..."
+            "; pass hyperparameters as params=",
             "-p[0]: expected the name of a plugin or module, or no:NAME, found '-' (string)",
         ]
 

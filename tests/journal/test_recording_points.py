@@ -197,9 +197,9 @@ def test_whole_steps_of_any_kind(journal, writer, step):
 @pytest.mark.parametrize("step", ["1", 1.5, math.nan, math.inf, None, [1], 2**63, -(2**63) - 1, 1e30])
 def test_other_steps_are_refused(journal, writer, step):
     if step is not None:
-        with pytest.raises((TypeError, ValueError), match=r"'loss'.*step"):
+        with pytest.raises((TypeError, ValueError), match="step of 'loss'"):
             writer.point("loss", 0, step)
-        with pytest.raises((TypeError, ValueError), match=r"'loss'.*step"):
+        with pytest.raises((TypeError, ValueError), match="step of 'loss'"):
             writer.row({"loss": 0, "acc": 1}, step)
     with pytest.raises((TypeError, ValueError)):
         as_step(step)

@@ -259,3 +259,68 @@ def test_a_library_configuration_is_the_mapping_that_it_stands_for(run):
     }
     assert read(run).params == expected
     assert run.status()["dropped"] == {"unreadable": 1}
+
+
+# -- calls as users of other trackers make them -----------------------------------------------------------
+
+
+def test_a_name_that_is_an_array_raises_like_any_other(run):
+    with pytest.raises(tracelet.RecordingError, match=r"^expected a name, found array\(.* of type ndarray$"):
+        run.log_image(np.zeros((4, 4)), "swapped")
+
+
+def test_an_error_of_a_step_names_no_metric_called_step(run):
+    for call, text in (
+        (lambda: run.log({"loss": 1.0}, step="3"), "step: expected a whole number, found '3' of type str"),
+        (
+            lambda: run.log_metric("loss", 1.0, "3"),
+            "step of 'loss': expected a whole number, found '3' of type str",
+        ),
+        (
+            lambda: run.log({"loss": 1.0}, step=2**63),
+            f"step: expected a whole number that fits 64 bits, found {2**63}",
+        ),
+    ):
+        with pytest.raises(tracelet.RecordingError) as caught:
+            call()
+        assert str(caught.value) == text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        ({"name": {"lr": 0.1}}, "found {'lr': 0.1} of type dict; pass parameters as params="),
+        ({"name": 3}, "start_run: expected a name (a text), found 3 of type int"),
+        ({"dir": 3}, "start_run: dir: expected the path of a folder, found 3 of type int"),
+        ({"config": {"epochs": 3}}, "; pass hyperparameters as params="),
+    ],
+)
+def test_a_start_with_arguments_in_the_wrong_place_raises(tmp_path, arguments, text):
+    with pytest.raises(tracelet.TraceletError) as caught:
+        tracelet.start_run(**{"dir": tmp_path, **arguments})
+    assert text in str(caught.value)
+    assert tracelet.active_run() is None
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("outcome", [0, 1, None, ""])
+def test_an_exit_status_is_no_outcome(run, outcome):
+    with pytest.raises(tracelet.UsageError, match="expected an outcome"):
+        run.finish(outcome)
+    assert run.outcome is None
+    run.finish("failed")
+    assert read(run).outcome == "failed"
+
+
+def test_a_timeout_that_is_no_number_raises(run):
+    for call in (lambda: run.finish(timeout="5"), lambda: run.flush(timeout="5")):
+        with pytest.raises(tracelet.UsageError, match="expected a timeout in seconds, found '5'"):
+            call()
+
+
+def test_setting_the_name_of_a_run_renames_it(run):
+    run.name = "renamed"
+    with pytest.raises(tracelet.UsageError, match="expected a name"):
+        run.name = 5
+    run.finish()
+    assert (run.name, read(run).name) == ("renamed", "renamed")

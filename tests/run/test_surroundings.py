@@ -422,3 +422,38 @@ def test_workers_of_joblib_record_in_the_project_of_the_script(project, tmp_path
     )
     assert done.stdout == "{'mine'}\n"
     assert len(tracelet.open_store(project.path).runs()) == 3
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        "sys.stderr.close()",
+        """
+class Raises(logging.Handler):
+    def emit(self, record): raise RuntimeError("a handler")
+logging.getLogger().addHandler(Raises())
+""",
+        "logging.getLogger('tracelet.run').addFilter(lambda record: 1 / 0)",
+        """
+class Gone:
+    def write(self, text): raise ValueError("gone")
+    def flush(self): pass
+sys.stderr = Gone()
+""",
+    ],
+    ids=["stderr is closed", "a handler raises", "a filter raises", "stderr raises"],
+)
+def test_a_report_that_cannot_be_written_ends_nothing(train, trouble):
+    done = train(
+        "import logging, sys, tracelet\nrun = tracelet.start_run()\n"
+        + trouble
+        + """
+run.log({"x": None, "y": 1.0})
+run.log_params({"api_key": "sk-abcdefghijklmnopqrst123456"})
+run.log_metric("z", "text")
+print(run.finish(), run.status()["dropped"])
+"""
+    )
+    assert done.stdout == "{} {'no value': 1, 'a text': 1}\n"
+    record = only_run(train.project)
+    assert (record.outcome, record.metrics()) == ("finished", ["y"])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import heapq
-import logging
 import math
 import threading
 import time
@@ -14,6 +13,7 @@ from tracelet.errors import PluginError
 from tracelet.host.answers import DEFAULT_INTERVAL, Measurements, interval_of, measurements_of
 from tracelet.host.discovery import describe
 from tracelet.journal import flatten
+from tracelet.logs import get_logger
 from tracelet.secrets import mask
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tracelet.host.worker import Task
     from tracelet.journal import Recorder
 
-log = logging.getLogger("tracelet.collecting")
+log = get_logger("tracelet.collecting")
 
 MAX_STRETCH: Final = 16  # times the interval, when the overhead has to shrink
 _LONGEST_WAIT: Final = 3600.0  # seconds that the clock sleeps at a time

@@ -42,6 +42,7 @@ def did_you_mean(name: object, known: Iterable[object]) -> str:
     meant = closest(name, names)
     if meant is not None:
         return f" (did you mean {meant!r}?)"
+    names = [plain(name) if len(name) <= LONGEST else f"{plain(name[: LONGEST - 3])}..." for name in names]
     more = ", ..." if len(names) > MOST else ""
     return "; known: " + ", ".join(names[:MOST]) + more if names else ""
 

@@ -99,9 +99,12 @@ def _layer(
         tables = settings.tables("plugins", plugins, faults)
     else:
         names = settings.plugin_names("plugins", plugins, faults)
-    faults += [
-        f"unknown key {key!r}{did_you_mean(key, ['plugins', *known])}" for key in given if key not in known
-    ]
+    for key in given:
+        if key not in known:
+            known_keys = did_you_mean(key, ["plugins", *known])
+            is_typo = "did you mean" in known_keys
+            hint = "" if is_typo or not label.startswith("start_run") else "; pass hyperparameters as params="
+            faults.append(f"unknown key {key!r}{known_keys}{hint}")
     values = {key: known[key](key, value, faults) for key, value in given.items() if key in known}
     names += values.pop("activate", [])
     if "dir" in values:

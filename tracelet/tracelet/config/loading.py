@@ -69,10 +69,10 @@ def load_config(
 def _report_once(warnings: Iterable[str]) -> None:
     for warning in warnings:
         if warning not in _reported:
-            import logging
+            from tracelet.logs import get_logger
 
             _reported.add(warning)
-            logging.getLogger("tracelet.config").warning("%s", warning)
+            get_logger("tracelet.config").warning("%s", warning)
 
 
 def _user_plugins(user: Path | None) -> list[Path]:

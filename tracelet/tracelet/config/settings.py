@@ -166,7 +166,12 @@ def run_id(path: str, value: Any, faults: list[str]) -> str:
 
 def recording_ranks(path: str, value: Any, faults: list[str]) -> tuple[int, ...] | str | None:
     """Check for the ranks that record: as :func:`ranks`, or ``"separate"`` for one run per rank."""
-    return "separate" if value == "separate" else ranks(path, value, faults)
+    if value == "separate":
+        return "separate"
+    found: list[str] = []
+    checked = ranks(path, value, found)
+    faults += [fault.replace("'all', a rank", "'all', 'separate', a rank") for fault in found]
+    return checked
 
 
 def ranks(path: str, value: Any, faults: list[str]) -> tuple[int, ...] | None:

@@ -43,10 +43,10 @@ def is_trusted(file: Path, program: Path | None = None) -> bool:
     if why is None:
         return True
     if file not in _reported:
-        import logging
+        from tracelet.logs import get_logger
 
         _reported.add(file)
-        logging.getLogger("tracelet.config").warning("configuration is ignored: %s", why)
+        get_logger("tracelet.config").warning("configuration is ignored: %s", why)
     return False
 
 

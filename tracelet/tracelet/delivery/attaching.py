@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -10,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 from tracelet.delivery.guarded_run import DATA_HOOKS, GuardedRun
 from tracelet.errors import PluginError
 from tracelet.host.discovery import implementations
+from tracelet.logs import get_logger
 from tracelet_hookspecs import BACKEND_HOOKS, RunView
 
 if TYPE_CHECKING:
     from tracelet.delivery.delivery import Delivery
     from tracelet.host.plugins import PluginManager
 
-log = logging.getLogger("tracelet.delivery")
+log = get_logger("tracelet.delivery")
 
 Attach = Callable[[str], None]
 Report = Callable[[PluginError], None]

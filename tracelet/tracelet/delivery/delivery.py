@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import threading
 import time
@@ -20,12 +19,13 @@ from tracelet.delivery.waiting import STANDBY, DeliveryWorker
 from tracelet.delivery.worker import BackendWorker
 from tracelet.errors import ConfigError
 from tracelet.journal import writers as all_writers
+from tracelet.logs import get_logger
 from tracelet_hookspecs import RunView
 
 if TYPE_CHECKING:
     from tracelet.host.plugins import PluginManager
 
-log = logging.getLogger("tracelet.delivery")
+log = get_logger("tracelet.delivery")
 
 # Seconds for the current batch: when a backend is removed; at the end; and at the end when time is up.
 _REMOVING: Final = 5.0

@@ -5,15 +5,15 @@ Whatever a data hook recorded would pass through the same hook, which would reco
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from tracelet.host.worker import current_call
+from tracelet.logs import get_logger
 from tracelet_hookspecs import BACKEND_HOOKS, RunView
 
-log = logging.getLogger("tracelet.delivery")
+log = get_logger("tracelet.delivery")
 
 #: Hooks in which nothing may be recorded.
 DATA_HOOKS = (*BACKEND_HOOKS, "process_metric")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -15,8 +14,9 @@ from tracelet.delivery.pipeline.breaker import CLOSED, Breaker
 from tracelet.delivery.pipeline.failures import Fault, judge
 from tracelet.delivery.waiting import INITIAL_STATUS, RESTING, RETRYING, STOPPED, DeliveryWorker, WakeEvent
 from tracelet.errors import JournalError
+from tracelet.logs import get_logger
 
-log = logging.getLogger("tracelet.delivery")
+log = get_logger("tracelet.delivery")
 
 _OUTAGES: Final = (Fault.PASSING, Fault.TOO_MUCH)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -15,12 +14,13 @@ from tracelet.delivery.ledger.ledger import Ledger, ledger_file
 from tracelet.delivery.limits import Settings
 from tracelet.errors import JournalError, UsageError
 from tracelet.journal import Cursor, liveness, read_events, writers
+from tracelet.logs import get_logger
 from tracelet_hookspecs import BACKEND_HOOKS
 
 if TYPE_CHECKING:
     from tracelet.host.plugins import PluginManager
 
-log = logging.getLogger("tracelet.delivery")
+log = get_logger("tracelet.delivery")
 
 _FINISHING: Final = 5.0  # seconds
 #: A batch that fails for an unknown reason is split before the breaker opens, which would end the waiting.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from functools import partial
@@ -30,13 +29,14 @@ from tracelet.delivery.waiting import (
 )
 from tracelet.errors import PluginError, TraceletError
 from tracelet.host.discovery import describe
+from tracelet.logs import get_logger
 from tracelet.secrets import format_exception, redact
 from tracelet_hookspecs import PluginState, RunView
 
 if TYPE_CHECKING:
     from tracelet.host.plugins import PluginManager
 
-log = logging.getLogger("tracelet.delivery")
+log = get_logger("tracelet.delivery")
 
 _PAUSE: Final = 5.0  # seconds, when the journal itself cannot be read
 

@@ -13,8 +13,9 @@ import threading
 from typing import Any, Final
 
 from tracelet.host.leftovers import current_owner
+from tracelet.logs import get_logger
 
-log = logging.getLogger("tracelet.plugins")
+log = get_logger("tracelet.plugins")
 
 _OURS: Final = "tracelet"
 

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import atexit
 import functools
-import logging
 import os
 import sys
 import threading
@@ -21,7 +20,9 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any, Final
 
-log = logging.getLogger("tracelet.plugins")
+from tracelet.logs import get_logger
+
+log = get_logger("tracelet.plugins")
 
 GRACE: Final = 3.0  # seconds that threads and processes left behind by plugins get at the end
 OWNER: Final = "tracelet_plugin"  # attribute of a thread or process: the plugin that started it

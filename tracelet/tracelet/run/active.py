@@ -15,7 +15,7 @@ from tracelet.host.worker import refuse_in_plugin
 from tracelet.run import announcing, current, ending, starting, uncaught
 from tracelet.run.current import active_run
 from tracelet.run.parameters import check_start_parameters
-from tracelet.run.run import Run, outcome_of
+from tracelet.run.run import Run, check_run_name, outcome_of
 
 if TYPE_CHECKING:
     from tracelet.config import Config
@@ -48,6 +48,7 @@ def start_run(
     faulty configuration and :class:`~tracelet.errors.UsageError` for invalid arguments.
     """
     refuse_in_plugin("start_run", "record into the run that the hook gets as 'run'")
+    name = check_run_name(name)
     uncaught.watch()
     names, objects = starting.split_plugins(plugins)
     given = {"project": project, "run_id": run_id, "resume": resume or None, "strict": strict}

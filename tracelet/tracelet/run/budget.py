@@ -7,7 +7,6 @@ process (they hold the interpreter's lock while they compute), divided by the ti
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import threading
 import time
@@ -15,11 +14,12 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, Final, NamedTuple
 
+from tracelet.logs import get_logger
 from tracelet.run.context import RunContext
 from tracelet.run.run_plugins import RunPlugins
 from tracelet.run.threads import try_start
 
-log = logging.getLogger("tracelet.run")
+log = get_logger("tracelet.run")
 
 PERIOD: Final = 0.25  # seconds between two bursts of timed calls
 LOOK_EVERY: Final = 8  # periods between two updates of the share

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import sys
 import threading
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Final
 
+from tracelet.logs import get_logger
 from tracelet.run import plugin_threads
 from tracelet.run.run import Run
 
-log = logging.getLogger("tracelet.run")
+log = get_logger("tracelet.run")
 
 _SHELLS: Final = frozenset({"ipykernel", "IPython", "prompt_toolkit"})  # packages whose tasks execute cells
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import re
 import time
@@ -13,8 +12,9 @@ from typing import Final
 from tracelet.config.settings import RUN_ID, RUN_ID_FORM
 from tracelet.errors import UsageError
 from tracelet.layout import runs_folder
+from tracelet.logs import get_logger
 
-log = logging.getLogger("tracelet.run")
+log = get_logger("tracelet.run")
 
 _LETTERS: Final = "abcdefghjkmnpqrstuvwxyz023456789"  # without letters and digits that look alike
 

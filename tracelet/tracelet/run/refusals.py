@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 from typing import TYPE_CHECKING, Final
 
 from tracelet.errors import RecordingError
+from tracelet.logs import get_logger
 
 if TYPE_CHECKING:
     from tracelet.journal import Recorder
 
-log = logging.getLogger("tracelet.run")
+log = get_logger("tracelet.run")
 
 _REPORTED: Final = 20  # inputs that are named, for each reason; further ones are only counted
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import os
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -11,9 +10,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final
 
-from tracelet.errors import PluginError
+from tracelet.errors import PluginError, UsageError
 from tracelet.host.worker import refuse_in_plugin
 from tracelet.journal import NullRecorder
+from tracelet.journal.writing.values import plain_name, short
+from tracelet.logs import get_logger
 from tracelet.run.budget import Budget, CallSampler
 from tracelet.run.context import RunContext
 from tracelet.run.recording import Recording
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from tracelet.host.plugins import PluginManager
     from tracelet.run.job import Job
 
-log = logging.getLogger("tracelet.run")
+log = get_logger("tracelet.run")
 
 START_TIMEOUT: Final = 5.0  # seconds that start_run waits for plugins that were asked for
 FINISH_TIMEOUT: Final = 30.0  # seconds that finish may take, delivery included
@@ -53,7 +54,7 @@ class Run(Recording):
         super().__init__(context.dir, recorder, records=context.records, strict=bool(context.config.strict))
         self._context = context
         self.id = context.id
-        self.name = name
+        self._name = name
         self.project = context.config.project
         self.started_at = started_at
         self.outcome: str | None = None
@@ -78,12 +79,21 @@ class Run(Recording):
     def _use_calls(self, point: Callable[..., None], row: Callable[..., None]) -> None:
         self._point, self._row = point, row
 
+    @property
+    def name(self) -> str:
+        """The run's name. Setting it renames the run, in the store as well."""
+        return self._name
+
+    @name.setter
+    def name(self, name: str) -> None:
+        self.rename(check_run_name(name))
+
     def rename(self, name: str | None = None, project: str | None = None) -> None:
         """Give the run another name, or move it to another project."""
         wanted = {"name": name, "project": project}
         changed = {key: value for key, value in wanted.items() if value and value != getattr(self, key)}
         if changed:
-            self.name, self.project = name or self.name, project or self.project
+            self._name, self.project = name or self._name, project or self.project
             self._recorder.event("run", changed)
 
     def adopt(self) -> None:
@@ -145,6 +155,7 @@ class Run(Recording):
         ``durable=True`` also waits until it is on the disk, safe from a loss of power. Returns whether everything
         was delivered; the rest stays in the journal.
         """
+        _check_timeout("flush", timeout)
         if durable:
             self._sync_files()
             self.writer.sync()
@@ -162,7 +173,12 @@ class Run(Recording):
 
         Returns what is pending, per backend; it stays in the journal, and ``tracelet sync`` delivers it later.
         A second call does nothing.
+
+        Raises:
+            UsageError: the outcome is not a text, or the timeout is not a number. The run is still open.
         """
+        _check_outcome(outcome)
+        _check_timeout("finish", timeout)
         refuse_in_plugin("finish", "let the program do it, for example when it sees a flag")
         if os.getpid() != self._pid:
             self.writer.close()  # a forked child ends its own part; the run is its parent's to end
@@ -296,3 +312,29 @@ def outcome_of(error: BaseException | None) -> tuple[str, str | None]:
         error = cause  # a launcher caught it, printed it and exits
     text = str(error).strip()
     return "failed", redact(f"{type(error).__name__}: {text}" if text else type(error).__name__)
+
+
+def check_run_name(name: Any) -> str | None:
+    """Return the name of a run as a plain text, or None for no name.
+
+    Raises:
+        UsageError: it is not a text, such as parameters in its place.
+    """
+    if name is None or isinstance(name, str):
+        return plain_name(name) if name else None
+    hint = "; pass parameters as params=" if isinstance(name, Mapping) else ""
+    raise UsageError(
+        f"start_run: expected a name (a text), found {short(name)} of type {type(name).__qualname__}{hint}"
+    )
+
+
+def _check_outcome(outcome: Any) -> None:
+    """Raise UsageError for what is not an outcome, such as the exit status that other trackers take."""
+    if not isinstance(outcome, str) or not outcome:
+        found = f"{short(outcome)}; for a run that failed, call finish('failed')"
+        raise UsageError(f"finish: expected an outcome (a text such as 'finished'), found {found}")
+
+
+def _check_timeout(call: str, timeout: Any) -> None:
+    if timeout is not None and (isinstance(timeout, bool) or not isinstance(timeout, (int, float))):
+        raise UsageError(f"{call}: expected a timeout in seconds, found {short(timeout)}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from tracelet.errors import PluginError, TraceletError
+from tracelet.logs import get_logger
 from tracelet.run import import_guard, root_handlers
 from tracelet.run.plugin_threads import guard_plugin_thread
 from tracelet.run.threads import try_start
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from tracelet.run.context import RunContext
     from tracelet_hookspecs import RunView
 
-log = logging.getLogger("tracelet.run")
+log = get_logger("tracelet.run")
 
 _AFTER: Final = 1e-3  # seconds in which start_run returns to the program, before plugins need the interpreter
 _SETTLING: Final = 0.5  # seconds that delivery may take before the journal is closed

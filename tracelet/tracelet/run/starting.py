@@ -15,6 +15,7 @@ from tracelet.config import Config
 from tracelet.errors import PluginError, UsageError
 from tracelet.journal import NullRecorder, Writer
 from tracelet.layout import runs_folder
+from tracelet.logs import get_logger
 from tracelet.run import folder
 from tracelet.run.context import RunContext
 from tracelet.run.job import Job, ancestors
@@ -22,7 +23,7 @@ from tracelet.run.run import START_TIMEOUT, DisabledRun, Run, outcome_of
 from tracelet.run.target import choose_target
 from tracelet.secrets import mask_command_line, set_readable_names
 
-log = logging.getLogger("tracelet.run")
+log = get_logger("tracelet.run")
 
 _GENERATIONS: Final = 6  # processes above this one that the journal names
 
@@ -188,4 +189,8 @@ def absolute_dir(path: str | os.PathLike[str] | None) -> str | None:
     except FileNotFoundError:
         raise UsageError(
             f"start_run(dir={os.fspath(path)!r}): the current folder was deleted; give an absolute path"
+        ) from None
+    except TypeError:
+        raise UsageError(
+            f"start_run: dir: expected the path of a folder, found {path!r} of type {type(path).__qualname__}"
         ) from None

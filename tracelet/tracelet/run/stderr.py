@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 
-log = logging.getLogger("tracelet.run")
+from tracelet.logs import get_logger
+
+log = get_logger("tracelet.run")
 
 
 def print_line(text: str) -> None:

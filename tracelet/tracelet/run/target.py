@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import logging
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -14,13 +13,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from tracelet.config import Config
 from tracelet.errors import UsageError
 from tracelet.layout import runs_folder
+from tracelet.logs import get_logger
 from tracelet.run.folder import check_run_id, new_run_id
 from tracelet.run.job import Job, current_job
 
 if TYPE_CHECKING:
     from tracelet.journal import EventRecord
 
-log = logging.getLogger("tracelet.run")
+log = get_logger("tracelet.run")
 
 
 class RunTarget(NamedTuple):

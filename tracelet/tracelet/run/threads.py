@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 import threading
 
-log = logging.getLogger("tracelet.run")
+from tracelet.logs import get_logger
+
+log = get_logger("tracelet.run")
 
 _reported: list[str] = []  # why no thread could be started, once
 

@@ -123,11 +123,11 @@ def report_masked(hidden: Sequence[str], what: str = "parameter") -> None:
     names = [name for name in hidden if name not in _reported]
     if not names:
         return
-    import logging
+    from tracelet.logs import get_logger
 
     _reported.update(names)
     several = len(names) > 1
-    logging.getLogger("tracelet.secrets").warning(
+    get_logger("tracelet.secrets").warning(
         '%s %s recorded as "%s", because %s; to record %s, set not_secret = [%s] in tracelet.toml',
         f"{what}s" if several else what,
         ", ".join(map(repr, names)) + (" are" if several else " is"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -50,7 +51,7 @@ def print_comparison(
     elif not ambiguous and _column_per_run_fits(screen, names, items):
         _print_column_per_run(screen, names, items)
     else:
-        _print_row_per_run(screen, names, [ids, *items] if ambiguous else items)
+        _print_row_per_run(screen, records, [ids, *items] if ambiguous else items)
     _print_legend(screen, items, complete=complete)
 
 
@@ -73,8 +74,12 @@ def _print_column_per_run(screen: Screen, names: Sequence[str], items: Sequence[
     screen.table(["", *names], [[Text(item.label, item.style), *item.cells] for item in items])
 
 
-def _print_row_per_run(screen: Screen, names: Sequence[str], items: Sequence[Item]) -> None:
-    """Print one table, or several below each other if the items need more than the screen's width."""
+def _print_row_per_run(screen: Screen, records: Sequence[RunRecord], items: Sequence[Item]) -> None:
+    """Print one table, or several below each other if the items need more than the screen's width.
+
+    Only the first table has the runs' ids; in all of them, runs that share a name show its end.
+    """
+    names = _distinct_names(records)
     widest_name = max(map(len, ["run", *names]))
     room = screen.console.width - min(widest_name, screen.console.width // 2)
     for at, group in enumerate(_split_items(items, room)):
@@ -84,6 +89,22 @@ def _print_row_per_run(screen: Screen, names: Sequence[str], items: Sequence[Ite
         heads = ["name", *(item.label for item in group)]
         narrow = [item.label for item in group if _measure(item) <= room]
         screen.table(heads, rows, whole=narrow)
+
+
+def _distinct_names(records: Sequence[RunRecord]) -> list[str]:
+    """Return the runs' names; to one that several runs have, the end of the id is added."""
+    counts = Counter(record.name for record in records)
+    ends = Counter((record.name, _end_of_id(record.id)) for record in records)
+    return [
+        record.name
+        if counts[record.name] == 1
+        else f"{record.name} {_end_of_id(record.id) if ends[record.name, _end_of_id(record.id)] == 1 else record.id}"
+        for record in records
+    ]
+
+
+def _end_of_id(run: str) -> str:
+    return run.rpartition("-")[2]
 
 
 def _split_items(items: Sequence[Item], room: int) -> Iterator[list[Item]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import logging
 import time
 from collections import Counter
 from collections.abc import Mapping
@@ -16,9 +15,10 @@ import attrs
 
 from tracelet.errors import JournalError
 from tracelet.journal import Cursor
+from tracelet.logs import get_logger
 from tracelet.safe_files import UnsafeFileError, list_folder, open_folder, read_file, replace_file
 
-log = logging.getLogger("tracelet.delivery")
+log = get_logger("tracelet.delivery")
 
 FOLDER: Final = "delivery"
 VERSION: Final = 1

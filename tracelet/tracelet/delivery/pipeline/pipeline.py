@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections.abc import Callable
@@ -19,13 +18,14 @@ from tracelet.delivery.pipeline.reader import Batch, Reader, Writers
 from tracelet.delivery.pipeline.retrying import RetryingSender
 from tracelet.delivery.pipeline.routes import Routes
 from tracelet.delivery.pipeline.sending import Sender
+from tracelet.logs import get_logger
 from tracelet.secrets import redact
 from tracelet_hookspecs import RunView
 
 if TYPE_CHECKING:
     from tracelet.host.plugins import PluginManager
 
-log = logging.getLogger("tracelet.delivery")
+log = get_logger("tracelet.delivery")
 
 _MOST_BATCHES: Final = 16  # in one plan, while nothing is accepted
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import logging
 import operator
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
@@ -14,12 +13,13 @@ from tracelet.host import discovery
 from tracelet.host.plugins.registry import Registry
 from tracelet.host.worker import Busy
 from tracelet.journal import as_number
+from tracelet.logs import get_logger
 from tracelet_hookspecs import MetricData, MetricType, PluginState
 
 if TYPE_CHECKING:
     from tracelet.host.plugins import PluginHandle, PluginManager
 
-log = logging.getLogger("tracelet.delivery")
+log = get_logger("tracelet.delivery")
 
 HOOK: Final = "process_metric"
 _TURNS: Final = 3  # deadlines that a processor may spend on other backends' batches

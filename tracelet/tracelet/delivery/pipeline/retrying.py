@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-
 from tracelet.delivery.limits import Settings
 from tracelet.delivery.pipeline.breaker import CLOSED, Breaker
 from tracelet.delivery.pipeline.event_calls import UndeliverableError
@@ -12,9 +10,10 @@ from tracelet.delivery.pipeline.plan import Plan, Step
 from tracelet.delivery.pipeline.sending import Sender
 from tracelet.errors import PluginError
 from tracelet.host.worker import Busy, Overrun
+from tracelet.logs import get_logger
 from tracelet.secrets import redact
 
-log = logging.getLogger("tracelet.delivery")
+log = get_logger("tracelet.delivery")
 
 
 class RetryingSender:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import logging
 import time
 from functools import partial
 from pathlib import Path
@@ -16,12 +15,13 @@ from tracelet.delivery.pipeline.failures import BrokenHookError
 from tracelet.delivery.pipeline.plan import Step, id_of_event, metrics_of
 from tracelet.errors import PluginError
 from tracelet.journal.format import NO_STEP
+from tracelet.logs import get_logger
 from tracelet_hookspecs import MetricType, RunView
 
 if TYPE_CHECKING:
     from tracelet.host.plugins import PluginHandle
 
-log = logging.getLogger("tracelet.delivery")
+log = get_logger("tracelet.delivery")
 
 
 class Sender:

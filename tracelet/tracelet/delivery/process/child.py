@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import faulthandler
-import logging
 import os
 import signal
 import sys
@@ -28,6 +27,7 @@ from tracelet.delivery.process.pipes import (
 )
 from tracelet.delivery.process.remote_run import RemoteRun
 from tracelet.errors import PluginError
+from tracelet.logs import get_logger
 from tracelet.secrets import format_exception, redact
 from tracelet_hookspecs import BACKEND_HOOKS
 
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from tracelet.delivery.worker import BackendWorker
     from tracelet.host.plugins import PluginManager
 
-log = logging.getLogger("tracelet.delivery")
+log = get_logger("tracelet.delivery")
 
 _BEAT: Final = 0.5  # seconds between two reports
 _HURRIED: Final = 0.05  # the same while the program waits

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import logging
 import os
 import signal
 import subprocess
@@ -16,8 +15,9 @@ from typing import Any, Final
 
 from tracelet.delivery.process.pipes import PipeReader, PipeWriter, decode_message, pickle_message
 from tracelet.errors import PluginError
+from tracelet.logs import get_logger
 
-log = logging.getLogger("tracelet.delivery")
+log = get_logger("tracelet.delivery")
 
 #: The program of the new process. Before it imports anything, it takes the current folder off the path, which
 #: ``python -c`` puts there (option -P does the same, from Python 3.11 on): a json.py in the folder where the training

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 import threading
 import time
 from collections import deque
@@ -15,12 +14,13 @@ from tracelet.delivery.process.plugin_process import PluginProcess, ProcessGoneE
 from tracelet.delivery.waiting import RESTING, STARTING
 from tracelet.errors import PluginError
 from tracelet.host.discovery import implementations, is_class
+from tracelet.logs import get_logger
 from tracelet_hookspecs import PluginInfo, PluginMetadata, PluginState, RunView
 
 if TYPE_CHECKING:
     from tracelet.host.plugins import PluginManager
 
-log = logging.getLogger("tracelet.delivery")
+log = get_logger("tracelet.delivery")
 
 ISOLATED: Final = "process"
 CRASHES: Final = 3  # of the process, within the next number of seconds; then the plugin rests

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,12 +15,13 @@ from tracelet.delivery.process.import_spec import import_spec_of
 from tracelet.delivery.process.proxy import Companion, PluginProxy
 from tracelet.delivery.waiting import INITIAL_STATUS, RESTING, STOPPED, DeliveryWorker
 from tracelet.errors import PluginError
+from tracelet.logs import get_logger
 from tracelet_hookspecs import BACKEND_HOOKS
 
 if TYPE_CHECKING:
     from tracelet.host.plugins import PluginManager
 
-log = logging.getLogger("tracelet.delivery")
+log = get_logger("tracelet.delivery")
 
 _ANSWERING: Final = 1.0  # seconds that an answer may take, beyond what is done
 

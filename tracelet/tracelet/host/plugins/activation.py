@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -15,12 +14,13 @@ from tracelet.host.answers import text_of
 from tracelet.host.plugins.lifecycle import Lifecycle
 from tracelet.host.plugins.plugin_table import PluginTable
 from tracelet.host.plugins.searching import Sources
+from tracelet.logs import get_logger
 from tracelet_hookspecs import PluginInfo
 
 if TYPE_CHECKING:
     from tracelet.config import Config
 
-log = logging.getLogger("tracelet.plugins")
+log = get_logger("tracelet.plugins")
 
 
 def _current_folder(config: Config) -> Path:

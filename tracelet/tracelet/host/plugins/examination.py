@@ -17,9 +17,10 @@ from typing import Any, Final
 import tracelet_hookspecs as contract
 from tracelet.host.discovery import attributes, implementations, is_class, is_module
 from tracelet.host.discovery.inspection import OWN_HOOKS, bases
+from tracelet.logs import get_logger
 from tracelet.messages import closest
 
-_log = logging.getLogger("tracelet.plugins")
+_log = get_logger("tracelet.plugins")
 
 SLOW_IMPORT: Final = 0.5  # seconds
 _CONTRACT: Final = (

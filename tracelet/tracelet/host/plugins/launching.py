@@ -8,7 +8,6 @@ their points have to go.
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections import deque
@@ -22,11 +21,12 @@ from tracelet.host.plugins import checks
 from tracelet.host.plugins.lifecycle import Lifecycle
 from tracelet.host.plugins.plugin_table import PluginTable
 from tracelet.host.worker import is_plugin_thread
+from tracelet.logs import get_logger
 from tracelet.secrets import format_exception
 from tracelet_hookspecs import BACKEND_HOOKS, PluginType
 from tracelet_hookspecs import PluginState as S
 
-log = logging.getLogger("tracelet.plugins")
+log = get_logger("tracelet.plugins")
 
 PATIENCE: Final = 0.25  # seconds that a step of one plugin may hold up the others
 PROCESSOR_PATIENCE: Final = (

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import _thread
 import contextlib
-import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
 from importlib import import_module
@@ -22,10 +21,11 @@ from tracelet.host.plugins.handle import PluginHandle
 from tracelet.host.plugins.plugin_table import PluginTable
 from tracelet.host.plugins.registry import Registry
 from tracelet.host.worker import Busy
+from tracelet.logs import get_logger
 from tracelet_hookspecs import PluginInfo
 from tracelet_hookspecs import PluginState as S
 
-log = logging.getLogger("tracelet.plugins")
+log = get_logger("tracelet.plugins")
 
 _VALID: Final = (S.VALIDATED, S.INITIALIZED, S.ACTIVE, S.STOPPED)
 _STARTABLE: Final = (S.INITIALIZED, S.ACTIVE, S.STOPPED, S.ERROR)

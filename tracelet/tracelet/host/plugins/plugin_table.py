@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -15,12 +14,13 @@ from tracelet.host.plugins.handle import Listeners, PluginHandle
 from tracelet.host.plugins.registry import Registry
 from tracelet.host.states import move
 from tracelet.host.worker import NotCalled, Overrun
+from tracelet.logs import get_logger
 from tracelet.messages import closest
 from tracelet.secrets import format_exception, redact
 from tracelet_hookspecs import PluginInfo
 from tracelet_hookspecs import PluginState as S
 
-log = logging.getLogger("tracelet.plugins")
+log = get_logger("tracelet.plugins")
 
 
 class PluginTable:

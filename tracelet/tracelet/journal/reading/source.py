@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
@@ -28,6 +27,7 @@ from tracelet.journal.format import (
 from tracelet.journal.segments.compacted_segment import CompactedSegment
 from tracelet.journal.segments.pieces import Block
 from tracelet.journal.segments.unpacking import UnpackedChunk
+from tracelet.logs import get_logger
 from tracelet.safe_files import (
     Descriptor,
     LostDescriptorError,
@@ -111,7 +111,7 @@ _warned: set[str] = set()
 def _warn_once(text: str) -> None:
     if text not in _warned:
         _warned.add(text)
-        logging.getLogger("tracelet.journal").warning(text)
+        get_logger("tracelet.journal").warning(text)
 
 
 class RefusedSegment:

@@ -10,7 +10,7 @@ from tracelet.errors import RecordingError
 from tracelet.journal.format import ID_MASK, KIND_SHIFT, POINT, ROW, SLOT, payload_slots
 from tracelet.journal.writing.counters import new_counter, position
 from tracelet.journal.writing.unavailable import UnavailableError
-from tracelet.journal.writing.values import plain_name
+from tracelet.journal.writing.values import plain_name, short
 
 Identity = tuple[str, str, "str | None"]  # name, type, source
 Key = str | Identity  # the name alone if type and source are the usual ones
@@ -27,8 +27,10 @@ def metric_key(name: str, type: str, source: str | None) -> Key:
 def check_name(name: object) -> None:
     """Raise RecordingError for a value that cannot be a metric's name."""
     if not isinstance(name, str) or not name:
-        found = "an empty one" if name == "" else type(name).__qualname__
-        raise RecordingError(f"metric {name!r}: expected a name, found {found}", reason="no name")
+        found = (
+            "an empty one" if isinstance(name, str) else f"{short(name)} of type {type(name).__qualname__}"
+        )
+        raise RecordingError(f"expected a name, found {found}", reason="no name")
 
 
 class MetricState:

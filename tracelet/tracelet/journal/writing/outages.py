@@ -89,6 +89,6 @@ class OutageTracker:
     def report(self) -> None:
         """Log the warnings. Never on a caller's thread: logging takes locks."""
         for text in drain(self._notices):
-            import logging
+            from tracelet.logs import get_logger
 
-            logging.getLogger("tracelet.journal").warning(text)
+            get_logger("tracelet.journal").warning(text)

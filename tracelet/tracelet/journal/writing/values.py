@@ -176,8 +176,10 @@ def short(value: Any) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-def as_step(step: Any, name: str = "step") -> int:
+def as_step(step: Any, name: str | None = None) -> int:
     """Return a step as an int: anything with ``__index__``, and floats that are whole.
+
+    ``name`` is the metric or medium that an error names.
 
     Raises:
         RecordingError: it is not a whole number, or does not fit 64 bits.
@@ -187,11 +189,13 @@ def as_step(step: Any, name: str = "step") -> int:
     except Exception:
         whole = _whole(step, name)
     if not MIN_STEP <= whole <= MAX_STEP:
-        raise RecordingError(f"metric {name!r}: expected a step that fits 64 bits, found {short(step)}")
+        raise RecordingError(
+            f"{_step_of(name)}: expected a whole number that fits 64 bits, found {short(step)}"
+        )
     return whole
 
 
-def _whole(step: Any, name: str) -> int:
+def _whole(step: Any, name: str | None) -> int:
     try:
         number = as_number(step)
         if number.is_integer():
@@ -199,8 +203,12 @@ def _whole(step: Any, name: str) -> int:
     except RecordingError:
         pass
     raise RecordingError(
-        f"metric {name!r}: expected a whole number as step, found {short(step)} of type {type(step).__qualname__}"
+        f"{_step_of(name)}: expected a whole number, found {short(step)} of type {type(step).__qualname__}"
     )
+
+
+def _step_of(name: str | None) -> str:
+    return "step" if name is None else f"step of {short(name)}"
 
 
 def plain_name(key: Any) -> str:

@@ -232,7 +232,7 @@ class Writer(Appender):
         if drawn and slots is not None:
             slots.give_up(drawn)
         numbers = {name: as_number(value, name) for name, value in flatten(metrics).items()}
-        at = None if at is None else as_step(at, next(iter(numbers), "step"))
+        at = None if at is None else as_step(at, next(iter(numbers), None))
         if not numbers:
             return
         fault = self._attempt(lambda stream: stream.write_row(numbers, at, type, source), state)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 import hmac
-import logging
 import os
 import secrets
 import sqlite3
@@ -19,11 +18,12 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final, TypeVar
 
+from tracelet.logs import get_logger
 from tracelet.store.index import index_folder
 from tracelet.store.index.schema import STATEMENTS, VERSION
 from tracelet.store.index.seal import key_id, make_seal
 
-log = logging.getLogger("tracelet.store")
+log = get_logger("tracelet.store")
 
 PATIENCE: Final = 5.0  # seconds to wait for another process to finish writing
 _SUFFIX: Final = ".sqlite"

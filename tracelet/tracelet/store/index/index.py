@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import sqlite3
 import threading
@@ -12,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
+from tracelet.logs import get_logger
 from tracelet.store.accumulator import Summary
 from tracelet.store.data_folder import RunsLocation
 from tracelet.store.details import Details, describe_unreadable, describe_without_journal
@@ -21,7 +21,7 @@ from tracelet.store.index.rows import KnownRun
 from tracelet.store.index.run_updates import IndexedRun, RunUpdater
 from tracelet.store.journal_access import folder_changed, list_segments
 
-log = logging.getLogger("tracelet.store")
+log = get_logger("tracelet.store")
 
 _HELD: Final = (
     0.5  # seconds of work after which the results are written, so that other readers need not repeat it
