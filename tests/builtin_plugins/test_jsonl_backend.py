@@ -384,3 +384,14 @@ def test_a_path_of_the_users_own_may_lead_out_of_the_run(
         hooks.log_metrics(points=points(0, 3), run=run)
     assert len((run.dir.parent / "all.jsonl").read_bytes().splitlines()) == 3
     assert len((tmp_path / "disk" / "all.jsonl").read_bytes().splitlines()) == 3
+
+
+def test_a_sparse_file_of_a_terabyte_is_refused_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    path.write_bytes(jsonl_file.LINE_START)
+    os.truncate(path, 1 << 40)
+    began = time.monotonic()
+    with pytest.raises(ValueError, match="found no end of a line in its last 256 MiB"):
+        jsonl_file.JsonlFile(path).append([(None, b"{}\n")])
+    assert time.monotonic() - began < 5
+    assert path.stat().st_size == 1 << 40

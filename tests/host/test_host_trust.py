@@ -8,6 +8,7 @@ import pytest
 
 from tracelet.config.trust import refusal
 from tracelet.core.plugins import PluginInfo, PluginManager, PluginMetadata
+from tracelet.host.discovery.pluginfiles import checked_import
 from tracelet.host.projectfile import project_files
 
 FUNCTION = "import tracelet\n@tracelet.hookimpl\ndef collect(): return {'x': 1}\n"
@@ -209,3 +210,26 @@ def test_a_refused_project_file_leaves_the_others_active(project):
         "deep/tracelet_plugins.py: refused, because everybody can write to it; run: chmod o-w" in done.stdout
     )
     assert "it was run" not in done.stdout + done.stderr
+
+
+@as_root
+@pytest.mark.parametrize("neighbor", ["helpers.py", "helpers/__init__.py"])
+@pytest.mark.parametrize("kind", ["file", "link"])
+def test_what_a_plugin_file_imports_relatively_is_examined(plugin, tmp_path, neighbor, kind):
+    ran = tmp_path / "ran"
+    target = plugin.parent / neighbor
+    target.parent.mkdir(exist_ok=True)
+    code = f"open({str(ran)!r}, 'w').close()\n"
+    if kind == "file":
+        target.write_text(code)
+    else:
+        (tmp_path / "code.py").write_text(code)
+        target.symlink_to(tmp_path / "code.py")
+    os.chown(target, 65534, -1, follow_symlinks=False)
+    plugin.write_text("from . import helpers\n" + FUNCTION)
+    with pytest.raises(ImportError, match="refused, because it belongs to user 65534"):
+        checked_import(plugin)
+    assert not ran.exists()
+    os.chown(target, os.geteuid(), -1, follow_symlinks=False)
+    checked_import(plugin)
+    assert ran.exists()

@@ -18,6 +18,7 @@ Line = tuple[PointId | None, bytes]
 LINE_START: Final = b'{"type":'  # a file that begins differently belongs to something else
 REMEMBERED: Final = 16_384  # ids of points, to recognize repeats; a batch is far smaller
 TAIL: Final = 256 * REMEMBERED  # bytes at the end of a file that hold about that many points
+LONGEST_TORN: Final = 256 << 20  # bytes after the last newline: of a batch that a crash cut, or zeros
 LOCK_TIMEOUT: Final = 10.0  # seconds; other processes of the run hold the lock for milliseconds
 
 
@@ -136,17 +137,25 @@ def remove_torn_line(fd: int, path: Path) -> int:
     size = os.fstat(fd).st_size
     if not size or os.pread(fd, 1, size - 1) == b"\n":
         return 0
-    keep = end_of_last_line(fd, size)
+    keep = end_of_last_line(fd, size, path)
     require_own(fd, path, keep)
     require_own(fd, path, 0)
     os.ftruncate(fd, keep)
     return size - keep
 
 
-def end_of_last_line(fd: int, size: int) -> int:
-    """Return the position after the last newline, or 0."""
+def end_of_last_line(fd: int, size: int, path: Path) -> int:
+    """Return the position after the last newline, or 0.
+
+    Raises ``ValueError`` for more than what a crash can leave: a sparse file of a terabyte is not ours.
+    """
     end = size
     while end:
+        if size - end > LONGEST_TORN:
+            raise ValueError(
+                f"{path}: expected a file that this plugin wrote, found no end of a line in its last"
+                f" {LONGEST_TORN >> 20} MiB; choose another path"
+            )
         start = max(0, end - 65_536)
         newline = os.pread(fd, end - start, start).rfind(b"\n")
         if newline >= 0:

@@ -10,7 +10,8 @@ import inspect
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from importlib.machinery import ModuleSpec, SourceFileLoader
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Final
@@ -27,18 +28,22 @@ from tracelet_hookspecs import PluginInfo, PluginMetadata
 
 NAMES_MORE: Final = "tracelet_plugins"
 
+Refuse = Callable[[Path], str | None]  # why a file must not be run, or None
+
+_PACKAGE: Final = "_tracelet_plugins_"  # what the names of the packages of plugin files begin with
 _OWN_PACKAGES: Final = ("tracelet", "tracelet_hookspecs")
 
 _locks: dict[Path, Any] = {}  # by file: another thread must not see a module that is only half executed
 _imported: dict[Path, tuple[bytes, ModuleType]] = {}  # by file: the digest of the source, and the module
+_rules: dict[str, Refuse] = {}  # by package: the rule for its files
 
 
-def import_file(file: Path) -> ModuleType:
+def import_file(file: Path, refuse: Refuse | None = None) -> ModuleType:
     """Import a ``.py`` file, once for each version of its text.
 
     Its folder is appended to ``sys.path``, so that the file can import its neighbors; ``from .helpers import X`` works
     too, and means the neighbor even if another folder has a module of that name. A file that was edited since is
-    executed again, into a new module.
+    executed again, into a new module. ``refuse`` is the rule for those neighbors; the file was examined by the caller.
     """
     file = file.resolve()
     with _locks.setdefault(file, threading.RLock()):
@@ -47,6 +52,8 @@ def import_file(file: Path) -> ModuleType:
         if known is not None and known[0] == digest:
             return known[1]
         locations.importers[file] = threading.get_ident()  # for those that wait for the lock
+        if refuse is not None:
+            _rules.setdefault(_package_of(file.parent), refuse)
         module = _execute(file, _module_name(file, known[1] if known is not None else None))
         _imported[file] = digest, module
         return module
@@ -84,6 +91,24 @@ class _SourceLoader(SourceFileLoader):
         return self.source_to_code(self.get_data(path), path)
 
 
+class _NeighborFinder(MetaPathFinder):
+    """Finds what plugin files import relatively, to which the rules for plugin files apply as well."""
+
+    @classmethod
+    def find_spec(cls, fullname: str, path: Any, target: ModuleType | None = None) -> ModuleSpec | None:
+        if not fullname.startswith(_PACKAGE):
+            return None
+        spec = PathFinder.find_spec(fullname, path, target)
+        if spec is None or not spec.origin or not spec.has_location:
+            return spec
+        refuse = _rules.get(fullname.partition(".")[0])
+        if refuse is not None and (why := refuse(Path(spec.origin))) is not None:
+            raise ImportError(why, name=fullname, path=spec.origin)
+        if type(spec.loader) is SourceFileLoader:
+            spec.loader = _SourceLoader(fullname, spec.origin)
+        return spec
+
+
 def _execute(file: Path, name: str) -> ModuleType:
     spec = importlib.util.spec_from_file_location(name, file, loader=_SourceLoader(name, str(file)))
     if file.suffix != ".py" or spec is None or spec.loader is None:
@@ -110,7 +135,9 @@ def _execute(file: Path, name: str) -> ModuleType:
 
 def _package_of(folder: Path) -> str:
     """Create the package that represents a folder of plugin files, and return its name."""
-    name = f"_tracelet_plugins_{_hash_of(folder)}"
+    if _NeighborFinder not in sys.meta_path:
+        sys.meta_path.insert(0, _NeighborFinder)
+    name = f"{_PACKAGE}{_hash_of(folder)}"
     if name not in sys.modules:
         package = ModuleType(name, f"The plugin files in {folder}.")
         package.__path__ = [str(folder)]

@@ -13,11 +13,9 @@ from tracelet.config.trust import refusal
 from tracelet.errors import PluginError
 from tracelet.host.discovery.candidate import Candidate, broken_candidate, describe_with_location
 from tracelet.host.discovery.inspection import forgotten_decorator
-from tracelet.host.discovery.modules import import_file, plugins_in_module, run_guarded
+from tracelet.host.discovery.modules import Refuse, import_file, plugins_in_module, run_guarded
 from tracelet.host.discovery.static import is_script, literal_metadata, starts_run
 from tracelet_hookspecs import PluginInfo
-
-Refuse = Callable[[Path], str | None]  # why a file must not be run, or None
 
 
 def plugin_files(place: Path) -> list[Path]:
@@ -86,7 +84,7 @@ def checked_import(file: Path, refuse: Refuse = refusal) -> ModuleType:
     why = refuse(file)
     if why is not None:
         raise PluginError(why, step="import")
-    return import_file(file)
+    return import_file(file, refuse)
 
 
 def load_described(info: PluginInfo) -> object:
