@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import threading
+from concurrent.futures import Future
 
 import pytest
 
@@ -592,3 +594,114 @@ def test_no_way_to_record_from_a_data_hook_loops(project):
     for call in ("log_metric", "log", "log_text"):
         assert f"plugin 'sink': {call} was called in the hook log_metrics and records nothing" in done.stderr
     assert "plugin 'looper': log was called in the hook process_metric" in done.stderr
+
+
+# -- what a hook answers, and what reading its exception does ------------------------------------------
+
+
+class Refusal:
+    """A response as HTTP clients have it."""
+
+    def raise_for_status(self):
+        raise ConnectionError("503")
+
+
+FAILED = {
+    "an exception": (lambda: ConnectionError("gone"), "ConnectionError: gone"),
+    "a refusal": (Refusal, "ConnectionError: 503"),
+    "not implemented": (lambda: NotImplemented, "log_metrics returned NotImplemented"),
+    "a future": (Future, "log_metrics returned a future (Future)"),
+}
+
+
+@pytest.mark.parametrize("what", FAILED)
+def test_an_answer_that_is_a_failure_is_not_taken_for_received(stage, backend, what):
+    make, message = FAILED[what]
+
+    class Answers(backend):
+        def log_metrics(self, points):
+            return make()
+
+    stage.add(Answers())
+    stage.log(2)
+    assert not stage.delivery.flush(5)
+    status = stage.status()
+    assert (status["delivered"], status["pending"]) == (0, 2)
+    assert message in status["error"]
+    stage.verified()
+
+
+class Odd(Exception):
+    """Each of its attributes fails when it is read."""
+
+    @property
+    def status_code(self):
+        raise RuntimeError("no")
+
+    @property
+    def response(self):
+        raise SystemExit(3)
+
+    def __str__(self):
+        raise asyncio.CancelledError
+
+
+@pytest.mark.parametrize("hook", ["log_metrics", "start"])
+def test_an_exception_that_cannot_be_read_ends_no_worker(stage, backend, hook):
+    class Raises(backend):
+        pass
+
+    def fail(self, points=None):
+        raise Odd
+
+    setattr(Raises, hook, fail)
+    if hook == "log_metrics":
+        stage.add(Raises())
+    else:
+        stage.manager.register_plugin(Raises())
+        assert stage.manager.start_plugins({"backend": {}}) == {"backend": False}
+        stage.delivery.hold("backend", lambda: None)
+    stage.log(2)
+    assert not stage.delivery.flush(5)
+    status = stage.status()
+    assert (status["state"], status["pending"]) == ("retrying" if hook == "log_metrics" else "resting", 2)
+    assert f"{hook} failed: Odd" in status["error"]
+
+
+@pytest.mark.parametrize("method", ["__str__", "code"])
+def test_an_exception_that_hangs_as_it_is_read_hangs_its_own_plugin_only(stage, backend, method):
+    ended = threading.Event()
+
+    class Hangs(Exception):
+        pass
+
+    setattr(Hangs, method, lambda error: ended.wait(60))
+
+    class Raises(backend):
+        def log_metrics(self, points):
+            raise Hangs
+
+    stage.add(Raises())
+    stage.manager.handle("backend").limits["log"] = 0.3
+    stage.log(2)
+    assert not stage.delivery.flush(10)
+    status = stage.status()
+    ended.set()
+    assert "log_metrics was still running" in status["error"]
+    assert (status["state"], status["pending"]) == ("resting", 2)
+
+
+def test_a_child_that_a_hook_forks_and_that_returns_ends(stage, backend):
+    children = []
+
+    class Forks(backend):
+        def log_params(self, params):
+            child = os.fork()
+            if child:
+                children.append(child)
+
+    stage.add(Forks())
+    record_events(stage)
+    stage.flush()
+    assert os.waitstatus_to_exitcode(os.waitpid(children[0], 0)[1]) == 0
+    stage.verified()

@@ -404,3 +404,26 @@ def test_a_mapping_of_plugins_is_a_clear_error(project):
         "start_run(plugins=...): expected names, classes, instances or modules, found a mapping"
         in done.stderr
     )
+
+
+# -- packages, and what is switched off by its place ---------------------------------------------------
+
+
+def test_a_package_in_place_of_the_project_file(project, trained):
+    project.write("tracelet_plugins/__init__.py", "from .parts import Sink\n")
+    project.write("tracelet_plugins/parts.py", SINK % "")
+    assert trained()["plugins"]["sink"]["state"] == "active"
+    assert "sink" not in trained("-p", "no:tracelet_plugins")["plugins"]
+
+
+@pytest.mark.parametrize("switched_off", ["more", "more.parts", "more:Sink", "more.parts:Sink"])
+def test_a_reexported_class_is_switched_off_by_each_of_its_places(project, trained, switched_off):
+    project.write("more/__init__.py", "from .parts import Sink\n")
+    project.write("more/parts.py", SINK % "")
+    for asked in ("more", "more:Sink"):
+        assert "sink" not in trained("-p", asked, "-p", f"no:{switched_off}")["plugins"]
+
+
+def test_a_file_is_switched_off_by_any_path_to_it(project, trained):
+    project.write("lines.py", SINK % "")
+    assert "sink" not in trained("-p", "lines.py", "-p", "no:./lines.py")["plugins"]

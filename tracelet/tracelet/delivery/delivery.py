@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Any, Final
 from tracelet.delivery.ledger.counting import count_ahead, ends
 from tracelet.delivery.limits import Settings
 from tracelet.delivery.pending_backend import PendingBackend
+from tracelet.delivery.pipeline.failures import Fault, judge_on_its_thread
 from tracelet.delivery.pipeline.processors import ProcessorObjects
 from tracelet.delivery.pipeline.reader import Writers
 from tracelet.delivery.process import PluginProxy, RemoteWorker, make_proxy
 from tracelet.delivery.waiting import STANDBY, DeliveryWorker
 from tracelet.delivery.worker import BackendWorker
 from tracelet.errors import ConfigError
+from tracelet.host.worker import Overrun
 from tracelet.journal import writers as all_writers
 from tracelet.logs import get_logger
 from tracelet_hookspecs import RunView
@@ -103,6 +105,7 @@ class Delivery:
             worker = self._workers[name] = PendingBackend(
                 *(name, self._run_dir, self._settings),
                 failure=lambda: self._failure_of(name),
+                judge=lambda failure: self._judge(name, failure),
                 restart=restart,
             )
         worker.start()
@@ -122,6 +125,12 @@ class Delivery:
         """Say whether a plugin may start later. One that is not valid, or cannot be registered, never will."""
         failure = self._manager.handle(name).failure
         return isinstance(failure, ConfigError) or getattr(failure, "step", None) in ("initialize", "start")
+
+    def _judge(self, name: str, failure: BaseException) -> Fault:
+        try:
+            return judge_on_its_thread(self._manager.handle(name), failure).fault
+        except Overrun:
+            return Fault.UNKNOWN
 
     def _failure_of(self, name: str) -> BaseException | None:
         """Return why a plugin is not active: the failure of the first of its dependencies that failed, or its own."""

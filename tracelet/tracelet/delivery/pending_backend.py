@@ -11,7 +11,7 @@ from tracelet.delivery.ledger.lease import Lease
 from tracelet.delivery.ledger.ledger import Ledger
 from tracelet.delivery.limits import Settings
 from tracelet.delivery.pipeline.breaker import CLOSED, Breaker
-from tracelet.delivery.pipeline.failures import Fault, judge
+from tracelet.delivery.pipeline.failures import Fault
 from tracelet.delivery.waiting import INITIAL_STATUS, RESTING, RETRYING, STOPPED, DeliveryWorker, WakeEvent
 from tracelet.errors import JournalError
 from tracelet.logs import get_logger
@@ -36,6 +36,7 @@ class PendingBackend(DeliveryWorker):
         settings: Settings,
         *,
         failure: Callable[[], BaseException | None],
+        judge: Callable[[BaseException], Fault],
         restart: Callable[[], None],
     ) -> None:
         """Prepare.
@@ -45,12 +46,14 @@ class PendingBackend(DeliveryWorker):
             run_dir: the run's folder.
             settings: delays between attempts.
             failure: returns why the backend is not active.
+            judge: returns what a failure means.
             restart: starts the backend and hands it to delivery, if that succeeds.
         """
         super().__init__(name)
         self._run_dir = run_dir
         self._settings = settings
         self._failure = failure
+        self._judge = judge
         self._restart = restart
         self._breaker = Breaker(settings)
         self._successor: DeliveryWorker | None = None
@@ -112,7 +115,7 @@ class PendingBackend(DeliveryWorker):
 
     def _failed_by_outage(self) -> bool:
         failure = self._failure()
-        return failure is not None and judge(failure) in _OUTAGES
+        return failure is not None and self._judge(failure) in _OUTAGES
 
     def hand_over(self, worker: DeliveryWorker) -> None:
         """Let the worker of the backend, which is now active, take over."""

@@ -123,8 +123,10 @@ class _PluginThread:
             elif task.claim(RUNNING):
                 self.current = task
                 plugin = self.thread.name.removeprefix(_NAME)
-                children, before = leftovers.children(), Snapshot()
+                children, before, pid = leftovers.children(), Snapshot(), os.getpid()
                 task.run(partial(before.restore, plugin, task.step))
+                if os.getpid() != pid:  # a child that the call forked, and that returned: nobody waits for it
+                    os._exit(1 if task.error is not None else 0)
                 leftovers.mark_children(children, plugin)
                 self.current = None
             del task  # its arguments and result must not stay alive until the next call

@@ -108,7 +108,10 @@ dependencies = [{dependencies}]
 [project.entry-points."tracelet.plugins"]
 {name} = "{module}:{cls}"
 
-{direct_references}[tool.hatch.build.targets.wheel]
+{direct_references}[tool.pytest.ini_options]
+pythonpath = ["src"]
+
+[tool.hatch.build.targets.wheel]
 packages = ["src/{module}"]
 """
 TEST: Final = """import tracelet

@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 import enum
+import logging
 from collections.abc import Iterator, Mapping
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from tracelet.errors import PluginError
+from tracelet.host.worker import Overrun
+
+if TYPE_CHECKING:
+    from tracelet.host.plugins import PluginHandle
+
+log = logging.getLogger("tracelet.delivery")
 
 
 class BrokenHookError(PluginError):
@@ -39,6 +46,38 @@ _NAMED: Final[Mapping[str, Fault]] = {
     "INTERNAL": Fault.PASSING,
 }
 _DATA_ERRORS: Final = (ValueError, TypeError, LookupError, ArithmeticError, AssertionError, AttributeError)
+
+
+class Verdict(NamedTuple):
+    """What a failure means, and how many seconds the far side asks to wait, if it does."""
+
+    fault: Fault
+    wait: float | None = None
+
+
+def judge_on_its_thread(handle: PluginHandle, error: BaseException) -> Verdict:
+    """Judge a plugin's failure on that plugin's thread: reading the exception may run code of its class.
+
+    If that fails in turn, nothing is known about the failure. Raises :class:`~tracelet.host.worker.Overrun` if it
+    hangs.
+    """
+
+    def work() -> Verdict:
+        try:
+            return Verdict(judge(error), retry_after(error))
+        except BaseException as unreadable:
+            log.debug("%s cannot be read: %s", type(error).__name__, type(unreadable).__name__)
+            return Verdict(Fault.UNKNOWN)
+
+    step = error.step if isinstance(error, PluginError) else ""
+    try:
+        verdict: Verdict = handle.submit(work, step=step or "log_metrics", calls=0)
+    except Overrun:
+        raise
+    except PluginError as not_called:
+        log.debug("%s", not_called)
+        return Verdict(Fault.UNKNOWN)
+    return verdict
 
 
 def judge(error: BaseException) -> Fault:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tracelet.delivery.limits import Settings
 from tracelet.delivery.pipeline.breaker import CLOSED, Breaker
 from tracelet.delivery.pipeline.event_calls import UndeliverableError
-from tracelet.delivery.pipeline.failures import Fault, judge, retry_after
+from tracelet.delivery.pipeline.failures import Fault, judge_on_its_thread
 from tracelet.delivery.pipeline.plan import Plan, Step
 from tracelet.delivery.pipeline.sending import Sender
 from tracelet.errors import PluginError
@@ -65,11 +65,11 @@ class RetryingSender:
             log.info("backend %r: accepts data again", self.name)
         self.breaker.succeeded()
 
-    def _fail(self, error: PluginError) -> None:
+    def _fail(self, error: PluginError, wait: float | None = None) -> None:
         self.retries += 1
         self.error = redact(str(error))
         before = self.breaker.state
-        self.breaker.failed(retry_after(error))
+        self.breaker.failed(wait)
         self.sender.recover()
         if before == CLOSED and self.breaker.state != CLOSED:
             log.warning("%s; the journal keeps all pending records, and delivery is retried", self.error)
@@ -78,7 +78,11 @@ class RetryingSender:
         if isinstance(error, Overrun) or not self.sender.handle.worker.usable:
             self.error = redact(str(error))
             raise error
-        fault = judge(error)
+        try:
+            fault, wait = judge_on_its_thread(self.sender.handle, error)
+        except Overrun as overrun:
+            self.error = redact(str(overrun))
+            raise
         if fault in (Fault.CREDENTIALS, Fault.BROKEN):
             self.error = redact(str(error))
             self.breaker.give_up()
@@ -90,7 +94,7 @@ class RetryingSender:
             if fault is not Fault.REFUSED or step.refusals >= self._settings.refusals_before_split:
                 self._isolate(plan, step, error, fault)
                 return
-        self._fail(error)
+        self._fail(error, wait)
 
     def _is_refusal(self, step: Step, fault: Fault) -> bool:
         if fault is Fault.UNKNOWN:

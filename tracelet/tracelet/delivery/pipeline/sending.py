@@ -106,13 +106,20 @@ class Sender:
         self.handle.submit(work, step="log_metric")
 
     def _check(self, hook: str, answer: Any) -> None:
-        """Refuse the return value of a hook whose body has not run (yet)."""
+        """Refuse the return value of a hook whose body has not run (yet), or that returns its failure."""
+        if isinstance(answer, BaseException):
+            raise answer
+        if answer is NotImplemented:
+            raise NotImplementedError(f"{hook} returned NotImplemented")
+        kind = type(answer)
+        if hasattr(kind, "raise_for_status"):  # the response of an HTTP client, which may be a refusal
+            answer.raise_for_status()
         what = _unfinished(answer)
         if what:
             raise BrokenHookError(
                 f"plugin {self.handle.name!r}: {hook} returned {what}, so that nothing was delivered; expected a"
                 " plain function that has done its work when it returns (await nothing, yield nothing; an async"
-                " client can be called with asyncio.run)",
+                " client can be called with asyncio.run, a future has a result())",
                 plugin=self.handle.name,
                 step=hook,
             )
@@ -165,4 +172,6 @@ def _unfinished(answer: Any) -> str:
     kind = type(answer)
     if hasattr(kind, "__await__"):
         return f"an awaitable ({kind.__name__})"
+    if hasattr(kind, "add_done_callback"):  # of concurrent.futures, Dask, gRPC: not an awaitable
+        return f"a future ({kind.__name__})"
     return f"an iterator ({kind.__name__})" if hasattr(kind, "__next__") else ""

@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from tracelet.delivery.guarded_run import GuardedRun
-from tracelet.delivery.pipeline.failures import judge
+from tracelet.delivery.pipeline.failures import Fault, judge
 from tracelet.delivery.process.import_spec import ImportSpec
 from tracelet.delivery.process.pipes import (
     Message,
@@ -253,12 +253,16 @@ def _describe_error(error: Exception) -> dict[str, Any]:
     traceback, failure = format_exception(error), error
     if isinstance(error, _StepFailedError):
         traceback, failure = error.traceback, error.failure or error  # type: ignore[assignment]
+    try:
+        fault = judge(failure)
+    except BaseException:  # its class has attributes that raise
+        fault = Fault.UNKNOWN
     return {
         "message": redact(str(error)),
         "plugin": plugin,
         "step": step,
         "traceback": traceback,
-        "fault": judge(failure).value,
+        "fault": fault.value,
     }
 
 

@@ -189,16 +189,32 @@ def run_guarded(
 
     Raises :class:`PluginError` for whatever it raises, ``SystemExit`` included. Ctrl-C on the main thread passes.
     """
+
+    def failed(error: BaseException) -> PluginError:
+        message = f"plugin {name!r} ({origin}): {step} failed: {describe_with_location(error)}"
+        failure = PluginError(message, plugin=name, step=step, cause=error)
+        failure.__cause__ = fit_to_chain(error)
+        return failure
+
+    def work() -> Any:
+        try:
+            return function()
+        except (PluginError, KeyboardInterrupt):
+            raise
+        except BaseException as error:  # described here, since its class may be the plugin's and hang
+            failure = failed(error)
+        raise failure from failure.__cause__
+
     worker = Worker(name)
     try:
-        return worker.run(function, step=step, deadline=deadline)
+        return worker.run(work, step=step, deadline=deadline)
     except PluginError:
         raise
     except BaseException as error:
         if belongs_to_caller(error):
             raise
-        message = f"plugin {name!r} ({origin}): {step} failed: {describe_with_location(error)}"
-        raise PluginError(message, plugin=name, step=step, cause=error) from fit_to_chain(error)
+        failure = failed(error)
+        raise failure from failure.__cause__
     finally:
         worker.retire()
 

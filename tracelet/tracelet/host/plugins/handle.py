@@ -105,9 +105,7 @@ class PluginHandle:
         self, hook: str, deadline: float | None, accept: Accept | None, kwargs: dict[str, Any]
     ) -> _Call:
         call = partial(self.caller(hook), **kwargs)
-        measured = partial(
-            self.cost(hook).measure, call if accept is None else partial(_accepted, call, accept)
-        )
+        measured = self._guarded(hook, call if accept is None else partial(_accepted, call, accept))
         limit = self.deadline(hook) if deadline is None else deadline
         task: Task | BaseException
         try:
@@ -171,7 +169,7 @@ class PluginHandle:
         self, function: Callable[[], Any], *, step: str, deadline: float | None = None, calls: int = 1
     ) -> Any:
         """Run a function on the plugin's thread, accounted as ``calls`` of ``step``. Raises as :meth:`call`."""
-        measured = partial(self.cost(step).measure, function, calls=calls)
+        measured = self._guarded(step, function, calls)
         limit = self.deadline(step) if deadline is None else deadline
         try:
             return self.worker.run(measured, step=step, deadline=limit)
@@ -187,9 +185,7 @@ class PluginHandle:
         Returns the call, to wait for, or ``None`` if the thread hangs or cannot be started.
         """
         call = partial(self.caller(hook), **kwargs)
-        measured = partial(
-            self.cost(hook).measure, call if accept is None else partial(_accepted, call, accept)
-        )
+        measured = self._guarded(hook, call if accept is None else partial(_accepted, call, accept))
         try:
             return self.worker.post(measured, step=hook, deadline=self.deadline(hook))
         except (PluginError, RuntimeError):
@@ -240,6 +236,24 @@ class PluginHandle:
             yield
         finally:
             lock.release()
+
+    def _guarded(self, step: str, function: Callable[[], Any], calls: int = 1) -> Callable[[], Any]:
+        """Return a function to run on the plugin's thread: accounted, and its exception described there.
+
+        Describing an exception runs code of its class (``__str__``, ``__cause__``), which may hang as any other.
+        """
+        measure = self.cost(step).measure
+
+        def work() -> Any:
+            try:
+                return measure(function, calls=calls)
+            except (PluginError, KeyboardInterrupt):  # whom Ctrl-C is meant for is up to the waiting thread
+                raise
+            except BaseException as error:
+                failure = self._wrap(step, error)
+            raise failure from failure.__cause__
+
+        return work
 
     def _failure_of(self, step: str, error: BaseException) -> PluginError:
         """Return the error to raise for a call that went wrong, with its cause set."""

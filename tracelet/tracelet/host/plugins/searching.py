@@ -80,7 +80,8 @@ class SwitchedOff:
     """Which plugins the user switched off, by ``no:NAME`` or ``enabled = false``.
 
     A name means the plugin of exactly that name, else one that differs only in ``-``, ``_``, ``.`` or case, else the
-    plugins in the module of that name. A name that means nothing but resembles a plugin's is reported.
+    plugins in the module, package, class (``module:Class``) or file of that name. A name that means nothing
+    but resembles a plugin's is reported.
     """
 
     def __init__(self, sources: Sources, candidates: list[Candidate], table: PluginTable) -> None:
@@ -88,6 +89,7 @@ class SwitchedOff:
         self.blocked: set[str] = set()
         self._candidates = candidates
         self._table = table
+        self._root = sources.root
         for name in sorted(sources.disabled):
             self._switch_off(name, f"plugins.{name}.enabled = false")
         for name in sorted(sources.blocked):
@@ -105,11 +107,22 @@ class SwitchedOff:
         if name in names:
             return [name]
         alike = [each for each in names if _canonical(each) == _canonical(name)]
-        return alike or [
-            each.info.name
-            for each in self._candidates
-            if each.identity is not None and each.identity[0] == name
-        ]
+        return alike or [each.info.name for each in self._candidates if _is_in(each, name, self._root)]
+
+
+def _is_in(candidate: Candidate, place: str, root: Path | None) -> bool:
+    """Return whether a plugin is in a place: ``package``, ``package.module``, either with ``:Class``, or a file."""
+    ends = ("",) if is_path(place) else (".py", "/__init__.py")
+    folders = (Path.cwd(), root or Path.cwd())
+    files = {
+        os.path.abspath(folder / (os.path.expanduser(place) + end)) for folder in folders for end in ends
+    }
+    if files & {candidate.info.module_path, candidate.info.origin}:
+        return True
+    if candidate.identity is None:
+        return False
+    module, _, class_name = place.partition(":")
+    return f"{candidate.identity[0]}.".startswith(f"{module}.") and class_name in ("", candidate.identity[1])
 
 
 def _canonical(name: str) -> str:
@@ -268,7 +281,10 @@ class _Search:
 
     def _reexported(self, module: Any, origin: str) -> list[Candidate]:
         """Return the plugins that a package imports from its own modules."""
-        inner = f"{module.__name__}."
+        file = getattr(module, "__file__", None) or ""
+        # The name of a package that was imported by its path is not the one that its modules have.
+        is_package = os.path.basename(file) == "__init__.py"
+        inner = f"{module.__package__ if is_package else module.__name__}."
         return [
             discovery.describe_object(cls, origin, self.sources.time_for_import(), activate=True)
             for cls in discovery.foreign_classes(module)
@@ -370,9 +386,10 @@ def is_path(name: str) -> bool:
 def _project_name(file: Path, root: Path) -> str:
     """Return the name of a project file's own hooks: ``tracelet_plugins``, prefixed by its folder below the root."""
     stem = FILE_NAME.removesuffix(".py")
-    if file.parent == root or root not in file.parents:
+    folder = file.parent if file.name == FILE_NAME else file.parent.parent
+    if folder == root or root not in file.parents:
         return stem
-    return f"{file.parent.relative_to(root).as_posix()}/{stem}"
+    return f"{folder.relative_to(root).as_posix()}/{stem}"
 
 
 def _is_importable(name: str) -> bool:
