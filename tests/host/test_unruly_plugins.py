@@ -101,7 +101,7 @@ def test_logging_is_not_silenced(train, how):
 
 @pytest.mark.parametrize(
     ("call", "remedy"),
-    [("tracelet.start_run('inner')", "record into the run"), ("run.finish()", "leave it to the program")],
+    [("tracelet.start_run('inner')", "record into the run"), ("run.finish()", "let the program do it")],
 )
 def test_a_hook_neither_starts_nor_ends_a_run(train, call, remedy):
     plugin = (
