@@ -281,7 +281,7 @@ def test_recording_into_the_run_from_a_data_hook_does_not_loop(stage, backend, c
     stage.flush()
     assert got.values == values
     assert stage.writer.recorded == 3
-    assert caplog.text.count("records nothing, since the record would pass through that hook again") == 2
+    assert caplog.text.count("records nothing, because the record would pass through that hook again") == 2
 
 
 # -- outages at start ----------------------------------------------------------------------------------

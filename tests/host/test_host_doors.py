@@ -295,6 +295,23 @@ def test_relative_imports_reach_the_neighbors_of_each_file(project, trained):
     assert project.python("sub/train.py").stdout.splitlines()[-1] == "[1.0, 2.0]"
 
 
+def test_relative_imports_leave_the_import_system_in_order(project):
+    project.write("tracelet.toml", QUIET)
+    project.write("helpers.py", "X = 1\n")
+    project.write("tracelet_plugins.py", "from .helpers import X\n" + text_of(HOOK))
+    project.write(
+        "prog.py",
+        """
+        import importlib, tracelet
+        with tracelet.start_run("t") as run:
+            run.wait_started(20)
+        importlib.invalidate_caches()
+        print("in order", run.status()["problems"])
+        """,
+    )
+    assert project.python("prog.py").stdout.splitlines()[-1] == "in order []"
+
+
 def test_an_import_that_gives_another_files_neighbor_is_reported(project, look):
     for folder in ("one", "two"):
         project.write(f"{folder}/helpers.py", "X = 1\n")

@@ -54,8 +54,11 @@ def test_a_journal_that_cannot_be_read_at_the_end_is_no_error_of_the_program(pro
         "run = tracelet.start_run('trial', plugins=['no:system', 'no:environment', 'no:gpu', 'jsonl'])\n"
         "run.wait_started(20)\n"
         "run.log({'x': 1.0}, step=0)\n"
-        "resource.setrlimit(resource.RLIMIT_NOFILE, (4, 4))\n"
-        "print(run.flush(timeout=1), run.status()['delivery']['jsonl']['pending'], run.finish())\n",
+        "soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)\n"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (4, hard))\n"
+        "print(run.flush(timeout=1), run.status()['delivery']['jsonl']['pending'], run.finish())\n"
+        # The interpreter itself opens a library as threads end at exit.
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))\n",
     )
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr

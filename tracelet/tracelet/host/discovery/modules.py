@@ -94,8 +94,7 @@ class _SourceLoader(SourceFileLoader):
 class _NeighborFinder(MetaPathFinder):
     """Finds what plugin files import relatively, to which the rules for plugin files apply as well."""
 
-    @classmethod
-    def find_spec(cls, fullname: str, path: Any, target: ModuleType | None = None) -> ModuleSpec | None:
+    def find_spec(self, fullname: str, path: Any, target: ModuleType | None = None) -> ModuleSpec | None:
         if not fullname.startswith(_PACKAGE):
             return None
         spec = PathFinder.find_spec(fullname, path, target)
@@ -107,6 +106,9 @@ class _NeighborFinder(MetaPathFinder):
         if type(spec.loader) is SourceFileLoader:
             spec.loader = _SourceLoader(fullname, spec.origin)
         return spec
+
+
+_neighbor_finder: Final = _NeighborFinder()
 
 
 def _execute(file: Path, name: str) -> ModuleType:
@@ -135,8 +137,8 @@ def _execute(file: Path, name: str) -> ModuleType:
 
 def _package_of(folder: Path) -> str:
     """Create the package that represents a folder of plugin files, and return its name."""
-    if _NeighborFinder not in sys.meta_path:
-        sys.meta_path.insert(0, _NeighborFinder)
+    if _neighbor_finder not in sys.meta_path:
+        sys.meta_path.insert(0, _neighbor_finder)
     name = f"{_PACKAGE}{_hash_of(folder)}"
     if name not in sys.modules:
         package = ModuleType(name, f"The plugin files in {folder}.")
