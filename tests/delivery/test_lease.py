@@ -120,3 +120,27 @@ def test_a_second_deliverer_stands_by_and_takes_over(stage, backend):
     stage.flush()
     assert got.values == values
     assert stage.status()["error"] is None
+
+
+def test_a_disk_that_takes_nothing_for_a_moment_is_not_in_the_way_later(tmp_path):
+    program = """
+        import pathlib, resource, sys
+        from tracelet.delivery import Settings
+        from tracelet.delivery.ledger.lease import Lease
+        lease = Lease(pathlib.Path(sys.argv[1]), "backend", Settings())
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+        for _ in range(2):
+            try:
+                print(lease.acquire())
+            except FileExistsError:
+                print("in the way")
+            except OSError:
+                print("no room")
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        print(lease.acquire())
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program), str(tmp_path)], capture_output=True, text=True
+    )
+    assert done.stdout.split("\n") == ["no room", "no room", "True", ""], done.stderr

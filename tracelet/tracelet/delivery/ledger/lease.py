@@ -85,7 +85,11 @@ class Lease:
         except UnsafeFileError as error:
             raise FileExistsError(*error.args) from error
         if holder is not None:
-            write_all(created, json.dumps(holder).encode())
+            try:
+                write_all(created, json.dumps(holder).encode())
+            except OSError:  # the disk is full: half a file would be in the way of every later attempt
+                file.unlink(missing_ok=True)
+                raise
 
     def holder(self) -> dict[str, Any] | None:
         """Return the holder of the lease, or ``None``. For a file that is not a lease, return an empty mapping."""
