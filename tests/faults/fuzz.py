@@ -142,6 +142,8 @@ def mutate(chance: random.Random, folder: Path) -> None:
             for file in sorted((folder / "runs" / "seed").rglob("*"))
             if file.is_file() and not file.is_symlink()
         ]
+        if not files:
+            return  # an earlier mutation has exchanged the folder itself
         journal = [file for file in files if file.suffix in (".trj", ".trz")]
         change = chance.choice(
             [
