@@ -368,10 +368,12 @@ class _Search:
             found = discovery.path_plugins(
                 file, self.sources.time_for_import(), self._refuse, requested=requested
             )
+            sound = False
             for candidate in found:
-                if candidate.info.name and not candidate.broken:
-                    self._report_shadowed(file)
+                sound = sound or not candidate.broken
                 yield candidate
+            if sound:  # once for the file, however many plugins it has
+                self._report_shadowed(file)
 
     def _is_program(self, file: Path) -> bool:
         program = self.sources.program
