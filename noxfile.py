@@ -18,6 +18,12 @@ OLDEST_AND_NEWEST = ["3.10", "3.13"]
 #: What the short passes leave out: tests that install packages, and tests that take more than a few seconds.
 SHORT = ["-m", "not pip and not slow", "--hypothesis-profile=short"]
 
+#: The built-in backends that have a client or a server of somebody else's, and what their tests install besides the
+#: extra of the same name. Their clients contradict each other's requirements, so each has its own environment.
+FAR_SIDES: dict[str, list[str]] = {}
+#: All of these have an extra, except tensorboard.
+WITH_EXTRA = FAR_SIDES.keys() - {"tensorboard"}
+
 
 @nox.session
 def lint(session: nox.Session) -> None:
@@ -65,6 +71,14 @@ def tests(session: nox.Session) -> None:
     """Run all tests. Arguments after ``--`` go to pytest."""
     session.install("-e", ".[test]")
     session.run("pytest", *(session.posargs or ["-n", "auto"]))
+
+
+@nox.session
+@nox.parametrize("client", sorted(FAR_SIDES))
+def far_sides(session: nox.Session, client: str) -> None:
+    """Test a backend with its real client and, if one can run here, its real server."""
+    session.install("-e", f".[test,{client}]" if client in WITH_EXTRA else ".[test]", *FAR_SIDES[client])
+    session.run("pytest", "-q", f"tests/backends/{client}", *(session.posargs or ["-n", "auto"]))
 
 
 @nox.session(python=OLDEST_AND_NEWEST)

@@ -74,7 +74,9 @@ class PluginMetadata:
     means the same, and after construction both attributes are set. ``dependencies`` holds names of
     other plugins and PEP 508 requirements on distributions. ``config_schema`` is the short form, a
     JSON Schema or an attrs class. ``requires_tracelet`` is a PEP 440 specifier for the host's version
-    (``">=0.1,<2"``). ``isolation="process"`` requests a separate process for the plugin by default.
+    (``">=0.1,<2"``). ``isolation="process"`` requests a separate process for the plugin by default. ``mapping`` says,
+    for people, what a backend does with what its destination cannot hold: ``{"names over 250 characters": "shortened,
+    with a hash at the end"}``.
 
     Raises ``TypeError`` when no type is given, ``ValueError`` when it is unknown or contradicts
     ``plugin_type``.
@@ -93,6 +95,7 @@ class PluginMetadata:
     entry_point: str | None = None
     requires_tracelet: str = ""
     isolation: str = "thread"
+    mapping: Mapping[str, str] = attrs.field(factory=dict)
 
     def __attrs_post_init__(self) -> None:
         given = _as_plugin_type(self.plugin_type)

@@ -87,7 +87,16 @@ PROPERTIES = (
     "__dict__",
 )
 METACLASS = ("__getattribute__", "__subclasscheck__", "__instancecheck__", "__eq__", "__hash__", "__dir__")
-FIELDS = ("version", "description", "author", "dependencies", "config_schema", "capabilities", "isolation")
+FIELDS = (
+    "version",
+    "description",
+    "author",
+    "dependencies",
+    "config_schema",
+    "capabilities",
+    "isolation",
+    "mapping",
+)
 
 
 def body(**more):

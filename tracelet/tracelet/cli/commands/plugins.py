@@ -120,7 +120,15 @@ def _print_info(screen: Screen, plugin: dict[str, Any]) -> None:
     if plugin["error"]:
         screen.blank()
         screen.problem(plugin["error"], label="error", style="red")
+    _print_mapping(screen, plugin)
     _print_schema(screen, plugin)
+
+
+def _print_mapping(screen: Screen, plugin: dict[str, Any]) -> None:
+    if plugin["mapping"]:
+        screen.blank()
+        screen.line(("What the destination cannot hold", "bold"))
+        screen.table(("recorded", "stored as"), plugin["mapping"].items(), indent=2)
 
 
 def _describe_use(plugin: dict[str, Any]) -> str:

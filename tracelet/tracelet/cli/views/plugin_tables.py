@@ -45,12 +45,18 @@ def describe_plugin(manager: PluginManager, name: str) -> dict[str, Any]:
         "requires_tracelet": metadata.requires_tracelet or None,
         "dependencies": list(metadata.dependencies),
         "capabilities": sorted(map(str, metadata.capabilities)),
+        "mapping": _describe_mapping(metadata.mapping),
         "isolation": _find_isolation(manager, info),
         "hooks": _find_hooks(manager, info),
         "config": list(_describe_keys(metadata.config_schema)),
         "import_seconds": info.timings.get("import"),
         "traceback": info.traceback,
     }
+
+
+def _describe_mapping(mapping: Any) -> dict[str, str]:
+    """Return a backend's mapping as texts. Validation reports one that is not a dict."""
+    return {str(what): str(becomes) for what, becomes in mapping.items()} if type(mapping) is dict else {}
 
 
 def _find_isolation(manager: PluginManager, info: PluginInfo) -> str:

@@ -17,7 +17,7 @@ from packaging.version import InvalidVersion, Version
 
 from tracelet.config import is_plugin_name
 from tracelet.config.validation import check_schema
-from tracelet.host.answers import interval_of
+from tracelet.host.answers import interval_of, type_name
 from tracelet.host.discovery import (
     Implementation,
     attributes,
@@ -75,6 +75,8 @@ def metadata_faults(metadata: PluginMetadata, host_version: str) -> Iterator[str
         yield f"metadata name: expected {expected}, found {metadata.name!r}"
     if not _is_version(metadata.version):
         yield f"metadata version: expected a PEP 440 version such as '1.0', found {metadata.version!r}"
+    if type(metadata.mapping) is not dict:
+        yield f"metadata mapping: expected a dict of texts, found {type_name(metadata.mapping)}"
     yield from _host_version_faults(metadata.requires_tracelet, host_version)
     yield from (f"metadata {fault}" for fault in check_schema(metadata.config_schema))
 
