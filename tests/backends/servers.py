@@ -1,0 +1,269 @@
+"""Real servers for the tests of backends: private ones, on free loopback ports, in folders that are removed again.
+
+``conftest.py`` makes this module importable as ``backend_servers`` and has the fixtures. A server ends with the test
+process, however that ends (``setpriv --pdeathsig``, if util-linux is installed).
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+HOST = "127.0.0.1"
+START_SECONDS = 60  # on a busy machine; idle, each of these servers starts within a second
+STOP_SECONDS = 20
+TRIES = 3  # another process may take a port between its choice and its use
+
+
+def free_port() -> int:
+    """Return a TCP port that nobody listens on at the moment."""
+    with socket.socket() as one:
+        one.bind((HOST, 0))
+        port: int = one.getsockname()[1]
+        return port
+
+
+def find_program(name: str, package: str, folders: Sequence[Path] = ()) -> Path:
+    """Return the path of a program, or skip the test and say which Debian package has it."""
+    path = os.pathsep.join([*map(str, folders), os.environ.get("PATH", os.defpath)])
+    found = shutil.which(name, path=path)
+    if found is None:
+        pytest.skip(f"needs the program {name!r} (Debian: apt-get install {package})")
+    return Path(found)
+
+
+class Server:
+    """A program that serves until it is stopped. Its output goes to ``log``."""
+
+    #: The signal that ends it in order.
+    stop_signal = signal.SIGTERM
+    #: The user that it runs as, if this process may choose.
+    user: str | None = None
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.log = folder / "server.log"
+        self.port = 0
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def command(self) -> list[str]:
+        """Return the program and its arguments; it listens on ``self.port``."""
+        raise NotImplementedError
+
+    def is_ready(self) -> bool:
+        """Say whether it answers."""
+        try:
+            socket.create_connection((HOST, self.port), timeout=1).close()
+        except OSError:
+            return False
+        return True
+
+    def start(self) -> None:
+        """Start it, on the same port as before if there was one, and wait until it answers."""
+        for _ in range(TRIES):
+            given, self.port = self.port, self.port or free_port()
+            self._spawn()
+            if self._wait_until_ready():
+                return
+            self.kill()
+            self.port = given
+        pytest.fail(f"{self.command()[0]} does not start:\n{self.log.read_text(errors='replace')[-2000:]}")
+
+    def _spawn(self) -> None:
+        words = self.command()
+        with open(self.log, "ab") as log:
+            self.process = subprocess.Popen(
+                [*self._setpriv(), *words],
+                cwd=self.folder,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,  # Ctrl-C in a terminal is for pytest, which then stops the server
+            )
+
+    def _setpriv(self) -> list[str]:
+        if shutil.which("setpriv") is None:
+            return []
+        words = ["setpriv", "--pdeathsig", self.stop_signal.name.removeprefix("SIG")]
+        if self.user and os.geteuid() == 0:
+            words += ["--reuid", self.user, "--regid", self.user, "--init-groups"]
+        return words
+
+    def _wait_until_ready(self) -> bool:
+        assert self.process is not None
+        end = time.monotonic() + START_SECONDS
+        while time.monotonic() < end and self.process.poll() is None:
+            if self.is_ready():
+                return True
+            time.sleep(0.02)
+        return False
+
+    def stop(self) -> None:
+        """End it in order."""
+        self._end(self.stop_signal)
+
+    def kill(self) -> None:
+        """End it as a crash would."""
+        self._end(signal.SIGKILL)
+
+    def _end(self, how: signal.Signals) -> None:
+        process, self.process = self.process, None
+        if process is None or process.poll() is not None:
+            return
+        process.send_signal(how)
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait(STOP_SECONDS)
+
+    def close(self) -> None:
+        """End it and remove its folder."""
+        self._end(self.stop_signal)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class Postgres(Server):
+    """A private cluster: ``dsn()`` connects to it, ``create_database()`` makes a fresh database.
+
+    PostgreSQL refuses to run as root, so the cluster then belongs to the user that Debian's package creates.
+    """
+
+    stop_signal = signal.SIGINT  # PostgreSQL's "fast" shutdown; SIGTERM would wait for clients
+    user = "postgres"
+    password = "pass word/%"  # to be quoted in URLs
+
+    def __init__(self) -> None:
+        self.initdb = _postgres_program("initdb")
+        self.psql = _postgres_program("psql")
+        self.postgres = _postgres_program("postgres")
+        super().__init__(Path(tempfile.mkdtemp(prefix="tracelet-pg-")))
+        if os.geteuid() == 0:
+            owner = pwd.getpwnam(self.user)
+            os.chown(self.folder, owner.pw_uid, owner.pw_gid)
+        self._databases = 0
+        self._initialize()
+
+    def _initialize(self) -> None:
+        secret = self.folder / "password"
+        secret.write_text(self.password)
+        secret.chmod(0o644)  # the folder itself is private
+        subprocess.run(
+            [
+                *self._setpriv(),
+                *(str(self.initdb), "--no-sync", "--auth=scram-sha-256", "--username=postgres"),
+                *("--encoding=UTF8", "--locale=C.UTF-8", f"--pwfile={secret}", str(self.folder / "data")),
+            ],
+            check=True,
+            capture_output=True,
+            timeout=120,
+        )
+
+    def command(self) -> list[str]:
+        """Return the server's command. Without fsync it is faster, and a killed server still loses nothing."""
+        options = {
+            "port": self.port,
+            "listen_addresses": HOST,
+            "unix_socket_directories": self.folder,
+            "fsync": "off",
+            "max_connections": 40,
+        }
+        settings = [word for key, value in options.items() for word in ("-c", f"{key}={value}")]
+        return [str(self.postgres), "-D", str(self.folder / "data"), *settings]
+
+    def is_ready(self) -> bool:
+        """Say whether it runs statements."""
+        return super().is_ready() and self._run_psql("select 1", "postgres").returncode == 0
+
+    def kill(self) -> None:
+        """End it as a crash would, and wait until its last process has noticed."""
+        super().kill()
+        end = time.monotonic() + STOP_SECONDS
+        while (self.folder / f".s.PGSQL.{self.port}.lock").exists() and time.monotonic() < end:
+            if not self._has_processes():
+                break
+            time.sleep(0.02)
+
+    def _has_processes(self) -> bool:
+        data = os.fsencode(self.folder / "data")
+        for entry in Path("/proc").glob("[0-9]*/cwd"):
+            try:
+                if os.fsencode(os.readlink(entry)) == data:
+                    return True
+            except OSError:
+                continue
+        return False
+
+    def dsn(self, database: str = "postgres", *, user: str = "postgres", password: str | None = None) -> str:
+        """Return a URL, with the password in it."""
+        from urllib.parse import quote
+
+        secret = quote(self.password if password is None else password, safe="")
+        return f"postgresql://{user}:{secret}@{HOST}:{self.port}/{database}"
+
+    def create_database(self) -> str:
+        """Create an empty database, and return its name."""
+        self._databases += 1
+        name = f"test{self._databases}"
+        self.sql(f"CREATE DATABASE {name}")
+        return name
+
+    def sql(self, statements: str, database: str = "postgres") -> list[list[str]]:
+        """Run statements as the superuser, and return the rows as text."""
+        done = self._run_psql(statements, database)
+        if done.returncode:
+            pytest.fail(f"{statements}\n{done.stderr}")
+        return list(csv.reader(done.stdout.splitlines()))
+
+    def _run_psql(self, statements: str, database: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [str(self.psql), "-qX", "--csv", "-t", "-v", "ON_ERROR_STOP=1", "-c", statements],
+            env={
+                "PATH": os.environ.get("PATH", os.defpath),
+                "PGHOST": HOST,
+                "PGPORT": str(self.port),
+                "PGUSER": "postgres",
+                "PGDATABASE": database,
+                "PGPASSWORD": self.password,
+                "PGCONNECT_TIMEOUT": "10",
+            },
+            capture_output=True,
+            encoding="utf-8",
+            timeout=60,
+        )
+
+
+def _postgres_program(name: str) -> Path:
+    """Return a program of the newest PostgreSQL; Debian keeps them outside PATH."""
+    if os.geteuid() == 0:
+        try:
+            pwd.getpwnam(Postgres.user)
+        except KeyError:
+            pytest.skip("needs the user 'postgres', since PostgreSQL does not run as root")
+        if shutil.which("setpriv") is None:
+            pytest.skip("needs the program 'setpriv' (Debian: apt-get install util-linux) to run PostgreSQL")
+    versions = Path("/usr/lib/postgresql").glob("*/bin")
+    folders = sorted(versions, key=lambda path: int(path.parent.name), reverse=True)
+    return find_program(name, "postgresql", folders)
+
+
+def wait_until(condition: Callable[[], Any], seconds: float = 30, what: str = "") -> Any:
+    """Return the first true answer of a function that is called repeatedly; fail the test without one."""
+    end = time.monotonic() + seconds
+    while not (answer := condition()):
+        if time.monotonic() > end:
+            pytest.fail(f"not within {seconds} s: {what or condition}")
+        time.sleep(0.02)
+    return answer
