@@ -42,9 +42,17 @@ if TYPE_CHECKING:
         suspicion,
     )
     from tracelet_hookspecs._secret_text import MASK, USERINFO, mask_arguments, mask_text, userinfo_of
+    from tracelet_hookspecs._versions import (
+        CONTRACT,
+        ContractDeprecationWarning,
+        HookVersions,
+        hook_versions,
+        since,
+    )
 
 __all__ = [
     "BACKEND_HOOKS",
+    "CONTRACT",
     "MASK",
     "PROJECT_NAME",
     "USERINFO",
@@ -52,7 +60,9 @@ __all__ = [
     "BackendPlugin",
     "CollectorInterface",
     "CollectorPlugin",
+    "ContractDeprecationWarning",
     "FrameworkPlugin",
+    "HookVersions",
     "MetricData",
     "MetricSink",
     "MetricSource",
@@ -66,6 +76,7 @@ __all__ = [
     "RecordId",
     "RunView",
     "Suspicion",
+    "hook_versions",
     "hookimpl",
     "hookspec",
     "is_ordinary",
@@ -74,6 +85,7 @@ __all__ = [
     "is_secret_value",
     "mask_arguments",
     "mask_text",
+    "since",
     "specs",
     "suspicion",
     "userinfo_of",
@@ -91,6 +103,8 @@ _MODULES = {
     **dict.fromkeys(("Suspicion", "is_ordinary", "is_secret", "is_secret_key"), "_secret_names"),
     **dict.fromkeys(("is_secret_value", "suspicion"), "_secret_names"),
     **dict.fromkeys(("MASK", "USERINFO", "mask_arguments", "mask_text", "userinfo_of"), "_secret_text"),
+    **dict.fromkeys(("CONTRACT", "ContractDeprecationWarning", "HookVersions"), "_versions"),
+    **dict.fromkeys(("hook_versions", "since"), "_versions"),
 }
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import traceback
 from importlib import metadata
+from types import ModuleType
 
 import attrs
 import pytest
@@ -53,6 +54,26 @@ def test_an_object_without_anything(manager):
     assert "lacks get_metadata(), initialize(), start(), stop(), get_status()" in fault(
         manager, object(), "nothing"
     )
+
+
+class Callable:
+    def __call__(self, *args): ...
+
+
+@pytest.mark.parametrize(
+    "made",
+    [functools.partial(print), functools.lru_cache(print), Callable(), functools.partialmethod(print)],
+    ids=lambda made: type(made).__name__,
+)
+@pytest.mark.parametrize("kind", ["class", "object", "module"])
+def test_a_decorated_callable_that_is_not_a_function(manager, made, kind):
+    hooks = {"run_started": hookimpl(made), "run_ended": staticmethod(hookimpl(lambda run: None))}
+    plugin = type("Odd", (), hooks)
+    if kind == "module":
+        plugin = ModuleType("odd")
+        vars(plugin).update(run_started=hooks["run_started"])
+    expected = f"hook run_started: expected a function, found an object of type {type(made).__name__}"
+    assert expected in fault(manager, plugin() if kind == "object" else plugin, "odd")
 
 
 @pytest.mark.parametrize("version", ["one", "", None, 1.0, "1.0.x"])

@@ -85,6 +85,7 @@ def _check_path(path: Path, others: PluginManager) -> Iterator[CheckedPlugin]:
         for name, info in list(alone.plugins.items()):
             if info.state is not PluginState.ERROR:
                 alone.load_plugin(name)
+        alone.register_hookspecs()
     changes = [*watch.changes, *find_slow_import(watch.seconds if path.is_file() else None)]
     if not alone.plugins:
         fault = "contains neither hook implementations nor plugin classes; decorate a function with"

@@ -1,13 +1,13 @@
 """What a plugin object offers, found without running any of its code.
 
-Attributes are looked up statically: a property is not evaluated, ``__getattr__`` is not asked. Only for the few
+Attributes are looked up statically: a property is not evaluated, ``__getattr__`` is not asked. Only the few
 names in :data:`DYNAMIC_HOOKS` may be provided dynamically (by a proxy, a ``partialmethod``, a mock).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from types import FunctionType, MethodType, ModuleType
+from types import FunctionType, GetSetDescriptorType, MethodType, ModuleType
 from typing import Any, Final, NamedTuple
 
 import tracelet_hookspecs as contract
@@ -20,6 +20,7 @@ OWN_HOOKS: Final = frozenset(
 )
 
 _HOOKABLE: Final = (FunctionType, MethodType, staticmethod, classmethod)
+_MARK: Final = contract.PROJECT_NAME + "_impl"  # where the decorator puts its options
 _ABSENT: Final = object()
 _ABSTRACT: Final = 1 << 20  # Py_TPFLAGS_IS_ABSTRACT
 # Taken from type itself, because a metaclass may define attributes of these names in code.
@@ -34,6 +35,11 @@ class Implementation(NamedTuple):
     hook: str
     function: Any
     options: dict[str, Any]
+
+    @property
+    def is_function(self) -> bool:
+        """Whether it is a function or method, which pluggy requires."""
+        return issubclass(type(self.function), _HOOKABLE)
 
     @property
     def wraps(self) -> bool:
@@ -127,12 +133,24 @@ def _decorated(known: dict[str, Any]) -> Iterator[Implementation]:
     for name, value in known.items():
         if issubclass(type(value), _HOOKABLE):
             options = _options(value) or _options(getattr(value, "__func__", None))
-            if options is not None:
-                yield Implementation(name, options.get("specname") or name, value, options)
+        else:  # a partial or another object that is called: no implementation, but one was meant
+            options = _instance_dict(value).get(_MARK)
+        if type(options) is dict:
+            yield Implementation(name, options.get("specname") or name, value, options)
+
+
+def _instance_dict(value: object) -> dict[str, Any]:
+    """Return the attributes stored on any object, unless its class computes ``__dict__`` in Python."""
+    for cls in _MRO(type(value)):
+        descriptor = _DICT(cls).get("__dict__")
+        if descriptor is not None:
+            found = descriptor.__get__(value) if type(descriptor) is GetSetDescriptorType else None
+            return found if type(found) is dict else {}
+    return {}
 
 
 def _options(function: Any) -> dict[str, Any] | None:
-    options = getattr(function, contract.PROJECT_NAME + "_impl", None)
+    options = getattr(function, _MARK, None)
     return options if type(options) is dict else None
 
 

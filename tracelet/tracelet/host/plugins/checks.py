@@ -17,7 +17,7 @@ from packaging.version import InvalidVersion, Version
 
 from tracelet.config import is_plugin_name
 from tracelet.config.validation import check_schema
-from tracelet.host.answers import interval_of, type_name
+from tracelet.host.answers import interval_of, text_of, type_name
 from tracelet.host.discovery import (
     Implementation,
     attributes,
@@ -121,7 +121,11 @@ def hook_faults(plugin: Any, registry: Registry, *, complete: bool = True) -> It
     """
     names = registry.hook_names()
     for one in implementations(plugin):
-        if one.hook in names:
+        if not one.is_function:
+            found = f"an object of type {type_name(one.function)}"
+            remedy = "put @tracelet.hookimpl on a function that calls it"
+            yield f"hook {one.hook}: expected a function, found {found}; {remedy}"
+        elif one.hook in names:
             yield from _argument_faults(one, plugin, registry)
             yield from _kind_faults(one)
         elif complete and not one.options.get("optionalhook"):
@@ -144,6 +148,17 @@ def hook_warnings(plugin: Any, registry: Registry) -> Iterator[str]:
         missed = [name for name in spec.argnames if name not in accepted.required + accepted.optional]
         if never and missed:
             yield from (_never_passed(one.hook, name, missed, offered) for name in never)
+
+
+def deprecation_warnings(plugin: Any, registry: Registry) -> Iterator[str]:
+    """Yield the deprecated hooks that a plugin implements, and the deprecated arguments that it names."""
+    for one in implementations(plugin):
+        warnings = registry.deprecations(one.hook)
+        if warnings.hook is not None:
+            yield text_of(warnings.hook)
+        accepted = _arguments(one, plugin)
+        used = {*accepted.required, *accepted.optional}
+        yield from (text_of(warning) for name, warning in warnings.arguments.items() if name in used)
 
 
 def _never_passed(hook: str, argument: str, missed: list[str], offered: Iterable[str]) -> str:

@@ -203,7 +203,13 @@ class Lifecycle:
             faults = list(
                 checks.plugin_faults(plugin, info, registry, known, host_version(), self.table.switched_off)
             )
-            return faults, [] if faults else list(checks.hook_warnings(plugin, registry))
+            if faults:
+                return faults, []
+            for warning in checks.deprecation_warnings(
+                plugin, registry
+            ):  # it still works, so it is no problem yet
+                log.warning("%s: %s", _label(handle), warning)
+            return [], list(checks.hook_warnings(plugin, registry))
 
         with _timing(handle, "validate"):
             faults, warnings = handle.submit(check, step="validate")
@@ -227,6 +233,7 @@ class Lifecycle:
             )
             doubts = [
                 *checks.hook_warnings(plugin, registry),
+                *checks.deprecation_warnings(plugin, registry),
                 *examination.find_slips(plugin, registry.hook_names()),
             ]
             if not faults and is_class(plugin):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pluggy
 
 from tracelet.errors import ConfigError, UsageError
-from tracelet.host.plugins import activation, status
+from tracelet.host.plugins import activation, checks, status
 from tracelet.host.plugins.handle import PluginHandle
 from tracelet.host.plugins.lifecycle import Lifecycle
 from tracelet.host.plugins.plugin_table import PluginTable
@@ -201,7 +201,14 @@ class PluginManager:
         """
         known = {**(others.plugins if others is not None else {}), **self.plugins}
         registry = others.pluggy if others is not None else self.pluggy
+        registry.adopt_hookspecs(self.pluggy)
         return self._lifecycle.examine(name, known, registry)
+
+    def register_hookspecs(self) -> None:
+        """Register the loaded plugins that bring hookspecs, so that others can be examined with them."""
+        for name, info in list(self.plugins.items()):
+            if info.instance is not None and checks.adds_hookspecs(info.instance):
+                self._lifecycle.register(name)
 
     def validate_plugins(self, names: Iterable[str]) -> None:
         """Load and validate several plugins, those that bring hookspecs first. Failures are in their ``info.error``."""

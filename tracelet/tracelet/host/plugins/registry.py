@@ -20,6 +20,13 @@ from tracelet.host.plugins.registration import (
 )
 
 
+class Deprecations(NamedTuple):
+    """The warnings for implementing a hook, and for naming one of its arguments."""
+
+    hook: Warning | None
+    arguments: Mapping[str, Warning]
+
+
 class HookParticipants(NamedTuple):
     """Who takes part in a hook: its implementations by plugin name, and the wrappers around them."""
 
@@ -34,6 +41,7 @@ class Registry(pluggy.PluginManager):
 
     def __init__(self) -> None:
         self._hook_names: list[str] = []
+        self._deprecations: dict[str, Deprecations] = {}
         self._changing = threading.RLock()
         #: The same hookspecs without any plugin: calls that concern one plugin alone are made on it.
         self._empty = pluggy.PluginManager(contract.PROJECT_NAME)
@@ -57,8 +65,18 @@ class Registry(pluggy.PluginManager):
         return self._parsed[1].get(name)
 
     def parse_hookspec_opts(self, module_or_class: Any, name: str) -> pluggy.HookspecOpts | None:
-        """Accept decorated functions, as pluggy does, and remember the names of hooks."""
+        """Accept decorated functions, as pluggy does, and remember the names of hooks.
+
+        Warnings of deprecated hooks and arguments are kept here, for ``hook_warnings``: pluggy would emit them for
+        plain functions only, and registration would fail wherever warnings are errors.
+        """
         options = super().parse_hookspec_opts(module_or_class, name)
+        if options is not None:
+            self._deprecations[name] = Deprecations(
+                options["warn_on_impl"], dict(options["warn_on_impl_args"] or {})
+            )
+            options = options.copy()  # the function keeps its own
+            options["warn_on_impl"] = options["warn_on_impl_args"] = None
         if options is not None and name not in self._hook_names:
             self._hook_names.append(name)
         return options
@@ -125,6 +143,10 @@ class Registry(pluggy.PluginManager):
 
     # -- what the host asks ----------------------------------------------------------------------------
 
+    def deprecations(self, hook: str) -> Deprecations:
+        """Return the warnings that belong to a hook and its arguments."""
+        return self._deprecations.get(hook) or Deprecations(None, {})
+
     def participants(self, hook: str) -> HookParticipants:
         """Return the plugins that implement a hook and the wrappers around it, without the muted ones."""
         participants = self._participants.get(hook)
@@ -161,6 +183,13 @@ class Registry(pluggy.PluginManager):
     def hook_names(self) -> list[str]:
         """Return the names of all hooks that have a specification."""
         return sorted(self._hook_names)
+
+    def adopt_hookspecs(self, other: Registry) -> None:
+        """Add the hookspecs that another registry has and this one lacks."""
+        for hook in set(other.hook_names()) - set(self._hook_names):
+            spec = other.caller(hook).spec
+            if spec is not None and hook not in self._hook_names:  # an earlier one may have brought it along
+                self.add_hookspecs(spec.namespace)
 
     def call_addhooks(self, plugin: object) -> None:
         """Call a plugin's ``addhooks``, before the plugin itself is registered."""
