@@ -176,13 +176,14 @@ def log_media(
     run: RunView | None = None,
     id: RecordId | None = None,
 ) -> None:
-    """Receive an image, table, histogram, text or figure that the run has recorded.
+    """Receive an image, a table, a histogram or another medium that the run has recorded.
 
     When: for each media file, in order with the points. A backend without this hook gets ``log_artifact``
-    instead. Thread: the plugin's own. Order: as recorded, per writer. ``kind`` is ``"image"``, ``"table"``,
-    ``"histogram"``, ``"text"``, ``"figure"`` or the name of another :class:`MetricType`; ``path`` is the file
-    under the run's folder; ``metadata`` has ``artifact_path`` and, if known, ``size`` (bytes), ``sha256`` and
-    ``timestamp``. ``id`` is the same each time the call is repeated. Return: nothing. Exception: retried.
+    instead. Thread: the plugin's own. Order: as recorded, per writer. ``kind`` is ``"image"``, ``"histogram"``,
+    ``"text"``, ``"figure"``, ``"audio"``, ``"video"``, ``"mesh"``, ``"embedding"``, ``"table"``, ``"html"``,
+    ``"confusion_matrix"``, ``"pr_curve"``, ``"roc_curve"``, or another word; ``path`` is the file under the run's
+    folder; ``metadata`` has ``artifact_path`` and, if known, ``size`` (bytes), ``sha256`` and ``timestamp``. ``id`` is
+    the same each time the call is repeated. Return: nothing. Exception: retried.
     Deadline: 30 s, ``deadlines.log``.
 
     .. code-block:: python

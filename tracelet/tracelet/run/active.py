@@ -127,6 +127,11 @@ def end_run(outcome: str = "finished", timeout: float | None = None) -> None:
         run.finish(outcome, timeout)
 
 
+def require_run(call: str) -> Run:
+    """Return the active run. Raises :class:`NoActiveRunError`, naming the call, if there is none."""
+    return active_run() or _refuse(call)
+
+
 def _refuse(call: str) -> NoReturn:
     uncaught.watch()
     raise NoActiveRunError(

@@ -26,6 +26,8 @@ from tracelet.journal.writing.values import (
     plain_name,
     rounded_whole,
 )
+from tracelet.layout import media_type
+from tracelet.run.media_calls import MediaCalls
 from tracelet.run.refusals import Refusals
 
 if TYPE_CHECKING:
@@ -45,7 +47,7 @@ for _text in ("Converting a tensor with requires_grad", "Warning: converting a m
 warnings.filterwarnings("ignore", category=RuntimeWarning, module=r"tracelet\.run\.recording$")
 
 
-class Recording:
+class Recording(MediaCalls):
     """What a program calls in its loop. Each call appends to the journal and returns.
 
     What cannot be recorded never ends the program: it is left out, counted by reason and reported once, and the
@@ -286,7 +288,7 @@ class Recording:
         from tracelet.run.media.table_rows import check_columns, table_json
 
         chosen = check_columns(columns)
-        self._log_medium("custom", name, step, lambda: (table_json(rows, chosen), ".table.json", {}))
+        self._log_medium("table", name, step, lambda: (table_json(rows, chosen), ".table.json", {}))
 
     def log_histogram(
         self, name: str, values: Any, step: int | None = None, *, bins: int | Sequence[float] = 64
@@ -332,7 +334,7 @@ class Recording:
         if not self._records:
             return
         self._recorder.check_open()
-        label = f"{'table' if kind == 'custom' else kind} {name[:200]!r}"
+        label = f"{kind} {name[:200]!r}"
         try:
             data, suffix, facts = encode()
             file = self._folders.media.write(name, step, suffix, data)
@@ -342,9 +344,9 @@ class Recording:
             refused = _lost(label, error)
         except Exception as error:  # from the object's own code, or a library's
             text = f"{label}: it cannot be read: {type(error).__name__}: {error}"
-            refused = RecordingError(text, reason=f"{label.partition(' ')[0]}: unreadable")
+            refused = RecordingError(text, reason=f"{kind}: unreadable")
         else:
-            self._recorder.event("artifact", _medium(kind, name, step, file, facts))
+            self._recorder.event("artifact", _medium(media_type(kind), name, step, file, facts))
             return
         self._refusals.add(label, refused)
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from tracelet.cli.views.formatting import format_number, format_size, format_value, pluralize
+from tracelet.layout import media_kind
 from tracelet.safe_files import read_file
 
 if TYPE_CHECKING:
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
 
 MOST_FILES: Final = 10  # listed without --all; likewise names of media
 MOST_TABLES: Final = 3  # drawn without --all
-TABLE_SUFFIX: Final = ".table.json"
 TABLE_ROWS: Final = 12  # a longer table is drawn only with --all
 TABLE_COLUMNS: Final = 12  # likewise a wider one
 TABLE_BYTES: Final = 100_000  # a larger file is not opened
@@ -46,8 +46,7 @@ def _print_list(
 
 
 def _name_kind(artifact: Mapping[str, Any]) -> str:
-    path, kind = str(artifact.get("path")), str(artifact.get("media"))
-    return "table" if path.endswith(TABLE_SUFFIX) else kind
+    return media_kind(str(artifact.get("media")), str(artifact.get("path")))
 
 
 def _describe_files(artifacts: Sequence[Mapping[str, Any]]) -> str:

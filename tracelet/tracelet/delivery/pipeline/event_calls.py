@@ -14,13 +14,12 @@ from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
 from tracelet.journal import EventRecord
+from tracelet.layout import media_kind
 
 #: Why an event cannot be delivered at all; the record is counted as dropped with this reason.
 UNSAFE_PATH: Final = "unsafe path"
 UNREADABLE: Final = "unreadable"
 GONE: Final = "file is gone"
-
-_TABLE: Final = ".table.json"
 
 
 class UndeliverableError(Exception):
@@ -71,7 +70,7 @@ def arguments_for(hook: str, event: EventRecord, run_dir: Path) -> dict[str, Any
     return {
         "name": name if isinstance(name, str) else os.path.basename(path),
         "step": int(step) if isinstance(step, int | float) and step == step // 1 else None,
-        "kind": "table" if path.endswith(_TABLE) else kind,
+        "kind": media_kind(kind, path),
         "path": path,
         "metadata": _metadata(event, target),
     }

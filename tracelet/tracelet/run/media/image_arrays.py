@@ -34,6 +34,13 @@ def array_png(image: Any) -> tuple[bytes, str, dict[str, Any]]:
     return encode_png(rows, width, channels, depth), ".png", facts
 
 
+def array_shades(array: Any) -> tuple[Any, dict[str, Any]]:
+    """Return an array as 8-bit shades, and the range of values that black and white stand for."""
+    np = numpy()
+    shades, facts = _shades(array)
+    return (shades >> 8).astype(np.uint8) if shades.dtype == np.uint16 else shades, facts
+
+
 def _stack(image: Any) -> Any:
     """Return an image or a list of images as one array."""
     np = numpy()
