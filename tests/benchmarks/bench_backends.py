@@ -1,0 +1,135 @@
+"""Speed of the backends: ``python tests/benchmarks/bench_backends.py [BACKENDS] [--points N] [--rounds N]``.
+
+Each backend is compared with its far side's own client, which stores the same points with its own bulk call. Both are
+measured in turns, in one process, with the same server. "End to end": a run's journal has the points, and they are
+delivered until the far side has acknowledged all of them; starting is left out. "In its hooks" counts only the time in
+the backend's own calls, without reading the journal.
+
+A backend's case is a module in ``far_sides``: ``open_case(folder)`` is a context manager that yields a ``Case``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import importlib.util
+import logging
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import tracelet
+from tracelet.core.plugins import PluginManager
+from tracelet.delivery.delivery import Delivery
+from tracelet.delivery.sync import LATER, RecordedRun
+
+METRICS = 10  # names
+OFF = ["no:system", "no:environment", "no:gpu"]
+PACKAGES = Path(__file__).parent / "far_sides"
+
+
+class Case(NamedTuple):
+    """A backend, ready to be measured."""
+
+    plugin: str
+    config: dict[str, Any]  # its table
+    #: Stores points by the client's own bulk call: (name, value, step, time) each.
+    store: Callable[[list[tuple[str, float, int, float]]], None]
+    #: Returns how many points the far side has, all in all.
+    count: Callable[[], int]
+
+
+def load_case(name: str, folder: Path) -> AbstractContextManager[Case]:
+    """Open the case of a backend."""
+    spec = importlib.util.spec_from_file_location(f"far_side_{name}", PACKAGES / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["bench_backends"] = sys.modules[__name__]
+    spec.loader.exec_module(module)
+    opened: AbstractContextManager[Case] = module.open_case(folder)
+    return opened
+
+
+def record(folder: Path, points: int) -> Path:
+    """Record a run with this many points, and return its folder."""
+    with tracelet.start_run("bench", dir=folder, plugins=OFF) as run:
+        for step in range(points // METRICS):
+            for at in range(METRICS):
+                run.log_metric(f"metric{at}", step * 0.5, step)
+    return Path(run.dir)
+
+
+def deliver(run_dir: Path, case: Case) -> tuple[float, float]:
+    """Deliver a run. Returns the seconds until the last acknowledgement, and those spent in the backend's hooks."""
+    with PluginManager() as manager:
+        manager.discover_plugins()
+        run = RecordedRun(run_dir)
+        delivery = Delivery(manager, run, run_dir, settings=LATER)  # type: ignore[arg-type]
+        if not manager.start_plugins({case.plugin: case.config})[case.plugin]:
+            raise SystemExit(f"{case.plugin}: {manager.plugins[case.plugin].error}")
+        gc.collect()
+        began = time.perf_counter()
+        delivery.add(case.plugin)
+        if not delivery.flush(600):
+            raise SystemExit(f"{case.plugin}: {delivery.status()}")
+        took = time.perf_counter() - began
+        hooks = sum(cost.wall_s for hook, cost in manager.handle(case.plugin).costs.items() if "log" in hook)
+        delivery.finish(10.0)
+    return took, hooks
+
+
+def store(case: Case, points: int) -> float:
+    """Store as many points through the client itself, and return the seconds."""
+    now = time.time()
+    made = [
+        (f"metric{at}", step * 0.5, step, now + step * 1e-3)
+        for step in range(points // METRICS)
+        for at in range(METRICS)
+    ]
+    gc.collect()
+    began = time.perf_counter()
+    case.store(made)
+    return time.perf_counter() - began
+
+
+def measure(name: str, points: int, rounds: int) -> None:
+    """Measure a backend, and print a line."""
+    ratios, ours, hooks, theirs = [], [], [], []
+    with tempfile.TemporaryDirectory() as text, load_case(name, Path(text)) as case:
+        for number in range(rounds):
+            run_dir = record(Path(text) / f"store{number}", points)
+            before = case.count()
+            for rates, seconds in zip((ours, hooks), deliver(run_dir, case), strict=True):
+                rates.append(points / seconds)
+            if (arrived := case.count() - before) != points:
+                raise SystemExit(f"{name}: expected {points} more points there, found {arrived}")
+            theirs.append(points / store(case, points))
+            ratios.append(ours[-1] / theirs[-1])
+    shown = [f"{statistics.median(each):>9,.0f}" for each in (ours, hooks, theirs)]
+    print(
+        f"{name:12} points/s: {shown[0]} end to end, {shown[1]} in its hooks, {shown[2]} the client itself;"
+        f" end to end {statistics.median(ratios):.2f} x ({min(ratios):.2f} to {max(ratios):.2f}) the client"
+    )
+
+
+def main() -> None:
+    """Measure the backends named on the command line."""
+    known = sorted(path.stem for path in PACKAGES.glob("[a-z]*.py"))
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("backends", nargs="*", choices=[*known, []], help="the backends to measure (all)")
+    parser.add_argument("--points", type=int, default=200_000)
+    parser.add_argument("--rounds", type=int, default=3)
+    chosen = parser.parse_args()
+    logging.disable(logging.INFO)
+    for name in chosen.backends or known:
+        measure(name, chosen.points, chosen.rounds)
+
+
+if __name__ == "__main__":
+    main()
