@@ -45,7 +45,7 @@ def find_differences(
     expected: FarSide,
     found: FarSide,
     *,
-    tolerance: float = 1e-3,
+    tolerance: float | None = None,
     ordered: bool = False,
     repeats: bool = False,
 ) -> list[str]:
@@ -53,7 +53,7 @@ def find_differences(
 
     Args:
         expected: what should be there. found: what is there.
-        tolerance: seconds that timestamps may differ.
+        tolerance: seconds that timestamps may differ; ``None`` does not compare them.
         ordered: whether the points of a metric must be in the expected order.
         repeats: whether a point may be there several times.
     """
@@ -93,7 +93,10 @@ def _without_repeats(
 
 
 def _metric_differences(
-    wanted: Mapping[str, Sequence[Row]], had: Mapping[str, Sequence[Row]], tolerance: float, ordered: bool
+    wanted: Mapping[str, Sequence[Row]],
+    had: Mapping[str, Sequence[Row]],
+    tolerance: float | None,
+    ordered: bool,
 ) -> list[str]:
     differences = []
     missing = [name for name in wanted if wanted[name] and not had.get(name)]
@@ -109,7 +112,7 @@ def _metric_differences(
 
 
 def _row_differences(
-    name: str, wanted: list[Row], had: list[Row], tolerance: float, ordered: bool
+    name: str, wanted: list[Row], had: list[Row], tolerance: float | None, ordered: bool
 ) -> list[str]:
     label = f"metric {short(name)}"
     expected_keys, found_keys = [_key(row) for row in wanted], [_key(row) for row in had]
@@ -132,7 +135,7 @@ def _row_differences(
             f"{label}: out of order from point {at} on: expected {_row_text(expected_keys[at])},"
             f" found {_row_text(found_keys[at])}"
         ]
-    return _time_differences(label, wanted, had, tolerance)
+    return _time_differences(label, wanted, had, tolerance) if tolerance is not None else []
 
 
 def _time_differences(label: str, wanted: list[Row], had: list[Row], tolerance: float) -> list[str]:

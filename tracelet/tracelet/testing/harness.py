@@ -46,6 +46,7 @@ QUICK: Final = Settings(
 )
 TIMEOUT: Final = 30.0  # seconds that a test waits for delivery
 _POLL: Final = 0.005
+_SAVED: Final = 1.0  # seconds in which the ledger is stored
 _ALL: Final = 1 << 20  # records of one read
 
 
@@ -356,7 +357,11 @@ class Harness:
 
     def verify(self) -> Any:
         """Reconcile the journal with the backend's ledger. Raises ``AssertionError`` unless they agree."""
+        end = time.monotonic() + _SAVED
         found = verify(self.run_dir)
+        while not _is_stored(found, self.name) and time.monotonic() < end:  # the ledger is stored a moment later
+            time.sleep(_POLL)
+            found = verify(self.run_dir)
         if not found.agrees:
             raise AssertionError(f"the ledger does not agree with the journal: {found}")
         return found
@@ -410,6 +415,10 @@ class _Tee:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._stream, name)
+
+
+def _is_stored(found: Any, name: str) -> bool:
+    return any(row.backend == name and not row.pending for row in found.backends)
 
 
 def _never() -> bool:

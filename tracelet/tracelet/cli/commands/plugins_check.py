@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -10,6 +10,7 @@ import click
 
 from tracelet.cli.options import global_options, plugin_options
 from tracelet.cli.output import json_option, show_result
+from tracelet.errors import UsageError
 
 if TYPE_CHECKING:
     from tracelet.cli.views.screen import Screen
@@ -29,22 +30,88 @@ class CheckedPlugin(NamedTuple):
 
 @click.command("check")
 @click.argument("what", metavar="PATH_OR_NAME")
+@click.option(
+    "--conformance", is_flag=True, help="Also run the tests that check every promise of the contract."
+)
+@click.option(
+    "--suite",
+    metavar="TESTS",
+    help="The class of tests to run, FILE.py[::Class] or module[:Class], instead of the plugin's own.",
+)
+@click.option(
+    "--junit",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Write the results as JUnit XML.",
+)
 @plugin_options
 @json_option
-def check(what: str) -> int:
+def check(what: str, conformance: bool, suite: str | None, junit: Path | None) -> int:
     """Load, validate and construct a plugin without a run, and report every fault.
 
     PATH_OR_NAME is a .py file or a folder of them, the name of a plugin, or an importable module
     (package.module or package.module:Class). The exit status is 1 if there are faults; warnings do not
     count.
+
+    With --conformance, the plugin is used for real: by the suite that its distribution names in the entry points
+    "tracelet.conformance", by the one that --suite names, or by a default one, with the configuration in this project.
     """
+    if not conformance and (suite or junit):
+        raise UsageError("--suite and --junit belong to --conformance; add it")
     checked = list(_check(what))
     faulty = any(one.faults for one in checked)
+    if conformance and not faulty:
+        return _check_promises(what, checked, suite, junit)
     show_result(
         lambda: {"ok": not faulty, "plugins": [one._asdict() for one in checked]},
         lambda screen: _print(screen, checked),
     )
     return 1 if faulty else 0
+
+
+def _check_promises(what: str, checked: list[CheckedPlugin], suite: str | None, junit: Path | None) -> int:
+    """Run the suites of the plugins and report the results."""
+    from tracelet.cli.commands.plugins_conformance import check_conformance
+    from tracelet.cli.views.promises import print_promises
+
+    if len(checked) > 1 and (suite or junit):
+        raise UsageError(
+            f"--suite and --junit are for one plugin, and {what} has {len(checked)}; name one of them"
+        )
+    manager = _manager_of(what, [one.name for one in checked])
+    results = [check_conformance(manager, one.name, suite, junit) for one in checked]
+    ok = all(result.ok for result in results)
+
+    def view(screen: Screen) -> None:
+        _print(screen, checked)
+        for result in results:
+            print_promises(screen, result.promises, result.counts, result.suite)
+
+    show_result(
+        lambda: {
+            "ok": ok,
+            "plugins": [one._asdict() for one in checked],
+            "conformance": [{"ok": result.ok, **result._asdict()} for result in results],
+        },
+        view,
+    )
+    return 0 if ok else 1
+
+
+def _manager_of(what: str, names: Iterable[str]) -> PluginManager:
+    """Return a manager that has loaded these plugins of a file, a folder, a name or a module."""
+    from tracelet.host.plugins import PluginManager
+
+    path = Path(what)
+    if path.suffix == ".py" or path.exists():
+        manager = PluginManager([path], use_default_paths=False)
+        manager.discover_plugins()
+        manager.config = global_options().config()
+    else:
+        manager = global_options().manager()
+    for name in names:
+        manager.load_plugin(name)
+    return manager
 
 
 def _check(what: str) -> Iterator[CheckedPlugin]:
@@ -69,7 +136,6 @@ def _check(what: str) -> Iterator[CheckedPlugin]:
 
 def _check_path(path: Path, others: PluginManager) -> Iterator[CheckedPlugin]:
     """Check the plugins in a file or folder, even if other plugins have the same names."""
-    from tracelet.errors import UsageError
     from tracelet.host.plugins import PluginManager
     from tracelet.host.plugins.examination import ImportWatch, find_slow_import
     from tracelet_hookspecs import PluginState
@@ -101,7 +167,6 @@ def _check_path(path: Path, others: PluginManager) -> Iterator[CheckedPlugin]:
 def _find_plugins(what: str, manager: PluginManager) -> list[str]:
     """Return the names of the plugins that a name or module refers to."""
     from tracelet.cli.diagnostics import suggest
-    from tracelet.errors import UsageError
 
     if what in manager.plugins:
         return [what]

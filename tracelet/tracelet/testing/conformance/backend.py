@@ -8,8 +8,8 @@ from tracelet.testing.conformance.backend_files import FilePromises
 from tracelet.testing.conformance.manners import Manners
 
 
-class BackendConformance(DeliveryPromises, DataPromises, FilePromises, Manners):
-    """The promises of a backend, one test each.
+class BackendConformance(Manners, FilePromises, DataPromises, DeliveryPromises):
+    """The promises of a backend, one test each. (pytest runs the tests of the last base class first.)
 
     Subclass it, set ``plugin`` and ``config``, and give ``read_back(self, run)``: a method that reads, with the far
     side's own reader, what the far side has of a run (``run`` has ``id``, ``name``, ``project`` and ``dir``), and

@@ -15,7 +15,7 @@ from tracelet.delivery import sync
 from tracelet.journal import Writer
 from tracelet.testing import faults as kinds
 from tracelet.testing.conformance.far_mapping import FarMapping, RunAtRest
-from tracelet.testing.conformance.promises import broken, promise
+from tracelet.testing.conformance.promises import BETTER, NEEDED, broken, promise
 from tracelet.testing.expected import expected
 from tracelet.testing.faults import Fault
 from tracelet.testing.harness import QUICK, Harness
@@ -74,7 +74,7 @@ class DeliveryPromises(FarMapping):
     @promise(
         "delivered",
         "What finish() has delivered is at the far side, even if the program is killed the moment after",
-        read_back=True,
+        read_back=NEEDED,
         both=True,
     )
     def test_delivered_means_that_the_far_side_has_it(self, isolation: str) -> None:
@@ -87,7 +87,7 @@ class DeliveryPromises(FarMapping):
             broken(f"finish() did not deliver everything: {ended.answers or ended.err.strip()}")
         self._compare_run(run)
 
-    @promise("many", "10,000 points arrive, each once", read_back=True, hooks=POINTS)
+    @promise("many", "10,000 points arrive, each once", read_back=BETTER, hooks=POINTS)
     def test_ten_thousand_points_arrive(self) -> None:
         """Many metrics at many steps."""
         harness = self.harness()
@@ -98,7 +98,10 @@ class DeliveryPromises(FarMapping):
         harness.verify()
 
     @promise(
-        "two_writers", "Points of two processes that record into one run arrive", read_back=True, hooks=POINTS
+        "two_writers",
+        "Points of two processes that record into one run arrive",
+        read_back=BETTER,
+        hooks=POINTS,
     )
     def test_two_writers_of_one_run(self) -> None:
         """Two journals of one run, written at the same time."""
@@ -115,7 +118,10 @@ class DeliveryPromises(FarMapping):
         self.check_far_side(harness)
 
     @promise(
-        "timestamps", "The time of a point is the time at which it was recorded", read_back=True, hooks=POINTS
+        "timestamps",
+        "The time of a point is the time at which it was recorded",
+        read_back=NEEDED,
+        hooks=POINTS,
     )
     def test_timestamps_are_those_of_the_journal(self) -> None:
         """Delivered later than recorded."""
@@ -125,12 +131,12 @@ class DeliveryPromises(FarMapping):
         time.sleep(max(0.05, min(2.0, 3 * self.time_resolution)))
         harness.start()
         harness.wait()
-        found = self.check_far_side(harness)
+        found = self.check_far_side(harness, times=True)
         rows = [row for several in (found.metrics or {}).values() for row in several]
         if rows and all(row[2] is None for row in rows):
             self.not_applicable("read_back() returns no times")
 
-    @promise("stop", "stop() loses nothing: it flushes, and closes what is open", read_back=True)
+    @promise("stop", "stop() loses nothing: it flushes, and closes what is open", read_back=NEEDED)
     def test_stop_flushes(self) -> None:
         """What was accepted is at the far side after the plugin was stopped."""
         harness = self.harness()
@@ -143,7 +149,7 @@ class DeliveryPromises(FarMapping):
     @promise(
         "resume",
         "A run that is resumed in another process continues at the far side",
-        read_back=True,
+        read_back=NEEDED,
         hooks=POINTS,
     )
     def test_a_run_resumed_in_a_second_process_continues(self) -> None:
@@ -156,7 +162,7 @@ class DeliveryPromises(FarMapping):
         _check_ended(self._run(folder, run, more, resume=True))
         self._compare_run(run)
 
-    @promise("later", "`tracelet sync` delivers a run that has ended, all of it", read_back=True)
+    @promise("later", "`tracelet sync` delivers a run that has ended, all of it", read_back=NEEDED)
     def test_sync_delivers_a_run_that_has_ended(self) -> None:
         """The backend is started long after the run."""
         harness = self.harness(start=False)
@@ -169,7 +175,7 @@ class DeliveryPromises(FarMapping):
 
     # -- what survives ---------------------------------------------------------------------------------
 
-    @promise("once", "A batch that is delivered again is stored once", read_back=True, hooks=POINTS)
+    @promise("once", "A batch that is delivered again is stored once", read_back=NEEDED, hooks=POINTS)
     def test_a_batch_delivered_again_is_stored_once(self) -> None:
         """The last batch again, then everything again, then a batch whose answer was lost."""
         harness = self.harness()
@@ -184,7 +190,7 @@ class DeliveryPromises(FarMapping):
     @promise(
         "restarted",
         "What is delivered again after the plugin was started again is stored once",
-        read_back=True,
+        read_back=NEEDED,
         hooks=POINTS,
     )
     def test_a_batch_delivered_again_to_a_new_process_is_stored_once(self) -> None:
@@ -206,7 +212,7 @@ class DeliveryPromises(FarMapping):
     @promise(
         "killed",
         "A program killed in the middle of a batch, or right after it, loses nothing",
-        read_back=True,
+        read_back=NEEDED,
         hooks=POINTS,
     )
     def test_killed_in_the_middle_of_a_batch_then_resumed(self) -> None:
@@ -220,12 +226,12 @@ class DeliveryPromises(FarMapping):
         more = [("points", "loss", _IN_A_PROGRAM, 10), ("finish",)]
         _check_ended(self._run(folder, run, more, faults=[after], resume=True), killed=True)
         self._sync(run.dir)
-        self._compare_run(run)
+        self._compare_run(run, once=False)
 
     @promise(
         "outage",
         "An outage loses nothing: all points arrive afterwards, in order",
-        read_back=True,
+        read_back=BETTER,
         hooks=POINTS,
         both=True,
     )
@@ -243,7 +249,7 @@ class DeliveryPromises(FarMapping):
     @promise(
         "down_at_start",
         "A far side that is down at the start gets everything once it is up",
-        read_back=True,
+        read_back=BETTER,
         hooks=POINTS,
     )
     def test_a_far_side_that_is_down_at_the_start(self) -> None:
@@ -256,7 +262,9 @@ class DeliveryPromises(FarMapping):
         harness.wait(60)
         self.check_far_side(harness, ordered=True)
 
-    @promise("refusal", "One point that is refused for good costs only itself", read_back=True, hooks=POINTS)
+    @promise(
+        "refusal", "One point that is refused for good costs only itself", read_back=BETTER, hooks=POINTS
+    )
     def test_one_refused_point_costs_only_itself(self) -> None:
         """The points before and after it arrive; it is counted with the reason."""
         harness = self.harness()
@@ -318,9 +326,9 @@ class DeliveryPromises(FarMapping):
         isolation = "thread" if options.get("faults") else self._isolation
         return run_program(Program(folder=folder, run_id=run.id, steps=steps, isolation=isolation, **given))
 
-    def _compare_run(self, run: RunAtRest) -> None:
+    def _compare_run(self, run: RunAtRest, *, once: bool = True) -> None:
         harness = self._reader(run)
-        self.compare(run, expected(run.dir, harness.name, harness.manager))
+        self.compare(run, expected(run.dir, harness.name, harness.manager), once=once)
 
     def _reader(self, run: RunAtRest) -> Harness:
         """Return what knows the plugin, without starting it."""

@@ -117,8 +117,8 @@ class Manners(Suite):
     @promise("process", "It runs in a process of its own, isolation = 'process'")
     def test_it_runs_in_a_process_of_its_own(self) -> None:
         """Started, used and stopped there."""
-        if self.metadata.type.value != "backend":
-            self.not_applicable("only backends have processes of their own")
+        if (kind := self.metadata.type.value) in ("processor", "framework"):
+            self.not_applicable(f"a {kind} works in the process of what it changes")
         if why := self._why_not_elsewhere():
             self.not_applicable(why)
         harness = self.harness(isolation="process")

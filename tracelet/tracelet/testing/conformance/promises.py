@@ -8,6 +8,8 @@ from typing import Any, Final, NamedTuple, TypeVar
 import pytest
 
 F = TypeVar("F", bound=Callable[..., Any])
+NEEDED: Final = "needed"
+BETTER: Final = "better"
 ISOLATIONS: Final = ("thread", "process")
 
 
@@ -16,19 +18,20 @@ class Promise(NamedTuple):
 
     key: str
     text: str
-    needs_read_back: bool = False
+    read_back: str = ""
     hooks: tuple[str, ...] = ()
 
 
 def promise(
-    key: str, text: str, *, read_back: bool = False, hooks: tuple[str, ...] = (), both: bool = False
+    key: str, text: str, *, read_back: str = "", hooks: tuple[str, ...] = (), both: bool = False
 ) -> Callable[[F], F]:
     """Make a test the check of a promise.
 
     Args:
         key: names the promise in ``limits`` and in reports.
         text: says it.
-        read_back: whether the check reads back from the far side.
+        read_back: ``NEEDED`` if the check reads back from the far side; ``BETTER`` if, without that, it checks that
+            the plugin accepts everything.
         hooks: the plugin is checked only if it has one of these.
         both: whether it is checked on a thread and in a process of its own.
     """

@@ -11,7 +11,7 @@ import pytest
 
 from tracelet.errors import PluginError, UsageError
 from tracelet.messages import closest
-from tracelet.testing.conformance.promises import Promise, promises_of
+from tracelet.testing.conformance.promises import NEEDED, Promise, promises_of
 from tracelet.testing.harness import Harness
 from tracelet.testing.plugins import find_plugin
 from tracelet.testing.project import seal
@@ -72,8 +72,10 @@ class Suite:
         self._skip_isolation()
         if kept.hooks and not any(hook in self._hooks() for hook in kept.hooks):
             self.not_applicable(f"the plugin has no {' or '.join(kept.hooks)}")
-        if kept.needs_read_back and not self._can_read_back():
-            self.not_applicable("the suite has no read_back()")
+        if kept.read_back and not self._can_read_back():
+            if kept.read_back == NEEDED:
+                self.not_applicable("the suite has no read_back()")
+            node.user_properties.append(("accepted", "the suite has no read_back()"))
         if kept.key in self.limits:
             reason = self.limits[kept.key]
             node.user_properties.append(("limit", reason))

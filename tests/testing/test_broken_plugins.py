@@ -1,0 +1,75 @@
+"""A backend that keeps every promise passes the suite, and one that breaks a promise fails exactly that one."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+
+SUITE = """
+    from shelf import {name}, read_shelf
+
+    from tracelet.testing import BackendConformance
+
+
+    class TestShelf(BackendConformance):
+        plugin = {name}
+
+        def config(self, tmp_path):
+            return {{"path": str(tmp_path / "shelf.db"), "token": "tok-5f2c81d0e7"}}
+
+        def read_back(self, run, tmp_path):
+            return read_shelf(tmp_path / "shelf.db", run)
+"""
+BROKEN = {
+    "Forgets": "restarted",
+    "ZeroForNan": "nan",
+    "OwnTime": "timestamps",
+    "ShortNames": "names_long",
+    "Tells": "secrets",
+    "Pollutes": "global_state",
+    "LeavesThread": "leftovers",
+    "PathInStatus": "status",
+    "LastBatchOnStop": "killed",
+}
+
+
+def run_suite(project, name, *arguments):
+    """Return the outcome of each promise, and how pytest ended."""
+    project.write({"shelf.py": (HERE / "shelf.py").read_text(), "test_shelf.py": SUITE.format(name=name)})
+    done = project.run(
+        *("-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "tracelet.testing.report", *arguments),
+        "test_shelf.py",
+        environ={"TRACELET_CONFORMANCE_REPORT": "report.json", "PYTHONPATH": str(project.path)},
+        status=None,
+        timeout=170,
+    )
+    report = json.loads((project.path / "report.json").read_text())
+    return {(one["promise"], one["isolation"]): one for one in report["results"]}, done
+
+
+def test_a_backend_that_keeps_its_promises_passes(tracelet_project):
+    results, done = run_suite(tracelet_project, "Shelf")
+    assert done.status == 0, done.out
+    assert {one["outcome"] for one in results.values()} == {"kept", "not applicable"}
+    skipped = {promise for (promise, _), one in results.items() if one["outcome"] == "not applicable"}
+    assert skipped == {"credentials", "import"}
+
+
+@pytest.mark.parametrize(("name", "promise"), BROKEN.items(), ids=BROKEN)
+def test_a_broken_backend_fails_exactly_the_promise_that_it_breaks(tracelet_project, name, promise):
+    results, done = run_suite(tracelet_project, name)
+    assert done.status == 1, done.out
+    broken = {key for (key, _), one in results.items() if one["outcome"] == "broken"}
+    assert broken == {promise}, done.out.text
+
+
+def test_the_suite_runs_in_parallel(tracelet_project):
+    pytest.importorskip("xdist")
+    _, done = run_suite(tracelet_project, "Shelf", "-n", "2")
+    assert done.status == 0, done.out
+    assert sys.executable
