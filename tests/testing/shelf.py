@@ -6,7 +6,6 @@ import json
 import logging
 import os
 import sqlite3
-import threading
 import time
 from pathlib import Path
 
@@ -135,25 +134,11 @@ class Forgets(Shelf):
         super().log_metrics(fresh, run)
 
 
-class ZeroForNan(Shelf):
-    """Breaks ``nan``."""
-
-    def value_of(self, point):
-        return 0.0 if point.value != point.value else point.value
-
-
 class OwnTime(Shelf):
     """Breaks ``timestamps``."""
 
     def time_of(self, point):
         return time.time()
-
-
-class ShortNames(Shelf):
-    """Breaks ``names_long``."""
-
-    def name_of(self, point):
-        return point.name[:255]
 
 
 class Tells(Shelf):
@@ -172,22 +157,7 @@ class Pollutes(Shelf):
         os.environ["SHELF_PATH"] = self.path
 
 
-class LeavesThread(Shelf):
-    """Breaks ``leftovers``."""
-
-    def stop(self):
-        super().stop()
-        threading.Thread(target=time.sleep, args=(3,), name="shelf", daemon=False).start()
-
-
-class PathInStatus(Shelf):
-    """Breaks ``status``."""
-
-    def get_status(self):
-        return {"path": Path(self.path)}
-
-
-class LastBatchOnStop(Shelf):
+class HalfBatches(Shelf):
     """Breaks ``killed``: a batch is stored in two transactions, and its ids hide the missing half."""
 
     def log_metrics(self, points, run):
