@@ -359,7 +359,8 @@ class Harness:
         """Reconcile the journal with the backend's ledger. Raises ``AssertionError`` unless they agree."""
         end = time.monotonic() + _SAVED
         found = verify(self.run_dir)
-        while not _is_stored(found, self.name) and time.monotonic() < end:  # the ledger is stored a moment later
+        # The ledger is stored a moment after the last batch.
+        while not _is_stored(found, self.name) and time.monotonic() < end:
             time.sleep(_POLL)
             found = verify(self.run_dir)
         if not found.agrees:
