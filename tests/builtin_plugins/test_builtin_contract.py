@@ -78,7 +78,7 @@ def test_status_before_the_first_start_is_plain_data(plugin: type[PluginBase], n
     json.dumps(fresh.get_status())
 
 
-@pytest.mark.parametrize("name", ["system", "environment", "jsonl"])
+@pytest.mark.parametrize("name", ["system", "environment", "jsonl", "tensorboard"])
 def test_life_under_a_bare_manager(name: str, started: Any, run: SimpleNamespace) -> None:
     module, cls = next(entry[1:] for entry in ENTRY_POINTS if entry[0] == name)
     plugin = getattr(importlib.import_module(module), cls)()
@@ -86,7 +86,7 @@ def test_life_under_a_bare_manager(name: str, started: Any, run: SimpleNamespace
     hooks.run_started(run=run)
     hooks.log_metric(name="loss", value=0.5, iteration=1, timestamp=2.0, run=run)
     assert hooks.get_status()
-    assert (hooks.collect() is None) == (name == "jsonl")
+    assert (hooks.collect() is None) == (name in ("jsonl", "tensorboard"))
     hooks.stop()
     hooks.initialize(config={})
     hooks.start()
