@@ -51,9 +51,9 @@ def test_all_missing_parts_are_named_together(manager):
 
 
 def test_an_object_without_anything(manager):
-    assert "lacks get_metadata(), initialize(), start(), stop(), get_status()" in fault(
-        manager, object(), "nothing"
-    )
+    info = manager.register_plugin(object(), "nothing")
+    assert "expected a class, an instance or a module with hook implementations" in info.error
+    assert not manager.validate_plugin("nothing")
 
 
 class Callable:

@@ -28,6 +28,7 @@ from tracelet.host.discovery.modules import (
     run_guarded,
     shadowed_neighbors,
     single_plugin,
+    why_no_plugin,
 )
 from tracelet.host.discovery.pluginfiles import checked_import, load_described, path_plugins, plugin_files
 
@@ -64,4 +65,5 @@ __all__ = [
     "run_guarded",
     "shadowed_neighbors",
     "single_plugin",
+    "why_no_plugin",
 ]

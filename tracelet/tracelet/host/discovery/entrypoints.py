@@ -13,6 +13,7 @@ from packaging.utils import canonicalize_name
 
 from tracelet.errors import PluginError
 from tracelet.host.discovery.candidate import Candidate, broken_candidate, describe
+from tracelet.host.discovery.modules import single_plugin
 from tracelet.messages import closest
 from tracelet_hookspecs import PROJECT_NAME, PluginInfo, PluginMetadata
 
@@ -131,7 +132,7 @@ def _load(owner: _Owner, point: metadata.EntryPoint) -> object:
             meant = closest(part, [name for name in vars(value) if not name.startswith("_")], cutoff=0.3)
             hint = f"; did you mean {meant!r}?" if meant else ""
             raise PluginError(message + hint, plugin=point.name, step="import") from error
-    return value
+    return single_plugin(value, f"{who}: it names {point.value!r}")
 
 
 def _check_required_host(owner: _Owner, who: str) -> None:

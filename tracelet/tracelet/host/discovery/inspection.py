@@ -129,6 +129,11 @@ def forgotten_decorator(module: ModuleType) -> str:
     return f"{bare[0]}() is not a hook implementation; put @tracelet.hookimpl above it" if bare else ""
 
 
+def is_decorated(function: Any) -> bool:
+    """Return whether a function is decorated as a hook implementation."""
+    return _options(function) is not None
+
+
 def _decorated(known: dict[str, Any]) -> Iterator[Implementation]:
     for name, value in known.items():
         if issubclass(type(value), _HOOKABLE):

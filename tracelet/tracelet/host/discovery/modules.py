@@ -13,14 +13,24 @@ from collections.abc import Callable, Iterator
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from pathlib import Path
-from types import ModuleType
+from types import FunctionType, ModuleType
 from typing import Any, Final
 
 from tracelet.errors import PluginError
 from tracelet.host import locations
-from tracelet.host.answers import shown, text_of
+from tracelet.host.answers import shown, text_of, type_name
 from tracelet.host.discovery.candidate import Candidate, broken_candidate, describe_with_location
-from tracelet.host.discovery.inspection import attributes, class_name, is_class, is_module
+from tracelet.host.discovery.inspection import (
+    LIFECYCLE,
+    OWN_HOOKS,
+    attributes,
+    class_name,
+    dynamic_attribute,
+    forgotten_decorator,
+    is_class,
+    is_decorated,
+    is_module,
+)
 from tracelet.host.discovery.metadata import has_hooks, is_plugin_class, metadata_of, plugin_classes
 from tracelet.host.worker import Worker, belongs_to_caller
 from tracelet.secrets import fit_to_chain
@@ -248,6 +258,8 @@ def describe_object(
     where: dict[str, Any] = {"module_path": path, "class_name": class_name}
 
     def ask() -> PluginMetadata:
+        if not is_module(plugin) and (fault := why_no_plugin(plugin)):
+            raise PluginError(f"plugin {label!r} ({origin}): {fault}", plugin=label, step="import")
         return metadata_of(plugin, name, origin=origin)
 
     try:
@@ -295,21 +307,52 @@ def modules_named_by(module: ModuleType) -> list[str]:
     return list(names)
 
 
-def single_plugin(value: Any) -> Any:
+def single_plugin(value: Any, label: str) -> Any:
     """Return the plugin that an entry point means: for a module without hooks, its only plugin class.
 
-    Raises :class:`PluginError` if the module has no plugin class, or several.
+    Raises :class:`PluginError`, with the label of the plugin, if the module has no plugin class, or several, and for
+    what cannot be a plugin.
     """
-    if not is_module(value) or has_hooks(value):
+    if not is_module(value):
+        if fault := why_no_plugin(value):
+            raise PluginError(f"{label}: {fault}", step="import")
+        return value
+    if has_hooks(value):
         return value
     classes = plugin_classes(value) or foreign_classes(value)
     if len(classes) != 1:
-        names = ", ".join(map(class_name, classes)) or "none"
-        example = class_name(classes[0]) if classes else "Class"
-        module = vars(value).get("__name__")
-        raise PluginError(
-            f"module {module}: expected hook implementations or one plugin class, found {names};"
-            f" name one as {module}:{example}",
-            step="import",
-        )
+        module = text_of(vars(value).get("__name__"))
+        fault = _no_single_class(module, [class_name(cls) for cls in classes], value)
+        raise PluginError(f"{label}: {fault}", step="import")
     return classes[0]
+
+
+def _no_single_class(module: str, names: list[str], value: ModuleType) -> str:
+    kind = "package" if "__path__" in vars(value) else "module"
+    expected = f"{kind} {module}: expected hook implementations or one plugin class, found"
+    if not names:
+        return f"{expected} neither; {forgotten_decorator(value) or 'name the class as module:Class'}"
+    return f"{expected} {', '.join(names)}; name one as {module}:{names[0]}"
+
+
+def why_no_plugin(value: Any) -> str:
+    """Return why a value other than a module cannot be a plugin; an empty text if it can be one.
+
+    A plugin has at least one hook, lifecycle method or base class of ours. What is wrong with such a one is for its
+    validation to say.
+    """
+    known = attributes(value)
+    expected = "expected a class, an instance or a module with hook implementations"
+    if type(value) is FunctionType:
+        name = text_of(value.__qualname__)
+        is_hook = is_decorated(value)
+        remedy = f"; name its module, {text_of(value.__module__)}" if is_hook else ""
+        return f"{expected}, found the function {name}(){remedy}"
+    names = {*LIFECYCLE, *OWN_HOOKS}
+    if not names.isdisjoint(known) or dynamic_attribute(value, "get_metadata", known) or has_hooks(value):
+        return ""
+    if is_class(value):
+        remedy = "decorate a method with @tracelet.hookimpl, or subclass a base class of tracelet.core.plugins"
+        return f"{expected}, found the class {class_name(value)}, which has none; {remedy}"
+    found = type_name(value) if type(value).__module__ != "builtins" else shown(value)
+    return f"{expected}, found {found}"

@@ -185,7 +185,7 @@ class Lifecycle:
             plugin = candidate.load()
         else:
             plugin = discovery.load_described(info)
-        plugin = discovery.single_plugin(plugin)
+        plugin = discovery.single_plugin(plugin, _label(handle))
         if info.metadata.type is None:
             metadata = discovery.metadata_of(plugin, info.name, info.metadata.version, info.origin)
             # The name under which it was found stays: configuration and -p use it.

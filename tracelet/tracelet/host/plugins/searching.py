@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import importlib.util
 import os
 import re
@@ -154,7 +155,8 @@ def _held(plugin: Any, name: str | None, deadline: float) -> list[Candidate]:
 def _renamed(candidate: Candidate, name: str | None) -> Candidate:
     """Give a plugin the name that it is registered under. Its own metadata object may be shared, so it is copied."""
     if name:
-        candidate.info.metadata = attrs.evolve(candidate.info.metadata, name=name)
+        candidate.info.metadata = copy.copy(candidate.info.metadata)  # not evolve(): it checks what may be broken
+        candidate.info.metadata.name = name
     return candidate
 
 
@@ -263,7 +265,7 @@ class _Search:
         """Yield the plugins in an imported value, and those in the modules that it names."""
         deadline = self.sources.time_for_import()
         if not discovery.is_module(value):
-            yield discovery.describe_object(value, origin, deadline, activate=True)
+            yield self._object(value, name, origin, deadline)
             return
         plugins = list(discovery.plugins_in_module(value, name, origin, deadline, activate=True))
         plugins = plugins or self._reexported(value, origin)
@@ -278,6 +280,16 @@ class _Search:
             yield discovery.broken_candidate(name, origin, fault, activate=True, load=lambda: value)
         yield from plugins
         yield from self._others(more, origin)
+
+    def _object(self, value: Any, name: str, origin: str, deadline: float) -> Candidate:
+        try:
+            fault = discovery.run_guarded(lambda: discovery.why_no_plugin(value), name, origin, deadline)
+        except PluginError as error:
+            return discovery.broken_candidate(name, origin, error, activate=True, load=lambda: value)
+        if fault:
+            fault = f"plugin {name!r} ({origin}): {fault}"
+            return discovery.broken_candidate(name, origin, fault, activate=True, load=lambda: value)
+        return discovery.describe_object(value, origin, deadline, activate=True)
 
     def _reexported(self, module: Any, origin: str) -> list[Candidate]:
         """Return the plugins that a package imports from its own modules."""
