@@ -233,3 +233,57 @@ def test_what_a_plugin_file_imports_relatively_is_examined(plugin, tmp_path, nei
     os.chown(target, os.geteuid(), -1, follow_symlinks=False)
     checked_import(plugin)
     assert ran.exists()
+
+
+ABSOLUTE = {
+    "a module": ("helpers.py", "import helpers"),
+    "a package": ("helpers/__init__.py", "import helpers"),
+    "a module of a package": ("helpers/inner.py", "from helpers.inner import *"),
+    "by name": ("helpers.py", "import importlib; importlib.import_module('helpers')"),
+    "in a hook": ("helpers.py", "HOOK"),
+}
+
+
+@as_root
+@pytest.mark.parametrize("place", ["project", "plugin folder"])
+@pytest.mark.parametrize("kind", ABSOLUTE)
+def test_what_a_plugin_file_imports_absolutely_is_examined(project, kind, place):
+    neighbor, statement = ABSOLUTE[kind]
+    folder = "" if place == "project" else "plug/"
+    file = "tracelet_plugins.py" if place == "project" else "plug/mine.py"
+    if neighbor == "helpers/inner.py":
+        project.write(f"{folder}helpers/__init__.py", "")
+    target = project.write(folder + neighbor, "open('ran', 'a').close()\n")
+    hook = statement == "HOOK"
+    body = "    import helpers\n    return {'x': 1}\n" if hook else "    return {'x': 1}\n"
+    first = "" if hook else statement + "\n"
+    project.write(file, f"{first}import tracelet\n@tracelet.hookimpl\ndef collect():\n{body}")
+    words = ["-p", f"./{file}"] if place == "plugin folder" else []
+    project.write("train.py", "import tracelet\nwith tracelet.start_run('x') as run: run.log({'loss': 1})\n")
+    for path in project.path.rglob("*"):
+        path.chmod(0o755 if path.is_dir() else 0o644)
+    os.chown(target, 65534, -1)
+    done = project.tracelet("run", "-q", *words, "train.py")
+    assert f"{target}: refused, because it belongs to user 65534" in done.stderr
+    assert not (project.path / "ran").exists()
+    os.chown(target, os.geteuid(), -1)
+    project.tracelet("run", "-q", *words, "train.py")
+    assert (project.path / "ran").exists()
+
+
+@as_root
+def test_what_the_program_itself_imports_is_its_own_business(project):
+    project.write("tracelet_plugins.py", FUNCTION)
+    target = project.write("helpers.py", "VALUE = 5\n")
+    os.chown(target, 65534, -1)
+    project.write(
+        "train.py",
+        """
+        import tracelet
+        with tracelet.start_run("x") as run:
+            run.wait_started(20)
+            import helpers
+            run.log({"loss": helpers.VALUE}, step=0)
+        """,
+    )
+    project.tracelet("run", "-q", "train.py")

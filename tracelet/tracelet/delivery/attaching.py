@@ -10,13 +10,15 @@ from tracelet.delivery.guarded_run import DATA_HOOKS, GuardedRun
 from tracelet.errors import PluginError
 from tracelet.host.discovery import implementations
 from tracelet.logs import get_logger
-from tracelet_hookspecs import BACKEND_HOOKS, RunView
+from tracelet_hookspecs import BACKEND_HOOKS, PluginState, RunView
 
 if TYPE_CHECKING:
     from tracelet.delivery.delivery import Delivery
     from tracelet.host.plugins import PluginManager
 
 log = get_logger("tracelet.delivery")
+
+ACTIVE = PluginState.ACTIVE
 
 Attach = Callable[[str], None]
 Report = Callable[[PluginError], None]
@@ -55,11 +57,28 @@ def start_and_attach(
     for name in active:
         if manager.real_name(name) not in announced:
             announce(name)  # it was active already
-    for name, config in configs.items():
-        if delivery is not None and not started[name] and is_backend(manager, name):
-            start_again = partial(start_and_attach, manager, {name: config}, run, attach, report=report)
-            delivery.hold(name, start_again)
+    if delivery is not None:
+        late = {name: config for name, config in configs.items() if not started[name]}
+        for name, again in _find_late_backends(manager, late).items():
+            delivery.hold(name, partial(start_and_attach, manager, again, run, attach, report=report))
     return active
+
+
+def _find_late_backends(manager: PluginManager, late: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Return the backends among plugins that did not start, or that they depend on, and what to start with each."""
+    found: dict[str, dict[str, Any]] = {}
+    for name, config in late.items():
+        try:
+            needed = manager.resolve_dependencies([name])
+        except ValueError:  # a cycle
+            needed = [name]
+        inactive = [
+            each for each in needed if each in manager.plugins and manager.plugins[each].state is not ACTIVE
+        ]
+        for each in inactive:
+            if is_backend(manager, each):
+                found.setdefault(each, {each: late.get(each)})[name] = config
+    return found
 
 
 def call_each(

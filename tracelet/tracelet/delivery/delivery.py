@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tracelet.delivery.ledger.counting import count_ahead, ends
 from tracelet.delivery.limits import Settings
-from tracelet.delivery.pending_backend import PendingBackend
+from tracelet.delivery.pending_backend import OUTAGES, PendingBackend
 from tracelet.delivery.pipeline.failures import Fault, judge_on_its_thread
 from tracelet.delivery.pipeline.processors import ProcessorObjects
 from tracelet.delivery.pipeline.reader import Writers
 from tracelet.delivery.process import PluginProxy, RemoteWorker, make_proxy
 from tracelet.delivery.waiting import STANDBY, DeliveryWorker
-from tracelet.delivery.worker import BackendWorker
+from tracelet.delivery.worker import STARTING_STEPS, BackendWorker
 from tracelet.errors import ConfigError
 from tracelet.host.worker import Overrun
 from tracelet.journal import writers as all_writers
@@ -90,6 +90,7 @@ class Delivery:
             worker = self._workers[name] = self._make_worker(name)
             if isinstance(worker, BackendWorker):
                 worker.predecessor = self._leaving.get(name)
+                worker.on_failed_restart = lambda: self._hold_restarted(name)
             worker.start()
         if isinstance(before, PendingBackend):
             before.hand_over(worker)
@@ -100,6 +101,9 @@ class Delivery:
         ``restart`` starts it and, if that succeeds, calls :meth:`add`.
         """
         with self._lock:
+            if isinstance(self._workers.get(name), BackendWorker):
+                self._hold_restarted(name)  # it was active before
+                return
             if self._is_elsewhere() or name in self._workers or not self._is_pending(name):
                 return
             worker = self._workers[name] = PendingBackend(
@@ -117,6 +121,19 @@ class Delivery:
                 self._workers.pop(name, None)
                 self.hold(name, lambda: self._start_again(name))
 
+    def _hold_restarted(self, name: str) -> None:
+        """Retry to start a backend that was active, was stopped or failed, and met an outage when it was restarted."""
+        failure = self._failure_of(name)
+        if failure is None or self._judge(name, failure) not in OUTAGES:
+            return
+        with self._lock:
+            worker = self._workers.get(name)
+            if not isinstance(worker, BackendWorker) or not self._is_pending(name):
+                return
+            self._leaving[name] = worker
+            worker.ask_to_stop()
+            self._hold_lost(name)
+
     def _start_again(self, name: str) -> None:
         if self._manager.start_plugins([name])[name]:
             self.add(name)
@@ -124,7 +141,7 @@ class Delivery:
     def _is_pending(self, name: str) -> bool:
         """Say whether a plugin may start later. One that is not valid, or cannot be registered, never will."""
         failure = self._manager.handle(name).failure
-        return isinstance(failure, ConfigError) or getattr(failure, "step", None) in ("initialize", "start")
+        return isinstance(failure, ConfigError) or getattr(failure, "step", None) in STARTING_STEPS
 
     def _judge(self, name: str, failure: BaseException) -> Fault:
         try:

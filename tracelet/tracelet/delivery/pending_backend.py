@@ -18,7 +18,7 @@ from tracelet.logs import get_logger
 
 log = get_logger("tracelet.delivery")
 
-_OUTAGES: Final = (Fault.PASSING, Fault.TOO_MUCH)
+OUTAGES: Final = (Fault.PASSING, Fault.TOO_MUCH)
 
 
 class PendingBackend(DeliveryWorker):
@@ -115,7 +115,7 @@ class PendingBackend(DeliveryWorker):
 
     def _failed_by_outage(self) -> bool:
         failure = self._failure()
-        return failure is not None and self._judge(failure) in _OUTAGES
+        return failure is not None and self._judge(failure) in OUTAGES
 
     def hand_over(self, worker: DeliveryWorker) -> None:
         """Let the worker of the backend, which is now active, take over."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 
 log = get_logger("tracelet.delivery")
 
+STARTING_STEPS: Final = ("initialize", "start")  # a plugin that failed in one of these may start later
 _PAUSE: Final = 5.0  # seconds, when the journal itself cannot be read
 
 
@@ -67,6 +69,8 @@ class BackendWorker(DeliveryWorker):
         self.error: str | None = None
         #: The worker before this one, whose last call may not have returned yet.
         self.predecessor: BackendWorker | None = None
+        #: Called while the plugin is not active because a restart has failed.
+        self.on_failed_restart: Callable[[], None] = lambda: None
         self._lease = Lease(run_dir, name, self.settings, manager.handle(name).deadline("log_metrics"))
         make = partial(Pipeline, manager, run, run_dir, name, writers=writers, settings=self.settings)
         self._make_pipeline = partial(
@@ -206,6 +210,8 @@ class BackendWorker(DeliveryWorker):
         """Say whether it is this worker's turn: the plugin is active, and no other process delivers."""
         if not self._is_active():
             self._move(RESTING)
+            if getattr(self._manager.handle(self.name).failure, "step", None) in STARTING_STEPS:
+                self.on_failed_restart()
             self._wake.wait(self.settings.standby_poll)
             return False
         if self._state == RESTING:

@@ -26,6 +26,7 @@ log = get_logger("tracelet.plugins")
 
 GRACE: Final = 3.0  # seconds that threads and processes left behind by plugins get at the end
 OWNER: Final = "tracelet_plugin"  # attribute of a thread or process: the plugin that started it
+PLUGIN_THREAD: Final = "tracelet_plugin_thread"  # attribute of a plugin's own thread: what runs on it
 _EXITING: Final = 60.0  # seconds that the program's exit functions get
 _STEP: Final = 0.1  # seconds between two checks of what is left
 _IDLE_STEP: Final = 0.5  # the same while the program runs

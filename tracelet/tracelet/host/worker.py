@@ -22,7 +22,7 @@ WITHDRAWN: Final = 3
 
 _NAME: Final = "tracelet plugin "
 #: The attribute of a plugin's thread that leads to what runs on it.
-ATTRIBUTE: Final = "tracelet_plugin_thread"
+ATTRIBUTE: Final = leftovers.PLUGIN_THREAD
 
 
 class Overrun(PluginError):
@@ -123,7 +123,7 @@ class _PluginThread:
             elif task.claim(RUNNING):
                 self.current = task
                 plugin = self.thread.name.removeprefix(_NAME)
-                children, before, pid = leftovers.children(), Snapshot(), os.getpid()
+                children, before, pid = leftovers.children(), Snapshot(task.step), os.getpid()
                 task.run(partial(before.restore, plugin, task.step))
                 if os.getpid() != pid:  # a child that the call forked, and that returned: nobody waits for it
                     os._exit(1 if task.error is not None else 0)

@@ -117,7 +117,10 @@ def _adopt(run: Run, name: str | None, project: str | None, plugins: list[Any]) 
     current.add(run, name)
     run.rename(name, project)
     for plugin in plugins:
-        run.add_plugin(plugin)
+        if isinstance(plugin, str) and plugin.startswith("no:"):
+            run.block_plugin(plugin.removeprefix("no:"))
+        else:
+            run.add_plugin(plugin)
 
 
 def end_run(outcome: str = "finished", timeout: float | None = None) -> None:

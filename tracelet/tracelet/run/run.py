@@ -147,6 +147,12 @@ class Run(Recording):
         """Stop a plugin during the run. What is pending for a backend stays in the journal."""
         return bool(self.manager) and self.plugins.remove(name)
 
+    def block_plugin(self, name: str) -> None:
+        """Stop what ``no:NAME`` means, and start it no more."""
+        self.wait_started()
+        for each in self.manager.switch_off(name):
+            self.plugins.remove(each)
+
     # -- the end ---------------------------------------------------------------------------------------
 
     def flush(self, durable: bool = False, timeout: float = FLUSH_TIMEOUT) -> bool:

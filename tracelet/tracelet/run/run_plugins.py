@@ -232,12 +232,13 @@ class RunPlugins:
         )
         log.warning("%s", self.errors[-1])
 
-    def failures(self) -> list[str]:
-        """Return the faults of requested plugins."""
+    def failures(self, *, strict: bool = False) -> list[str]:
+        """Return the faults of requested plugins; with ``strict``, without those that keep nothing from working."""
         if self.manager is None:
             return list(self.errors)
         failed = [info.error for info in self.manager.plugins.values() if info.state.name == "ERROR"]
-        return [*self.errors, *self.manager.problems, *(error for error in failed if error)]
+        problems = self.manager.faults if strict else self.manager.problems
+        return [*self.errors, *problems, *(error for error in failed if error)]
 
     def hook_failures(self, *, every: bool) -> list[str]:
         """Return the hooks that failed: with ``every`` any that failed once, else those that never succeeded.

@@ -127,7 +127,7 @@ def await_plugins(run: Run, strict: bool) -> None:
     limit = float(run.config.settings.get("start_timeout", START_TIMEOUT))
     if run.plugins.awaited or strict:
         run.plugins.wait(run.plugins.asked, 3600.0 if strict else limit)
-    if strict and (failures := run.plugins.failures()):
+    if strict and (failures := run.plugins.failures(strict=True)):
         run.finish("failed", error=failures[0])
         raise PluginError("; ".join(failures))
 

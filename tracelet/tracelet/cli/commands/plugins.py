@@ -103,7 +103,9 @@ def _print_info(screen: Screen, plugin: dict[str, Any]) -> None:
     from tracelet.cli.views.formatting import format_duration
     from tracelet.cli.views.screen import join_parts, state_text
 
-    screen.line((plugin["name"], "bold"), f" {plugin['version']}", "  ", state_text(plugin["state"]))
+    screen.line(
+        (plugin["name"], "bold"), f" {plugin['version'] or ''}".rstrip(), "  ", state_text(plugin["state"])
+    )
     if plugin["description"]:
         screen.line(plugin["description"])
     screen.blank()

@@ -115,7 +115,7 @@ def _manager_of(what: str, names: Iterable[str]) -> PluginManager:
 
 
 def _check(what: str) -> Iterator[CheckedPlugin]:
-    from tracelet.host.plugins.examination import ImportWatch
+    from tracelet.host.plugins.process_state import ProcessWatch
 
     options = global_options()
     path = Path(what)
@@ -124,7 +124,7 @@ def _check(what: str) -> Iterator[CheckedPlugin]:
         return
     if what not in options.plugins:
         options.plugins.append(what)
-    with ImportWatch() as watch:
+    with ProcessWatch() as watch:
         manager = options.manager()
         names = _find_plugins(what, manager)
         for name in names:
@@ -137,7 +137,8 @@ def _check(what: str) -> Iterator[CheckedPlugin]:
 def _check_path(path: Path, others: PluginManager) -> Iterator[CheckedPlugin]:
     """Check the plugins in a file or folder, even if other plugins have the same names."""
     from tracelet.host.plugins import PluginManager
-    from tracelet.host.plugins.examination import ImportWatch, find_slow_import
+    from tracelet.host.plugins.examination import find_slow_import
+    from tracelet.host.plugins.process_state import ProcessWatch
     from tracelet_hookspecs import PluginState
 
     if not path.exists():
@@ -146,7 +147,7 @@ def _check_path(path: Path, others: PluginManager) -> Iterator[CheckedPlugin]:
         raise UsageError(f"{path}: expected a Python file (.py), a folder of them, or the name of a plugin")
     others.validate_plugins(others.select_plugins())
     alone = PluginManager([path], use_default_paths=False)
-    with ImportWatch() as watch:
+    with ProcessWatch() as watch:
         alone.discover_plugins()
         for name, info in list(alone.plugins.items()):
             if info.state is not PluginState.ERROR:
@@ -179,6 +180,7 @@ def _find_plugins(what: str, manager: PluginManager) -> list[str]:
 
 
 def _check_one(manager: PluginManager, name: str, others: PluginManager, changes: list[str]) -> CheckedPlugin:
+    from tracelet.host.plugins.process_state import ProcessWatch
     from tracelet.secrets import redact
     from tracelet_hookspecs import PluginState
 
@@ -187,7 +189,10 @@ def _check_one(manager: PluginManager, name: str, others: PluginManager, changes
     if info.state is PluginState.ERROR or not manager.load_plugin(name):
         faults = [info.error or "cannot be loaded"]
     else:
-        faults, doubts = manager.examine_plugin(name, others)
+        with ProcessWatch("its constructor") as watch:
+            faults, doubts = manager.examine_plugin(name, others)
+        warnings += watch.changes
+        doubts += _find_unwrapped(manager, name, others)
         faults = [
             *faults,
             *_find_isolation_faults(manager, name),
@@ -203,6 +208,34 @@ def _check_one(manager: PluginManager, name: str, others: PluginManager, changes
         [redact(fault) for fault in faults],
         [redact(warning) for warning in warnings],
     )
+
+
+def _find_unwrapped(manager: PluginManager, name: str, others: PluginManager) -> Iterator[str]:
+    """Yield which wrappers of data hooks are not called, because the backend is in a process of its own."""
+    from tracelet.delivery.process import data_wrappers, is_isolated
+    from tracelet.errors import ConfigError
+
+    def isolated(each: str, host: PluginManager) -> bool:
+        try:
+            return is_isolated(host.plugins[each], host)
+        except ConfigError:  # reported elsewhere
+            return False
+
+    known = {**dict.fromkeys(others.plugins, others), **dict.fromkeys(manager.plugins, manager)}
+    if hooks := data_wrappers(manager.plugins[name]):
+        apart = [repr(each) for each, host in known.items() if each != name and isolated(each, host)]
+        such = f": {', '.join(apart)}" if apart else ""
+        yield (
+            f"its wrapper of {', '.join(hooks)} is not called for a backend in a process of its own"
+            f' (isolation = "process"){such}'
+        )
+    if isolated(name, manager):
+        for each, host in known.items():
+            if each != name and (hooks := data_wrappers(host.plugins[each])):
+                yield (
+                    f"the wrapper of {', '.join(hooks)} of plugin {each!r} is not called for it, because it is in a"
+                    ' process of its own (isolation = "process")'
+                )
 
 
 def _find_isolation_faults(manager: PluginManager, name: str) -> Iterator[str]:

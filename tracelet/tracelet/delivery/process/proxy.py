@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
+from tracelet.delivery.guarded_run import DATA_HOOKS
 from tracelet.delivery.process.import_spec import ImportSpec, import_spec_of
 from tracelet.delivery.process.plugin_process import PluginProcess, ProcessGoneError
 from tracelet.delivery.waiting import RESTING, STARTING
@@ -306,6 +307,13 @@ class _Hooks:
 def is_isolated(info: PluginInfo, manager: PluginManager) -> bool:
     """Say whether a plugin runs in a separate process."""
     return (manager.options(info.name).isolation or info.metadata.isolation) == ISOLATED
+
+
+def data_wrappers(info: PluginInfo) -> list[str]:
+    """Return the data hooks that a loaded plugin wraps: its wrappers reach no plugin in a separate process."""
+    plugin = info.instance
+    wrapped = {one.hook for one in implementations(plugin) if one.wraps} if plugin is not None else set()
+    return sorted(wrapped.intersection(DATA_HOOKS))
 
 
 def check_isolation(info: PluginInfo, manager: PluginManager) -> tuple[ImportSpec, list[str]]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from tracelet.delivery.guarded_run import DATA_HOOKS
 from tracelet.delivery.ledger.ledger import Ledger
 from tracelet.delivery.limits import Settings
 from tracelet.delivery.pipeline.processors import names_of_processors
@@ -16,7 +17,6 @@ from tracelet.delivery.process.proxy import Companion, PluginProxy
 from tracelet.delivery.waiting import INITIAL_STATUS, RESTING, STOPPED, DeliveryWorker
 from tracelet.errors import PluginError
 from tracelet.logs import get_logger
-from tracelet_hookspecs import BACKEND_HOOKS
 
 if TYPE_CHECKING:
     from tracelet.host.plugins import PluginManager
@@ -71,7 +71,7 @@ class RemoteWorker(DeliveryWorker):
 
     def _warn_of_wrappers(self) -> None:
         """Warn of wrappers that do not reach the data hooks there."""
-        hooks = {hook: self._manager.pluggy.participants(hook).wrappers for hook in BACKEND_HOOKS}
+        hooks = {hook: self._manager.pluggy.participants(hook).wrappers for hook in DATA_HOOKS}
         for name in sorted({name for wrappers in hooks.values() for name in wrappers} - {self.name}):
             wrapped = ", ".join(hook for hook, wrappers in hooks.items() if name in wrappers)
             log.warning(

@@ -2,6 +2,7 @@
 
 from tracelet.host.discovery.candidate import Candidate, broken_candidate, describe, describe_with_location
 from tracelet.host.discovery.entrypoints import entry_point_plugins
+from tracelet.host.discovery.fileimport import shadowed_neighbors
 from tracelet.host.discovery.inspection import (
     DYNAMIC_HOOKS,
     LIFECYCLE,
@@ -25,12 +26,18 @@ from tracelet.host.discovery.modules import (
     import_by_name,
     modules_named_by,
     plugins_in_module,
+    reexported,
     run_guarded,
-    shadowed_neighbors,
     single_plugin,
     why_no_plugin,
 )
-from tracelet.host.discovery.pluginfiles import checked_import, load_described, path_plugins, plugin_files
+from tracelet.host.discovery.pluginfiles import (
+    checked_import,
+    find_unloaded,
+    load_described,
+    path_plugins,
+    plugin_files,
+)
 
 __all__ = [
     "DYNAMIC_HOOKS",
@@ -45,6 +52,7 @@ __all__ = [
     "describe_with_location",
     "dynamic_attribute",
     "entry_point_plugins",
+    "find_unloaded",
     "foreign_classes",
     "forgotten_decorator",
     "has_lifecycle",
@@ -62,6 +70,7 @@ __all__ = [
     "plain_options",
     "plugin_files",
     "plugins_in_module",
+    "reexported",
     "run_guarded",
     "shadowed_neighbors",
     "single_plugin",

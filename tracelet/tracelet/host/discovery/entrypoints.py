@@ -13,8 +13,7 @@ from packaging.utils import canonicalize_name
 
 from tracelet.errors import PluginError
 from tracelet.host.discovery.candidate import Candidate, broken_candidate, describe
-from tracelet.host.discovery.modules import single_plugin
-from tracelet.messages import closest
+from tracelet.host.discovery.modules import attribute_of, single_plugin
 from tracelet_hookspecs import PROJECT_NAME, PluginInfo, PluginMetadata
 
 GROUP: Final = "tracelet.plugins"
@@ -116,7 +115,7 @@ def _load(owner: _Owner, point: metadata.EntryPoint) -> object:
     who = f"plugin {point.name!r} (entry point of {owner.label})"
     _check_required_host(owner, who)
     try:
-        value: Any = importlib.import_module(point.module)
+        module = importlib.import_module(point.module)
     except ModuleNotFoundError as error:
         if not error.name or (point.module != error.name and not point.module.startswith(f"{error.name}.")):
             raise
@@ -124,15 +123,8 @@ def _load(owner: _Owner, point: metadata.EntryPoint) -> object:
         raise PluginError(
             f"{message}; reinstall {owner.name or 'the distribution'}", plugin=point.name, step="import"
         ) from error
-    for part in filter(None, (point.attr or "").split(".")):
-        try:
-            value = getattr(value, part)
-        except AttributeError as error:
-            message = f"{who}: it names {point.value!r}, but {point.module} has no {part!r}"
-            meant = closest(part, [name for name in vars(value) if not name.startswith("_")], cutoff=0.3)
-            hint = f"; did you mean {meant!r}?" if meant else ""
-            raise PluginError(message + hint, plugin=point.name, step="import") from error
-    return single_plugin(value, f"{who}: it names {point.value!r}")
+    label = f"{who}: it names {point.value!r}"
+    return single_plugin(attribute_of(module, point.attr or "", f"{label}, but "), label)
 
 
 def _check_required_host(owner: _Owner, who: str) -> None:

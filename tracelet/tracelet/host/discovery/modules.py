@@ -1,25 +1,20 @@
-"""Importing modules and files and finding the plugins in them, on a thread and within a deadline."""
+"""Finding the plugins in modules and describing them, on a thread and within a deadline."""
 
 from __future__ import annotations
 
-import ast
-import hashlib
 import importlib
-import importlib.util
 import inspect
+import os
+import pkgutil
 import sys
-import threading
 from collections.abc import Callable, Iterator
-from importlib.abc import MetaPathFinder
-from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
-from pathlib import Path
 from types import FunctionType, ModuleType
 from typing import Any, Final
 
 from tracelet.errors import PluginError
-from tracelet.host import locations
 from tracelet.host.answers import shown, text_of, type_name
 from tracelet.host.discovery.candidate import Candidate, broken_candidate, describe_with_location
+from tracelet.host.discovery.fileimport import NAMES_MORE
 from tracelet.host.discovery.inspection import (
     LIFECYCLE,
     OWN_HOOKS,
@@ -33,165 +28,61 @@ from tracelet.host.discovery.inspection import (
 )
 from tracelet.host.discovery.metadata import has_hooks, is_plugin_class, metadata_of, plugin_classes
 from tracelet.host.worker import Worker, belongs_to_caller
+from tracelet.messages import closest
 from tracelet.secrets import fit_to_chain
 from tracelet_hookspecs import PluginInfo, PluginMetadata
 
-NAMES_MORE: Final = "tracelet_plugins"
-
-Refuse = Callable[[Path], str | None]  # why a file must not be run, or None
-
-_PACKAGE: Final = "_tracelet_plugins_"  # what the names of the packages of plugin files begin with
 _OWN_PACKAGES: Final = ("tracelet", "tracelet_hookspecs")
-
-_locks: dict[Path, Any] = {}  # by file: another thread must not see a module that is only half executed
-_imported: dict[Path, tuple[bytes, ModuleType]] = {}  # by file: the digest of the source, and the module
-_rules: dict[str, Refuse] = {}  # by package: the rule for its files
-
-
-def import_file(file: Path, refuse: Refuse | None = None) -> ModuleType:
-    """Import a ``.py`` file, once for each version of its text.
-
-    Its folder is appended to ``sys.path``, so that the file can import its neighbors; ``from .helpers import X`` works
-    too, and means the neighbor even if another folder has a module of that name. A file that was edited since is
-    executed again, into a new module. ``refuse`` is the rule for those neighbors; the file was examined by the caller.
-    """
-    file = file.resolve()
-    with _locks.setdefault(file, threading.RLock()):
-        digest = hashlib.sha256(file.read_bytes()).digest()
-        known = _imported.get(file)
-        if known is not None and known[0] == digest:
-            return known[1]
-        locations.importers[file] = threading.get_ident()  # for those that wait for the lock
-        if refuse is not None:
-            _rules.setdefault(_package_of(file.parent), refuse)
-        module = _execute(file, _module_name(file, known[1] if known is not None else None))
-        _imported[file] = digest, module
-        return module
-
-
-def _module_name(file: Path, earlier: ModuleType | None) -> str:
-    """Return the name to import a file under: its own if Python would import this file by it, else a unique one.
-
-    With its own name, the functions of the file can be pickled and sent to a spawned process. A name that means
-    something else, now or later, is never taken.
-    """
-    if earlier is not None:
-        return earlier.__name__
-    unique = f"{file.stem}_{_hash_of(file)}"
-    if not file.stem.isidentifier() or file.stem in sys.modules:
-        return unique
-    try:
-        spec = importlib.util.find_spec(file.stem)
-    except (ImportError, ValueError):
-        return unique
-    if spec is None:
-        return file.stem if file.stem == NAMES_MORE else unique
-    return file.stem if spec.origin and Path(spec.origin).resolve() == file else unique
-
-
-def _hash_of(path: Path) -> str:
-    return hashlib.sha256(str(path).encode(errors="surrogateescape")).hexdigest()[:12]
-
-
-class _SourceLoader(SourceFileLoader):
-    """Runs the source that was checked, and neither reads nor writes the bytecode next to it."""
-
-    def get_code(self, fullname: str) -> Any:
-        path = self.get_filename(fullname)
-        return self.source_to_code(self.get_data(path), path)
-
-
-class _NeighborFinder(MetaPathFinder):
-    """Finds what plugin files import relatively, to which the rules for plugin files apply as well."""
-
-    def find_spec(self, fullname: str, path: Any, target: ModuleType | None = None) -> ModuleSpec | None:
-        if not fullname.startswith(_PACKAGE):
-            return None
-        spec = PathFinder.find_spec(fullname, path, target)
-        if spec is None or not spec.origin or not spec.has_location:
-            return spec
-        refuse = _rules.get(fullname.partition(".")[0])
-        if refuse is not None and (why := refuse(Path(spec.origin))) is not None:
-            raise ImportError(why, name=fullname, path=spec.origin)
-        if type(spec.loader) is SourceFileLoader:
-            spec.loader = _SourceLoader(fullname, spec.origin)
-        return spec
-
-
-_neighbor_finder: Final = _NeighborFinder()
-
-
-def _execute(file: Path, name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, file, loader=_SourceLoader(name, str(file)))
-    if file.suffix != ".py" or spec is None or spec.loader is None:
-        raise PluginError(f"{file}: expected a Python file (.py)", step="import")
-    if str(file.parent) not in sys.path:
-        sys.path.append(str(file.parent))
-    module = importlib.util.module_from_spec(spec)
-    package = _package_of(file.parent)
-    # The folder acts as the package for relative imports, whatever the name of the module is.
-    module.__package__ = package
-    module.__spec__ = ModuleSpec(f"{package}.{file.stem}", spec.loader, origin=spec.origin)
-    earlier = sys.modules.get(name)
-    sys.modules[name] = module
-    try:
-        spec.loader.exec_module(module)
-    except BaseException:
-        if earlier is not None:
-            sys.modules[name] = earlier
-        else:
-            sys.modules.pop(name, None)
-        raise
-    return module
-
-
-def _package_of(folder: Path) -> str:
-    """Create the package that represents a folder of plugin files, and return its name."""
-    if _neighbor_finder not in sys.meta_path:
-        sys.meta_path.insert(0, _neighbor_finder)
-    name = f"{_PACKAGE}{_hash_of(folder)}"
-    if name not in sys.modules:
-        package = ModuleType(name, f"The plugin files in {folder}.")
-        package.__path__ = [str(folder)]
-        package.__package__ = name
-        package.__spec__ = ModuleSpec(name, None, is_package=True)
-        package.__spec__.submodule_search_locations = [str(folder)]
-        sys.modules[name] = package
-    return name
-
-
-def shadowed_neighbors(file: Path) -> list[str]:
-    """Return a sentence for each import in a plugin file that gives another module than the one next to the file."""
-    try:
-        tree = ast.parse(file.read_bytes(), str(file))
-    except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
-        return []
-    names: set[str] = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            names.update(alias.name.partition(".")[0] for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
-            names.add(node.module.partition(".")[0])
-    return [text for name in sorted(names) if (text := _shadowed(file, name))]
-
-
-def _shadowed(file: Path, name: str) -> str:
-    neighbor = file.parent / f"{name}.py"
-    origin = getattr(sys.modules.get(name), "__file__", None)
-    if origin is None or not neighbor.is_file() or Path(origin).resolve() == neighbor.resolve():
-        return ""
-    return (
-        f"{file}: 'import {name}' gives {origin}, not the {name}.py next to it; write 'from . import {name}'"
-    )
 
 
 def import_by_name(name: str) -> Any:
-    """Import ``package.module`` or ``package.module:attribute``."""
+    """Import ``package.module`` or ``package.module:attribute``.
+
+    Raises :class:`PluginError`, with the closest known name, if the module has no such attribute.
+    """
     module_name, _, attribute = name.partition(":")
-    value: Any = importlib.import_module(module_name)
-    for part in filter(None, attribute.split(".")):
-        value = getattr(value, part)
+    label = f"plugin {name!r}"
+    try:
+        module = importlib.import_module(module_name)
+    except ModuleNotFoundError as error:
+        if error.name and module_name == error.name and (hint := _hint_of_missing(module_name)):
+            raise PluginError(f"{label}: there is no module {module_name!r}{hint}", step="import") from error
+        raise
+    return attribute_of(module, attribute, f"{label}: ")
+
+
+def attribute_of(module: ModuleType, path: str, prefix: str) -> Any:
+    """Return what a dotted path of attributes of a module leads to; an empty path to the module itself.
+
+    Raises :class:`PluginError`, with the closest known name; ``prefix`` is the beginning of its message.
+    """
+    value: Any = module
+    for part in filter(None, path.split(".")):
+        try:
+            value = getattr(value, part)
+        except AttributeError as error:
+            holder = text_of(vars(module).get("__name__")) if value is module else class_name(type(value))
+            known = [each for each in attributes(value) if not each.startswith("_")]
+            plugins = [each for each in known if is_plugin_class(attributes(value)[each])]
+            meant = closest(part, plugins, cutoff=0.3) or closest(part, known, cutoff=0.5)
+            hint = f"; did you mean {meant!r}?" if meant else ""
+            raise PluginError(f"{prefix}{holder} has no {part!r}{hint}", step="import") from error
     return value
+
+
+def _hint_of_missing(module_name: str) -> str:
+    """Return what was probably meant by a module that does not exist: a neighbor of it, or a class of its parent."""
+    parent_name, _, last = module_name.rpartition(".")
+    parent = sys.modules.get(parent_name)
+    if parent is None:
+        return ""
+    if last in vars(parent):
+        return f"; did you mean '{parent_name}:{last}'?"
+    inner = [each.name for each in pkgutil.iter_modules(vars(parent).get("__path__") or ())]
+    classes = [each for each, value in vars(parent).items() if is_plugin_class(value)]
+    if meant := closest(last, inner):
+        return f"; did you mean '{parent_name}.{meant}'?"
+    return f"; did you mean '{parent_name}:{meant}'?" if (meant := closest(last, classes)) else ""
 
 
 def run_guarded(
@@ -247,6 +138,21 @@ def foreign_classes(module: ModuleType) -> list[type]:
         value for value in vars(module).values() if is_plugin_class(value) and not inspect.isabstract(value)
     ]
     return [cls for cls in dict.fromkeys(found) if str(cls.__module__).partition(".")[0] not in _OWN_PACKAGES]
+
+
+def reexported(
+    module: ModuleType, origin: str, deadline: float, *, activate: bool = False
+) -> list[Candidate]:
+    """Return the plugins that a package imports from its own modules."""
+    file = text_of(vars(module).get("__file__") or "")
+    # A module that was imported by its path has another name than its neighbors have for it.
+    is_package = os.path.basename(file) == "__init__.py"
+    inner = f"{module.__package__ if is_package else module.__name__}."
+    return [
+        describe_object(cls, origin, deadline, activate=activate)
+        for cls in foreign_classes(module)
+        if str(cls.__module__).startswith(inner)
+    ]
 
 
 def describe_object(
@@ -352,7 +258,9 @@ def why_no_plugin(value: Any) -> str:
     if not names.isdisjoint(known) or dynamic_attribute(value, "get_metadata", known) or has_hooks(value):
         return ""
     if is_class(value):
-        remedy = "decorate a method with @tracelet.hookimpl, or subclass a base class of tracelet.core.plugins"
+        remedy = (
+            "decorate a method with @tracelet.hookimpl, or subclass a base class of tracelet.core.plugins"
+        )
         return f"{expected}, found the class {class_name(value)}, which has none; {remedy}"
     found = type_name(value) if type(value).__module__ != "builtins" else shown(value)
     return f"{expected}, found {found}"

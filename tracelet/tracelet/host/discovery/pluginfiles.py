@@ -8,22 +8,63 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import Final
 
 from tracelet.config.trust import refusal
 from tracelet.errors import PluginError
 from tracelet.host.discovery.candidate import Candidate, broken_candidate, describe_with_location
+from tracelet.host.discovery.fileimport import Refuse, import_file
 from tracelet.host.discovery.inspection import forgotten_decorator
-from tracelet.host.discovery.modules import Refuse, import_file, plugins_in_module, run_guarded
+from tracelet.host.discovery.modules import attribute_of, plugins_in_module, reexported, run_guarded
 from tracelet.host.discovery.static import is_script, literal_metadata, starts_run
+from tracelet.host.projectfile import INIT, file_label
 from tracelet_hookspecs import PluginInfo
+
+_MARKS: Final = (b"hookimpl", b"PluginMetadata")
 
 
 def plugin_files(place: Path) -> list[Path]:
-    """Return the plugin files at a path: the file itself, or those in the folder not starting with ``_``."""
-    if place.is_dir():
-        files = (file for file in place.glob("*.py") if not file.name.startswith("_"))
-        return sorted(file for file in files if file.is_file() or (file.is_symlink() and not file.exists()))
-    return [place]
+    """Return the plugin files at a path: the file itself, or those in the folder not starting with ``_``.
+
+    A package counts as one file, its ``__init__.py``: a folder in the folder, or the folder itself, unless its
+    ``__init__.py`` is empty.
+    """
+    if not place.is_dir():
+        return [place]
+    if _is_package(place) and _has_code(place / INIT):
+        return [place / INIT]
+    files = [file for file in place.glob("*.py") if not file.name.startswith("_")]
+    files = [file for file in files if file.is_file() or (file.is_symlink() and not file.exists())]
+    packages = [folder / INIT for folder in place.iterdir() if _is_package(folder)]
+    return sorted([*files, *packages], key=lambda file: (file_label(file), file))
+
+
+def _is_package(folder: Path) -> bool:
+    return not folder.name.startswith(("_", ".")) and (folder / INIT).is_file()
+
+
+def _has_code(file: Path) -> bool:
+    """Return whether a file has more than a docstring. One that cannot be read is reported later."""
+    try:
+        body = ast.parse(file.read_bytes()).body
+    except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
+        return True
+    return any(not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)) for node in body)
+
+
+def find_unloaded(init: Path) -> str:
+    """Return why a package without plugins has some after all: they are in its modules, which it does not import."""
+    for file in sorted(init.parent.glob("*.py")):
+        try:
+            text = file.read_bytes()
+        except OSError:
+            continue
+        if file.name != INIT and any(mark in text for mark in _MARKS):
+            return (
+                f"{init.parent}: the package has no plugin in its {INIT}, and the one in {file.name} is not loaded;"
+                f" import it in {INIT} (from .{file.stem} import ...)"
+            )
+    return ""
 
 
 def path_plugins(
@@ -40,13 +81,13 @@ def path_plugins(
         tree = ast.parse(file.read_bytes(), str(file))
         known, line, script = literal_metadata(tree), starts_run(tree), is_script(tree)
     except (OSError, SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        message = f"plugin {file.stem!r} ({file}): {describe_with_location(error)}"
+        message = f"plugin {file_label(file)!r} ({file}): {describe_with_location(error)}"
         yield _broken(file, PluginError(message, step="import", cause=error), refuse)
         return
     if script and not requested:
         return
     if line:
-        message = f"plugin {file.stem!r} ({file}): not imported, because line {line} starts a run"
+        message = f"plugin {file_label(file)!r} ({file}): not imported, because line {line} starts a run"
         hint = 'move the training into a file of its own, or under: if __name__ == "__main__":'
         yield _broken(file, PluginError(f"{message}; {hint}", step="import"), refuse)
     elif known is None:
@@ -63,19 +104,23 @@ def _loader(file: Path, class_name: str, refuse: Refuse) -> Callable[[], object]
 
 def _broken(file: Path, error: PluginError, refuse: Refuse) -> Candidate:
     return broken_candidate(
-        file.stem, str(file), error, module_path=str(file), load=lambda: checked_import(file, refuse)
+        file_label(file), str(file), error, module_path=str(file), load=lambda: checked_import(file, refuse)
     )
 
 
 def _import(file: Path, deadline: float, refuse: Refuse) -> Iterator[Candidate]:
     try:
-        module = run_guarded(lambda: checked_import(file, refuse), file.stem, str(file), deadline)
+        module = run_guarded(lambda: checked_import(file, refuse), file_label(file), str(file), deadline)
     except PluginError as error:
         yield _broken(file, error, refuse)
         return
-    plugins = list(plugins_in_module(module, file.stem, str(file), deadline))
+    plugins = list(plugins_in_module(module, file_label(file), str(file), deadline))
+    if not plugins and file.name == INIT:
+        plugins = reexported(module, str(file), deadline)
     if not plugins and (fault := forgotten_decorator(module)):
-        yield _broken(file, PluginError(f"plugin {file.stem!r} ({file}): {fault}", step="import"), refuse)
+        yield _broken(
+            file, PluginError(f"plugin {file_label(file)!r} ({file}): {fault}", step="import"), refuse
+        )
     yield from plugins
 
 
@@ -100,7 +145,7 @@ def load_described(info: PluginInfo) -> object:
             step="import",
         )
     module = checked_import(Path(path)) if path.endswith(".py") else importlib.import_module(path)
-    return getattr(module, class_name) if class_name else module
+    return attribute_of(module, class_name, f"plugin {info.name!r}: ")
 
 
 def _split(entry_point: str) -> tuple[str, str]:

@@ -16,7 +16,7 @@ from tracelet.host.plugins.handle import PluginHandle
 from tracelet.host.plugins.lifecycle import Lifecycle
 from tracelet.host.plugins.plugin_table import PluginTable
 from tracelet.host.plugins.registry import Registry
-from tracelet.host.plugins.searching import Sources, register_by_hand, search
+from tracelet.host.plugins.searching import Sources, register_by_hand, search, switch_off
 from tracelet.host.plugins.startup import StartupOrder
 from tracelet_hookspecs import PluginInfo, PluginState, PluginType
 
@@ -96,6 +96,11 @@ class PluginManager:
         """What went wrong while finding plugins: names taken twice, files refused, unknown names."""
         return self._table.problems
 
+    @property
+    def faults(self) -> list[str]:
+        """Those of the problems that ``strict`` counts: something that was meant to work does not."""
+        return [problem for problem in self._table.problems if problem not in self._table.notes]
+
     # -- discovery -------------------------------------------------------------------------------------
 
     def discover_plugins(self, patience: float | None = None) -> list[PluginInfo]:
@@ -151,6 +156,10 @@ class PluginManager:
             for name, asked in names.items()
             if asked or (defaults and activation.is_available(name, self._lifecycle))
         }
+
+    def switch_off(self, name: str) -> list[str]:
+        """Leave a plugin out from now on, as ``-p no:NAME`` does. Returns the plugins that the name means."""
+        return switch_off(name, activation.sources(self._configuration(), [], self.program), self._table)
 
     # -- one step of one plugin ------------------------------------------------------------------------
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from tracelet.config import DEADLINES
 from tracelet.errors import ConfigError, PluginError, UsageError
-from tracelet.host import discovery, locations
+from tracelet.host import discovery, intrusions, locations
 from tracelet.host.discovery import Candidate
 from tracelet.host.plugins.handle import Listeners, PluginHandle
 from tracelet.host.plugins.registry import Registry
@@ -36,6 +36,8 @@ class PluginTable:
         self.candidates: dict[str, Candidate] = {}
         self._by_identity: dict[tuple[str, str], Candidate] = {}
         self.problems: list[str] = []
+        #: Those of the problems that keep nothing from working, so that ``strict`` does not count them.
+        self.notes: set[str] = set()
         #: Modules that were requested by name; the plugins in them have their own names.
         self.modules: set[str] = set()
         #: Other names that mean a plugin: its module's, or an entry point of the same class.
@@ -66,6 +68,8 @@ class PluginTable:
         if holder is None:
             self.plugins[info.name] = info
             self.candidates[info.name] = candidate
+            if candidate.builtin:
+                intrusions.trusted.add(info.name)
             if info.error:
                 self.report(info.error, info.traceback)
             return True
@@ -120,6 +124,11 @@ class PluginTable:
         if problem not in self.problems:
             self.problems.append(problem)
             log.warning("%s%s", problem, f"\n{traceback}" if traceback else "")
+
+    def note(self, problem: str) -> None:
+        """Report a problem that keeps nothing from working."""
+        self.notes.add(problem)
+        self.report(problem)
 
     def is_unreadable(self, name: str) -> bool:
         """Return whether a plugin could not even be read, so that it is retried only if it is requested by name."""

@@ -19,7 +19,7 @@ from tracelet.host import discovery
 from tracelet.host.answers import shown
 from tracelet.host.discovery import Candidate
 from tracelet.host.plugins.plugin_table import PluginTable
-from tracelet.host.projectfile import FILE_NAME, project_files
+from tracelet.host.projectfile import FILE_NAME, INIT, ignored_folder, project_files, project_folders
 from tracelet.messages import closest
 from tracelet_hookspecs import PluginInfo, PluginState
 
@@ -66,10 +66,11 @@ def search(sources: Sources, table: PluginTable) -> bool:
 
     Returns whether that is all: with a limit, what takes longer to import is left for another search.
     """
-    found = _Search(sources, table).all()
+    searching = _Search(sources, table)
+    found = searching.all()
     late = [candidate for candidate in found if candidate.overran and sources.end is not None]
     found = [candidate for candidate in found if candidate not in late]
-    switched_off = SwitchedOff(sources, [*table.candidates.values(), *found], table)
+    switched_off = SwitchedOff(sources, [*table.candidates.values(), *searching.points, *found], table)
     table.switched_off.update(switched_off.reasons)
     for candidate in found:
         if candidate.info.name not in switched_off.blocked:
@@ -77,12 +78,20 @@ def search(sources: Sources, table: PluginTable) -> bool:
     return not late
 
 
+def switch_off(name: str, sources: Sources, table: PluginTable) -> list[str]:
+    """Block a plugin after the search, as ``no:NAME`` does before it. Returns the plugins that the name means."""
+    blocking = attrs.evolve(sources, blocked=frozenset((name,)), disabled=frozenset())
+    switched_off = SwitchedOff(blocking, list(table.candidates.values()), table)
+    table.switched_off.update(switched_off.reasons)
+    return sorted(switched_off.blocked)
+
+
 class SwitchedOff:
     """Which plugins the user switched off, by ``no:NAME`` or ``enabled = false``.
 
     A name means the plugin of exactly that name, else one that differs only in ``-``, ``_``, ``.`` or case, else the
-    plugins in the module, package, class (``module:Class``) or file of that name. A name that means nothing
-    but resembles a plugin's is reported.
+    plugins in the module, package, class (``module:Class``) or file of that name. A blocked name that means nothing is
+    reported, and so is a disabled one that resembles a plugin's: a table may stay for a plugin that is not installed.
     """
 
     def __init__(self, sources: Sources, candidates: list[Candidate], table: PluginTable) -> None:
@@ -90,18 +99,32 @@ class SwitchedOff:
         self.blocked: set[str] = set()
         self._candidates = candidates
         self._table = table
+        self._sources = sources
         self._root = sources.root
         for name in sorted(sources.disabled):
             self._switch_off(name, f"plugins.{name}.enabled = false")
         for name in sorted(sources.blocked):
-            self.blocked.update(self._switch_off(name, f"-p no:{name}"))
+            meant = self._switch_off(name, f"-p no:{name}")
+            self.blocked.update(meant)
+            if not meant and not self._may_be_known(name):
+                self._table.note(f"-p no:{name}: no plugin is named {name!r}, so it blocks nothing")
 
     def _switch_off(self, name: str, how: str) -> list[str]:
         meant = self._meant_by(name)
-        if not meant and (similar := closest(name, [each.info.name for each in self._candidates])):
+        if not meant and (similar := self._similar(name)):
             self._table.report(f"{how}: no plugin is named {name!r}; did you mean {similar!r}?")
         self.reasons.update(dict.fromkeys(meant, how))
         return meant
+
+    def _similar(self, name: str) -> str | None:
+        return closest(name, [each.info.name for each in self._candidates])
+
+    def _may_be_known(self, name: str) -> bool:
+        """Return whether a name that means no plugin was reported, or may mean one that was not looked for."""
+        if name in self._sources.names or not self._sources.autoload or self._similar(name) is not None:
+            return True
+        places = [folder / os.path.expanduser(name) for folder in (Path.cwd(), self._root or Path.cwd())]
+        return any(place.exists() for place in places) if is_path(name) else _is_importable(name)
 
     def _meant_by(self, name: str) -> list[str]:
         names = [each.info.name for each in self._candidates]
@@ -113,12 +136,15 @@ class SwitchedOff:
 
 def _is_in(candidate: Candidate, place: str, root: Path | None) -> bool:
     """Return whether a plugin is in a place: ``package``, ``package.module``, either with ``:Class``, or a file."""
-    ends = ("",) if is_path(place) else (".py", "/__init__.py")
+    ends = ("", ".py", f"/{INIT}")
     folders = (Path.cwd(), root or Path.cwd())
     files = {
         os.path.abspath(folder / (os.path.expanduser(place) + end)) for folder in folders for end in ends
     }
-    if files & {candidate.info.module_path, candidate.info.origin}:
+    its_own = {candidate.info.module_path, candidate.info.origin}
+    if is_path(place):  # or a folder of files
+        its_own |= {os.path.dirname(each) for each in its_own if os.path.isabs(each)}
+    if files & its_own:
         return True
     if candidate.identity is None:
         return False
@@ -155,7 +181,9 @@ def _held(plugin: Any, name: str | None, deadline: float) -> list[Candidate]:
 def _renamed(candidate: Candidate, name: str | None) -> Candidate:
     """Give a plugin the name that it is registered under. Its own metadata object may be shared, so it is copied."""
     if name:
-        candidate.info.metadata = copy.copy(candidate.info.metadata)  # not evolve(): it checks what may be broken
+        candidate.info.metadata = copy.copy(
+            candidate.info.metadata
+        )  # not evolve(): it checks what may be broken
         candidate.info.metadata.name = name
     return candidate
 
@@ -208,7 +236,7 @@ class _Search:
                 yield self.by_name[name]
             elif name in elsewhere or name in self.seen:
                 continue
-            elif is_path(name):
+            elif self._is_path(name):
                 self._note_module(name)
                 yield from self._named_file(name)
             elif _is_importable(name):
@@ -232,12 +260,28 @@ class _Search:
             )
         yield from held
 
+    def _is_path(self, name: str) -> bool:
+        return is_path(name) or (os.sep in name and self._place_of(name).is_dir())
+
+    def _place_of(self, name: str) -> Path:
+        """Return where a path leads that a user has written: from the current folder, else from the root."""
+        place = Path(name).expanduser()
+        if not place.exists() and self.sources.root is not None and (self.sources.root / place).exists():
+            place = self.sources.root / place
+        return Path(os.path.abspath(place))
+
     def _named_file(self, name: str) -> Iterator[Candidate]:
-        """Yield the plugins in a file that is requested by its path: from the current folder, else from the root."""
-        file = Path(name).expanduser()
-        if not file.is_file() and self.sources.root is not None and (self.sources.root / file).is_file():
-            file = self.sources.root / file
-        held = list(self._path_file(Path(os.path.abspath(file)), requested=True))
+        """Yield the plugins in a file or folder that is requested by its path."""
+        place = self._place_of(name)
+        held = [
+            each
+            for file in self._files_at(place)
+            for each in self._path_file(file, requested=file in (place, place / INIT))
+        ]
+        if not held and place.is_dir():
+            self.table.report(
+                f"{name}: the folder has no plugin; expected a package, or a folder of plugin files"
+            )
         for each in held:
             each.activate = True
         if len(held) == 1:
@@ -268,7 +312,7 @@ class _Search:
             yield self._object(value, name, origin, deadline)
             return
         plugins = list(discovery.plugins_in_module(value, name, origin, deadline, activate=True))
-        plugins = plugins or self._reexported(value, origin)
+        plugins = plugins or discovery.reexported(value, origin, deadline, activate=True)
         try:
             more = discovery.modules_named_by(value)
         except PluginError as error:
@@ -290,18 +334,6 @@ class _Search:
             fault = f"plugin {name!r} ({origin}): {fault}"
             return discovery.broken_candidate(name, origin, fault, activate=True, load=lambda: value)
         return discovery.describe_object(value, origin, deadline, activate=True)
-
-    def _reexported(self, module: Any, origin: str) -> list[Candidate]:
-        """Return the plugins that a package imports from its own modules."""
-        file = getattr(module, "__file__", None) or ""
-        # The name of a package that was imported by its path is not the one that its modules have.
-        is_package = os.path.basename(file) == "__init__.py"
-        inner = f"{module.__package__ if is_package else module.__name__}."
-        return [
-            discovery.describe_object(cls, origin, self.sources.time_for_import(), activate=True)
-            for cls in discovery.foreign_classes(module)
-            if str(cls.__module__).startswith(inner)
-        ]
 
     def _nothing_in(self, module: Any, name: str) -> str:
         """Return what is wrong with a module without plugins: nothing, unless it was requested by name."""
@@ -329,6 +361,9 @@ class _Search:
         """Yield the plugins of every ``tracelet_plugins.py`` from the root down."""
         root = self.sources.root
         if root is not None:
+            for folder in project_folders(root, self.sources.script_dir or root):
+                if problem := ignored_folder(folder):
+                    self.table.report(problem)
             for file in project_files(root, self.sources.script_dir or root):
                 yield from self._project_file(file, _project_name(file, root.resolve()))
 
@@ -359,13 +394,15 @@ class _Search:
 
     def _paths(self) -> Iterator[Candidate]:
         for place in dict.fromkeys(path.expanduser() for path in self.sources.paths):
-            try:
-                files = discovery.plugin_files(place)
-            except OSError as error:
-                self.table.report(f"plugin path {place}: cannot be read ({error.strerror})")
-                continue
-            for file in files:
-                yield from self._path_file(file, requested=file == place)
+            for file in self._files_at(place):
+                yield from self._path_file(file, requested=file in (place, place / INIT))
+
+    def _files_at(self, place: Path) -> list[Path]:
+        try:
+            return discovery.plugin_files(place)
+        except OSError as error:
+            self.table.report(f"plugin path {place}: cannot be read ({error.strerror})")
+            return []
 
     def _path_file(self, file: Path, *, requested: bool = False) -> Iterator[Candidate]:
         if not file.exists():
@@ -386,6 +423,8 @@ class _Search:
                 yield candidate
             if sound:  # once for the file, however many plugins it has
                 self._report_shadowed(file)
+            elif file.name == INIT and (problem := discovery.find_unloaded(file)):
+                self.table.report(problem)
 
     def _is_program(self, file: Path) -> bool:
         program = self.sources.program
@@ -393,8 +432,8 @@ class _Search:
 
 
 def is_path(name: str) -> bool:
-    """Return whether a requested name is the path of a plugin file rather than the name of a plugin."""
-    return name.endswith(".py")
+    """Return whether a requested name is a path in any case, rather than the name of a plugin."""
+    return name.endswith(".py") or name.startswith(("./", "../", "~/", "/")) or name in (".", "..")
 
 
 def _project_name(file: Path, root: Path) -> str:
