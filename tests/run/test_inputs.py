@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import io
+import json
 import math
 import warnings
 from collections.abc import Mapping
@@ -11,27 +13,11 @@ from unittest import mock
 
 import numpy as np
 import pytest
+from tests.run.conftest import read
 
 import tracelet
 
 QUIET = ["no:system", "no:environment", "no:gpu"]
-
-
-@pytest.fixture
-def run(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    with tracelet.start_run("inputs", dir=tmp_path / "data", plugins=QUIET) as run:
-        yield run
-
-
-@pytest.fixture
-def strict(run, tmp_path):
-    with tracelet.start_run("strict", dir=tmp_path / "data", plugins=QUIET, strict=True) as strict:
-        yield strict
-
-
-def read(run):
-    return tracelet.open_store(run.dir.parent.parent).run(run.id)
 
 
 class Name(str, Enum):
@@ -324,3 +310,87 @@ def test_setting_the_name_of_a_run_renames_it(run):
         run.name = 5
     run.finish()
     assert (run.name, read(run).name) == ("renamed", "renamed")
+
+
+@pytest.mark.parametrize("value", [1, 0.5, np.float32(0.5), 2**60])
+def test_two_different_steps_are_reported_and_step_counts(run, value, caplog):
+    run.log_metric("same", value, 3, step=3)
+    assert caplog.text == ""
+    for _ in range(2):
+        run.log_metric("loss", value, 3, step=4)
+    assert (
+        "metric 'loss': found both iteration=3 and step=4; recorded at step 4; pass one of them"
+        in caplog.text
+    )
+    assert caplog.text.count("pass one of them") == 1
+    run.finish()
+    assert list(read(run).metric("loss").iterations) == [4, 4]
+    assert list(read(run).metric("same").iterations) == [3]
+
+
+def test_a_histogram_that_numpy_has_made_is_recorded_as_it_is(run):
+    counts, edges = np.histogram(np.arange(100), bins=7)
+    run.log_histogram("made", (counts, edges))
+    run.log_histogram(
+        "values", (np.arange(3), np.array([4.0, 1.0, 2.0, 3.0]))
+    )  # no edges: they do not increase
+    run.log_histogram("two", [np.arange(3), np.arange(4)])  # a list of arrays is values
+    run.finish()
+    made, values, two = (json.loads((run.dir / each["path"]).read_text()) for each in read(run).artifacts)
+    assert made == {"edges": edges.tolist(), "counts": counts.tolist(), "count": 100, "not_finite": 0}
+    assert (values["count"], two["count"]) == (7, 7)
+
+
+def test_an_image_in_a_file_object(run, tmp_path):
+    image = pytest.importorskip("PIL.Image").new("RGB", (5, 4))
+    buffer = io.BytesIO()
+    image.save(buffer, format="PNG")  # it is at its end now
+    run.log_image("buffer", buffer)
+    assert buffer.tell() == len(buffer.getvalue())
+    (tmp_path / "image.png").write_bytes(buffer.getvalue())
+    with open(tmp_path / "image.png", "rb") as file:
+        run.log_image("file", file)
+    for wrong in (io.StringIO("text"), io.BytesIO(b"no image"), io.BytesIO()):
+        run.log_image("wrong", wrong)
+    run.finish()
+    assert [each["name"] for each in read(run).artifacts] == ["buffer", "file"]
+    assert {(run.dir / each["path"]).read_bytes() for each in read(run).artifacts} == {buffer.getvalue()}
+    assert run.status()["dropped"] == {"image: not an image": 3}
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        *[
+            ("init", "start_run"),
+            ("log_param", "log_params"),
+            ("set_tag", "set_tags"),
+            ("stop_logging", "end_run"),
+        ],
+        *[
+            ("log_metrics", "log"),
+            ("log_artifacts", "log_artifact"),
+            ("Image", "log_image"),
+            ("strat_run", "start_run"),
+        ],
+    ],
+)
+def test_the_name_that_another_tracker_has_or_that_is_misspelled(name, meant):
+    with pytest.raises(AttributeError, match=f"no attribute '{name}'; did you mean tracelet.{meant}\\?$"):
+        getattr(tracelet, name)
+
+
+def test_a_name_that_resembles_nothing():
+    for name in ("quantum", "__wrapped__", "_private"):
+        with pytest.raises(AttributeError, match=f"module 'tracelet' has no attribute '{name}'$"):
+            getattr(tracelet, name)
+
+
+@pytest.mark.parametrize(("key", "found"), [(None, "None; leave it out"), (3, "3 "), (b"x", "")])
+def test_what_names_no_run(run, key, found):
+    store = tracelet.open_store(run.dir.parent.parent)
+    with pytest.raises(tracelet.StoreError, match=f"expected the id, name or path of a run, found {found}"):
+        store.run(key)
+    with pytest.raises(tracelet.StoreError, match="; pass its id"):
+        store.run(run)
+    assert store.run(run.dir).id == run.id

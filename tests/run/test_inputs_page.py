@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 import pytest
+from tests.run.conftest import read
 
 import tracelet
 
@@ -77,6 +78,7 @@ NAMES: dict[str, Any] = {
         one.__name__: one
         for one in (datetime, timedelta, Decimal, Fraction, Path, Kind, Level, Pair, Settings, Raises)
     },
+    "io": io,
     "np": np,
     "pd": pd,
     "Image": Image,
@@ -112,23 +114,6 @@ def cases(section: str) -> list[Any]:
             found.append(pytest.param(code, at, len(inputs), outcome, id=f"{code[:50]}"))
     assert found, section
     return found
-
-
-@pytest.fixture
-def run(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    with tracelet.start_run("inputs", dir=tmp_path / "data", plugins=QUIET) as run:
-        yield run
-
-
-@pytest.fixture
-def strict(run, tmp_path):
-    with tracelet.start_run("strict", dir=tmp_path / "data", plugins=QUIET, strict=True) as strict:
-        yield strict
-
-
-def read(run):
-    return tracelet.open_store(run.dir.parent.parent).run(run.id)
 
 
 def reason(outcome: str) -> str | None:

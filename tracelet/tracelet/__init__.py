@@ -91,17 +91,44 @@ _HOMES = {
     "open_store": "tracelet.store",
     **dict.fromkeys((name for name in __all__ if name.endswith("Error")), "tracelet.errors"),
 }
+#: What other trackers call it.
+_ELSEWHERE = {
+    **dict.fromkeys(("init", "set_experiment", "start_logging", "start"), "start_run"),
+    **dict.fromkeys(("stop_logging", "end", "close", "stop"), "end_run"),
+    **dict.fromkeys(
+        ("log_param", "log_hyperparams", "log_hparams", "log_parameters", "config"), "log_params"
+    ),
+    **dict.fromkeys(("log_metrics", "log_scalars", "add_scalars", "log_dict"), "log"),
+    **dict.fromkeys(("log_scalar", "add_scalar", "report_scalar"), "log_metric"),
+    **dict.fromkeys(("set_tag", "add_tags", "add_tag", "log_tags"), "set_tags"),
+    **dict.fromkeys(("log_artifacts", "save", "log_file", "log_model", "Artifact"), "log_artifact"),
+    **dict.fromkeys(("Image", "add_image", "log_images"), "log_image"),
+    **dict.fromkeys(("Table", "log_dataframe"), "log_table"),
+    **dict.fromkeys(("Histogram", "add_histogram"), "log_histogram"),
+    **dict.fromkeys(("run", "get_run", "current_run", "get_active_experiment"), "active_run"),
+    **dict.fromkeys(("Api", "search_runs", "Store", "load"), "open_store"),
+}
 
 
 def __getattr__(name: str) -> Any:
     """Import a public name from the module that defines it, and keep it."""
     if name not in __all__:
-        raise AttributeError(f"module 'tracelet' has no attribute {name!r}")
+        raise AttributeError(f"module 'tracelet' has no attribute {name!r}{_hint(name)}")
     from importlib import import_module
 
     value = getattr(import_module(_HOMES.get(name, "tracelet.run")), name)
     globals()[name] = value
     return value
+
+
+def _hint(name: str) -> str:
+    """Return what is probably meant by a name that other trackers have, or that is misspelled."""
+    if name.startswith("_"):
+        return ""
+    from tracelet.messages import closest
+
+    meant = _ELSEWHERE.get(name) or closest(name, __all__, cutoff=0.75)
+    return f"; did you mean tracelet.{meant}?" if meant else ""
 
 
 def __dir__() -> list[str]:

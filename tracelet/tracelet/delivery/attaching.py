@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tracelet.delivery.guarded_run import DATA_HOOKS, GuardedRun
 from tracelet.errors import PluginError
+from tracelet.host.answers import copy_of
 from tracelet.host.discovery import implementations
 from tracelet.logs import get_logger
 from tracelet_hookspecs import BACKEND_HOOKS, PluginState, RunView
@@ -17,8 +19,6 @@ if TYPE_CHECKING:
     from tracelet.host.plugins import PluginManager
 
 log = get_logger("tracelet.delivery")
-
-ACTIVE = PluginState.ACTIVE
 
 Attach = Callable[[str], None]
 Report = Callable[[PluginError], None]
@@ -59,8 +59,10 @@ def start_and_attach(
             announce(name)  # it was active already
     if delivery is not None:
         late = {name: config for name, config in configs.items() if not started[name]}
+        linked = threading.Lock()  # two that start each other take turns, or one finds the other half started
         for name, again in _find_late_backends(manager, late).items():
-            delivery.hold(name, partial(start_and_attach, manager, again, run, attach, report=report))
+            restart = partial(_start_late, manager, again, run, attach, report)
+            delivery.hold(name, restart if len(again) == 1 else partial(_in_turn, linked, restart))
     return active
 
 
@@ -72,13 +74,28 @@ def _find_late_backends(manager: PluginManager, late: Mapping[str, Any]) -> dict
             needed = manager.resolve_dependencies([name])
         except ValueError:  # a cycle
             needed = [name]
-        inactive = [
-            each for each in needed if each in manager.plugins and manager.plugins[each].state is not ACTIVE
-        ]
-        for each in inactive:
-            if is_backend(manager, each):
-                found.setdefault(each, {each: late.get(each)})[name] = config
+        needed = [each for each in needed if not _is_active(manager, each) and is_backend(manager, each)]
+        for each in needed:
+            group = found.setdefault(each, {each: late.get(each)})
+            group |= {name: config, **{other: late.get(other) for other in needed if other != name}}
     return found
+
+
+def _start_late(manager: PluginManager, configs: Mapping[str, Any], *arguments: Any) -> None:
+    """Start those plugins that are still not active."""
+    run, attach, report = arguments
+    waiting = {name: config for name, config in configs.items() if not _is_active(manager, name)}
+    start_and_attach(manager, waiting, run, attach, report=report)
+
+
+def _in_turn(lock: threading.Lock, function: Callable[[], Any]) -> None:
+    with lock:
+        function()
+
+
+def _is_active(manager: PluginManager, name: str) -> bool:
+    info = manager.plugins.get(manager.real_name(name))
+    return info is not None and info.state is PluginState.ACTIVE
 
 
 def call_each(
@@ -101,7 +118,8 @@ def call_each(
         if handle.implements(hook) and handle.worker.usable:
             limit = handle.deadline(hook)
             limit = limit if timeout is None else max(0.05, min(timeout, limit))
-            calls.append(handle.call_later(hook, deadline=limit, accept=accept, **arguments))
+            given = {key: copy_of(value) for key, value in arguments.items()}
+            calls.append(handle.call_later(hook, deadline=limit, accept=accept, **given))
     answers = []
     for finish in calls:
         try:

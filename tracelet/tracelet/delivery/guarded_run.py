@@ -1,6 +1,7 @@
 """The run as backends and processors receive it: it records nothing while one of their data hooks runs.
 
-Whatever a data hook recorded would pass through the same hook, which would record again, in an endless loop.
+Whatever a data hook recorded would pass through the same hook, which would record again, in an endless loop. A thread
+that is started in a data hook counts as part of it; one that was started earlier does not.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from tracelet.host.worker import current_call
+from tracelet.host.leftovers import current_owner, current_step
 from tracelet.logs import get_logger
 from tracelet_hookspecs import BACKEND_HOOKS, RunView
 
@@ -86,14 +87,16 @@ class GuardedRun:
         return repr(self._run)
 
     def _may_record(self, method: str) -> bool:
-        plugin, step = current_call()
+        step = current_step()
         if step not in DATA_HOOKS:
             return True
+        plugin = current_owner()
         if (self._run.id, plugin, method) not in _warned:
             _warned.add((self._run.id, plugin, method))
             log.warning(
                 "plugin %r: %s was called in the hook %s and records nothing, because the record would pass through"
-                " that hook again, in an endless loop; record from run_started, or from your own thread",
+                " that hook again, in an endless loop; record from run_started, or from a thread that start() has"
+                " started",
                 *(plugin, method, step),
             )
         return False

@@ -7,12 +7,16 @@ What they return is made of the host's own objects, so that nothing that the hos
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable, Mapping
 from numbers import Number
 from typing import Any, Final, NamedTuple
 
+import attrs
+
 from tracelet.secrets import mask, redact
+from tracelet_hookspecs import PluginInfo, PluginMetadata
 
 DEFAULT_INTERVAL: Final = 60.0  # seconds, as CollectorPlugin has it
 MIN_INTERVAL: Final = 0.01  # seconds; a shorter one would only take the program's time
@@ -54,6 +58,33 @@ def check_has_run(hook: str, answer: Any, *, generator: bool = False) -> None:
     if kind in ("coroutine", "async_generator") or (kind == "generator" and not generator):
         remedy = "remove its yield" if kind == "generator" else "make it a plain function"
         raise TypeError(f"{hook} returned a {kind} instead of running; {remedy}")
+
+
+# -- what hooks are given ------------------------------------------------------------------------------
+
+
+def copy_of(value: Any, depth: int = 0) -> Any:
+    """Return a copy of what a hook is given: containers and the host's own records; other objects stay the same.
+
+    What a hook is given is its own to change, so each call gets a copy. No code of a plugin's runs here.
+    """
+    kind = type(value)
+    if depth >= _DEEPEST:
+        return value
+    if kind is dict:
+        if not all(type(key) is str for key in value):
+            return value.copy()  # without asking its keys for their hash
+        return {key: copy_of(each, depth + 1) for key, each in value.items()}
+    if kind is list:
+        return [copy_of(each, depth + 1) for each in value]
+    if kind is set:
+        return value.copy()
+    if kind in (PluginInfo, PluginMetadata):
+        made = copy.copy(value)  # without the checks of its constructor: it may describe a broken plugin
+        for field in attrs.fields(kind):
+            object.__setattr__(made, field.name, copy_of(getattr(value, field.name), depth + 1))
+        return made
+    return value
 
 
 # -- intervals -----------------------------------------------------------------------------------------

@@ -27,12 +27,15 @@ log = get_logger("tracelet.plugins")
 GRACE: Final = 3.0  # seconds that threads and processes left behind by plugins get at the end
 OWNER: Final = "tracelet_plugin"  # attribute of a thread or process: the plugin that started it
 PLUGIN_THREAD: Final = "tracelet_plugin_thread"  # attribute of a plugin's own thread: what runs on it
+STARTED_IN: Final = "tracelet_started_in"  # attribute of a thread: the plugin's step that it was started in
 _EXITING: Final = 60.0  # seconds that the program's exit functions get
 _STEP: Final = 0.1  # seconds between two checks of what is left
 _IDLE_STEP: Final = 0.5  # the same while the program runs
 
 #: Called before the process ends without waiting, and the exit status that it ends with. Set by the run.
 before_leaving: list[Callable[[], None]] = []
+#: Called first in each thread that a plugin starts in one of its steps, with the step. Set by the run.
+in_new_thread: list[Callable[[str], None]] = []
 exit_status: list[Callable[[], int]] = []
 
 _installed: set[int] = set()  # processes that have the watch
@@ -62,6 +65,28 @@ def current_owner() -> str:
     return owner
 
 
+def current_step() -> str:
+    """Return the plugin's step that the current thread is in, or was started in; an empty text for any other thread."""
+    here = threading.current_thread().__dict__
+    calls = here.get(PLUGIN_THREAD)
+    task = calls.current if calls is not None else None
+    step: str = task.step if task is not None else here.get(STARTED_IN, "")
+    return step
+
+
+def _start_in(thread: threading.Thread, step: str) -> None:
+    """Mark a thread that is about to start with the step that starts it."""
+    run = thread.run
+
+    def run_in_step() -> None:
+        for prepare in in_new_thread:
+            prepare(step)
+        run()
+
+    thread.__dict__[STARTED_IN] = step
+    thread.run = run_in_step  # type: ignore[method-assign]
+
+
 # -- marking -------------------------------------------------------------------------------------------
 
 
@@ -73,6 +98,8 @@ def _mark_threads() -> None:
         owner = current_owner()
         if owner:
             self.__dict__.setdefault(OWNER, owner)
+            if step := current_step():
+                _start_in(self, step)
         start(self)
 
     threading.Thread.start = marking_start  # type: ignore[method-assign]

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from contextvars import ContextVar
 from typing import Any
 
+from tracelet.host import leftovers
+
 #: The runs of this thread or task, innermost last. A thread begins with an empty context, a task with a copy of its
 #: creator's. It is here so that a plugin's thread can be given one without knowing what a run is.
 own_runs: ContextVar[tuple[Any, ...] | None] = ContextVar("tracelet_runs", default=None)
@@ -34,3 +36,16 @@ def guard_plugin_thread() -> None:
     """Have the module functions record nothing from within a data hook. To be called on a plugin's thread."""
     if own_runs.get() is None:
         own_runs.set((_RunOfPlugin(),))
+
+
+def guard_new_threads() -> None:
+    """Do the same on the threads that a plugin starts in a data hook. Once per process."""
+    if _guard_thread_of not in leftovers.in_new_thread:
+        leftovers.in_new_thread.append(_guard_thread_of)
+
+
+def _guard_thread_of(step: str) -> None:
+    from tracelet.delivery.guarded_run import DATA_HOOKS
+
+    if step in DATA_HOOKS:
+        guard_plugin_thread()

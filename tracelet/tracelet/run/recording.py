@@ -25,6 +25,7 @@ from tracelet.journal.writing.values import (
     flatten,
     plain_name,
     rounded_whole,
+    short,
 )
 from tracelet.layout import media_type
 from tracelet.run.media_calls import MediaCalls
@@ -74,8 +75,9 @@ class Recording(MediaCalls):
     ) -> None:
         """Record one number: of Python, NumPy or PyTorch; NaN and infinities are kept exactly.
 
-        ``step`` is the same as ``iteration``. Without either, the metric's steps count up by themselves, above
-        the largest given so far. A value that is not a number is left out and reported.
+        ``step`` is the same as ``iteration``; if they differ, ``step`` counts, with a warning. Without either, the
+        metric's steps count up by themselves, above the largest given so far. A value that is not a number is left
+        out and reported.
 
         Raises:
             RecordingError: the name is not a text, the step is not a whole number, or the value is a date.
@@ -83,13 +85,22 @@ class Recording(MediaCalls):
         """
         try:
             if value.__class__ in SIMPLE:
-                self._point(name, value, iteration if step is None else step)
-                return
+                if step is None:
+                    self._point(name, value, iteration)
+                    return
+                if iteration is None:
+                    self._point(name, value, step)
+                    return
         except NoActiveRunError:
             raise
         except Exception:  # noqa: S110 - the value, the name and the step are looked at more closely
             pass
         self._log_value(name, value, iteration if step is None else step)
+        if step is not None and iteration is not None and step != iteration:
+            text = f"metric {short(name)}: found both iteration={short(iteration)} and step={short(step)}"
+            self._refusals.report(
+                str(name), "two steps", f"{text}; recorded at step {short(step)}; pass one of them"
+            )
 
     def _check_name(self, name: Any) -> str | None:
         """Return a name as a plain text, or None if it is too long to be recorded."""

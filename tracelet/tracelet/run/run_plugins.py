@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from tracelet.errors import PluginError, TraceletError
 from tracelet.logs import get_logger
 from tracelet.run import import_guard, root_handlers
-from tracelet.run.plugin_threads import guard_plugin_thread
+from tracelet.run.plugin_threads import guard_new_threads, guard_plugin_thread
 from tracelet.run.threads import try_start
 
 if TYPE_CHECKING:
@@ -67,6 +67,7 @@ class RunPlugins:
     def start(self) -> None:
         """Begin to start plugins."""
         import_guard.install()
+        guard_new_threads()
         self._thread = threading.Thread(target=self._start, name="tracelet host", daemon=True)
         self._is_waiting = not try_start(self._thread)
 

@@ -242,7 +242,7 @@ class Series:
     def __repr__(self) -> str:
         of = f" of run {self.run}" if self.run else ""
         last = f", last {self.last!r}" if len(self) else ""
-        return f"<Series {self.name!r}{of}: {len(self)} points{last}>"
+        return f"<Series {self.name!r}{of}: {len(self)} point{'s' * (len(self) != 1)}{last}>"
 
 
 def _rank(rank: int | None) -> int:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from tracelet.errors import StoreError
-from tracelet.messages import closest, did_you_mean
+from tracelet.messages import closest, describe_value, did_you_mean
 from tracelet.store.data_folder import RunsLocation, is_run_folder, locate_runs
 from tracelet.store.record import RunRecord, Summaries
 
@@ -97,6 +97,7 @@ class Store:
         The path of a run's folder is taken, too, wherever it is. Raises :class:`StoreError` if there is no such run,
         naming the closest, or if several ids begin that way.
         """
+        key = _check_key(key)
         if os.path.basename(key) == key:
             folder = self._location.runs / key
             is_here = self._location.only in (None, key)
@@ -207,6 +208,17 @@ class Store:
 
     def __repr__(self) -> str:
         return f"<Store {self.dir}>"
+
+
+def _check_key(key: Any) -> str:
+    """Return what names a run as a text: an id, a name or a path."""
+    if isinstance(key, (str, os.PathLike)):
+        return str(os.fspath(key))
+    found = "None" if key is None else describe_value(key)
+    hint = "; leave it out for the latest run" if key is None else ""
+    if isinstance(getattr(key, "id", None), str):
+        hint = "; pass its id"
+    raise StoreError(f"store.run: expected the id, name or path of a run, found {found}{hint}")
 
 
 def _is_folder(path: Path) -> bool:

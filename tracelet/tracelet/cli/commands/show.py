@@ -86,7 +86,7 @@ def _print_about(screen: Screen, record: RunRecord) -> None:
 def _print_delivery(screen: Screen, record: RunRecord) -> None:
     """Print what each backend has received; during a run, the rest is on its way."""
     from tracelet.cli.views import sections
-    from tracelet.cli.views.formatting import format_count
+    from tracelet.cli.views.formatting import format_count, pluralize
     from tracelet.delivery import progress
 
     known = progress(record.dir)
@@ -95,7 +95,7 @@ def _print_delivery(screen: Screen, record: RunRecord) -> None:
         return
     for each in known:
         error = (f" ({each.error})", "yellow") if each.error else ""
-        counts = f"{format_count(each.delivered)} records delivered, {format_count(each.pending)} pending"
+        counts = f"{pluralize(each.delivered, 'record')} delivered, {format_count(each.pending)} pending"
         screen.field("delivery", f"{each.backend} {counts}", error)
 
 
@@ -142,7 +142,7 @@ def _print_problems(screen: Screen, record: RunRecord) -> None:
 
 
 def _print_metrics(screen: Screen, record: RunRecord, metrics: Sequence[MetricSummary]) -> None:
-    from tracelet.cli.views.formatting import format_count, format_number
+    from tracelet.cli.views.formatting import format_number, pluralize
     from tracelet.cli.views.trends import draw_sparkline
 
     dot = f" {screen.dot} "
@@ -155,7 +155,7 @@ def _print_metrics(screen: Screen, record: RunRecord, metrics: Sequence[MetricSu
             (metric.name, "bold"),
             f"{dot}last {format_number(metric.last)} at step {metric.last_step}{best}",
             (f"{dot}min {least}{dot}max {most}{dot}mean {mean}", "dim"),
-            (f"{dot}{format_count(metric.points)} points", "dim"),
+            (f"{dot}{pluralize(metric.points, 'point')}", "dim"),
         )
         trend = draw_sparkline(metric.values, screen.console.width, ascii_only=screen.ascii_only)
         screen.line((trend, "cyan"))

@@ -98,7 +98,8 @@ def _print(
     for record, several in results:
         screen.line((record.name, "bold"), (f" {screen.dot} {record.id}", "cyan"))
         for result in several:
-            delivered = pluralize(result.delivered, "record") + " delivered"
+            is_old = result.complete and not result.delivered
+            delivered = "up to date" if is_old else pluralize(result.delivered, "record") + " delivered"
             pending = (f"; pending: {result.due}", "yellow") if result.due else ""
             screen.field(
                 f"  {result.backend}",

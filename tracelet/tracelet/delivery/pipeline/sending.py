@@ -36,6 +36,7 @@ class Sender:
         self._run_dir = run_dir
         self._settings = settings
         self._handled: dict[MetricType, bool] = {}
+        self._warned_of: set[str] = set()  # hooks that returned False
         #: How many records the next batch should have, judging by the last ones.
         self.batch = settings.batch_first
         #: How many records the backend has accepted. Counted here, at the call, and nowhere else.
@@ -109,6 +110,13 @@ class Sender:
         """Refuse the return value of a hook whose body has not run (yet), or that returns its failure."""
         if isinstance(answer, BaseException):
             raise answer
+        if answer is False and hook not in self._warned_of:
+            self._warned_of.add(hook)
+            log.warning(
+                "plugin %r: %s returned False, which is ignored: what it was given counts as delivered; raise an"
+                " exception for what was not, so that it is retried",
+                *(self.handle.name, hook),
+            )
         if answer is NotImplemented:
             raise NotImplementedError(f"{hook} returned NotImplemented")
         kind = type(answer)

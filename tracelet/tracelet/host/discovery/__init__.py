@@ -1,6 +1,12 @@
 """Where plugins come from: entry points, modules and files, and what can be learned without running them."""
 
-from tracelet.host.discovery.candidate import Candidate, broken_candidate, describe, describe_with_location
+from tracelet.host.discovery.candidate import (
+    BY_HAND,
+    Candidate,
+    broken_candidate,
+    describe,
+    describe_with_location,
+)
 from tracelet.host.discovery.entrypoints import entry_point_plugins
 from tracelet.host.discovery.fileimport import shadowed_neighbors
 from tracelet.host.discovery.inspection import (
@@ -40,6 +46,7 @@ from tracelet.host.discovery.pluginfiles import (
 )
 
 __all__ = [
+    "BY_HAND",
     "DYNAMIC_HOOKS",
     "LIFECYCLE",
     "Candidate",

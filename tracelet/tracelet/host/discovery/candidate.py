@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 import attrs
 
@@ -12,6 +12,8 @@ from tracelet.host import locations
 from tracelet.host.worker import Overrun
 from tracelet.secrets import redact
 from tracelet_hookspecs import PluginInfo, PluginMetadata, PluginState
+
+BY_HAND: Final = "by hand"  # the origin of what the program registers
 
 
 @attrs.define(eq=False)

@@ -17,6 +17,7 @@ from graphlib import CycleError, TopologicalSorter
 from typing import Any, Final
 
 from tracelet.errors import PluginError
+from tracelet.host.discovery import BY_HAND, is_class
 from tracelet.host.plugins import checks
 from tracelet.host.plugins.lifecycle import Lifecycle
 from tracelet.host.plugins.plugin_table import PluginTable
@@ -350,11 +351,16 @@ class Startup:
     def _is_double(self, name: str, plugin: Any) -> bool:
         """Return whether a name loads what another one has loaded: it is one plugin, and gets everything once."""
         holder = self._first.setdefault(id(plugin), name)
-        if holder == name:
+        if holder == name or self._are_two_objects(name, holder, plugin):
             return False
         self._table.aliases[name] = holder
         log.info("plugin %r is the same as %r and runs once, under that name", name, holder)
         return True
+
+    def _are_two_objects(self, name: str, holder: str, plugin: Any) -> bool:
+        """Return whether a class was registered by hand under two names, to have two objects of it."""
+        plugins = self._table.plugins
+        return is_class(plugin) and all(plugins[each].origin == BY_HAND for each in (name, holder))
 
     def _dependencies_active(self, name: str) -> bool:
         for need in self._needs[name]:

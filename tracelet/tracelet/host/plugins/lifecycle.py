@@ -15,6 +15,7 @@ import attrs
 from tracelet.config.validation import validate
 from tracelet.errors import ConfigError, PluginError, UsageError
 from tracelet.host import discovery
+from tracelet.host.answers import copy_of
 from tracelet.host.discovery import is_class
 from tracelet.host.plugins import checks, examination
 from tracelet.host.plugins.handle import PluginHandle
@@ -285,7 +286,7 @@ class Lifecycle:
             if isinstance(valid, ConfigError):
                 raise valid
             if handle.implements("initialize"):
-                handle.call("initialize", config=valid, plugin=info)
+                handle.call("initialize", config=valid, plugin=copy_of(info))
         self.table.mark_initialized(handle)
         self.table.move_to(handle, S.INITIALIZED)
 
@@ -313,7 +314,7 @@ class Lifecycle:
         self.ensure_registered(handle)
         if handle.implements("start"):
             with _timing(handle, "start"):
-                handle.call("start", plugin=handle.info)
+                handle.call("start", plugin=copy_of(handle.info))
             handle.submit(lambda: _set_active(handle.plugin, True), step="start", calls=0)
         if handle.name not in self.table.initialized:
             self.table.mark_initialized(handle)
@@ -336,7 +337,7 @@ class Lifecycle:
                 handle.worker.post(lambda: _set_active(handle.plugin, False), step="stop", deadline=1.0)
                 if handle.implements("stop"):
                     with _timing(handle, "stop"):
-                        handle.call("stop", deadline=deadline, plugin=handle.info)
+                        handle.call("stop", deadline=deadline, plugin=copy_of(handle.info))
             if handle.info.state is not S.ERROR:
                 self.table.move_to(handle, S.STOPPED)
         finally:

@@ -9,7 +9,8 @@ from typing import Any
 from tracelet.config import DEADLINES
 from tracelet.errors import ConfigError, PluginError, UsageError
 from tracelet.host import discovery, intrusions, locations
-from tracelet.host.discovery import Candidate
+from tracelet.host.answers import copy_of
+from tracelet.host.discovery import BY_HAND, Candidate
 from tracelet.host.plugins.handle import Listeners, PluginHandle
 from tracelet.host.plugins.registry import Registry
 from tracelet.host.states import move
@@ -59,7 +60,7 @@ class PluginTable:
         info = candidate.info
         holder = self.plugins.get(info.name)
         # Objects registered by hand are compared themselves: two classes may have one name and one module.
-        known = self._known_as(candidate) if info.origin != "by hand" else None
+        known = self._known_as(candidate) if info.origin != BY_HAND else None
         if known is not None:
             if known.info.name != info.name:
                 self.aliases.setdefault(info.name, known.info.name)
@@ -207,7 +208,7 @@ class PluginTable:
         for name in list(self.registry.participants("plugin_state_changed").implementors):
             listener = self.handles.get(name)
             if listener is not None:
-                listener.post("plugin_state_changed", plugin=info, old=old, new=new)
+                listener.post("plugin_state_changed", plugin=copy_of(info), old=old, new=new)
 
     def fail(self, handle: PluginHandle, step: str, error: BaseException) -> None:
         """Put a plugin into ERROR with the reason: a sentence in ``info.error``, the traceback in the log."""

@@ -20,6 +20,7 @@ from typing import Any, Final
 from tracelet.logs import get_logger
 
 _log = get_logger("tracelet.plugins")
+_COMPARED: Final = ("while it was in", "random.seed")  # in messages about what is compared here as well
 _FRESH_KEY: Final = 0x80000000  # first word of a Mersenne Twister that was not seeded with a number
 
 

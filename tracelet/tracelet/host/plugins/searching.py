@@ -17,13 +17,12 @@ from tracelet.config.trust import refusal
 from tracelet.errors import PluginError, UsageError
 from tracelet.host import discovery
 from tracelet.host.answers import shown
-from tracelet.host.discovery import Candidate
+from tracelet.host.discovery import BY_HAND, Candidate
 from tracelet.host.plugins.plugin_table import PluginTable
 from tracelet.host.projectfile import FILE_NAME, INIT, ignored_folder, project_files, project_folders
 from tracelet.messages import closest
 from tracelet_hookspecs import PluginInfo, PluginState
 
-BY_HAND: Final = "by hand"
 _SHORTEST: Final = 0.05  # seconds that an import gets in any case
 
 
@@ -198,10 +197,22 @@ def _add_by_hand(candidate: Candidate, table: PluginTable) -> PluginInfo:
             f"plugin name {info.name!r} is taken by the one from {holder.origin}; give this one ({shown(plugin)})"
             " another name in its get_metadata(), or use PluginManager.register_plugin(plugin, name=...)"
         )
+    if (known := _registered_as(plugin, table)) is not None and not discovery.is_class(plugin):
+        raise UsageError(
+            f"plugin {info.name!r}: {shown(plugin)} is registered already, as {known!r}, and an object is one plugin;"
+            " register its class under each name, or another object"
+        )
     table.add(candidate)
     if info.state is not PluginState.ERROR:
         info.instance = plugin
     return info
+
+
+def _registered_as(plugin: Any, table: PluginTable) -> str | None:
+    """Return the name under which an object was registered by hand."""
+    if plugin is None:
+        return None
+    return next((name for name, info in table.plugins.items() if info.instance is plugin), None)
 
 
 class _Search:

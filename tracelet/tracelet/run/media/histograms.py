@@ -29,11 +29,15 @@ def histogram_json(values: Any, bins: int | Sequence[float]) -> bytes:
     """Return a histogram as JSON: ``{"edges": [...], "counts": [...]}``, bins closed on the left as NumPy's.
 
     ``bins`` is their number over the range of the finite values, or their edges. Values that are not finite are
-    counted in ``not_finite``; masked ones are left out.
+    counted in ``not_finite``; masked ones are left out. A pair of counts and edges, as ``numpy.histogram`` returns it,
+    is a histogram already, and is recorded as it is.
 
     Raises:
-        RecordingError: there are values that are not numbers.
+        RecordingError: there are values that are not numbers, or counts that are not whole numbers.
     """
+    if (counted := _counted(values)) is not None:
+        edges, counts = counted
+        return strict_json({"edges": edges, "counts": counts, "count": sum(counts), "not_finite": 0})
     samples = list(_samples(values, 0))
     limits = [limit for sample in samples for limit in _limits(sample)]
     edges = _even_edges(limits, bins) if isinstance(bins, int) else list(bins)
@@ -43,6 +47,25 @@ def histogram_json(values: Any, bins: int | Sequence[float]) -> bytes:
         seen, kept = _count(sample, edges, counts, even=isinstance(bins, int))
         total, finite = total + seen, finite + kept
     return strict_json({"edges": edges, "counts": counts, "count": total, "not_finite": total - finite})
+
+
+def _counted(values: Any) -> tuple[list[float], list[int]] | None:
+    """Return the edges and counts of a histogram that was made by NumPy or PyTorch, otherwise ``None``."""
+    if not (isinstance(values, tuple) and len(values) == 2 and all(is_array(each) for each in values)):
+        return None
+    counts, edges = (as_array(each).tolist() for each in values)
+    if not (isinstance(counts, list) and isinstance(edges, list) and len(edges) == len(counts) + 1 > 1):
+        return None
+    numbers = [each for each in (*counts, *edges) if isinstance(each, (int, float)) and math.isfinite(each)]
+    if len(numbers) < len(counts) + len(edges) or not all(low < high for low, high in pairwise(edges)):
+        return None
+    if not all(count >= 0 and count == int(count) for count in counts):
+        raise RecordingError(
+            "log_histogram: expected whole numbers as the counts of a pair (counts, edges), found"
+            f" {str(counts)[:60]}; leave out density= and weights=, or pass the values themselves",
+            reason="histogram: not counts",
+        )
+    return edges, [int(count) for count in counts]
 
 
 def check_bins(bins: Any) -> int | list[float]:

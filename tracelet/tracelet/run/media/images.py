@@ -47,8 +47,8 @@ _TURNED_INTO: Final = {
 def image_bytes(image: Any) -> tuple[bytes, str, dict[str, Any]]:
     """Return an image's bytes, its file's suffix, and what a reader has to know of it.
 
-    Takes a path, encoded bytes (PNG, JPEG, ...), anything with ``save(file, format=...)`` as Pillow's images, a
-    figure, or an array: see docs/recording.md for the shapes and types.
+    Takes a path, encoded bytes (PNG, JPEG, ...) or a binary file of them, anything with ``save(file, format=...)`` as
+    Pillow's images, a figure, or an array: see docs/recording.md for the shapes and types.
 
     Raises:
         RecordingError: it is not an image.
@@ -57,6 +57,8 @@ def image_bytes(image: Any) -> tuple[bytes, str, dict[str, Any]]:
         return _of_file(image)
     if isinstance(image, (bytes, bytearray, memoryview)):
         return _encoded(bytes(image), "the bytes")
+    if callable(getattr(image, "read", None)) and callable(getattr(image, "tell", None)):
+        return _encoded(_contents_of(image), "the file object")
     if hasattr(image, "convert") and hasattr(image, "mode"):
         return _of_pillow(image)
     if callable(getattr(image, "savefig", None)):
@@ -84,6 +86,17 @@ def _of_file(path: str | os.PathLike[str]) -> tuple[bytes, str, dict[str, Any]]:
     raise RecordingError(
         f"log_image: {str(path)[:200]} cannot be read: {why}", reason="image: unreadable file"
     )
+
+
+def _contents_of(file: Any) -> bytes:
+    """Return all that a file object has, wherever it stands: ``savefig(buffer)`` leaves a buffer at its end."""
+    before = file.tell()
+    file.seek(0)
+    data = file.read()
+    file.seek(before)
+    if not isinstance(data, bytes):
+        raise not_an_image("a file object of text; open it in mode 'rb'")
+    return data
 
 
 def _encoded(data: bytes, what: str) -> tuple[bytes, str, dict[str, Any]]:
