@@ -76,6 +76,7 @@ def test_what_is_due_is_named_and_delivered_later(trained):
     assert "ledger has all 50 records" in trained.tracelet("show").stdout
     assert len((trained.path / "ledger.txt").read_text().splitlines()) == 50
     assert "nothing is pending for ledger" in trained.tracelet("sync").stdout
+    assert "ledger  up to date" in trained.tracelet("sync", "--all").stdout
     assert len((trained.path / "ledger.txt").read_text().splitlines()) == 50
 
 

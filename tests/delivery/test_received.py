@@ -230,6 +230,31 @@ def test_any_other_answer_is_ignored(stage, backend, answer):
     assert got.values == values
 
 
+@pytest.mark.parametrize("hook", ["log_metrics", "log_params"])
+def test_false_is_accepted_and_reported_once(stage, backend, hook, caplog):
+    """What it was given counts as delivered; a hook that could not deliver has to raise."""
+
+    class Answering(backend):
+        def log_metrics(self, points):
+            self.points += points
+            return False if hook == "log_metrics" else None
+
+        def log_params(self, params):
+            super().log_params(params)
+            return False if hook == "log_params" else None
+
+    got = stage.add(Answering())
+    values = []
+    for start in range(3):
+        values += stage.log(1, start=start)
+        stage.writer.event("params", {"params": {str(start): start}})
+        stage.flush()
+    assert (got.values, len(got.params)) == (values, 3)
+    assert caplog.text.count(f"plugin 'backend': {hook} returned False, which is ignored") == 1
+    assert "raise an exception for what was not" in caplog.text
+    stage.verified()
+
+
 class OwnException(BaseException):
     pass
 
@@ -572,28 +597,105 @@ LOOPING = """
 """
 
 
+LOOPED = """
+    import tracelet
+
+    with tracelet.start_run("loop") as run:
+        run.wait_started(30)
+        for step in range(3):
+            run.log_metric("loss", step, step)
+        assert run.flush(timeout=20)
+        status = run.status()
+    print(status["recorded"], status["plugins"]["sink"]["status"]["got"])
+"""
+
+
 def test_no_way_to_record_from_a_data_hook_loops(project):
     project.write("tracelet_plugins.py", LOOPING)
     project.write("tracelet.toml", 'plugins = ["no:system", "no:environment", "no:gpu"]\n')
-    project.write(
-        "train.py",
-        """
-        import tracelet
-
-        with tracelet.start_run("loop") as run:
-            run.wait_started(30)
-            for step in range(3):
-                run.log_metric("loss", step, step)
-            assert run.flush(timeout=20)
-            status = run.status()
-        print(status["recorded"], status["plugins"]["sink"]["status"]["got"])
-        """,
-    )
+    project.write("train.py", LOOPED)
     done = project.python("train.py")
     assert done.stdout == "3 3\n"
     for call in ("log_metric", "log", "log_text"):
         assert f"plugin 'sink': {call} was called in the hook log_metrics and records nothing" in done.stderr
     assert "plugin 'looper': log was called in the hook process_metric" in done.stderr
+
+
+THREADED = LOOPING.replace(
+    """            run.log_metric("given", 1.0)
+            self.run.log({"kept": 1.0})
+            tracelet.log_metric("global", 1.0)
+            tracelet.log_text("note", "text")
+""",
+    """            self.record(run)
+
+        def record(self, run):
+            def work():
+                run.log_metric("given", 1.0)
+                self.run.log({"kept": 1.0})
+                tracelet.log_metric("global", 1.0)
+                inner = threading.Thread(target=tracelet.log, args=({"inner": 1.0},))
+                inner.start()
+                inner.join()
+            with concurrent.futures.ThreadPoolExecutor(1) as pool:
+                pool.submit(work).result()
+            timer = threading.Timer(0, work)
+            timer.start()
+            timer.join()
+""",
+).replace("import tracelet\n", "import concurrent.futures, threading\n    import tracelet\n", 1)
+
+
+def test_a_thread_that_a_data_hook_starts_does_not_loop_either(project):
+    project.write("tracelet_plugins.py", THREADED)
+    project.write("tracelet.toml", 'plugins = ["no:system", "no:environment", "no:gpu"]\n')
+    project.write("train.py", LOOPED)
+    done = project.python("train.py")
+    assert done.stdout == "3 3\n"
+    for call in ("log_metric", "log"):
+        assert f"plugin 'sink': {call} was called in the hook log_metrics and records nothing" in done.stderr
+
+
+def test_a_thread_that_was_started_before_records(project):
+    project.write(
+        "tracelet_plugins.py",
+        """
+        import queue, threading, tracelet
+
+        class Side:
+            @tracelet.hookimpl
+            def run_started(self, run):
+                self.queue = queue.Queue()
+                self.thread = threading.Thread(target=self.work, daemon=True)
+                self.thread.start()
+
+            def work(self):
+                while (value := self.queue.get()) is not None:
+                    tracelet.log({"seen": value})
+
+            @tracelet.hookimpl
+            def log_metric(self, name, value):
+                if name != "seen":
+                    self.queue.put(value)
+
+            @tracelet.hookimpl
+            def run_ended(self):
+                self.queue.put(None)
+        """,
+    )
+    project.write("tracelet.toml", 'plugins = ["no:system", "no:environment", "no:gpu"]\n')
+    project.write(
+        "train.py",
+        """
+        import tracelet
+        with tracelet.start_run("side") as run:
+            run.wait_started(30)
+            run.log_metric("loss", 2.5, 1)
+            assert run.flush(timeout=20)
+        print(tracelet.open_store().run(run.id).metric("seen").values[-1])
+        """,
+    )
+    assert project.python("train.py").stdout == "2.5\n"
 
 
 # -- what a hook answers, and what reading its exception does ------------------------------------------

@@ -140,7 +140,7 @@ def test_it_is_loaded_from_a_module_and_class(manager, write, tmp_path, monkeypa
     ("fields", "told"),
     [
         ({"module_path": "no.such.module", "class_name": "C"}, "ModuleNotFoundError: No module named 'no'"),
-        ({"module_path": "json", "class_name": "NoSuch"}, "AttributeError"),
+        ({"module_path": "json", "class_name": "NoSuch"}, "json has no 'NoSuch'"),
         (
             {"module_path": "/no/such/file.py", "class_name": "C"},
             "cannot be examined (No such file or directory)",

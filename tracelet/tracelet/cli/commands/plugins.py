@@ -136,6 +136,8 @@ def _print_mapping(screen: Screen, plugin: dict[str, Any]) -> None:
 def _describe_use(plugin: dict[str, Any]) -> str:
     if plugin["activated"] == "default":
         return f"yes, by default; -p no:{plugin['name']} turns it off"
+    if plugin["activated"] == "dependency":
+        return "yes, because another plugin depends on it"
     if plugin["activated"] == "asked":
         return f"yes; -p no:{plugin['name']} turns it off"
     if plugin["activated"] == "unavailable":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from rich.text import Text
@@ -68,9 +68,10 @@ def _find_isolation(manager: PluginManager, info: PluginInfo) -> str:
 
 
 def _load_active_plugins(manager: PluginManager) -> dict[str, str]:
-    """Return why each active plugin is active: ``asked`` or ``default``; or that it is ``unavailable``."""
+    """Return why each plugin is active (``asked``, ``default``, ``dependency``), or that it is ``unavailable``."""
     chosen = manager.select_plugins()
     use = {name: "asked" if asked else "default" for name, asked in chosen.items()}
+    use |= dict.fromkeys(_find_dependencies(manager, chosen), "dependency")
     manager.validate_plugins(
         name for name, info in manager.plugins.items() if name in use and info.state < PluginState.VALIDATED
     )
@@ -78,6 +79,18 @@ def _load_active_plugins(manager: PluginManager) -> dict[str, str]:
         if name not in use and info.unavailable:
             use[name] = UNAVAILABLE
     return use
+
+
+def _find_dependencies(manager: PluginManager, chosen: Collection[str]) -> list[str]:
+    """Return the plugins that a run would start only because others depend on them."""
+    try:
+        needed = manager.resolve_dependencies(name for name in chosen if name in manager.plugins)
+    except ValueError:  # a cycle, which the validation of its members reports
+        return []
+    config = manager.config
+    return [
+        name for name in needed if name not in chosen and not (config is not None and config.is_off(name))
+    ]
 
 
 def _find_unknown(manager: PluginManager, use: Mapping[str, str]) -> Iterator[str]:
@@ -114,7 +127,7 @@ def format_plugin_rows(screen: Screen, plugins: list[dict[str, Any]]) -> Iterato
     for plugin in plugins:
         word = plugin["state"] if plugin["activated"] != UNAVAILABLE else UNAVAILABLE
         yield [
-            Text(plugin["name"], "bold" if plugin["activated"] in ("asked", "default") else ""),
+            Text(plugin["name"], "bold" if plugin["activated"] in ("asked", "default", "dependency") else ""),
             plugin["version"] or screen.dash,
             plugin["type"] or screen.dash,
             state_text(word),

@@ -93,8 +93,9 @@ def _foreign_threads() -> set[int]:
 
 
 def _blanket_filters() -> list[Any]:
-    """Return the warning filters that are not limited to a message or a module."""
-    return [each for each in warnings.filters if each[1] is None and each[3] is None]
+    """Return the warning filters that are not limited to a message, a module or a library's own category."""
+    found = [each for each in warnings.filters if each[1] is None and each[3] is None]
+    return [each for each in found if each[2].__module__ == "builtins"]
 
 
 def _numpy_seed() -> Any:
