@@ -10,13 +10,14 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Final
 
+from tracelet_hookspecs._secret_commands import OPTION, find_command_secrets, find_secret_arguments
 from tracelet_hookspecs._secret_names import Suspicion, is_ordinary, is_secret_value, suspicion
 
 MASK: Final = "***"
 
 # No text without one of these holds anything to mask.
 _TRIGGER: Final = re.compile(
-    r"://|[=:]|-----BEGIN|--|\b(?:Bearer|Basic|Token|password|passwd)\s|[\w-]{12}", re.IGNORECASE
+    r"://|[=:]|--|(?<!\w)-[A-Za-z]{2}|\b(?:Bearer|Basic|Token|password|passwd)\s|[\w-]{12}", re.IGNORECASE
 )
 _PRIVATE_KEY: Final = re.compile(
     r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----.*?"
@@ -64,7 +65,7 @@ _QUERY_SIGNATURE: Final = re.compile(
 # NAME=value, "name": value, Name: value; and the option of a command line within a text.
 _NAMED: Final = re.compile(
     r"""(?<![\w.-])(?:([\w.-]{1,100})(\\{0,4}["']\]?)?\s{0,8}([=:])(?!=)\s{0,8}"""
-    r"""|(--[\w.-]{1,100})["']?,?\s{1,8}(?=["']?[^\s"',-]))"""
+    r"""|(--?[\w.-]{1,100})["']?,?\s{1,8}(?=["']?[^\s"',-]))"""
 )
 _QUOTE: Final = re.compile(r"""[rbf]?(\\{0,4}["'])""")
 _SCHEME_VALUE: Final = re.compile(r"(?:Bearer|Basic|Token|ApiKey|Digest|Negotiate)\s+[^\s\"',]+")
@@ -92,8 +93,11 @@ def mask_text(text: str) -> str:
     """Return a text with everything that looks like a secret replaced by ``***``.
 
     Found are passwords in URLs, tokens of known services, private keys, authorization headers, and values
-    behind the name of a secret (``password=...``, ``"api_key": "..."``, ``--token ...``).
+    behind the name of a secret (``password=...``, ``"api_key": "..."``, ``--token ...``) or in the options of
+    programs that take one (``mysql -p...``, ``curl -u me:...``).
     """
+    if OPTION.search(text):
+        text = _mask_commands(text)
     if not _TRIGGER.search(text):
         return text
     if "PRIVATE KEY" in text:
@@ -105,6 +109,16 @@ def mask_text(text: str) -> str:
     if "password" in text:
         text = _NETRC.sub(rf"\1{MASK}", text)
     return _mask_named(text)
+
+
+def _mask_commands(text: str) -> str:
+    kept: list[str] = []
+    done = 0
+    for start, end in sorted(find_command_secrets(text)):
+        if start >= done and not _PLACEHOLDER.fullmatch(text, start, end):
+            kept += [text[done:start], MASK]
+            done = end
+    return "".join([*kept, text[done:]]) if kept else text
 
 
 def userinfo_of(match: re.Match[str]) -> str:
@@ -212,9 +226,12 @@ def mask_arguments(arguments: Sequence[str], *, mask: Callable[[str], str] = mas
     """
     shown: list[str] = []
     level, has_several, user_follows = Suspicion.NONE, False, False
-    for argument in arguments:
+    options = find_secret_arguments(arguments)
+    for place, argument in enumerate(arguments):
         follows = level > Suspicion.NONE and not argument.startswith("--")
-        if follows and is_secret_value(argument, level):
+        if place in options and not _PLACEHOLDER.fullmatch(argument, options[place]):
+            shown.append(argument[: options[place]] + MASK)
+        elif follows and is_secret_value(argument, level):
             shown.append(MASK)
         elif user_follows and (given := _USER_AND_PASSWORD.fullmatch(argument)):
             shown.append(f"{given[1]}:{MASK}")

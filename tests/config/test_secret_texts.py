@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shlex
+import time
 from urllib.parse import quote
 
 import pytest
@@ -182,3 +184,135 @@ def test_further_values_and_pairs_of_a_command_line(argv: list[str]) -> None:
 )
 def test_ordinary_pairs_of_a_command_line(argv: list[str]) -> None:
     assert mask_arguments(argv) == argv
+
+
+COMMANDS_WITH_SECRETS = [
+    *(
+        "mysql -pX db",
+        "mysql -u root -pX",
+        "mysqldump -h h -u me -p'X' db > f",
+        "mariadb -uroot -pX -e 'select 1; select 2'",
+    ),
+    *(
+        "mysql -e 'select 1; select 2' -pX",
+        "cat d.sql | mysql -pX db",
+        "cd a && /usr/bin/mysql -pX",
+        "sudo mysql -pX",
+    ),
+    *(
+        "curl -u me:X https://h/",
+        "curl -ume:X h",
+        "curl -sSu me:X h",
+        "curl --user 'me:X' h",
+        "curl --user=me:X h",
+    ),
+    *(
+        "curl -U me:X h",
+        "curl --proxy-user me:X h",
+        "http -a me:X h",
+        "lftp -u me,X h",
+        "smbclient //h/s -U me%X",
+    ),
+    *(
+        "PGPASSWORD=X psql -h h",
+        "MYSQL_PWD=X mysql",
+        "psql 'host=h password=X'",
+        "psql postgresql://me:X@h/db",
+    ),
+    *(
+        "sshpass -p X ssh me@h",
+        "sshpass -pX scp a b",
+        "redis-cli -a X ping",
+        "redis-cli -p 6379 -a X",
+        "redis-cli --pass X",
+    ),
+    *(
+        "docker login -u me -p X h",
+        "docker login -pX",
+        "docker login --password X",
+        "docker login -u docker -p X",
+    ),
+    *(
+        "podman login -p X h",
+        "helm registry login h -u me -p X",
+        "twine upload -u me -p X dist/*",
+        "mongosh -u me -p X",
+    ),
+    *(
+        "ldapsearch -x -D cn=a -w X",
+        "sqlcmd -S h -U sa -P X",
+        "unzip -P X a.zip",
+        "7z a -pX f",
+        "influx -password X",
+    ),
+    *(
+        "mysqladmin -u root password X",
+        "wget --user=me --password=X h",
+        "java -Dpassword=X",
+        "gpg --passphrase X",
+    ),
+]
+
+
+@pytest.mark.parametrize("command", COMMANDS_WITH_SECRETS)
+def test_secrets_in_the_options_of_known_programs(command: str) -> None:
+    command = command.replace("X", "hunter2")
+    words = shlex.split(command)
+    for text in (
+        command,
+        f"subprocess.CalledProcessError: Command '{command}' returned non-zero exit status 1.",
+        f"Command {words!r} returned non-zero exit status 1.",
+        json.dumps({"cmd": command}),
+        json.dumps(words),
+        f"$ {command}\nepoch 3",
+    ):
+        assert "hunter2" not in mask_text(text), text
+    assert "hunter2" not in str(mask_arguments(words))
+
+
+@pytest.mark.parametrize(
+    "command", ["echo X | docker login -u me --password-stdin", "echo 'X' | sudo -S apt install y"]
+)
+def test_secrets_that_are_piped(command: str) -> None:
+    assert "hunter2" not in mask_text(command.replace("X", "hunter2"))
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        *("train.py -p 0.5 -u 3", "python train.py -p 0.5 -a 1 -w 2 -P 3", "docker run -p 8080:80 img"),
+        *(
+            "docker login -u me h",
+            "mysql -p db",
+            "mysql -P 3306 -h h",
+            "mysql -p$PW db",
+            "curl -u me https://h",
+        ),
+        *("curl https://h:8080/x", "redis-cli -p 6379", "ssh -p 22 me@h", "sshpass -e ssh h", "mkdir -p a/b"),
+        *(
+            "curl -O https://a:80/b",
+            "zip -r a b",
+            "python -m http.server -p 80",
+            "helm install x -p y",
+            "echo 3 | tee -a f",
+        ),
+        *(
+            "mysql x; train.py -p0.5",
+            "redis-cli -n 1; train.py -a 3",
+            "curl h && train.py -u a:b",
+            "mysql x\nfit -p0.5",
+        ),
+    ],
+)
+def test_the_same_options_elsewhere_are_kept(command: str) -> None:
+    assert mask_text(command) == command
+
+
+def test_the_time_of_masking_commands_is_linear() -> None:
+    def seconds(text: str) -> float:
+        began = time.process_time()
+        mask_text(text)
+        return time.process_time() - began
+
+    for text in ("mysql -p'", "curl -u curl:", "docker login -u docker -p ", "'mysql', '-p', "):
+        assert seconds(text * 8000) < 40 * max(seconds(text * 800), 0.005), text

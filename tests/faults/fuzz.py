@@ -16,6 +16,7 @@ import os
 import random
 import resource
 import shutil
+import stat
 import struct
 import sys
 import tempfile
@@ -382,6 +383,20 @@ def _become_reader(folder: Path, words: list[str] | None, errors: Path) -> None:
         os._exit(status)
 
 
+def _copy(source: str, target: str) -> str:
+    """Copy a file; one that was made sparse stays so, or it would fill the disk."""
+    if os.path.getsize(source) <= _MOST_BYTES:
+        return str(shutil.copy2(source, target))
+    with open(target, "wb") as file:
+        file.truncate(os.path.getsize(source))
+    return target
+
+
+def _not_to_copy(folder: str, names: list[str]) -> list[str]:
+    """Return the names of pipes, whose copying would never end."""
+    return [name for name in names if stat.S_ISFIFO(os.lstat(os.path.join(folder, name)).st_mode)]
+
+
 class Campaign:
     """Tries inputs and keeps account of the worst."""
 
@@ -408,8 +423,12 @@ class Campaign:
         self.slowest, self.largest = max(self.slowest, outcome.seconds), max(self.largest, outcome.megabytes)
         if outcome.fault:
             self.faults.append(f"seed {self.seed}, input {number}, {name}: {outcome.fault}")
+            print(self.faults[-1], file=sys.stderr, flush=True)
             if self._keep is not None:
-                shutil.copytree(folder, self._keep / str(number), symlinks=True, dirs_exist_ok=True)
+                kept = self._keep / str(number)
+                shutil.copytree(
+                    folder, kept, symlinks=True, ignore=_not_to_copy, copy_function=_copy, dirs_exist_ok=True
+                )
 
     def report(self) -> str:
         """Return what was tried and the worst of it."""

@@ -8,11 +8,15 @@ import time
 
 import pytest
 
+import tracelet
+from tracelet.cli import main
 from tracelet.delivery import Settings, sync, verify
 from tracelet.delivery.ledger.lease import Lease
 from tracelet.delivery.ledger.ledger import Ledger, backends, ledger_file
 from tracelet.errors import JournalError
 from tracelet.safe_files import UnsafeFileError
+
+QUIET = ["no:system", "no:environment", "no:gpu"]
 
 
 @pytest.fixture
@@ -50,7 +54,6 @@ def test_an_artifact_outside_the_run_is_never_delivered(stage, backend, secret, 
         "/",
         "C:/Windows",
         "..\\..\\id_rsa",
-        "artifacts/\x1b[2J",
         "artifacts/\0",
     ]
     for path in unsafe:
@@ -66,7 +69,7 @@ def test_an_artifact_outside_the_run_is_never_delivered(stage, backend, secret, 
 
 
 @pytest.mark.parametrize(
-    "target", ["../../etc/cron.d", "/etc/cron.d", "a/../../b", "..\\b", "c:\\b", "a\nb", 5, [], {}]
+    "target", ["../../etc/cron.d", "/etc/cron.d", "a/../../b", "..\\b", "c:\\b", 5, [], {}]
 )
 @pytest.mark.parametrize("media", [None, "image"])
 def test_a_target_outside_the_artifacts_is_refused(stage, backend, target, media):
@@ -272,3 +275,71 @@ def test_something_else_in_place_of_a_lease_does_not_hang(stage, backend, what, 
     assert "delivers to it" in result.error
     if what == "link":
         assert (tmp_path / "precious").read_text() == "mine"
+
+
+ODD_NAMES = [
+    *(
+        "new\nline",
+        "\x1b[2Jescape",
+        "bell\a",
+        "back\bspace",
+        "return\r",
+        "tab\t",
+        "\x7f",
+        "\x9b31m",
+        "\u202eright",
+    ),
+    *(
+        "\u2028",
+        os.fsdecode(b"not-utf-8-\xff\xfe"),
+        " ",
+        "-rf",
+        "=1+1",
+        "<script>",
+        "C:x",
+        "~",
+        "...",
+        "..hidden",
+        "%00",
+    ),
+]
+
+
+@pytest.mark.parametrize("isolation", ["thread", "process"])
+def test_files_with_odd_names_are_artifacts_like_others(tmp_path, monkeypatch, capsys, isolation):
+    """Only absolute paths, ``..`` and links that lead out are unsafe. A name is shown escaped, and the file is kept."""
+    source = tmp_path / "source"
+    source.mkdir()
+    for name in ODD_NAMES:
+        (source / name).write_bytes(os.fsencode(name))
+    (source / "folder\n").mkdir()
+    (source / "folder\n" / "in\x1b").write_text("inside")
+    (tmp_path / "tracelet.toml").write_text(f'[plugins.jsonl]\nisolation = "{isolation}"\n')
+    monkeypatch.chdir(tmp_path)
+    with tracelet.start_run("odd", run_id="odd", dir=tmp_path / "data", plugins=[*QUIET, "jsonl"]) as run:
+        for name in ODD_NAMES:
+            run.log_artifact(source / name)
+        run.log_artifact(source / "bell\a", artifact_path="in\na\x1b/folder")
+        run.log_artifact(source)
+    artifacts = tracelet.open_store(tmp_path / "data").run("odd").artifacts
+    assert [artifact["name"] for artifact in artifacts] == [*ODD_NAMES, "bell\a", "source"]
+    for artifact in artifacts:
+        for file in artifact["files"]:
+            data = (run.dir / file["path"]).read_bytes()
+            assert data in (b"inside", os.fsencode(os.path.basename(file["path"])))
+    lines = map(json.loads, (run.dir / "events.jsonl").read_text().splitlines())
+    sent = [line["path"] for line in lines if line["type"] == "artifact"]
+    assert [os.fsencode(each) for each in sent] == [os.fsencode(each["path"]) for each in artifacts]
+    assert verify(run.dir).agrees
+    assert verify(run.dir).backends[0].dropped == {}
+    for words in (
+        ["show", "odd", "--all"],
+        ["show", "odd", "--all", "--json"],
+        ["verify", "odd"],
+        ["export", "odd"],
+    ):
+        main([*words, "--dir", str(tmp_path / "data")])
+    shown = capsys.readouterr().out
+    assert "bell\\x07" in shown
+    assert "return\\r" in shown
+    assert shown.replace("\n", "").isprintable()

@@ -292,3 +292,34 @@ def test_sigterm_in_the_middle_of_finish_does_not_hang(project):
     project.python("train.py", status=-signal.SIGTERM)
     assert time.monotonic() - began < 15
     assert len(only_run(project).metric("x").values) == 100
+
+
+@pytest.mark.parametrize(
+    "way", ["raise ValueError(text)", "run.finish('failed', error=text)", "with run: raise OSError(text)"]
+)
+def test_an_exception_that_holds_megabytes_is_recorded_in_short_and_at_once(project, way):
+    words = "'curl -u me:hunter2 key: value ' * 700_000"
+    project.write(
+        "train.py",
+        RECORD + f"text = 'begins ' + {words} + ' ends'\nbegan = time.process_time()\n"
+        "import atexit; atexit.register(lambda: os.write(1, str(time.process_time() - began).encode()))\n"
+        + way,
+    )
+    done = subprocess.run(
+        [sys.executable, "train.py"], cwd=project.path, env=project.environ, capture_output=True, text=True
+    )
+    record = only_run(project)
+    assert record.outcome == "failed"
+    assert len(record.error) < 110_000
+    assert "begins" in record.error
+    assert record.error.endswith("ends")
+    assert "characters left out" in record.error
+    assert "hunter2" not in record.error
+    assert record.metric("x").count == 1000
+    assert done.stdout == "" or float(done.stdout) < 3
+
+
+def test_the_error_given_to_finish_shows_no_secret(project):
+    project.write("train.py", RECORD + "run.finish('failed', error='mysql -phunter2 failed')")
+    project.python("train.py")
+    assert only_run(project).error == "mysql -p*** failed"

@@ -135,3 +135,23 @@ run.finish("stopped early", error="no progress")
     process = terminate(project, STUCK + slow)
     assert process.wait(10) == -signal.SIGTERM
     assert (only_run(project).outcome, only_run(project).error) == ("stopped early", "no progress")
+
+
+@pytest.mark.parametrize("files", [12, 1300], ids=["a few files", "more files than the highest number"])
+def test_a_program_that_closes_all_descriptors_gets_no_signal_numbers_in_its_files(project, files):
+    own = f"""
+import resource
+most = min(4096, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
+resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+signal.signal(signal.SIGUSR1, lambda *_: None)
+os.closerange(3, most)
+files = [os.open(f"own{{number}}", os.O_RDWR | os.O_CREAT) for number in range(min({files}, most - 20))]
+time.sleep(1.0)  # the thread notices, and the main thread exchanges the number
+for _ in range(20):
+    os.kill(os.getpid(), signal.SIGUSR1)
+    time.sleep(0.005)
+assert [os.fstat(file).st_size for file in files] == [0] * len(files)
+"""
+    process = terminate(project, STUCK + own + WAIT)
+    assert process.wait(10) == -signal.SIGTERM
+    assert (only_run(project).outcome, only_run(project).error) == ("killed", "SIGTERM")

@@ -8,6 +8,7 @@ import math
 import os
 import stat
 import threading
+import time
 from decimal import Decimal
 from pathlib import Path
 
@@ -334,3 +335,15 @@ def test_a_tensor_with_a_gradient_is_a_number_like_any_other(project):
     )
     assert project.python("train.py").stderr == ""
     assert list(tracelet.open_store(project.path).runs()[0].metric("loss").values) == [1.5] * 6
+
+
+def test_a_parameter_too_large_to_record_is_not_searched_for_secrets(tmp_path, caplog):
+    text = '{"key": "value", "token": 5} ' * 700_000
+    with tracelet.start_run("large", dir=tmp_path, plugins=["no:system", "no:environment", "no:gpu"]) as run:
+        began = time.process_time()
+        run.log_params({"large": text, "small": 1})
+        run.set_tags({"large": text})
+        assert time.process_time() - began < 1
+    record = tracelet.open_store(tmp_path).run(run.id)
+    assert record.params == {"small": 1}
+    assert "'large': expected at most" in caplog.text

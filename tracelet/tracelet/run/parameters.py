@@ -230,6 +230,8 @@ def split_by_size(values: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 def _size(name: str, value: Any) -> int:
     """Return how many bytes a value takes in an event."""
+    if type(value) is str and len(value) > _ROOM:
+        return len(value)  # of which JSON needs at least as many bytes: too large in any case
     if type(value) in (int, float, bool, type(None)) and len(name) < 1000:
         return 8 * len(name) + 40 if type(value) is not int else 8 * len(name) + 8 + value.bit_length()
     return len(json.dumps(name)) + len(json.dumps(value)) + 2

@@ -7,19 +7,38 @@ descriptor. If the main thread has not begun within a moment, that thread ends t
 
 from __future__ import annotations
 
+import contextlib
 import os
+import select
 import signal
 import sys
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from types import FrameType
-from typing import Final
+from typing import Final, NamedTuple
 
 from tracelet.run import threads
+from tracelet.safe_files import Descriptor, LostDescriptorError
 
 LIMIT: Final = 1.5  # seconds in all: preemption allows few, and two are promised
 GRACE: Final = 0.3  # of these, how long the main thread has to begin
+_LOOK: Final = (
+    5.0  # seconds between two looks at whether the pipe is still there, should its end go unnoticed
+)
+
+_ATTEMPTS: Final = 100  # at making another pipe
+_HIGHEST: Final = 1024  # the kernel's table of descriptors grows with the highest number
+_pending: list[object] = []
+
+
+class _Pipe(NamedTuple):
+    """What the interpreter writes the numbers of signals to, and what the thread reads them from."""
+
+    receiving: Descriptor
+    sending: Descriptor
+    number: int  # of the sending end, as the interpreter has it
 
 
 class Preemption:
@@ -36,9 +55,7 @@ class Preemption:
         self._turn = [True]  # whoever pops it ends the runs: no lock, since a handler may interrupt
         self._ender: int | None = None  # the thread that does
         self._ended = False
-        self._pipe: tuple[int, int] | None = (
-            None  # read by the thread, written by the interpreter's own handler
-        )
+        self._pipe: _Pipe | None = None
 
     def catch(self) -> None:
         """Catch the signal unless the program has a handler of its own, which stays and decides."""
@@ -83,26 +100,29 @@ class Preemption:
         """Let the thread receive signals, unless the program (an event loop) uses the wakeup descriptor itself."""
         if self._pipe is None and not self._start_thread():
             return
-        assert self._pipe is not None
-        before = signal.set_wakeup_fd(self._pipe[1], warn_on_full_buffer=False)
-        if before not in (-1, self._pipe[1]):
-            signal.set_wakeup_fd(before)
+        pipe = self._pipe
+        if pipe is not None and not pipe.sending.is_lost:
+            _exchange_wakeup(pipe.number, pipe.number)
 
     def _start_thread(self) -> bool:
         if threads.are_green():  # it would wait for the pipe in C, and all others with it
             return False
-        pipe = os.pipe()
-        os.set_blocking(pipe[1], False)
-        thread = threading.Thread(target=self._serve, args=pipe[:1], name="tracelet signals", daemon=True)
+        pipe = _make_pipe()
+        thread = threading.Thread(target=self._serve, args=(pipe,), name="tracelet signals", daemon=True)
         if threads.try_start(thread):
             self._pipe = pipe
             return True
-        for descriptor in pipe:
-            os.close(descriptor)
         return False
 
-    def _serve(self, descriptor: int) -> None:
-        while numbers := _read(descriptor):
+    def _serve(self, pipe: _Pipe) -> None:
+        while True:
+            try:
+                numbers = _wait_for_signals(pipe)
+            except OSError:
+                if not (replaced := self._replace(pipe)):
+                    return
+                pipe = replaced
+                continue
             if signal.SIGTERM not in numbers:
                 continue
             time.sleep(GRACE)
@@ -111,6 +131,18 @@ class Preemption:
                 threading.Thread(target=self._finish, name="tracelet ending", daemon=True).start()
                 self._await_ending(LIMIT - GRACE)
                 _die()
+
+    def _replace(self, lost: _Pipe) -> _Pipe | None:
+        """Listen to another pipe in place of one that the program closed."""
+        for _ in range(_ATTEMPTS):
+            # An import fails if the program closed the file being imported.
+            with contextlib.suppress(Exception):
+                pipe = _make_pipe()
+                _call_on_main_thread(partial(_exchange_wakeup, lost.number, pipe.number))
+                self._pipe = pipe
+                return pipe
+            time.sleep(0.01)
+        return None
 
     def _finish(self) -> None:
         try:
@@ -140,25 +172,67 @@ class Preemption:
         if self._is_ours():
             signal.signal(signal.SIGTERM, signal.SIG_DFL)
         if self._pipe is not None:
-            self._unlisten(*self._pipe)
+            self._unlisten(self._pipe)
         self._renew()
         self._resume()
 
-    def _unlisten(self, receiving: int, sending: int) -> None:
+    def _unlisten(self, pipe: _Pipe) -> None:
         """Stop using the parent's pipe, which belongs to the parent's thread."""
-        before = signal.set_wakeup_fd(-1)
-        if before not in (-1, sending):
-            signal.set_wakeup_fd(before)
-        os.close(receiving)
-        os.close(sending)
+        _exchange_wakeup(pipe.number, -1)
+        pipe.receiving.close()
+        pipe.sending.close()
 
 
-def _read(descriptor: int) -> bytes:
-    """Return the numbers of received signals; empty once the program has closed descriptors it did not open."""
-    try:
-        return os.read(descriptor, 64)
-    except OSError:
-        return b""
+def _make_pipe() -> _Pipe:
+    receiving, low = map(Descriptor, os.pipe())
+    sending = low
+    with contextlib.suppress(OSError, ImportError):  # a low limit on open files
+        import fcntl
+        import resource
+
+        limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+        highest = min(limit, _HIGHEST) if limit > 0 else _HIGHEST  # below 0 if there is none
+        sending = Descriptor(fcntl.fcntl(low.fd, fcntl.F_DUPFD_CLOEXEC, highest - highest // 8))
+    for end in (receiving, sending):
+        os.set_blocking(end.fd, False)
+    return _Pipe(receiving, sending, sending.fd)
+
+
+def _wait_for_signals(pipe: _Pipe) -> bytes:
+    """Return the numbers of received signals, none after a while.
+
+    Raises:
+        OSError: the program closed the pipe.
+    """
+    poll = select.poll()
+    poll.register(pipe.receiving.fd, select.POLLIN)
+    events = poll.poll(_LOOK * 1000)
+    if pipe.sending.is_lost or pipe.receiving.is_lost:
+        raise LostDescriptorError
+    with contextlib.suppress(BlockingIOError):
+        return pipe.receiving.call(os.read, 64) if events else b""
+    return b""
+
+
+def _exchange_wakeup(known: int, number: int) -> None:
+    """Set the wakeup descriptor if it is the known one; otherwise it is the program's own. For the main thread only."""
+    before = signal.set_wakeup_fd(number, warn_on_full_buffer=False)
+    if before not in (-1, known, number):
+        signal.set_wakeup_fd(before)
+
+
+def _call_on_main_thread(function: Callable[[], None]) -> None:
+    """Have the main thread call a function between two of its bytecodes."""
+    import ctypes
+
+    def call(_: int | None) -> int:
+        with contextlib.suppress(Exception):
+            function()
+        return 0
+
+    pending = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.c_void_p)(call)
+    _pending.append(pending)  # the interpreter keeps no reference to it
+    ctypes.pythonapi.Py_AddPendingCall(pending, None)
 
 
 def _die() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -30,6 +31,11 @@ log = get_logger("tracelet.run")
 START_TIMEOUT: Final = 5.0  # seconds that start_run waits for plugins that were asked for
 FINISH_TIMEOUT: Final = 30.0  # seconds that finish may take, delivery included
 FLUSH_TIMEOUT: Final = 10.0
+_LONGEST_OUTCOME: Final = 1000  # characters
+_LONGEST_ERROR: Final = 100_000  # characters
+# A secret that is cut in two may not look like one any more.
+_CUT_WORD: Final = re.compile(r"\S{1,500}\Z")
+_CUT_WORD_AT_START: Final = re.compile(r"\A\S{1,500}")
 _INTERRUPTS: Final = 10  # times that Ctrl-C may interrupt the closing of the journal
 
 
@@ -185,6 +191,7 @@ class Run(Recording):
         """
         _check_outcome(outcome)
         _check_timeout("finish", timeout)
+        error = recorded_error(error)
         refuse_in_plugin("finish", "let the program do it, for example when it sees a flag")
         if os.getpid() != self._pid:
             self.writer.close()  # a forked child ends its own part; the run is its parent's to end
@@ -311,13 +318,29 @@ def outcome_of(error: BaseException | None) -> tuple[str, str | None]:
     """Return the outcome of a block that this exception leaves, and the exception as text."""
     if error is None or (isinstance(error, SystemExit) and error.code in (None, 0)):
         return "finished", None
-    from tracelet.secrets import redact
-
     cause = error.__context__
     if isinstance(error, SystemExit) and isinstance(error.code, int) and isinstance(cause, Exception):
         error = cause  # a launcher caught it, printed it and exits
     text = str(error).strip()
-    return "failed", redact(f"{type(error).__name__}: {text}" if text else type(error).__name__)
+    return "failed", recorded_error(f"{type(error).__name__}: {text}" if text else type(error).__name__)
+
+
+def recorded_error(error: Any) -> str | None:
+    """Return the error of a run as it is recorded: without secrets, and with the middle left out if it is long.
+
+    It is cut before it is searched for secrets, since an exception may hold megabytes of data.
+    """
+    if error is None:
+        return None
+    from tracelet.secrets import redact
+
+    text = str.__str__(error) if isinstance(error, str) else str(error)
+    if len(text) <= _LONGEST_ERROR:
+        return redact(text)
+    half = _LONGEST_ERROR // 2
+    head, tail = _CUT_WORD.sub("", text[:half]), _CUT_WORD_AT_START.sub("", text[-half:])
+    left_out = len(text) - len(head) - len(tail)
+    return f"{redact(head)}\n... {left_out:,} characters left out ...\n{redact(tail)}"
 
 
 def check_run_name(name: Any) -> str | None:
@@ -336,7 +359,7 @@ def check_run_name(name: Any) -> str | None:
 
 def _check_outcome(outcome: Any) -> None:
     """Raise UsageError for what is not an outcome, such as the exit status that other trackers take."""
-    if not isinstance(outcome, str) or not outcome:
+    if not isinstance(outcome, str) or not 0 < len(outcome) <= _LONGEST_OUTCOME:
         found = f"{short(outcome)}; for a run that failed, call finish('failed')"
         raise UsageError(f"finish: expected an outcome (a text such as 'finished'), found {found}")
 

@@ -230,14 +230,12 @@ def _format_cell(screen: Screen, column: str, value: Any) -> str:
 
 
 def _format_row(record: RunRecord, *, projects: bool) -> list[str | Text]:
-    from rich.text import Text
-
     from tracelet.cli.views.formatting import format_age, format_duration
-    from tracelet.cli.views.screen import state_text
+    from tracelet.cli.views.screen import state_text, styled_text
 
     return [
-        Text(record.id, "cyan"),
-        Text(record.name, "bold"),
+        styled_text(record.id, "cyan"),
+        styled_text(record.name, "bold"),
         *([record.project] if projects else []),
         state_text(record.outcome),
         format_age(record.started_at),

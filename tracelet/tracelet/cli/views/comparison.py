@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from rich.text import Text
 
 from tracelet.cli.views.formatting import format_duration, format_number, format_value
-from tracelet.cli.views.screen import state_text
+from tracelet.cli.views.screen import state_text, styled_text
 
 if TYPE_CHECKING:
     from tracelet.cli.views.screen import Screen
@@ -38,7 +38,7 @@ def print_comparison(
 ) -> None:
     """Print runs next to each other. ``complete`` says that nothing was left out."""
     names = [record.name for record in records]
-    ids = Item("run", "", [Text(record.id, "cyan") for record in records])
+    ids = Item("run", "", [styled_text(record.id, "cyan") for record in records])
     items = [
         Item("outcome", "", [state_text(record.outcome) for record in records]),
         Item("took", "", [Text(format_duration(record.duration)) for record in records]),
@@ -71,7 +71,7 @@ def _column_per_run_fits(screen: Screen, names: Sequence[str], items: Sequence[I
 
 
 def _print_column_per_run(screen: Screen, names: Sequence[str], items: Sequence[Item]) -> None:
-    screen.table(["", *names], [[Text(item.label, item.style), *item.cells] for item in items])
+    screen.table(["", *names], [[styled_text(item.label, item.style), *item.cells] for item in items])
 
 
 def _print_row_per_run(screen: Screen, records: Sequence[RunRecord], items: Sequence[Item]) -> None:
@@ -85,7 +85,10 @@ def _print_row_per_run(screen: Screen, records: Sequence[RunRecord], items: Sequ
     for at, group in enumerate(_split_items(items, room)):
         if at:
             screen.blank()
-        rows = [[Text(name, "bold"), *(item.cells[run] for item in group)] for run, name in enumerate(names)]
+        rows = [
+            [styled_text(name, "bold"), *(item.cells[run] for item in group)]
+            for run, name in enumerate(names)
+        ]
         heads = ["name", *(item.label for item in group)]
         narrow = [item.label for item in group if _measure(item) <= room]
         screen.table(heads, rows, whole=narrow)
@@ -127,7 +130,10 @@ def _measure(item: Item) -> int:
 
 def _format_params(screen: Screen, params: Mapping[str, Sequence[Any]]) -> Iterator[Item]:
     for name, values in params.items():
-        cells = [Text(screen.dash, "dim") if value is None else Text(format_value(value)) for value in values]
+        cells = [
+            Text(screen.dash, "dim") if value is None else styled_text(format_value(value))
+            for value in values
+        ]
         yield Item(name, "yellow", cells)
 
 

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from tracelet.cli.diagnostics import suggest
 from tracelet.cli.views.formatting import shorten_path
-from tracelet.cli.views.screen import state_text
+from tracelet.cli.views.screen import state_text, styled_text
 from tracelet.errors import ConfigError
 from tracelet.secrets import MASK, holds_secret, is_secret_key, mask, redact
 from tracelet_hookspecs import PluginInfo, PluginState
@@ -127,11 +127,13 @@ def format_plugin_rows(screen: Screen, plugins: list[dict[str, Any]]) -> Iterato
     for plugin in plugins:
         word = plugin["state"] if plugin["activated"] != UNAVAILABLE else UNAVAILABLE
         yield [
-            Text(plugin["name"], "bold" if plugin["activated"] in ("asked", "default", "dependency") else ""),
+            styled_text(
+                plugin["name"], "bold" if plugin["activated"] in ("asked", "default", "dependency") else ""
+            ),
             plugin["version"] or screen.dash,
             plugin["type"] or screen.dash,
             state_text(word),
-            Text(shorten_path(plugin["origin"]), "dim"),
+            styled_text(shorten_path(plugin["origin"]), "dim"),
         ]
 
 

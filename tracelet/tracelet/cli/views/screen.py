@@ -264,6 +264,11 @@ class Screen:
         self.console.file.write("".join(f"{line.rstrip()}\n" for line in lines))
 
 
+def styled_text(text: str, style: str = "") -> Text:
+    """Return a styled text with its control characters escaped, some of which ``Text`` itself would drop."""
+    return Text(plain(text), style)
+
+
 def safe_text(text: str | Text, encoding: str = "utf-8") -> Text:
     """Return a text in which every character that a terminal could obey (C0, C1, bidi controls) is escaped.
 
@@ -271,7 +276,7 @@ def safe_text(text: str | Text, encoding: str = "utf-8") -> Text:
     written, so nothing reaches the screen without passing here.
     """
     if isinstance(text, str):
-        text = Text(text)
+        text = styled_text(text)
     if text.plain.isprintable() and _can_encode(text.plain, encoding):
         return text
     console = Console()
@@ -297,7 +302,7 @@ def join_parts(*parts: Part) -> Text:
     """Return one safe text made of parts."""
     text = Text()
     for part in parts:
-        text.append_text(safe_text(Text(part[0], part[1]) if isinstance(part, tuple) else part))
+        text.append_text(safe_text(styled_text(*part) if isinstance(part, tuple) else part))
     return text
 
 

@@ -10,6 +10,7 @@ from rich.text import Text
 
 from tracelet.cli.views.best import find_direction
 from tracelet.cli.views.formatting import format_count, format_number
+from tracelet.cli.views.screen import styled_text
 from tracelet.store.metric_keys import as_patterns
 
 if TYPE_CHECKING:
@@ -130,7 +131,7 @@ def print_trends(screen: Screen, metrics: Sequence[MetricSummary], *, indent: in
 def _format_row(screen: Screen, metric: MetricSummary) -> list[str | Text]:
     best, step = format_best(screen, metric)
     return [
-        Text(metric.name, "bold" if not metric.is_measured else ""),
+        styled_text(metric.name, "bold" if not metric.is_measured else ""),
         format_number(metric.last),
         best,
         step,

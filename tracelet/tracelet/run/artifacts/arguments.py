@@ -56,7 +56,8 @@ def check_artifact_path(artifact_path: Any) -> PurePosixPath:
     except Exception:  # also from an object's own __fspath__
         given = "/"
     path = PurePosixPath(given)
-    if path.is_absolute() or ".." in path.parts or not _is_encodable(given):
+    is_drive = len(path.parts[0]) == 2 and path.parts[0][1] == ":" if path.parts else False
+    if path.is_absolute() or is_drive or ".." in path.parts or not _is_encodable(given):
         raise RecordingError(
             f"artifact_path: expected a relative path below the run's artifacts, found {artifact_path!r}"
         )

@@ -8,11 +8,13 @@ them use the one whose name sorts first, and the others are removed. So SQLite's
 from __future__ import annotations
 
 import contextlib
+import errno
 import hmac
 import os
 import secrets
 import sqlite3
 import stat
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -29,6 +31,9 @@ PATIENCE: Final = 5.0  # seconds to wait for another process to finish writing
 _SUFFIX: Final = ".sqlite"
 _STALE: Final = 30 * 86400.0  # seconds after which an unused index of another key is removed
 _MAX_CELL: Final = 1 << 28  # bytes of one value
+_ROOM: Final = 1 << 18  # bytes that an index needs at least to be worked on
+_FULL: Final = {errno.ENOSPC: "the disk is full", errno.EDQUOT: "the disk quota is exhausted"}
+_ZEROS: Final = bytes(1 << 16)
 _LIMIT_LENGTH: Final = 0  # SQLITE_LIMIT_LENGTH
 _TRANSIENT: Final = frozenset(
     {"SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_FULL", "SQLITE_NOMEM", "SQLITE_READONLY"}
@@ -44,6 +49,7 @@ class Database:
         self._data = data
         self._memory: sqlite3.Connection | None = None
         self._memory_of = 0
+        self._reported = False  # that the disk is full
         self.used: Path | None = None  # the file that the last function ran on, None for memory
 
     @property
@@ -62,19 +68,28 @@ class Database:
                 for _ in range(2):
                     file = _current_file(folder)
                     if file is None:
+                        self._report_full(folder)
                         break
                     self.used = file
                     try:
                         with _connect(file) as connection:
                             return work(connection)
                     except sqlite3.DatabaseError as error:
-                        if not _is_damage(error):
+                        if self._report_full(folder) or not _is_damage(error):
                             log.info("index %s cannot be used now (%s)", file, error)
                             break
                         log.warning("index %s is damaged (%s); rebuilding it", file, error)
                         _remove(file)
         self.used = None
         return work(self._in_memory())
+
+    def _report_full(self, folder: Path) -> bool:
+        """Say whether the disk that holds a folder is full, which SQLite may call an I/O error. Report it once."""
+        why = _why_full(folder)
+        if why and not self._reported:
+            self._reported = True
+            log.warning("%s: %s; the index is kept elsewhere or in memory for now", folder, why)
+        return why != ""
 
     def _in_memory(self) -> sqlite3.Connection:
         if self._memory is None or self._memory_of != os.getpid():
@@ -114,6 +129,23 @@ def _current_file(folder: Path) -> Path | None:
     for superfluous in found[1:]:
         _remove(superfluous)
     return found[0] if found else None
+
+
+def _why_full(folder: Path) -> str:
+    """Return why the disk that holds a folder takes nothing more; empty if it does."""
+    try:
+        fd, name = tempfile.mkstemp(dir=folder, prefix="room-")
+    except OSError as error:
+        return _FULL.get(error.errno or 0, "")
+    try:
+        for _ in range(_ROOM // len(_ZEROS)):
+            os.write(fd, _ZEROS)
+    except OSError as error:
+        return _FULL.get(error.errno or 0, "")
+    finally:
+        os.close(fd)
+        os.unlink(name)
+    return ""
 
 
 def _create(folder: Path) -> None:
