@@ -343,3 +343,13 @@ def test_files_with_odd_names_are_artifacts_like_others(tmp_path, monkeypatch, c
     assert "bell\\x07" in shown
     assert "return\\r" in shown
     assert shown.replace("\n", "").isprintable()
+
+
+def test_what_the_log_says_of_a_foreign_run_is_escaped(stage, backend, caplog):
+    artifact(stage, "artifacts/\x1b[2J\x9b\u202e\nforged")
+    artifact(stage, "C:/\x1b[2J\nforged")
+    stage.add(backend())
+    stage.flush()
+    assert "file is gone" in caplog.text
+    assert caplog.text.replace("\n", "").isprintable()
+    assert "\nforged" not in caplog.text

@@ -130,14 +130,11 @@ def _check_data_folder(data: Path) -> Iterator[Finding]:
 
 def _check_space(data: Path, existing: Path) -> Iterator[Finding]:
     from tracelet.cli.views.formatting import format_size, shorten_path
-    from tracelet.journal.writing.filesystem import mapping_is_safe
+    from tracelet.journal.writing.filesystem import why_not_mapped
 
     free = shutil.disk_usage(existing).free
-    way = (
-        "mapped"
-        if mapping_is_safe(existing)
-        else "written with plain writes, since the file system is remote or unknown"
-    )
+    reason = why_not_mapped(existing)
+    way = f"written with plain writes, since {reason}" if reason else "mapped"
     missing = "" if data.exists() else " (created by the first run)"
     text = f"{shorten_path(data)}{missing}: {format_size(free)} free; journals are {way}"
     if free < LITTLE_SPACE:

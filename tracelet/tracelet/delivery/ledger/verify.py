@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from tracelet.delivery.ledger.counting import count_ahead, ends, is_counted
 from tracelet.delivery.ledger.ledger import Ledger, backends
+from tracelet.errors import JournalError
 from tracelet.journal import Damage, EventRecord, Follower, Record, writers
 
 
@@ -29,6 +30,7 @@ class Reconciliation(NamedTuple):
     pending: int
     error: str | None
     accepted: int = 0
+    ledger_fault: str | None = None  # why the ledger cannot be read; then its numbers are 0
 
     @property
     def accounted(self) -> int:
@@ -38,6 +40,8 @@ class Reconciliation(NamedTuple):
     @property
     def agrees(self) -> bool:
         """Whether that is how many were recorded, and the backend has accepted as many as the ledger claims."""
+        if self.ledger_fault is not None:
+            return False
         return self.recorded == self.accounted and self.accepted >= self.delivered
 
     def as_dict(self) -> dict[str, Any]:
@@ -66,7 +70,7 @@ class Verification(NamedTuple):
 
 def verify(run_dir: Path) -> Verification:
     """Reconcile the ledgers of a run with its journal. Reads the whole journal, also of a run in progress."""
-    ledgers = [Ledger(run_dir, name) for name in backends(run_dir)]  # before the journal, which only grows
+    ledgers, faults = _read_ledgers(run_dir)  # before the journal, which only grows
     pending = Counter({ledger.backend: 0 for ledger in ledgers})
     recorded = 0
     drops: Counter[str] = Counter()
@@ -81,7 +85,20 @@ def verify(run_dir: Path) -> Verification:
                 pending[ledger.backend] += _count_beyond(counted, ledger, writer)
         damage.counts.update(follower.damage.counts)
     found = [_reconcile(ledger, recorded, pending[ledger.backend]) for ledger in ledgers]
+    found += [Reconciliation(name, recorded, 0, 0, {}, 0, None, 0, fault) for name, fault in faults.items()]
+    found.sort(key=lambda each: each.backend)
     return Verification(recorded, found, dict(drops), dict(damage.counts))
+
+
+def _read_ledgers(run_dir: Path) -> tuple[list[Ledger], dict[str, str]]:
+    """Return the ledgers of a run, and by backend why others cannot be read."""
+    ledgers, faults = [], {}
+    for name in backends(run_dir):
+        try:
+            ledgers.append(Ledger(run_dir, name))
+        except (JournalError, OSError) as error:
+            faults[name] = str(error)
+    return ledgers, faults
 
 
 def _drops(records: Sequence[Record]) -> Counter[str]:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import enum
-import logging
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from tracelet.errors import PluginError
 from tracelet.host.worker import Overrun
+from tracelet.logs import get_logger
 
 if TYPE_CHECKING:
     from tracelet.host.plugins import PluginHandle
 
-log = logging.getLogger("tracelet.delivery")
+log = get_logger("tracelet.delivery")
 
 
 class BrokenHookError(PluginError):

@@ -15,6 +15,12 @@ from tracelet.journal.reading.gaps import GapTracker
 from tracelet.journal.reading.journal_records import Cursor, Damage, EventRecord, PointRecord, Record
 from tracelet.journal.reading.names import Metric, Names, seek_names
 from tracelet.journal.reading.source import Source
+from tracelet.journal.reading.valid_times import (
+    count_invalid,
+    is_valid_time,
+    make_valid,
+    nearest_valid_time,
+)
 from tracelet.journal.segments.pieces import EMPTY, PARTIAL, POINTS, Piece, pieces, point_columns, row_values
 
 _BLOCK, _PEEK = 4096, 32  # slots read at a time; the second if nothing new is expected
@@ -111,7 +117,7 @@ class Follower:
             return size
         if piece.kind == POINT:
             metric = self._metric(piece.identity)
-            found.append(PointRecord(piece.seq, 0, *metric, piece.step, piece.time, piece.value))
+            found.append(PointRecord(piece.seq, 0, *metric, piece.step, self._time(piece), piece.value))
         elif piece.kind == ROW:
             found += self._row(piece)
         elif piece.kind == BLOB:
@@ -127,7 +133,11 @@ class Follower:
         else:
             named = zip(*[metrics[tag] for tag in columns.tags], strict=True)
         seqs = range(piece.seq, piece.seq + piece.slots)
-        rows = zip(seqs, repeat(0), *named, columns.steps, columns.times, columns.values)
+        times = columns.times
+        if invalid := count_invalid(times):
+            self.damage.add("time", invalid)
+            times = make_valid(times)
+        rows = zip(seqs, repeat(0), *named, columns.steps, times, columns.values)
         return list(map(_point_record, rows))
 
     def _row(self, piece: Piece) -> list[PointRecord]:
@@ -137,7 +147,7 @@ class Follower:
         metrics = self._names.row(piece.identity, len(values))
         self._count_unnamed()
         named = zip(*metrics, strict=True)  # names, types, sources
-        seqs, steps, times = repeat(piece.seq), repeat(piece.step), repeat(piece.time)
+        seqs, steps, times = repeat(piece.seq), repeat(piece.step), repeat(self._time(piece, len(values)))
         return list(map(_point_record, zip(seqs, count(), *named, steps, times, values)))
 
     def _take_event(self, piece: Piece, found: list[Record]) -> None:
@@ -150,7 +160,14 @@ class Follower:
         if type_ == "skip":
             self._gaps.forgive(payload["from"], payload["to"])
         if not self._names.learn(type_, payload):
-            found.append(EventRecord(piece.seq, type_, payload, piece.time))
+            found.append(EventRecord(piece.seq, type_, payload, self._time(piece)))
+
+    def _time(self, piece: Piece, records: int = 1) -> float:
+        """Return the time of a piece; an invalid one counts as damage of each of its records."""
+        if is_valid_time(piece.time):
+            return piece.time
+        self.damage.add("time", records)
+        return nearest_valid_time(piece.time)
 
     def _metric(self, identity: int) -> Metric:
         if not self._names.knows(identity):

@@ -13,6 +13,7 @@ from tracelet.journal.events import InvalidEventError, decode_event
 from tracelet.journal.format import BLOB, ID_MASK, POINT, ROW
 from tracelet.journal.reading.journal_records import EventRecord
 from tracelet.journal.reading.names import Metric, Names
+from tracelet.journal.reading.valid_times import count_invalid, make_valid, nearest_valid_time
 from tracelet.journal.segments.pieces import PARTIAL, POINTS, Block, Piece, pieces, places_of, point_columns
 from tracelet.journal.segments.unpacking import UnpackedChunk
 
@@ -92,6 +93,7 @@ class Gatherer:
         self.events: list[EventRecord] = []
         self.holes: list[Piece] = []  # slots without an intact record
         self.invalid = 0  # events, or keys of events, that do not fit the schema
+        self.invalid_times = 0  # counted by series(), and in events
         self._wanted = wanted
         self._points: dict[int, SeriesParts] = {}
         self._rows: dict[tuple[int, int], Rows] = {}
@@ -149,7 +151,9 @@ class Gatherer:
             return
         self.invalid += faults
         if not self.names.learn(type_, payload):
-            self.events.append(EventRecord(piece.seq, type_, payload, piece.time))
+            time = nearest_valid_time(piece.time)
+            self.invalid_times += time != piece.time
+            self.events.append(EventRecord(piece.seq, type_, payload, time))
 
     def _is_wanted(self, identity: int) -> bool:
         if self._wanted is None:
@@ -201,10 +205,15 @@ class Gatherer:
         """Return all points by metric."""
         wanted = self._wanted
         return {
-            metric: self.merge(parts)
+            metric: self._with_valid_times(self.merge(parts))
             for metric, parts in self._parts().items()
             if wanted is None or metric.name in wanted
         }
+
+    def _with_valid_times(self, series: Series) -> Series:
+        invalid = count_invalid(series.times)
+        self.invalid_times += invalid
+        return series._replace(times=make_valid(series.times)) if invalid else series
 
     def _parts(self) -> dict[Metric, list[Series]]:
         found: dict[Metric, list[Series]] = {}

@@ -70,7 +70,8 @@ class Damage:
     damaged payload), ``unwritten`` (taken and never filled), ``missing`` (in files that are gone or cut short
     while later ones exist). Other kinds: ``header`` (segments whose header is damaged; their records are
     kept), ``cut`` (writers that ended and whose last record is gone), ``unnamed`` (metrics whose name is
-    gone; their points are kept under a made-up name) and ``version`` (files of a newer tracelet, which this
+    gone; their points are kept under a made-up name), ``time`` (records whose time is no time between 1970 and 9999;
+    they are kept, with the nearest one) and ``version`` (files of a newer tracelet, which this
     version skips).
     """
 

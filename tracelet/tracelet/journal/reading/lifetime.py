@@ -13,6 +13,7 @@ from tracelet.journal.format import BLOB, SEGMENT_SHIFT, SEGMENT_SLOTS, SLOT, WI
 from tracelet.journal.reading.source import Source
 from tracelet.journal.segments.pieces import PARTIAL, Piece, piece_at, pieces
 
+_MOST_AHEAD = 86400.0  # seconds that the clock of the host of a running writer may be ahead
 _STALE = 60.0  # seconds without a heartbeat
 _TAIL = 1 << 16  # slots at the end of the records that are searched for the outcome
 _KIND = 27  # offset of the kind in a slot
@@ -38,7 +39,7 @@ def _is_alive(facts: dict[str, Any] | None, heartbeat: float) -> bool:
         return identity.is_alive(facts["pid"], facts.get("pid_started"))
     if facts is not None and facts.get("host") == identity.host_name() and heartbeat < identity.booted_at():
         return False  # this host has rebooted since
-    return time.time() - heartbeat < _STALE
+    return -_MOST_AHEAD < time.time() - heartbeat < _STALE
 
 
 def runs_here(source: Source) -> bool:

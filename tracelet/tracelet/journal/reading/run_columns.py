@@ -80,6 +80,7 @@ def read_columns(
             parts.append((part, series))
         if damage is not None:
             damage.add("unnamed", len(gatherer.names.unknown))
+            damage.add("time", gatherer.invalid_times)
     return {name: _columns(parts, numpy) for name, parts in found.items()}
 
 
@@ -95,6 +96,8 @@ def read_events_by_writer(run_dir: Path, *, damage: Damage | None = None) -> dic
     for writer in writers(run_dir):
         gatherer = new_gatherer(frozenset(), None)
         _gather(Source(run_dir, writer), gatherer, damage)
+        if damage is not None:
+            damage.add("time", gatherer.invalid_times)
         found[writer] = sorted(gatherer.events, key=lambda event: event.seq)
     return found
 

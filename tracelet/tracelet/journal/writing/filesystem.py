@@ -22,6 +22,11 @@ from tracelet.safe_files import Descriptor
 #: Local file systems whose locks and preallocation can be relied on.
 SAFE = frozenset({"ext4", "xfs", "btrfs", "tmpfs", "overlay"})
 _OVERWRITES = SAFE - {"btrfs"}  # these overwrite in place, unless files can share blocks
+_COPY_ON_WRITE = frozenset({"zfs", "bcachefs", "nilfs2", "f2fs"})
+_NETWORK = frozenset(
+    {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "ceph", "lustre", "gpfs", "beegfs", "glusterfs", "afs"}
+    | {"ocfs2", "gfs2", "orangefs", "pvfs2", "virtiofs", "vboxsf", "vmhgfs", "davfs", "ncpfs", "coda"}
+)
 _OCTAL = re.compile(r"\\([0-7]{3})")
 _CLONE = 0x40049409  # FICLONE of Linux
 _CANNOT_CLONE = (errno.EOPNOTSUPP, errno.ENOTTY, errno.ENOSYS)
@@ -29,14 +34,40 @@ _CANNOT_CLONE = (errno.EOPNOTSUPP, errno.ENOTTY, errno.ENOSYS)
 
 def mapping_is_safe(folder: Path) -> bool:
     """Say whether the journal may map files in a folder (which need not exist yet)."""
-    if not hasattr(os, "posix_fallocate") or file_system(folder) not in _OVERWRITES:
-        return False
+    return why_not_mapped(folder) == ""
+
+
+def why_not_mapped(folder: Path) -> str:
+    """Return why the journal uses plain writes in a folder; an empty text if it may map files there."""
+    if not hasattr(os, "posix_fallocate"):
+        return "this system cannot reserve blocks for a file"
+    kind, options = _mount_of(folder)
+    if kind not in _OVERWRITES:
+        return _why_not_kind(kind, options)
     with contextlib.suppress(
         OSError, AttributeError
     ):  # no folder, or unnamed files are unsupported: the segment's own file is tested later
         probe = Descriptor(os.open(folder, os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, 0o600))
-        return not probe.call(can_share_blocks)
-    return True
+        if probe.call(can_share_blocks):
+            return (
+                f"files on this {kind} can share blocks (reflink), so that overwriting one needs a new block"
+            )
+    return ""
+
+
+def _why_not_kind(kind: str | None, options: str) -> str:
+    if kind is None:
+        return "the type of the file system cannot be found out"
+    if kind == "btrfs":
+        compresses = " and compresses them" if "compress" in options else ""
+        return f"btrfs writes changed blocks to a new place (copy-on-write){compresses}"
+    if kind in _COPY_ON_WRITE:
+        return f"{kind} writes changed blocks to a new place (copy-on-write)"
+    if kind == "fuse" or kind.startswith(("fuse.", "fuseblk")):
+        return f"a program serves this file system ({kind}, FUSE)"
+    if kind in _NETWORK:
+        return f"{kind} is a network file system"
+    return f"the file system {kind} is not known to keep reserved blocks"
 
 
 def can_share_blocks(number: int) -> bool:
@@ -50,19 +81,26 @@ def can_share_blocks(number: int) -> bool:
 
 def file_system(folder: Path) -> str | None:
     """Return the type of the file system that holds a folder, or None if unknown."""
+    return _mount_of(folder)[0]
+
+
+def _mount_of(folder: Path) -> tuple[str | None, str]:
+    """Return the type of the file system that holds a folder, None if unknown, and its mount options."""
     try:
         mounts = list(_mounts(Path("/proc/self/mountinfo").read_text(errors="surrogateescape")))
     except OSError:
-        return None
+        return None, ""
     path = os.path.realpath(folder)
-    found = [(len(point), order, kind) for order, (point, kind) in enumerate(mounts) if _holds(point, path)]
-    return max(found)[2] if found else None
+    found = [(len(mount[0]), order, mount) for order, mount in enumerate(mounts) if _holds(mount[0], path)]
+    return max(found)[2][1:] if found else (None, "")
 
 
-def _mounts(table: str) -> Iterator[tuple[str, str]]:
+def _mounts(table: str) -> Iterator[tuple[str, str, str]]:
+    """Yield the mount point, the type and the options of each mount."""
     for line in table.splitlines():
         fields, _, rest = line.partition(" - ")
-        yield _OCTAL.sub(lambda match: chr(int(match[1], 8)), fields.split(" ")[4]), rest.split(" ")[0]
+        kind, *_, options = rest.split(" ")
+        yield _OCTAL.sub(lambda match: chr(int(match[1], 8)), fields.split(" ")[4]), kind, options
 
 
 def _holds(mount_point: str, path: str) -> bool:
