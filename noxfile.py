@@ -22,6 +22,7 @@ SHORT = ["-m", "not pip and not slow", "--hypothesis-profile=short"]
 #: extra of the same name. Their clients contradict each other's requirements, so each has its own environment.
 FAR_SIDES: dict[str, list[str]] = {
     "postgres": [],
+    "prometheus": ["prometheus-client>=0.20"],
     "tensorboard": ["tbparse>=0.0.8", "tensorboard>=2.17", "tensorboardX>=2.6"],
 }
 #: All of these have an extra, except tensorboard.

@@ -7,6 +7,7 @@ process, however that ends (``setpriv --pdeathsig``, if util-linux is installed)
 from __future__ import annotations
 
 import csv
+import json
 import os
 import pwd
 import shutil
@@ -15,6 +16,8 @@ import socket
 import subprocess
 import tempfile
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -243,6 +246,89 @@ class Postgres(Server):
             encoding="utf-8",
             timeout=60,
         )
+
+
+class Prometheus(Server):
+    """A private Prometheus that accepts remote write; ``query`` reads what it has."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.program = find_program("prometheus", "prometheus")
+        self.is_receiver = True
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "prometheus.yml").touch()
+
+    def command(self) -> list[str]:
+        """Return the server's command."""
+        return [
+            str(self.program),
+            f"--config.file={self.folder / 'prometheus.yml'}",
+            f"--storage.tsdb.path={self.folder / 'data'}",
+            f"--web.listen-address={HOST}:{self.port}",
+            *(["--web.enable-remote-write-receiver"] if self.is_receiver else []),
+            "--storage.tsdb.retention.time=100y",
+        ]
+
+    def is_ready(self) -> bool:
+        """Say whether it has loaded its data."""
+        try:
+            return fetch(f"{self.url}/-/ready")[0] == 200
+        except OSError:
+            return False
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        return f"http://{HOST}:{self.port}"
+
+    def query(self, expression: str, at: float) -> list[dict[str, Any]]:
+        """Return the results of an instant query."""
+        from urllib.parse import urlencode
+
+        status, text = fetch(f"{self.url}/api/v1/query?{urlencode({'query': expression, 'time': at})}")
+        answer = json.loads(text)
+        if status != 200 or answer["status"] != "success":
+            pytest.fail(f"{expression}: {text.decode()}")
+        found: list[dict[str, Any]] = answer["data"]["result"]
+        return found
+
+    def samples(self, selector: str, at: float, span: str = "50y") -> dict[str, list[tuple[float, float]]]:
+        """Return the raw samples of series up to a time, by writer: (time, value) each."""
+        return {
+            one["metric"].get("writer", ""): [(when, float(value)) for when, value in one["values"]]
+            for one in self.query(f"{selector}[{span}]", at)
+        }
+
+
+class Pushgateway(Server):
+    """A private Pushgateway; ``text`` returns what Prometheus would scrape."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.program = find_program("prometheus-pushgateway", "prometheus-pushgateway")
+        folder.mkdir(parents=True, exist_ok=True)
+
+    def command(self) -> list[str]:
+        """Return the server's command."""
+        return [str(self.program), f"--web.listen-address={HOST}:{self.port}"]
+
+    @property
+    def url(self) -> str:
+        """Where it listens."""
+        return f"http://{HOST}:{self.port}"
+
+    def text(self) -> str:
+        """Return what it exposes."""
+        return fetch(f"{self.url}/metrics")[1].decode()
+
+
+def fetch(url: str) -> tuple[int, bytes]:
+    """Return the status and the body of a page."""
+    try:
+        with urllib.request.urlopen(url, timeout=10) as answer:
+            return answer.status, answer.read()
+    except urllib.error.HTTPError as error:
+        return error.code, error.read()
 
 
 def _postgres_program(name: str) -> Path:

@@ -25,8 +25,15 @@ ENTRY_POINTS = sorted(
     set(re.findall(r'^(\w+) = "(tracelet_builtin_plugins[\w.]*):(\w+)"$', PYPROJECT, re.MULTILINE))
 )
 # The packages of others that built-in plugins may import, inside functions.
-CLIENTS = {"psutil", "pynvml", "psycopg"}
-TYPES = {"array": list, "boolean": bool, "integer": int, "number": (int, float), "string": str}
+CLIENTS = {"psutil", "pynvml", "psycopg", "cramjam"}
+TYPES = {
+    "array": list,
+    "boolean": bool,
+    "integer": int,
+    "number": (int, float),
+    "object": dict,
+    "string": str,
+}
 
 
 def classes() -> list[Any]:

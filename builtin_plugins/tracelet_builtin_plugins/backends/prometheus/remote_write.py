@@ -1,0 +1,239 @@
+"""Remote write: every point with its own time, in order per series; what the server refuses for ever is left out."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from typing import Any, Final, NamedTuple
+
+from tracelet_builtin_plugins.backends.prometheus.mapping import (
+    INFO,
+    SeriesKey,
+    clean_value,
+    info_key,
+    key_of,
+    milliseconds,
+)
+from tracelet_builtin_plugins.backends.prometheus.wire import encode_request
+from tracelet_builtin_plugins.http_client import HttpClient, HttpStatusError
+from tracelet_hookspecs import MetricData
+
+__all__ = ["RemoteWrite"]
+
+_HEADERS: Final = {
+    "Content-Type": "application/x-protobuf",
+    "Content-Encoding": "snappy",
+    "X-Prometheus-Remote-Write-Version": "0.1.0",
+}
+#: What servers say about samples that they will never accept. "Too old" comes as 500 from Prometheus before 2.46.
+_NEVER: Final = re.compile(
+    "out of order|out-of-order|duplicate sample|out of bounds|too old|too far|err-mimir-sample", re.IGNORECASE
+)
+_TOO_OLD: Final = re.compile("out of bounds|too old|too-old", re.IGNORECASE)
+_SECONDS: Final = 18.0  # of looking for refused samples in one call; the host's limit is 30
+#: As many samples of a series are looked through one by one, so that none is lost. A batch that is delivered again
+#: after a crash is smaller; larger ones are either wholly there or not at all.
+_EXACT: Final = 64
+_INFO_EVERY: Final = 15_000  # milliseconds: Prometheus forgets a series after five minutes
+
+SAME_TIME, OLDER, TOO_OLD, REFUSED, NO_TIME = (
+    "same_millisecond",
+    "older_than_last",
+    "too_old",
+    "out_of_order_or_repeated",
+    "no_time",
+)
+
+
+class Sample(NamedTuple):
+    """One value of one series."""
+
+    when: int
+    value: float
+    id: Any
+
+
+Batch = list[tuple[SeriesKey, list[Sample]]]
+
+
+class RemoteWrite:
+    """Sends batches. Keeps, for each series, the time of the last sample that the server has."""
+
+    def __init__(
+        self, client: HttpClient, compress: Callable[[bytes], Any], labels_of: Callable[[SeriesKey], bytes]
+    ) -> None:
+        self._client = client
+        self._compress = compress
+        self._labels_of = labels_of
+        self._last: dict[SeriesKey, int] = {}
+        self._floor: int | None = None  # everything up to this time is too old
+        self._done: set[tuple[Any, bool]] = set()  # what the current batch no longer has to send
+        self.sent = 0
+        self.left_out: Counter[str] = Counter()
+
+    def store(self, points: Sequence[MetricData]) -> None:
+        """Send points. Raises the server's refusal or an outage; what was accepted before it is not sent again."""
+        end = time.monotonic() + _SECONDS
+        self._send(self._sort(points), end)
+        self._done.clear()
+
+    def end(self) -> None:
+        """Close the connection."""
+        self._client.close()
+
+    # -- choosing ----------------------------------------------------------------------------------
+
+    def _sort(self, points: Sequence[MetricData]) -> Batch:
+        """Return the samples of each series in the order of time, one for each millisecond."""
+        found: dict[SeriesKey, dict[int, Sample]] = {}
+        newest = None
+        for point in points:
+            when = milliseconds(point.timestamp)
+            value = clean_value(point.value)
+            if when is None:
+                self._leave_out(NO_TIME, [(point.id, False)])
+                continue
+            self._add(found, key_of(point), Sample(when, value, point.id))
+            if point.iteration is not None:
+                self._add(found, key_of(point, is_step=True), Sample(when, float(point.iteration), point.id))
+            newest = when if newest is None else max(newest, when)
+        if newest is not None and points[0].id:
+            self._add_info(found, points[0].id[0], newest)
+        return [(key, sorted(samples.values())) for key, samples in found.items() if samples]
+
+    def _add(self, found: dict[SeriesKey, dict[int, Sample]], key: SeriesKey, sample: Sample) -> None:
+        marks = [(sample.id, key.is_step)]
+        if marks[0] in self._done:
+            return
+        last = self._last.get(key)
+        if last is not None and sample.when <= last:
+            self._leave_out(SAME_TIME if sample.when == last else OLDER, marks)
+        elif self._floor is not None and sample.when <= self._floor:
+            self._leave_out(TOO_OLD, marks)
+        else:
+            samples = found.setdefault(key, {})
+            if (before := samples.get(sample.when)) is not None:
+                self._leave_out(SAME_TIME, [(before.id, key.is_step)])
+            samples[sample.when] = sample
+
+    def _add_info(self, found: dict[SeriesKey, dict[int, Sample]], writer: str, when: int) -> None:
+        key = info_key(writer)
+        last = self._last.get(key)
+        if (last is None or when >= last + _INFO_EVERY) and (self._floor is None or when > self._floor):
+            found[key] = {when: Sample(when, 1.0, (INFO, when))}
+
+    def _leave_out(self, reason: str, marks: list[tuple[Any, bool]]) -> None:
+        """Count points, not the samples of their steps."""
+        if points := sum(1 for id, is_step in marks if not is_step and id and id[0] != INFO):
+            self.left_out[reason] += points
+        self._done.update(marks)
+
+    # -- sending -----------------------------------------------------------------------------------
+
+    def _send(self, batch: Batch, end: float) -> None:
+        """Send a batch; if some of it is refused for ever, find out what.
+
+        The server undoes a request in which one sample is refused, or keeps the others (newer versions): either way,
+        sending the halves again, in order, leads to the refused ones.
+        """
+        batch = self._above_floor(batch)
+        if not batch:
+            return
+        if time.monotonic() > end:
+            raise TimeoutError(f"{self._client.url}: it refuses many samples; looking for them continues")
+        refusal = self._post(batch)
+        if refusal is None:
+            self._accepted(batch)
+        elif sum(len(samples) for _, samples in batch) == 1:
+            self._refused(batch, refusal)
+        elif len(batch) == 1 and len(batch[0][1]) > _EXACT and not _TOO_OLD.search(refusal):
+            self._probe(*batch[0])
+        else:
+            if _TOO_OLD.search(refusal):
+                self._send([newest_of(batch)], end)
+                batch = self._not_done(batch)
+            for half in halves(batch):
+                self._send(self._not_done(half), end)
+
+    def _probe(self, key: SeriesKey, samples: list[Sample]) -> None:
+        """Deal with many samples of one series at once: if the newest is refused, so are all before it."""
+        newest: Batch = [(key, samples[-1:])]
+        if self._post(newest) is None:
+            self._accepted(newest)
+            self._not_done([(key, samples)])  # these are older now
+        else:
+            self._leave_out(REFUSED, [(sample.id, key.is_step) for sample in samples])
+
+    def _post(self, batch: Batch) -> str | None:
+        """Send a request. Returns why samples in it will never be accepted; ``None`` if all were."""
+        body = encode_request(
+            (self._labels_of(key), [(sample.when, sample.value) for sample in samples])
+            for key, samples in batch
+        )
+        try:
+            self._client.request("POST", bytes(self._compress(body)), _HEADERS)
+        except HttpStatusError as error:
+            if error.status_code in (400, 409, 422, 500) and _NEVER.search(error.text):
+                return error.text
+            if error.status_code == 404:
+                raise ConnectionError(f"{error}; is --web.enable-remote-write-receiver set?") from error
+            raise
+        return None
+
+    def _accepted(self, batch: Batch) -> None:
+        for key, samples in batch:
+            self._last[key] = max(samples[-1].when, self._last.get(key, samples[-1].when))
+            self._done.update((sample.id, key.is_step) for sample in samples)
+            if not key.is_step and key.kind != INFO:
+                self.sent += len(samples)
+
+    def _refused(self, batch: Batch, refusal: str) -> None:
+        [(key, [sample])] = batch
+        if _TOO_OLD.search(refusal):
+            self._floor = max(sample.when, self._floor if self._floor is not None else sample.when)
+            self._leave_out(TOO_OLD, [(sample.id, key.is_step)])
+        else:
+            self._leave_out(REFUSED, [(sample.id, key.is_step)])
+
+    def _above_floor(self, batch: Batch) -> Batch:
+        if self._floor is None:
+            return batch
+        kept: Batch = []
+        for key, samples in batch:
+            old = [sample for sample in samples if sample.when <= self._floor]
+            self._leave_out(TOO_OLD, [(sample.id, key.is_step) for sample in old])
+            if len(old) < len(samples):
+                kept.append((key, samples[len(old) :]))
+        return kept
+
+    def _not_done(self, batch: Batch) -> Batch:
+        """Return what has neither been sent nor left out, nor become older than what was sent."""
+        kept: Batch = []
+        for key, samples in batch:
+            rest = [sample for sample in samples if (sample.id, key.is_step) not in self._done]
+            last = self._last.get(key)
+            older = [sample for sample in rest if last is not None and sample.when <= last]
+            self._leave_out(OLDER, [(sample.id, key.is_step) for sample in older])
+            if len(older) < len(rest):
+                kept.append((key, rest[len(older) :]))
+        return kept
+
+
+def newest_of(batch: Batch) -> tuple[SeriesKey, list[Sample]]:
+    """Return the newest sample: if that is too old, all are."""
+    key, samples = max(batch, key=lambda each: each[1][-1].when)
+    return key, samples[-1:]
+
+
+def halves(batch: Batch) -> tuple[Batch, Batch]:
+    """Return half of the series, or, of a single one, half of its samples; then the rest."""
+    if len(batch) > 1:
+        middle = len(batch) // 2
+        return batch[:middle], batch[middle:]
+    if not batch:
+        return [], []
+    [(key, samples)] = batch
+    middle = (len(samples) + 1) // 2
+    return [(key, samples[:middle])], [(key, samples[middle:])] if samples[middle:] else []
