@@ -86,7 +86,9 @@ def test_header_program_summary(train):
     assert re.search(r"^root +\S+\nconfig +tracelet.toml$", header, re.M)
     assert re.search(r"^run +\d{8}-\d{6}-\w{6} · project tests$", header, re.M)
     assert re.search(r"^folder +\.tracelet/runs/\d{8}-\d{6}-\w{6}$", header, re.M)
-    assert re.search(r"^plugins +environment [\d.]+, system [\d.]+", header, re.M)
+    assert re.search(
+        r"^plugins +code [\d.]+, console [\d.]+, environment [\d.]+, system [\d.]+", header, re.M
+    )
     assert said == "the program says this\n"
     assert done.stderr == "and this\n"
     assert re.search(r"^train/loss +0\.0100 +0\.0100 +99 +100 +█.+▁$", summary, re.M)
@@ -97,7 +99,7 @@ def test_header_program_summary(train):
     assert re.search(r"^and \d+ measured by collectors: tracelet show \S+ --all$", summary, re.M)
     assert re.search(r"^params +lr 0\.1 · layers/0 8 · layers/1 16$", summary, re.M)
     assert re.search(r"^tags +kind test$", summary, re.M)
-    assert re.search(r"^artifacts +artifacts/train.py  \d+ B$", summary, re.M)
+    assert re.search(r"^(artifacts)? +artifacts/train.py  \d+ B$", summary, re.M)
     assert re.search(r"^system +collector +\d+ +0 +.*ok$", summary, re.M)
     last = done.stdout.splitlines()[-1]
     assert re.match(r"── decay finished in .+ · tracelet show \S+ ─+$", last)

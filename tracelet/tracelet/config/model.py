@@ -48,6 +48,7 @@ class Config(NamedTuple):
     table_faults: dict[str, list[str]]  # faults in a plugin's table, which concern that plugin alone
     deadlines: dict[str, float]  # seconds, with defaults filled in
     settings: dict[str, Any]  # the other top-level keys that were given
+    under_run: bool = False  # whether `tracelet run` runs the program
 
     def is_off(self, name: str) -> bool:
         """Return whether a plugin is switched off, by ``no:NAME`` or ``enabled = false``."""

@@ -52,6 +52,11 @@ class GuardedRun:
         """When the run started, in seconds since the epoch."""
         return self._run.started_at
 
+    @property
+    def script(self) -> Path | None:
+        """The file that the program was started with, if this is the program's process."""
+        return getattr(self._run, "script", None)
+
     def log_metric(self, name: str, value: Any, iteration: int | None = None, **more: Any) -> None:
         """Record one number."""
         if self._may_record("log_metric"):

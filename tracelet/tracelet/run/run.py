@@ -63,6 +63,8 @@ class Run(Recording):
         self._name = name
         self.project = context.config.project
         self.started_at = started_at
+        #: The file that the program was started with, if it is known.
+        self.script = program
         self.outcome: str | None = None
         #: What backends had not received yet when the run ended.
         self.pending: dict[str, Any] = {}

@@ -12,6 +12,7 @@ from tracelet import safe_files
 from tracelet.errors import StoreError, UsageError
 from tracelet.messages import did_you_mean
 from tracelet.store.accumulator import Summary
+from tracelet.store.console import Console, read_console
 from tracelet.store.details import Details, read_details
 from tracelet.store.frames import make_frame
 from tracelet.store.history import History, Process
@@ -239,6 +240,10 @@ class RunRecord:
         if names is None:
             several = [series for series in several if series.type != "system"]
         return make_frame(wide_table(several) if layout == "wide" else long_table(several), library)
+
+    def console(self) -> Console:
+        """Return what the program printed: a sequence of lines with their times, empty if none was recorded."""
+        return read_console(self.dir)
 
     def to_dict(self, names: str | Iterable[str] | None = ALL) -> dict[str, Any]:
         """Return the whole run as plain values. ``names=None`` leaves the points out."""

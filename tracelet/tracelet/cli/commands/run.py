@@ -124,7 +124,7 @@ def run_inside(
     if quiet:
         log_printer.print_held()  # there is no header to wait for
     screen = Screen()
-    config = options.config(program.path, run_id=run_id, resume=resume or None)
+    config = options.config(program.path, run_id=run_id, resume=resume or None)._replace(under_run=True)
     opened = _open_run(program, config, name)
     if tags:
         opened.set_tags(tags)

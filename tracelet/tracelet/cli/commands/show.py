@@ -22,10 +22,12 @@ if TYPE_CHECKING:
 @click.option(
     "-a", "--all", "everything", is_flag=True, help="Also the collectors' metrics and facts, and every file."
 )
+@click.option("--console", is_flag=True, help="What the program printed, and nothing else.")
+@click.option("--diff", is_flag=True, help="What differed from the commit in the program's repository.")
 @dir_option
 @plugin_options
 @json_option
-def show(run: str, metrics: tuple[str, ...], everything: bool) -> None:
+def show(run: str, metrics: tuple[str, ...], everything: bool, console: bool, diff: bool) -> None:
     """Show a run: RUN is an id, the beginning of one, a name (its newest run), or "latest".
 
     With METRIC (a name or a pattern such as 'train/*'), show only these metrics, each as wide as the screen.
@@ -34,6 +36,11 @@ def show(run: str, metrics: tuple[str, ...], everything: bool) -> None:
     from tracelet.cli.views.trends import load_points, summarize_metrics
 
     record = global_options().find_run(run)
+    if console or diff:
+        from tracelet.cli.views.program_files import show_console, show_diff
+
+        (show_console if console else show_diff)(record)
+        return
     found = summarize_metrics(record, match_metrics(record.metrics(), metrics) if metrics else None)
     show_result(
         lambda: describe_run_fully(record, load_points(record, found)),

@@ -117,6 +117,11 @@ class Screen:
         """Print the parts on one line, which wraps if it is too long."""
         self._print(Padding(self._join(*parts), (0, 0, 0, indent), expand=False))
 
+    def verbatim(self, text: str) -> None:
+        """Print a text as it is, each line whole; control characters are made safe."""
+        self._separated = False
+        self.console.print(Text(text.replace("\t", "    ")), soft_wrap=True)
+
     def rule(self, *parts: Part, style: str = "dim") -> None:
         """Print a line across the screen with a title near its left end."""
         self._separated = True

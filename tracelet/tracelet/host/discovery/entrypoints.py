@@ -19,22 +19,23 @@ from tracelet_hookspecs import PROJECT_NAME, PluginInfo, PluginMetadata
 GROUP: Final = "tracelet.plugins"
 #: Names of built-in plugins that are on by default. Only entries of tracelet's own distribution count.
 DEFAULTS_GROUP: Final = "tracelet.defaults"
+#: Those that are on by default only in a program that `tracelet run` runs.
+RUN_DEFAULTS_GROUP: Final = "tracelet.defaults.run"
 
+_GROUPS: Final = (GROUP, DEFAULTS_GROUP, RUN_DEFAULTS_GROUP)
 _FILE: Final = "entry_points.txt"
 
 
-def entry_point_plugins(report: Callable[[str], None]) -> Iterator[Candidate]:
+def entry_point_plugins(report: Callable[[str], None], *, under_run: bool = False) -> Iterator[Candidate]:
     """Yield one plugin per entry point. Until it is loaded, its distribution's metadata describe it.
 
-    A damaged distribution is reported and skipped; the others are listed.
+    A damaged distribution is reported and skipped; the others are listed. ``under_run`` means that more of tracelet's
+    own are on by default.
     """
+    groups = (DEFAULTS_GROUP, RUN_DEFAULTS_GROUP) if under_run else (DEFAULTS_GROUP,)
     owners = list(_distributions(report))
     defaults = {
-        point.name
-        for owner, points in owners
-        if owner.own
-        for point in points
-        if point.group == DEFAULTS_GROUP
+        point.name for owner, points in owners if owner.own for point in points if point.group in groups
     }
     found = [(owner, point) for owner, points in owners for point in points if point.group == GROUP]
     # By name, tracelet's own first: the order in which folders list distributions differs between machines.
@@ -77,7 +78,7 @@ def _distributions(report: Callable[[str], None]) -> Iterator[tuple[_Owner, list
             text = distribution.read_text(_FILE) or ""
             if PROJECT_NAME + "." not in text:
                 continue
-            points = [point for point in distribution.entry_points if point.group in (GROUP, DEFAULTS_GROUP)]
+            points = [point for point in distribution.entry_points if point.group in _GROUPS]
         except Exception as error:
             report(f"distribution {_location(distribution)}: its {_FILE} cannot be read: {describe(error)}")
             continue

@@ -38,6 +38,7 @@ def sources(config: Config, paths: list[Path], program: Path | None) -> Sources:
         disabled=config.disabled,
         tables=frozenset(config.tables),
         autoload=config.autoload,
+        under_run=config.under_run,
         root=config.root,
         script_dir=program.parent if program is not None else _current_folder(config),
         program=program,

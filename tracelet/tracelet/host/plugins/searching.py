@@ -40,6 +40,7 @@ class Sources:
     disabled: frozenset[str] = frozenset()
     autoload: bool = True
     entry_points: bool = True
+    under_run: bool = False  # whether `tracelet run` runs the program: more plugins are on by default
     tables: frozenset[str] = frozenset()
     root: Path | None = None
     script_dir: Path | None = None
@@ -221,7 +222,11 @@ class _Search:
     def __init__(self, sources: Sources, table: PluginTable) -> None:
         self.sources = sources
         self.table = table
-        self.points = list(discovery.entry_point_plugins(table.report)) if sources.entry_points else []
+        self.points = (
+            list(discovery.entry_point_plugins(table.report, under_run=sources.under_run))
+            if sources.entry_points
+            else []
+        )
         self.by_name: dict[str, Candidate] = {}
         for found in self.points:
             self.by_name.setdefault(found.info.name, found)
