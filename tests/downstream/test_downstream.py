@@ -51,7 +51,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     venv.create(base / "venv", with_pip=True)
     programs = base / "venv" / "bin"
     install = [programs / "python", "-m", "pip", "--disable-pip-version-check", "--quiet", "install"]
-    subprocess.run([*install, *sorted(wheels.glob("*.whl"))], check=True)
+    subprocess.run([*install, *sorted(wheels.glob("*.whl")), "pytest>=8.2", "hypothesis>=6.100"], check=True)
     return programs
 
 
@@ -105,3 +105,37 @@ def test_a_wrong_configuration_is_told_whole_and_spares_the_training(installed, 
         assert fault in told
     assert "s3cr3t" not in told
     assert not (ledger.path / "ledger.csv").exists()
+
+
+@pytest.mark.parametrize("name", ["ledger", "heap"])
+def test_it_passes_the_kit(installed, project, name):
+    done = project.run(
+        installed / "tracelet", "plugins", "check", name, "--conformance", "--json", timeout=170, status=None
+    )
+    [found] = json.loads(done.stdout)["conformance"]
+    results = [each[where] for each in found["promises"] for where in ("thread", "process") if each[where]]
+    assert found["suite"].startswith("tracelet_ledger.conformance:")
+    assert not [result for result in results if result["outcome"] in ("broken", "kept limit")]
+    assert len([result for result in results if result["outcome"] == "kept"]) > (
+        30 if name == "ledger" else 8
+    )
+
+
+def test_a_generated_package_of_several_plugins_passes_its_tests_installed(installed, project):
+    kinds = ("backend", "collector", "processor", "framework")
+    plugins = [word for kind in kinds for word in ("--plugin", f"my-{kind}:{kind}")]
+    project.run(installed / "tracelet", "plugins", "new", "--package", "several", *plugins)
+    package = project.path / "tracelet-several"
+    pip = [installed / "python", "-m", "pip", "--disable-pip-version-check", "--quiet", "install"]
+    project.run(*pip, package, timeout=120)
+    done = project.run(
+        *(installed / "python", "-m", "pytest", "-q", "-p", "no:cacheprovider", "-o", "pythonpath="),
+        *("--rootdir", package, package / "tests"),
+        timeout=170,
+    )
+    assert "passed" in done.stdout
+    shown = project.run(
+        installed / "tracelet", "plugins", "check", "my-collector", "--conformance", timeout=120
+    )
+    assert "0 broken" not in shown.stdout
+    assert "kept" in shown.stdout

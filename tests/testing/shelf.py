@@ -162,8 +162,8 @@ class HalfBatches(Shelf):
 
     def log_metrics(self, points, run):
         with self.base:
-            known = {row[0] for row in self.base.execute("select seq from points where run = ?", [run.id])}
-        if points[0].id[1] in known:
+            known = set(self.base.execute("select writer, seq from points where run = ?", [run.id]))
+        if points[0].id[:2] in known:
             return
         half = len(points) // 2
         for part in (points[:half], points[half:]):

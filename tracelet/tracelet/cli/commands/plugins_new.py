@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import keyword
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import click
 
+from tracelet.cli import plugin_templates as templates
 from tracelet.cli.options import global_options
 from tracelet.cli.output import json_option, show_result
 from tracelet.errors import UsageError
@@ -17,130 +19,19 @@ if TYPE_CHECKING:
     from tracelet.cli.views.screen import Screen
 
 NAME: Final = re.compile(r"[a-z][a-z0-9]*(-[a-z0-9]+)*")
-#: The methods that each type of plugin has beyond the lifecycle.
-BACKEND_METHODS: Final = '''
-    def log_metrics(self, points):
-        """Receive a batch of points. To return is to accept them; after an exception they are sent again."""
-        self.received += len(points)
-
-    def log_metric(self, name, value, iteration):
-        """Receive one point. Never called, because there is log_metrics."""
-
-    def log_params(self, params):
-        """Receive parameters of the run."""
-
-    def log_artifact(self, local_path, artifact_path=None):
-        """Receive a file or folder."""
-'''
-COLLECTOR_METHODS: Final = '''
-    def collect(self):
-        """Return measurements. Called at the start, at an interval and at the end."""
-        self.received += 1
-        return {{"{name}/calls": self.received}}
-'''
-PROCESSOR_METHODS: Final = '''
-    def process_metric(self, metric):
-        """Return a metric, several, or None to drop it."""
-        self.received += 1
-        return metric
-'''
-FRAMEWORK_METHODS: Final = '''
-    def run_started(self, run):
-        """Start capturing what the framework reports."""
-        self.received += 1
-
-    def run_ended(self, run, outcome):
-        """Stop capturing."""
-'''
-METHODS: Final = {
-    "backend": BACKEND_METHODS,
-    "collector": COLLECTOR_METHODS,
-    "processor": PROCESSOR_METHODS,
-    "framework": FRAMEWORK_METHODS,
-}
-MODULE: Final = '''"""A plugin for tracelet."""
-
-from __future__ import annotations
-
-from tracelet.core.plugins import {base}, PluginMetadata
+KINDS: Final = tuple(templates.MODULES)
+_OWN_MODULES: Final = ("conformance",)  # of the package itself
 
 
-class {cls}({base}):
-    """The {type} {name!r}. All of its methods are called on one thread, one at a time."""
+class Plugin(NamedTuple):
+    """One plugin of the new package: its name and type, the class, and the module that it is in."""
 
-    @classmethod
-    def get_metadata(cls):
-        return PluginMetadata(
-            name="{name}",
-            version="0.1.0",
-            type="{type}",
-            description="",
-            requires_tracelet=">={version}",
-            config_schema={{"greeting": {{"type": "string", "default": "hello"}}}},
-        )
-
-    def initialize(self, config):
-        """Receive the configuration, validated against the schema, with defaults filled in."""
-        self.received = 0
-
-    def start(self):
-        """Open connections and files."""
-
-    def stop(self):
-        """Close them."""
-
-    def get_status(self):
-        """Return what 'tracelet plugins' and a run's status should show."""
-        return {{"received": self.received}}
-{methods}'''
-PROJECT: Final = """[build-system]
-requires = ["hatchling"]
-build-backend = "hatchling.build"
-
-[project]
-name = "tracelet-{name}"
-version = "0.1.0"
-description = "The {type} {name!r} for tracelet"
-requires-python = ">=3.10"
-# {dependency_note}
-dependencies = [{dependencies}]
-
-[project.entry-points."tracelet.plugins"]
-{name} = "{module}:{cls}"
-
-{direct_references}[tool.pytest.ini_options]
-pythonpath = ["src"]
-
-[tool.hatch.build.targets.wheel]
-packages = ["src/{module}"]
-"""
-TEST: Final = """import tracelet
-from {module} import {cls}
+    name: str
+    kind: str
+    cls: str
+    module: str
 
 
-def test_it_goes_through_a_run(tmp_path):
-    config = {{"strict": True, "plugins": {{"{name}": {{"greeting": "hi"}}}}}}
-    plugins = [{cls}{extra_plugins}]
-    with tracelet.start_run(dir=tmp_path, plugins=plugins, config=config) as run:
-        run.log({{"loss": 0.5}}, step=0)
-        run.flush()
-        plugin = run.manager.get_plugin_instance("{name}")
-    assert plugin.config == {{"greeting": "hi"}}
-    assert plugin.received >= 1
-"""
-README: Final = """# tracelet-{name}
-
-The {type} `{name}` for tracelet.
-
-{install_note}
-
-```console
-$ pip install -e . pytest
-$ tracelet plugins check {name}
-$ tracelet run -p {name} train.py
-$ python -m pytest
-```
-"""
 #: If tracelet was installed from a repository, the plugin can name that repository as its dependency.
 FROM_REPOSITORY: Final = {
     "dependency_note": 'On the package index, "tracelet" is a different project: this names the real one.',
@@ -161,14 +52,15 @@ FROM_FOLDER: Final = {
 
 
 @click.command("new")
-@click.argument("name")
+@click.argument("name", required=False)
+@click.option("--type", "kind", type=click.Choice(KINDS), help="Type of the plugin.  [default: backend]")
+@click.option("--package", metavar="NAME", help="Create a package of several plugins, tracelet-NAME.")
 @click.option(
-    "--type",
-    "kind",
-    type=click.Choice(list(METHODS)),
-    default="backend",
-    show_default=True,
-    help="Type of the plugin.",
+    "--plugin",
+    "plugins",
+    multiple=True,
+    metavar="NAME:TYPE",
+    help="A plugin of that package. Repeatable.",
 )
 @click.option(
     "--into",
@@ -177,28 +69,96 @@ FROM_FOLDER: Final = {
     help="Parent folder of the new package.",
 )
 @json_option
-def new(name: str, kind: str, into: Path) -> None:
-    """Create a plugin package, tracelet-NAME, with a class, a test and an entry point."""
-    if not NAME.fullmatch(name):
-        hint = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-0123456789")
-        tip = f"; did you mean {hint!r}?" if NAME.fullmatch(hint) else ""
-        raise UsageError(f"plugin name: expected lower-case letters, digits and dashes, found {name!r}{tip}")
-    folder = into / f"tracelet-{name}"
+def new(
+    name: str | None, kind: str | None, package: str | None, plugins: tuple[str, ...], into: Path
+) -> None:
+    """Create a plugin package, tracelet-NAME, with a class that works, its tests and an entry point.
+
+    The tests check every promise of the contract, and pass as they are.
+    """
+    package, wanted = _read_arguments(name, kind, package, plugins)
+    folder = into / f"tracelet-{package}"
     if folder.exists():
         raise UsageError(f"{folder} already exists; choose another name, or another folder with --into")
-    taken = global_options().manager().plugins.get(name)
-    if taken is not None:
-        raise UsageError(f"plugin name {name!r} is taken: {taken.origin} has it; choose another name")
-    files = _files(name, kind)
+    _refuse_taken(each.name for each in wanted)
+    files = _files(package, wanted)
     for file, text in files.items():
         path = folder / file
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
-    next_step = f"pip install -e {folder} && tracelet plugins check {name}"
+    next_step = f"pip install -e {folder} && tracelet plugins check {wanted[0].name} --conformance"
     show_result(
         lambda: {"folder": str(folder), "files": list(files), "next": next_step},
         lambda screen: _print(screen, folder, files, next_step),
     )
+
+
+def _read_arguments(
+    name: str | None, kind: str | None, package: str | None, plugins: Sequence[str]
+) -> tuple[str, list[Plugin]]:
+    """Return the package's name and its plugins. Raises :class:`UsageError` for what does not fit together."""
+    if package is None:
+        if name is None:
+            raise UsageError("expected the plugin's NAME, or --package NAME with --plugin NAME:TYPE")
+        if plugins:
+            raise UsageError("--plugin belongs to --package NAME, which names the package; add it")
+        _check_name(name, "plugin name")
+        return name, [Plugin(name, kind or "backend", _class_name(name), _package_module(name))]
+    if name is not None or kind is not None:
+        extra = "NAME" if name is not None else "--type"
+        raise UsageError(
+            f"{extra} and --package exclude each other; name each plugin with --plugin NAME:TYPE"
+        )
+    if not plugins:
+        raise UsageError("--package: expected its plugins as well, for example --plugin lines:backend")
+    _check_name(package, "package name")
+    wanted = [_read_plugin(text, package) for text in plugins]
+    names = [each.name for each in wanted]
+    if repeated := next((each for each in names if names.count(each) > 1), None):
+        raise UsageError(f"--plugin {repeated}: named twice; each plugin needs a name of its own")
+    return package, wanted
+
+
+def _read_plugin(text: str, package: str) -> Plugin:
+    name, colon, kind = text.partition(":")
+    if not colon or kind not in KINDS:
+        from tracelet.cli.diagnostics import suggest
+
+        raise UsageError(
+            f"--plugin: expected NAME:TYPE with one of the types {', '.join(KINDS)}, found {text!r}"
+            f"{suggest(kind, KINDS)}"
+        )
+    _check_name(name, "plugin name")
+    module = name.replace("-", "_")
+    if keyword.iskeyword(module) or module in _OWN_MODULES:
+        module += "_plugin"
+    return Plugin(name, kind, _class_name(name), f"{_package_module(package)}.{module}")
+
+
+def _check_name(name: str, what: str) -> None:
+    if not NAME.fullmatch(name):
+        hint = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-0123456789")
+        tip = f"; did you mean {hint!r}?" if NAME.fullmatch(hint) else ""
+        raise UsageError(f"{what}: expected lower-case letters, digits and dashes, found {name!r}{tip}")
+
+
+def _class_name(name: str) -> str:
+    """Return the name of a plugin's class; one that begins with Test would look like tests to pytest."""
+    cls = "".join(part.capitalize() for part in name.split("-"))
+    return f"The{cls}" if cls.startswith("Test") else cls
+
+
+def _package_module(package: str) -> str:
+    return f"tracelet_{package.replace('-', '_')}"
+
+
+def _refuse_taken(names: Iterable[str]) -> None:
+    known = global_options().manager().plugins
+    for name in names:
+        if name in known:
+            raise UsageError(
+                f"plugin name {name!r} is taken: {known[name].origin} has it; choose another name"
+            )
 
 
 def _print(screen: Screen, folder: Path, files: Iterable[str], next_step: str) -> None:
@@ -222,25 +182,62 @@ def _choose_dependency() -> dict[str, str]:
     return {**FROM_REPOSITORY, "dependencies": FROM_REPOSITORY["dependencies"].format(url=url)}
 
 
-def _files(name: str, kind: str) -> dict[str, str]:
+def _files(package: str, plugins: Sequence[Plugin]) -> dict[str, str]:
+    """Return the text of each file of the package."""
+    module = _package_module(package)
+    modules = {f"src/{each.module.replace('.', '/')}.py": _module_text(each) for each in plugins}
+    if plugins[0].module == module:
+        modules = {f"src/{module}/__init__.py": modules[f"src/{module}.py"]}
+    else:
+        modules = {f"src/{module}/__init__.py": f'"""Plugins for tracelet: {package}."""\n', **modules}
+    suites = sorted(f"Test{each.cls}" for each in plugins)
+    words = {
+        "package": package,
+        "module": module,
+        "first": plugins[0].name,
+        "listed": ", ".join(f"{each.name} ({each.kind})" for each in plugins),
+        "entries": "\n".join(f'{each.name} = "{each.module}:{each.cls}"' for each in plugins),
+        "suite_entries": "\n".join(
+            f'{each.name} = "{module}.conformance:Test{each.cls}"' for each in plugins
+        ),
+        "suites": ", ".join(suites),
+        "names": ", ".join(f'"{suite}"' for suite in suites),
+        **_choose_dependency(),
+    }
+    return {
+        "pyproject.toml": templates.PROJECT.format(**words),
+        "README.md": templates.README.format(**words),
+        **modules,
+        f"src/{module}/conformance.py": _conformance_text(plugins),
+        f"tests/test_{module}.py": templates.TEST.format(**words),
+    }
+
+
+def _module_text(plugin: Plugin) -> str:
     import tracelet
 
-    words = {
-        "name": name,
-        "type": kind,
-        "base": f"{kind.capitalize()}Plugin",
-        "cls": "".join(part.capitalize() for part in name.split("-")),
-        "module": f"tracelet_{name.replace('-', '_')}",
-        "version": tracelet.__version__,
-        **_choose_dependency(),
-        "extra_plugins": ', "jsonl"'
-        if kind == "processor"
-        else "",  # it is called only if there is a backend
-    }
-    methods = METHODS[kind].format(**words)
-    return {
-        "pyproject.toml": PROJECT.format(**words),
-        "README.md": README.format(**words),
-        f"src/{words['module']}/__init__.py": MODULE.format(**words, methods=methods),
-        f"tests/test_{words['module']}.py": TEST.format(**words),
-    }
+    words = {"name": plugin.name, "cls": plugin.cls, "type": plugin.kind, "version": tracelet.__version__}
+    about = {"schema": templates.SCHEMAS[plugin.kind], "description": templates.DESCRIPTIONS[plugin.kind]}
+    metadata = templates.METADATA.format(**words, **about)
+    return templates.MODULES[plugin.kind].format(**words, metadata=metadata)
+
+
+def _conformance_text(plugins: Sequence[Plugin]) -> str:
+    kinds = {each.kind for each in plugins}
+    bases = sorted(f"{kind.capitalize()}Conformance" for kind in kinds)
+    standard = ["import json", "import sqlite3", ""] if "backend" in kinds else []
+    testing = sorted([*bases, *(["FarSide"] if "backend" in kinds else [])])
+    imports = [*standard, _import_line("tracelet.testing", testing)]
+    imports += sorted(f"from {each.module} import {each.cls}" for each in plugins)
+    suites = (
+        templates.SUITES[each.kind].format(name=each.name, cls=each.cls, module=each.module)
+        for each in plugins
+    )
+    return templates.CONFORMANCE.format(imports="\n".join(imports), suites="\n\n".join(suites))
+
+
+def _import_line(module: str, names: Sequence[str]) -> str:
+    line = f"from {module} import {', '.join(names)}"
+    if len(line) <= 88:
+        return line
+    return "\n".join([f"from {module} import (", *(f"    {name}," for name in names), ")"])

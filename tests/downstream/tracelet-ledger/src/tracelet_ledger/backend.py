@@ -28,7 +28,7 @@ class Ledger(BackendPlugin):
 
     def initialize(self, config):
         self.lines = 0
-        self.file = open(config["path"], "w", newline="", encoding="utf-8")  # noqa: SIM115 (closed in stop)
+        self.file = open(config["path"], "a", newline="", encoding="utf-8")  # noqa: SIM115 (closed in stop)
         self.ledger = csv.writer(self.file, delimiter=config["delimiter"])
         self.write("initialize", "digits", config["digits"])
 
@@ -50,7 +50,13 @@ class Ledger(BackendPlugin):
             self.write("param", name, value)
 
     def log_artifact(self, local_path, artifact_path=None):
-        self.write("artifact", artifact_path or os.path.basename(local_path), os.path.getsize(local_path))
+        name = os.path.join(artifact_path or "", os.path.basename(local_path))
+        if os.path.isfile(local_path):
+            self.write("artifact", name, os.path.getsize(local_path))
+        for folder, _, files in os.walk(local_path):
+            for file in (os.path.join(folder, file) for file in files):
+                inside = os.path.join(name, os.path.relpath(file, local_path))
+                self.write("artifact", inside, os.path.getsize(file))
 
     def write(self, what, name="", value="", step=""):
         self.ledger.writerow([what, name, value, "" if step is None else step])
