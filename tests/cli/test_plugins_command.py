@@ -258,6 +258,8 @@ def test_a_new_plugin_works_as_it_is(project, kind):
             "-q",
             "-p",
             "no:cacheprovider",
+            "-k",  # all of them run in tests/downstream, installed
+            "valid or status or tags or nan or once or units or order or imported",
             "--rootdir",
             package,
             package / "tests",
@@ -266,6 +268,42 @@ def test_a_new_plugin_works_as_it_is(project, kind):
     )
     again = project.tracelet("plugins", "new", "my-own", status=2)
     assert "already exists" in again.stderr
+
+
+def test_a_new_package_of_several_plugins_has_a_module_for_each(project):
+    words = ("my-lines:backend", "class:collector", "test-x:processor", "conformance:framework")
+    plugins = [word for text in words for word in ("--plugin", text)]
+    made = json.loads(project.tracelet("plugins", "new", "--package", "demo", *plugins, "--json").stdout)
+    source = project.path / "tracelet-demo" / "src" / "tracelet_demo"
+    names = {"my_lines", "class_plugin", "test_x", "conformance_plugin", "conformance", "__init__"}
+    assert {path.stem for path in source.iterdir()} == names
+    assert set(made["files"]) >= {"pyproject.toml", "src/tracelet_demo/class_plugin.py"}
+    suites = "from tracelet_demo.conformance import TestClass, TestConformance, TestMyLines, TestTheTestX"
+    for program in (suites, "import tracelet_demo.class_plugin as module; module.Class"):
+        project.python("-c", program, environ={"PYTHONPATH": source.parent})
+    entries = (project.path / "tracelet-demo" / "pyproject.toml").read_text()
+    assert 'my-lines = "tracelet_demo.my_lines:MyLines"' in entries
+    assert 'test-x = "tracelet_demo.conformance:TestTheTestX"' in entries
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ([], "expected the plugin's NAME, or --package NAME with --plugin NAME:TYPE"),
+        (["x", "--plugin", "a:backend"], "--plugin belongs to --package"),
+        (["--package", "demo"], "expected its plugins as well"),
+        (["x", "--package", "demo", "--plugin", "a:backend"], "exclude each other"),
+        (["--package", "demo", "--plugin", "a"], "expected NAME:TYPE"),
+        (["--package", "demo", "--plugin", "a:bakend"], "did you mean 'backend'?"),
+        (["--package", "demo", "--plugin", "a:backend", "--plugin", "a:collector"], "named twice"),
+        (["--package", "demo", "--plugin", "A b:backend"], "did you mean 'a-b'?"),
+        (["--package", "demo", "--plugin", "system:collector"], "'system' is taken"),
+    ],
+)
+def test_mistakes_in_making_a_package(project, words, told):
+    done = project.tracelet("plugins", "new", *words, status=2)
+    assert told in done.stderr
+    assert not list(project.path.glob("tracelet-*"))
 
 
 def test_what_is_made_new_is_formatted_python(project):

@@ -26,7 +26,7 @@ SUITE = """
 """
 BROKEN = {
     "Forgets": "restarted",
-    "HalfBatches": "killed",
+    "PartsOfBatches": "killed",
     "OwnTime": "timestamps",
     "Tells": "secrets",
     "Pollutes": "global_state",

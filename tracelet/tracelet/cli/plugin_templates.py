@@ -34,6 +34,7 @@ TABLE = """
         primary key (run, id, kind, name)
     )
 """
+INSERT = "insert or ignore into records values (?, ?, ?, ?, ?, ?, ?)"
 
 
 class {cls}(BackendPlugin):
@@ -58,9 +59,9 @@ class {cls}(BackendPlugin):
 
     def log_metrics(self, points, run):
         """Receive a batch. To return is to accept it; after an exception it comes again."""
-        rows = [
-            ("metric", p.id, p.name, p.value, p.iteration, p.timestamp) for p in points
-        ]
+        rows = []
+        for p in points:
+            rows.append(("metric", p.id, p.name, p.value, p.iteration, p.timestamp))
         self.store(run, rows)
 
     def log_metric(self, name, value, iteration):
@@ -92,9 +93,7 @@ class {cls}(BackendPlugin):
             for kind, id, name, value, step, time in rows
         ]
         with self.base:
-            self.base.executemany(
-                "insert or ignore into records values (?, ?, ?, ?, ?, ?, ?)", made
-            )
+            self.base.executemany(INSERT, made)
         self.received += len(made)
 '''
 COLLECTOR: Final = '''"""The collector {name!r}."""
@@ -238,7 +237,7 @@ BACKEND_SUITE: Final = '''class Test{cls}(BackendConformance):
         base = sqlite3.connect(tmp_path / "runs.db")
         found = {{"metric": {{}}, "param": {{}}, "tag": {{}}, "artifact": {{}}}}
         query = "select kind, name, value, step, time from records where run = ?"
-        rows = base.execute(f"{query} order by rowid", [run.id])
+        rows = base.execute(f"{{query}} order by rowid", [run.id])
         for kind, name, text, step, time in rows:
             value = json.loads(text)
             if kind == "metric":
