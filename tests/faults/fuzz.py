@@ -326,18 +326,18 @@ def run_command(folder: Path, words: list[str]) -> None:
     from tracelet.cli import main
 
     os.chdir(folder)
-    status = main([*words, "--dir", str(folder)])
+    status = main(words if words[0] == "plugins" else [*words, "--dir", str(folder)])
     if status not in (0, 1, 2, None):
         raise AssertionError(f"exit status {status}")
 
 
-def attempt(folder: Path, words: list[str] | None) -> Outcome:
-    """Read an input in a child process; return what it took and what was wrong."""
+def attempt(folder: Path, words: list[str] | None, as_user: int | None = None) -> Outcome:
+    """Read an input in a child process, as another user if one is given; return what it took and what was wrong."""
     began = time.monotonic()
     errors = folder / "stderr"
     child = os.fork()
     if child == 0:
-        _become_reader(folder, words, errors)
+        _become_reader(folder, words, errors, as_user)
     status, usage = None, None
     while time.monotonic() - began < 4 * SECONDS:
         pid, status, usage = os.wait4(child, os.WNOHANG)
@@ -361,13 +361,17 @@ def attempt(folder: Path, words: list[str] | None) -> Outcome:
     return Outcome(seconds, megabytes, "")
 
 
-def _become_reader(folder: Path, words: list[str] | None, errors: Path) -> None:
+def _become_reader(folder: Path, words: list[str] | None, errors: Path, as_user: int | None) -> None:
     status = 3
     try:
         resource.setrlimit(resource.RLIMIT_AS, (3 << 30, 3 << 30))
         file = os.open(errors, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         os.dup2(file, 2)
         os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        if as_user is not None:
+            os.setresgid(as_user, as_user, as_user)
+            os.setresuid(as_user, as_user, as_user)
+            os.environ["HOME"] = os.environ["XDG_CACHE_HOME"] = str(folder)
         if words is None:
             read_everything(folder)
         else:

@@ -12,6 +12,7 @@ import pytest
 MEGABYTES = {"ext4": 48, "xfs": 320, "btrfs": 128}
 FORMAT = {
     "ext4": ["mkfs.ext4", "-q", "-F"],
+    "ext4-quota": ["mkfs.ext4", "-q", "-F", "-O", "quota,project", "-E", "quotatype=usrquota:prjquota"],
     "xfs": ["mkfs.xfs", "-q", "-f", "-m", "reflink=0"],
     "xfs-reflink": ["mkfs.xfs", "-q", "-f", "-m", "reflink=1"],
     "btrfs": ["mkfs.btrfs", "-q", "-f", "--mixed"],
@@ -41,3 +42,23 @@ def mounted(*mounts: list[str]) -> list[str]:
     if done.returncode:
         pytest.skip(f"this system lets nobody mount such a file system: {done.stderr.strip()}")
     return words
+
+
+# Sets a limit in bytes for a user (0) or a project (2) with an id on a mounted file system.
+SET_QUOTA = """
+import ctypes, os, struct, sys
+kind, ident, mount, limit = int(sys.argv[1]), int(sys.argv[2]), os.path.realpath(sys.argv[3]), int(sys.argv[4]) >> 10
+[device] = {line.split()[0] for line in open("/proc/mounts") if line.split()[1] == mount}
+limits = struct.pack("<8QI4x", limit, limit, 0, 0, 0, 0, 0, 0, 1)
+libc = ctypes.CDLL(None, use_errno=True)
+command = ctypes.c_int(ctypes.c_uint32(0x800008 << 8 | kind).value)  # Q_SETQUOTA
+if libc.quotactl(command, device.encode(), ident, limits):
+    sys.exit(os.strerror(ctypes.get_errno()))
+"""
+
+
+def without_privilege_over_quotas() -> list[str]:
+    """Return the words that run a program which a quota binds, although its user is root."""
+    if shutil.which("setpriv") is None:
+        pytest.skip("setpriv is not installed")
+    return ["setpriv", "--bounding-set=-sys_resource"]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -95,10 +97,10 @@ print(json.dumps({
 """
 
 
-def fill(tmp_path, prepare, *mounts_):
-    mount = tmp_path / "mount"
-    mount.mkdir(exist_ok=True)
-    words = mounts.mounted(*mounts_)
+def fill(tmp_path, prepare, *mounts_, within="mount", run_with=()):
+    mount = tmp_path / within
+    (tmp_path / "mount").mkdir(exist_ok=True)
+    words = [*mounts.mounted(*mounts_), *run_with]
     done = subprocess.run(
         [*words, sys.executable, "-c", PROGRAM, str(mount), prepare],
         capture_output=True,
@@ -199,6 +201,42 @@ os._exit(0)
         timeout=150,
     )
     assert "trained to the end" in done.stdout, (done.returncode, done.stderr[-1000:])
+
+
+@pytest.mark.parametrize("kind", ["user", "project"])
+def test_a_quota_of_ext4(tmp_path, kind):
+    mounts.make_image(tmp_path / "image", "ext4-quota")
+    mount = tmp_path / "mount"
+    number, ident = {"user": (0, os.getuid()), "project": (2, 7)}[kind]
+    told = fill(
+        tmp_path,
+        "",
+        ["mount", "-o", "loop,usrquota,prjquota", tmp_path / "image", mount],
+        ["mkdir", "-p", mount / "limited"],
+        ["chattr", "-p", "7", "+P", mount / "limited"],
+        [sys.executable, "-c", mounts.SET_QUOTA.replace('"', "'"), number, ident, mount, 16 << 20],
+        within="mount/limited",
+        run_with=mounts.without_privilege_over_quotas(),
+    )
+    assert told["full"] > 0
+
+
+def test_a_quota_of_btrfs(tmp_path):
+    mounts.make_image(tmp_path / "image", "btrfs")
+    if shutil.which("btrfs", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin") is None:
+        pytest.skip("btrfs is not installed")
+    mount = tmp_path / "mount"
+    told = fill(
+        tmp_path,
+        "",
+        ["mount", "-o", "loop,commit=1", tmp_path / "image", mount],
+        ["btrfs", "-q", "quota", "enable", mount],
+        ["sh", "-c", f"test -d {mount}/limited || btrfs -q subvolume create {mount}/limited"],
+        ["btrfs", "-q", "qgroup", "limit", "32M", mount / "limited"],
+        within="mount/limited",
+    )
+    assert not told["mapped"]
+    assert told["full"] > 0
 
 
 def test_the_folder_alone_says_whether_it_is_mapped(tmp_path):

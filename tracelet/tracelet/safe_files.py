@@ -187,6 +187,17 @@ def _describe(state: os.stat_result) -> str:
     return _KINDS.get(stat.S_IFMT(state.st_mode), "something else")
 
 
+def refuse_linked_folder(folder: Folder) -> None:
+    """Raise for a run's folder that is a symbolic link: one in a copied store may lead to any folder of the user's.
+
+    Raises:
+        UnsafeFileError: it is one. The message says which folder to name instead.
+    """
+    if os.path.islink(folder):
+        found = f"a symbolic link, through which nothing is written; if you trust it, name {os.path.realpath(folder)}"
+        raise UnsafeFileError(folder, "the folder of a run", found)
+
+
 # --- folders -------------------------------------------------------------------------------------------------
 
 

@@ -15,6 +15,7 @@ from tracelet.delivery.limits import Settings
 from tracelet.errors import JournalError, UsageError
 from tracelet.journal import Cursor, liveness, read_events, writers
 from tracelet.logs import get_logger
+from tracelet.safe_files import refuse_linked_folder
 from tracelet_hookspecs import BACKEND_HOOKS
 
 if TYPE_CHECKING:
@@ -63,7 +64,9 @@ def sync(
 
     Raises:
         UsageError: there is no run in that folder.
+        UnsafeFileError: the folder is a symbolic link.
     """
+    refuse_linked_folder(run_dir)
     names = list(dict.fromkeys(names))
     run = RecordedRun(run_dir)
     before = {name: _delivered(run_dir, name) for name in names}

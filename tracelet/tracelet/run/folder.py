@@ -46,8 +46,16 @@ def make_run_folder(data: Path, run_id: str) -> Path:
     """Create a run's folder, private. It exists already if another process of the same run came first.
 
     If it cannot be created, the training goes on: the journal counts what it cannot write, and tries again.
+
+    Raises:
+        UsageError: a symbolic link is in its place.
     """
     folder = runs_folder(data) / run_id
+    if folder.is_symlink():
+        raise UsageError(
+            f"{folder}: expected the folder of a run, found a symbolic link to {os.path.realpath(folder)}, through"
+            " which nothing is written; replace it by that folder"
+        )
     try:
         make_data_folder(data)
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)

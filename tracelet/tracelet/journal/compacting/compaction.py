@@ -25,7 +25,15 @@ from tracelet.journal.format import (
 )
 from tracelet.journal.reading.lifetime import liveness, runs_here, writer_facts
 from tracelet.journal.reading.source import Source, segments
-from tracelet.safe_files import Descriptor, UnsafeFileError, open_file, open_folder, read_at, write_all
+from tracelet.safe_files import (
+    Descriptor,
+    UnsafeFileError,
+    open_file,
+    open_folder,
+    read_at,
+    refuse_linked_folder,
+    write_all,
+)
 
 _PART = ".part"
 _LARGEST = HEADER + SEGMENT_SLOTS * SLOT  # bytes of the largest segment file
@@ -66,7 +74,9 @@ def compact(run_dir: Path, *, numpy: bool | None = None) -> Compaction:
     Raises:
         JournalError: there is no room for the new file, or the folder is not writable. Everything stays
         readable.
+        UnsafeFileError: the folder is a symbolic link.
     """
+    refuse_linked_folder(run_dir)
     done = Compaction()
     run_dir = Path(run_dir)
     _remove_abandoned(run_dir)
