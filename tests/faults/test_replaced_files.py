@@ -39,7 +39,12 @@ def test_nothing_is_written_through_a_link_in_the_place_of_a_run(tmp_path, capsy
     (tmp_path / "theirs" / "runs").mkdir(parents=True)
     (tmp_path / "theirs" / "runs" / "link").symlink_to(run.dir)
     before = sorted((str(path), path.stat().st_mtime_ns) for path in run.dir.rglob("*"))
-    for words in (["sync", "link", "-p", "jsonl"], ["compact", "link"], ["sync", "--all", "-p", "jsonl"], ["compact"]):
+    for words in (
+        ["sync", "link", "-p", "jsonl"],
+        ["compact", "link"],
+        ["sync", "--all", "-p", "jsonl"],
+        ["compact"],
+    ):
         main([*words, "--dir", str(tmp_path / "theirs")])
         shown = capsys.readouterr()
         assert "Traceback" not in shown.err
