@@ -25,7 +25,7 @@ ENTRY_POINTS = sorted(
     set(re.findall(r'^(\w+) = "(tracelet_builtin_plugins[\w.]*):(\w+)"$', PYPROJECT, re.MULTILINE))
 )
 # The packages of others that built-in plugins may import, inside functions.
-CLIENTS = {"psutil", "pynvml", "psycopg", "cramjam"}
+CLIENTS = {"psutil", "pynvml", "psycopg", "cramjam", "grpc", "opentelemetry"}
 TYPES = {
     "array": list,
     "boolean": bool,

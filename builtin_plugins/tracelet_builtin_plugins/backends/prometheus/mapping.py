@@ -41,7 +41,7 @@ INFO: Final = "tracelet_run_info"
 _REFUSED: Final = re.compile("[^a-zA-Z0-9_:]")
 _LABEL: Final = re.compile("[a-zA-Z_][a-zA-Z0-9_]*")
 _SURROGATE: Final = re.compile("[\ud800-\udfff]")
-_LARGEST: Final = (1 << 63) - 1
+_LARGEST: Final = 9.2e15  # seconds; Prometheus has 64-bit milliseconds
 
 Labels = tuple[tuple[str, str], ...]
 
@@ -106,10 +106,9 @@ def check_labels(labels: Mapping[str, Any]) -> dict[str, str]:
 
 def milliseconds(timestamp: float | None) -> int | None:
     """Return a time as Prometheus stores it; ``None`` for one that it cannot have."""
-    if timestamp is None or not math.isfinite(timestamp):
+    if timestamp is None or not abs(timestamp) < _LARGEST:
         return None
-    exact = round(timestamp * 1000)
-    return exact if abs(exact) <= _LARGEST else None
+    return round(timestamp * 1000)
 
 
 def clean_value(value: Any) -> float:
