@@ -1,16 +1,64 @@
-"""The calls that record media beyond texts, tables, histograms, images and figures."""
+"""The calls that record media: texts, tables, histograms, images, figures, sounds, videos, ..."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from tracelet.run.file_calls import FileCalls
 
-class MediaCalls:
+
+class MediaCalls(FileCalls):
     """Calls that turn an object into a file under the run's folder.
 
     An object that cannot be turned into one is left out and reported, as a metric that is not a number is.
     """
+
+    def log_text(self, name: str, text: str, step: int | None = None) -> None:
+        """Record a text. Raises as :meth:`log_image`."""
+        self._log_medium("text", name, step, lambda: (_encode_text(text), ".txt", {}))
+
+    def log_table(
+        self, name: str, rows: Any, columns: Sequence[str] | None = None, step: int | None = None
+    ) -> None:
+        """Record a table: rows, mappings, a mapping of columns, or a DataFrame. Raises as :meth:`log_image`."""
+        from tracelet.run.media.table_rows import check_columns, table_json
+
+        chosen = check_columns(columns)
+        self._log_medium("table", name, step, lambda: (table_json(rows, chosen), ".table.json", {}))
+
+    def log_histogram(
+        self, name: str, values: Any, step: int | None = None, *, bins: int | Sequence[float] = 64
+    ) -> None:
+        """Record how numbers are distributed: ``bins`` is the number of bins, or their edges.
+
+        Raises as :meth:`log_image`.
+        """
+        from tracelet.run.media.histograms import check_bins, histogram_json
+
+        edges = check_bins(bins)
+        self._log_medium(
+            "histogram", name, step, lambda: (histogram_json(values, edges), ".histogram.json", {})
+        )
+
+    def log_image(self, name: str, image: Any, step: int | None = None) -> None:
+        """Record an image: a path, encoded bytes, a Pillow image, or an array (height, width[, 1 | 3 | 4]).
+
+        What is not an image is left out and reported, as a metric that is not a number.
+
+        Raises:
+            RecordingError: the name is not a text, or the step is not a whole number.
+            NoActiveRunError: the run has ended.
+        """
+        from tracelet.run.media.images import image_bytes
+
+        self._log_medium("image", name, step, lambda: image_bytes(image))
+
+    def log_figure(self, name: str, figure: Any, step: int | None = None) -> None:
+        """Record a figure of Matplotlib (as PNG) or Plotly (as JSON). Raises as :meth:`log_image`."""
+        from tracelet.run.media.figures import figure_bytes
+
+        self._log_medium("figure", name, step, lambda: (*figure_bytes(figure), {}))
 
     def log_audio(
         self, name: str, audio: Any, step: int | None = None, *, sample_rate: int | None = None
@@ -133,7 +181,9 @@ class MediaCalls:
             "roc_curve", name, step, lambda: (roc_curve_json(truth, scores, labels), ".roc_curve.json", {})
         )
 
-    def _log_medium(
-        self, kind: str, name: Any, step: Any, encode: Callable[[], tuple[bytes, str, dict[str, Any]]]
-    ) -> None:
-        raise NotImplementedError
+
+def _encode_text(text: Any) -> bytes:
+    if isinstance(text, (bytes, bytearray)):
+        return bytes(text)
+    plain = str.__str__(text) if isinstance(text, str) else str(text)
+    return plain.encode("utf-8", "backslashreplace")

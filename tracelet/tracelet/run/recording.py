@@ -5,41 +5,28 @@ docs/recording.md says what becomes of which input.
 
 from __future__ import annotations
 
-import json
-import os
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 from tracelet.errors import NoActiveRunError, RecordingError
-from tracelet.journal.writing.metric_table import check_name
 from tracelet.journal.writing.values import (
     DATE,
     EXACT,
-    LONG_NAME,
     MAX_NAME,
     SIMPLE,
     as_number,
     as_step,
     flatten,
-    plain_name,
     rounded_whole,
     short,
 )
-from tracelet.layout import media_type
 from tracelet.run.media_calls import MediaCalls
 from tracelet.run.refusals import Refusals
 
 if TYPE_CHECKING:
     from tracelet.journal import Recorder
-    from tracelet.run.artifacts import ArtifactStore
-    from tracelet.run.media.media_folder import MediaFolder
-    from tracelet.run.run_files import WrittenFiles
-
-_LISTING: Final = 4 << 20  # bytes of JSON that one event holds of an artifact's list of files
-_NAMED: Final = 5  # entries of a folder that a warning names
-_LISTED: Final = 1000  # entries of a folder that are recorded as missing
 
 # Reading the number of a loss that has a gradient, or of a masked element, does no harm.
 for _text in ("Converting a tensor with requires_grad", "Warning: converting a masked element to nan"):
@@ -59,14 +46,11 @@ class Recording(MediaCalls):
     def __init__(
         self, run_dir: Path, recorder: Recorder, *, records: bool = True, strict: bool = False
     ) -> None:
-        self.dir = run_dir
-        self._recorder = recorder
-        self._records = records
+        refusals = Refusals(run_dir.name, recorder, strict=strict, quiet=not records)
+        super().__init__(run_dir, recorder, refusals, records=records)
         self._point = recorder.point
         self._row = recorder.row
-        self._refusals = Refusals(run_dir.name, recorder, strict=strict, quiet=not records)
         self._is_mixed = False  # whether the latest row held tensors or the like: converted one by one
-        self._files: _RunFolders | None = None
 
     # -- numbers --------------------------------------------------------------------------------------
 
@@ -101,18 +85,6 @@ class Recording(MediaCalls):
             self._refusals.report(
                 str(name), "two steps", f"{text}; recorded at step {short(step)}; pass one of them"
             )
-
-    def _check_name(self, name: Any) -> str | None:
-        """Return a name as a plain text, or None if it is too long to be recorded."""
-        check_name(name)
-        try:
-            return plain_name(name)
-        except RecordingError as error:
-            if error.reason != LONG_NAME:
-                raise
-            refused = error.with_traceback(None)
-        self._refusals.add(name[:200], refused)
-        return None
 
     def _log_value(self, name: Any, value: Any, step: Any) -> None:
         checked = self._check_name(name)
@@ -236,199 +208,3 @@ class Recording(MediaCalls):
         for part in split_by_size(masked.values):
             self._recorder.event(kind, {kind: part})
         report_masked(masked.hidden, "tag" if kind == "tags" else "parameter")
-
-    # -- files ----------------------------------------------------------------------------------------
-
-    def log_artifact(self, local_path: str | os.PathLike[str], artifact_path: str | None = None) -> None:
-        """Copy a file or folder into the run. ``artifact_path`` is the folder among its artifacts to put it in.
-
-        A second artifact of the same name becomes another version; the first one is not changed. What a folder holds
-        and cannot be kept (a named pipe, a file that may not be read) is reported, and the rest is kept.
-
-        Raises:
-            RecordingError: there is nothing at the path, or ``artifact_path`` leads outside.
-            NoActiveRunError: the run has ended.
-        """
-        if not self._records:
-            return
-        self._recorder.check_open()
-        refused = None
-        try:
-            record = self._folders.artifacts.add(local_path, artifact_path)
-        except RecordingError as error:
-            if error.reason not in _OF_THE_FILE:
-                raise
-            refused = error.with_traceback(None)
-        except OSError as error:
-            refused = _lost(f"artifact {str(local_path)[:200]}", error)
-        if refused is not None:
-            self._refusals.add(str(local_path), refused)
-            return
-        self._record_artifact({**record, "media": None, "step": None})
-
-    def _record_artifact(self, record: dict[str, Any]) -> None:
-        missing = record.pop("missing", [])
-        if missing:
-            record["missing"], record["missing_count"] = missing[:_LISTED], len(missing)
-        first, *more = _listings(record["files"])
-        listed = {"file_count": len(record["files"])} if more else {}
-        self._recorder.event("artifact", {**record, **listed, "files": first})
-        for files in more:
-            self._recorder.event("artifact_files", {"path": record["path"], "files": files})
-        if missing:
-            named = ", ".join(f"{one['path']} ({one['reason']})" for one in missing[:_NAMED])
-            rest = f" and {len(missing) - _NAMED} more" if len(missing) > _NAMED else ""
-            text = f"artifact {record['name']!r}: kept without {named}{rest}"
-            self._refusals.add(
-                record["name"], RecordingError(text, reason="artifact: files missing"), len(missing)
-            )
-        if any(file.get("changed") for file in record["files"]):
-            text = f"artifact {record['name']!r}: files changed while they were copied; log them when they are complete"
-            self._refusals.report(record["name"], "changed", text)
-
-    # -- media ----------------------------------------------------------------------------------------
-
-    def log_text(self, name: str, text: str, step: int | None = None) -> None:
-        """Record a text. Raises as :meth:`log_image`."""
-        self._log_medium("text", name, step, lambda: (_encode_text(text), ".txt", {}))
-
-    def log_table(
-        self, name: str, rows: Any, columns: Sequence[str] | None = None, step: int | None = None
-    ) -> None:
-        """Record a table: rows, mappings, a mapping of columns, or a DataFrame. Raises as :meth:`log_image`."""
-        from tracelet.run.media.table_rows import check_columns, table_json
-
-        chosen = check_columns(columns)
-        self._log_medium("table", name, step, lambda: (table_json(rows, chosen), ".table.json", {}))
-
-    def log_histogram(
-        self, name: str, values: Any, step: int | None = None, *, bins: int | Sequence[float] = 64
-    ) -> None:
-        """Record how numbers are distributed: ``bins`` is the number of bins, or their edges.
-
-        Raises as :meth:`log_image`.
-        """
-        from tracelet.run.media.histograms import check_bins, histogram_json
-
-        edges = check_bins(bins)
-        self._log_medium(
-            "histogram", name, step, lambda: (histogram_json(values, edges), ".histogram.json", {})
-        )
-
-    def log_image(self, name: str, image: Any, step: int | None = None) -> None:
-        """Record an image: a path, encoded bytes, a Pillow image, or an array (height, width[, 1 | 3 | 4]).
-
-        What is not an image is left out and reported, as a metric that is not a number.
-
-        Raises:
-            RecordingError: the name is not a text, or the step is not a whole number.
-            NoActiveRunError: the run has ended.
-        """
-        from tracelet.run.media.images import image_bytes
-
-        self._log_medium("image", name, step, lambda: image_bytes(image))
-
-    def log_figure(self, name: str, figure: Any, step: int | None = None) -> None:
-        """Record a figure of Matplotlib (as PNG) or Plotly (as JSON). Raises as :meth:`log_image`."""
-        from tracelet.run.media.figures import figure_bytes
-
-        self._log_medium("figure", name, step, lambda: (*figure_bytes(figure), {}))
-
-    def _log_medium(
-        self, kind: str, name: Any, step: Any, encode: Callable[[], tuple[bytes, str, dict[str, Any]]]
-    ) -> None:
-        checked = self._check_name(name)
-        if checked is None:
-            return
-        name = checked
-        step = None if step is None else as_step(step, name)
-        if not self._records:
-            return
-        self._recorder.check_open()
-        label = f"{kind} {name[:200]!r}"
-        try:
-            data, suffix, facts = encode()
-            file = self._folders.media.write(name, step, suffix, data)
-        except RecordingError as error:
-            refused = RecordingError(f"{label}: {error}", reason=error.reason)
-        except OSError as error:
-            refused = _lost(label, error)
-        except Exception as error:  # from the object's own code, or a library's
-            text = f"{label}: it cannot be read: {type(error).__name__}: {error}"
-            refused = RecordingError(text, reason=f"{kind}: unreadable")
-        else:
-            self._recorder.event("artifact", _medium(media_type(kind), name, step, file, facts))
-            return
-        self._refusals.add(label, refused)
-
-    # -- the run's folder -----------------------------------------------------------------------------
-
-    @property
-    def _folders(self) -> _RunFolders:
-        if self._files is None:
-            self._files = _RunFolders(self.dir)
-        return self._files
-
-    def _sync_files(self) -> None:
-        """Wait until the disk has the artifacts and media that were logged: before the events that name them."""
-        if self._files is not None:
-            self._files.written.sync()
-
-
-class _RunFolders:
-    """Where artifacts and media go."""
-
-    def __init__(self, run_dir: Path) -> None:
-        from tracelet.run.artifacts import ArtifactStore
-        from tracelet.run.media.media_folder import MediaFolder
-        from tracelet.run.run_files import WrittenFiles
-
-        self.written: WrittenFiles = WrittenFiles(run_dir)
-        self.artifacts: ArtifactStore = ArtifactStore(run_dir, self.written)
-        self.media: MediaFolder = MediaFolder(run_dir, self.written)
-
-
-_OF_THE_FILE: Final = frozenset({"unreadable file"})  # why a file is left out, while the call is right
-
-
-def _lost(what: str, error: OSError) -> RecordingError:
-    """Return the error for what the disk did not take."""
-    from tracelet.safe_files import UnsafeFileError
-
-    is_unsafe = isinstance(error, UnsafeFileError)
-    reason = "no folder of the run" if is_unsafe else (error.strerror or type(error).__name__).lower()
-    return RecordingError(f"{what} is not recorded: {error}", reason=f"file: {reason}")
-
-
-def _encode_text(text: Any) -> bytes:
-    if isinstance(text, (bytes, bytearray)):
-        return bytes(text)
-    plain = str.__str__(text) if isinstance(text, str) else str(text)
-    return plain.encode("utf-8", "backslashreplace")
-
-
-def _medium(
-    kind: str, name: str, step: int | None, file: dict[str, Any], facts: dict[str, Any]
-) -> dict[str, Any]:
-    record = {
-        "path": file["path"],
-        "artifact_path": str(Path(file["path"]).parent),
-        "name": name,
-        "media": kind,
-        "step": step,
-        "files": [file],
-    }
-    return {**record, "metadata": facts} if facts else record
-
-
-def _listings(files: list[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
-    """Yield a list of files in parts that fit into one event each."""
-    part: list[dict[str, Any]] = []
-    size = 0
-    for file in files:
-        size += len(json.dumps(file)) + 2
-        if size > _LISTING and part:
-            yield part
-            part, size = [], 0
-        part.append(file)
-    yield part
