@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from tracelet.testing.doubles import RunDouble, drive, make_points
     from tracelet.testing.expected import Received, expected
     from tracelet.testing.far_side import LEFT_OUT, FarSide
+    from tracelet.testing.faults import Fault
     from tracelet.testing.harness import QUICK, Harness
+    from tracelet.testing.program import Program, run_program
     from tracelet.testing.project import Project, Result
     from tracelet.testing.proxy import FaultyProxy
 
@@ -28,10 +30,12 @@ __all__ = [
     "BackendConformance",
     "CollectorConformance",
     "FarSide",
+    "Fault",
     "FaultyProxy",
     "FrameworkConformance",
     "Harness",
     "ProcessorConformance",
+    "Program",
     "Project",
     "Received",
     "Result",
@@ -39,6 +43,7 @@ __all__ = [
     "drive",
     "expected",
     "make_points",
+    "run_program",
     "strategies",
 ]
 
@@ -48,10 +53,12 @@ _MODULES = {
     "BackendConformance": "conformance.backend",
     "CollectorConformance": "conformance.collector",
     "FarSide": "far_side",
+    "Fault": "faults",
     "FaultyProxy": "proxy",
     "FrameworkConformance": "conformance.framework",
     "Harness": "harness",
     "ProcessorConformance": "conformance.processor",
+    "Program": "program",
     "Project": "project",
     "Received": "expected",
     "Result": "project",
@@ -59,6 +66,7 @@ _MODULES = {
     "drive": "doubles",
     "expected": "expected",
     "make_points": "doubles",
+    "run_program": "program",
     "strategies": "strategies",
 }
 

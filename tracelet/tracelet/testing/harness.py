@@ -240,6 +240,14 @@ class Harness:
             self.wait(timeout)
         return sent
 
+    def measure(self, times: int = 1, timeout: float = TIMEOUT) -> None:
+        """Have a collector measure now, as at its interval, and wait for the measurements."""
+        collector = self.collecting._collectors[self.name]
+        for _ in range(times):
+            self.wait_for(lambda: collector.busy_since is None, timeout)
+            self.collecting._measure(collector)
+            self.wait_for(lambda: collector.busy_since is None, timeout)
+
     def _keep_snapshot(self) -> None:
         file = ledger_file(self.run_dir, self.name)
         files = (file, file.with_suffix(".recent"))

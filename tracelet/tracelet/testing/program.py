@@ -31,8 +31,8 @@ class Program:
     ``("answer", variable)``, ``("recorded",)``, ``("again",)`` (another run), ``("finish",)`` and ``("kill",)``.
     """
 
-    plugin: tuple[str, str]  # module or file, and class
-    name: str
+    plugin: tuple[str, str]  # module or file, and class; "" for the module itself
+    name: str  # the plugin's
     config: Mapping[str, Any]
     folder: Path
     run_id: str
