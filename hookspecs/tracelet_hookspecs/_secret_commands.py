@@ -62,8 +62,6 @@ _PROGRAMS: Final[dict[str, _Options]] = {
 }
 _LONG_USER: Final = r"--user|--proxy-user|--auth"
 _NAME: Final = re.compile("(?:" + "|".join(sorted(map(re.escape, _PROGRAMS), key=len, reverse=True)) + ")")
-#: What a text needs to hold for any of this: an option.
-OPTION: Final = re.compile(r"""[\s"']-|\baws\b""")
 _END: Final = re.compile(
     r"""(?:"(?:[^"\\\n]|\\.){0,500}"|'[^'\n]{0,500}')|(?P<end>[\r\n;]|\|\s|\|\||&&|\s&\s)"""  # not within quotes
 )

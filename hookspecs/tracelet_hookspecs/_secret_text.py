@@ -10,7 +10,6 @@ import re
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from tracelet_hookspecs._secret_commands import OPTION, find_command_secrets, find_secret_arguments
 from tracelet_hookspecs._secret_names import Suspicion, is_ordinary, is_secret_value, suspicion
 
 MASK: Final = "***"
@@ -82,6 +81,66 @@ _FOLDER: Final = re.compile(r"""["']?(?:[/~.$]|[A-Za-z]:[\\/])""")
 _OPENING: Final = frozenset("[{(")
 _LONGEST_LIST: Final = 10_000  # characters of a list whose values decide
 
+#: Parts of the names of programs whose options hold secrets, and of what reads a secret from a pipe.
+_COMMAND_STEMS: Final = (
+    *(
+        "mysql",
+        "mariadb",
+        "mongo",
+        "ldap",
+        "docker",
+        "podman",
+        "nerdctl",
+        "buildah",
+        "skopeo",
+        "helm",
+        "oras",
+        "crane",
+    ),
+    *(
+        "redis-",
+        "valkey-",
+        "7z",
+        "rar",
+        "zip",
+        "sqlcmd",
+        "bcp",
+        "tsql",
+        "ipmitool",
+        "mosquitto_",
+        "cqlsh",
+        "rabbitmq",
+    ),
+    *(
+        "twine",
+        "cypher-shell",
+        "smbclient",
+        "rpcclient",
+        "sshpass",
+        "curl",
+        "ftp",
+        "aws ",
+        "aws'",
+        'aws"',
+        "-stdin",
+    ),
+    *(
+        "sudo",
+        "http ",
+        "http'",
+        'http"',
+        "https ",
+        "https'",
+        'https"',
+        "xh ",
+        "xh'",
+        'xh"',
+        "oc ",
+        "oc'",
+        'oc"',
+    ),
+    *("az ", "az'", 'az"', "cf ", "cf'", 'cf"'),
+)
 _ASSIGNMENT: Final = re.compile(r"([-+~/]{0,2}[\w.-]+[=:])(.+)", re.DOTALL)  # a whole argument
 _SEVERAL_SECRETS: Final = re.compile(r"(?:key|token|secret|password|cred|credential)s$", re.IGNORECASE)
 _CONFIG_NAME: Final = re.compile(r"[A-Za-z_][\w.]{0,100}")  # of a pair: `opts WANDB.API_KEY ...`
@@ -96,7 +155,7 @@ def mask_text(text: str) -> str:
     behind the name of a secret (``password=...``, ``"api_key": "..."``, ``--token ...``) or in the options of
     programs that take one (``mysql -p...``, ``curl -u me:...``).
     """
-    if OPTION.search(text):
+    if may_hold_command(text):
         text = _mask_commands(text)
     if not _TRIGGER.search(text):
         return text
@@ -111,7 +170,17 @@ def mask_text(text: str) -> str:
     return _mask_named(text)
 
 
+def may_hold_command(text: str) -> bool:
+    """Say whether a text may hold one of the programs whose options the module ``_secret_commands`` knows.
+
+    That module is imported only then: most runs never need it.
+    """
+    return any(stem in text for stem in _COMMAND_STEMS)
+
+
 def _mask_commands(text: str) -> str:
+    from tracelet_hookspecs._secret_commands import find_command_secrets
+
     kept: list[str] = []
     done = 0
     for start, end in sorted(find_command_secrets(text)):
@@ -226,7 +295,11 @@ def mask_arguments(arguments: Sequence[str], *, mask: Callable[[str], str] = mas
     """
     shown: list[str] = []
     level, has_several, user_follows = Suspicion.NONE, False, False
-    options = find_secret_arguments(arguments)
+    options: dict[int, int] = {}
+    if may_hold_command(" ".join(arguments) + " "):
+        from tracelet_hookspecs._secret_commands import find_secret_arguments
+
+        options = find_secret_arguments(arguments)
     for place, argument in enumerate(arguments):
         follows = level > Suspicion.NONE and not argument.startswith("--")
         if place in options and not _PLACEHOLDER.fullmatch(argument, options[place]):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shlex
+import subprocess
+import sys
 import time
 from urllib.parse import quote
 
@@ -12,6 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tracelet_hookspecs import MASK, is_secret_key, mask_arguments, mask_text
+from tracelet_hookspecs._secret_commands import _PROGRAMS
+from tracelet_hookspecs._secret_text import may_hold_command
 
 SECRET_NAMES = [
     *(
@@ -316,3 +320,19 @@ def test_the_time_of_masking_commands_is_linear() -> None:
 
     for text in ("mysql -p'", "curl -u curl:", "docker login -u docker -p ", "'mysql', '-p', "):
         assert seconds(text * 8000) < 40 * max(seconds(text * 800), 0.005), text
+
+
+def test_every_known_program_is_looked_for() -> None:
+    for program in _PROGRAMS:
+        assert may_hold_command(f"{program} -p x"), program
+        assert may_hold_command(str([program, "-p", "x"])), program
+        assert may_hold_command(json.dumps([program, "-p"])), program
+
+
+def test_a_command_line_without_these_programs_does_not_load_the_table() -> None:
+    program = (
+        "import sys; from tracelet_hookspecs import mask_arguments, mask_text\n"
+        "mask_arguments(['train.py', '--lr', '0.1', '-p', '3', 'model=unet']); mask_text('epoch 3: loss -0.1')\n"
+        "assert 'tracelet_hookspecs._secret_commands' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)

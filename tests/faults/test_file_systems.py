@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tracelet.journal.writing import filesystem
 from tracelet.journal.writing.filesystem import mapping_is_safe
 
 _spec = importlib.util.spec_from_file_location("faults_mounts", Path(__file__).with_name("mounts.py"))
@@ -253,3 +254,41 @@ def test_the_folder_alone_says_whether_it_is_mapped(tmp_path):
     )
     assert done.stdout == "False\n", done.stderr
     assert mapping_is_safe(Path("/proc")) is False
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "reason"),
+    [
+        ("xfs-reflink", "loop", "can share blocks (reflink)"),
+        ("btrfs", "loop", "copy-on-write"),
+        ("btrfs", "loop,compress=zstd", "compresses"),
+        ("ext4", "loop", "journals are mapped"),
+    ],
+)
+def test_the_doctor_says_why_a_journal_is_not_mapped(tmp_path, kind, options, reason):
+    mounts.make_image(tmp_path / "image", kind)
+    (tmp_path / "mount").mkdir()
+    words = mounts.mounted(["mount", "-o", options, tmp_path / "image", tmp_path / "mount"])
+    done = subprocess.run(
+        [*words, sys.executable, "-m", "tracelet", "doctor", "--dir", str(tmp_path / "mount")],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "COLUMNS": "400"},
+    )
+    assert reason in done.stdout, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason"),
+    [
+        ("nfs4", "nfs4 is a network file system"),
+        ("cifs", "network"),
+        ("fuse.sshfs", "FUSE"),
+        ("fuseblk", "FUSE"),
+        ("zfs", "copy-on-write"),
+        ("minix", "not known"),
+        (None, "cannot be found out"),
+    ],
+)
+def test_the_reason_for_file_systems_that_cannot_be_mounted_here(kind, reason):
+    assert reason in filesystem._why_not_kind(kind, "rw")
