@@ -25,6 +25,7 @@ FAR_SIDES: dict[str, list[str]] = {
     "postgres": [],
     "prometheus": ["prometheus-client>=0.20"],
     "tensorboard": ["tbparse>=0.0.8", "tensorboard>=2.17", "tensorboardX>=2.6"],
+    "trackio": [],
 }
 #: All of these have an extra, except tensorboard.
 WITH_EXTRA = FAR_SIDES.keys() - {"tensorboard"}
