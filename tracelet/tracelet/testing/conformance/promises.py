@@ -48,11 +48,11 @@ def promise(
 def promises_of(suite: type) -> dict[str, Promise]:
     """Return the promises of a suite by key, in the order of their definition."""
     found: dict[str, Promise] = {}
-    for base in suite.__mro__:
+    for base in reversed(suite.__mro__):  # as pytest orders the tests
         for attribute in vars(base).values():
             known = getattr(attribute, "promise", None)
             if isinstance(known, Promise):
-                found.setdefault(known.key, known)
+                found[known.key] = known
     return found
 
 
