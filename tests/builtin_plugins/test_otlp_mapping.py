@@ -52,6 +52,11 @@ def test_times_are_64_bit_nanoseconds(timestamp: float | None) -> None:
         assert abs(found / 1e9 - timestamp) < 1e-5
 
 
+@given(st.floats(1.5e9, 2.5e9))
+def test_different_times_stay_different(timestamp: float) -> None:
+    assert nanoseconds(timestamp) < nanoseconds(math.nextafter(timestamp, math.inf))
+
+
 @given(st.floats() | st.integers() | st.booleans())
 def test_values_are_doubles(value: Any) -> None:
     found = double(value)

@@ -64,7 +64,7 @@ def test_values_and_steps_are_exact_in_any_order(plugin: Any, view: Any, receive
     steps = [3, 3, -1, 0, 2**53, 2, None]
     plugin.log_metrics(
         [
-            MetricData("m", value, iteration=step, timestamp=1.5e9 + at / 1000, id=("w", at, 0))
+            MetricData("m", value, iteration=step, timestamp=1.5e9 + at / 4, id=("w", at, 0))
             for at, (value, step) in enumerate(zip(values, steps, strict=True))
         ],
         run=view,
@@ -73,7 +73,9 @@ def test_values_and_steps_are_exact_in_any_order(plugin: Any, view: Any, receive
     assert [struct.pack(">d", point.value) for point in found] == [
         struct.pack(">d", value) for value in values
     ]
-    assert [point.time for point in found] == [1_500_000_000_000_000_000 + at * 1_000_000 for at in range(7)]
+    assert [point.time for point in found] == [
+        1_500_000_000_000_000_000 + at * 250_000_000 for at in range(7)
+    ]
     assert [point.value for point in receiver.points() if point.name == "m.step"] == steps[:-1]
 
 

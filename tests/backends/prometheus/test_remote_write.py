@@ -115,27 +115,37 @@ def test_sources_kinds_and_writers_are_series_of_their_own(
     ]
 
 
-def test_points_out_of_order_are_sorted_within_a_batch_and_left_out_after_it(
+def test_points_that_are_not_after_the_last_one_follow_it_by_a_millisecond(
     plugin: Any, view: Any, prometheus_server: Any
 ) -> None:
-    plugin.log_metrics([point(3), point(1), point(2)], run=view)
-    plugin.log_metrics(
-        [point(0), point(2, value=9.0, id=("w", 9, 0)), point(3, value=8.0, id=("w", 8, 0)), point(4)],
-        run=view,
-    )
+    close = [point(at, value=float(at), timestamp=NOW + at * 1e-5) for at in range(5)]
+    plugin.log_metrics(close, run=view)
+    plugin.log_metrics([point(5, timestamp=NOW + 0.001), point(6, timestamp=NOW - 30), point(20)], run=view)
     [found] = prometheus_server.samples(f'loss{{run="{view.id}"}}', NOW + 1).values()
-    assert [value for _, value in found] == [1.0, 2.0, 3.0, 4.0]
-    assert plugin.get_status() == {"sent": 4, "left_out": {"older_than_last": 2, "same_millisecond": 1}}
+    assert [value for _, value in found] == [*range(7), 20]
+    assert [round((when - NOW) * 1000) for when, _ in found] == [*range(7), 20]
+    [steps] = prometheus_server.samples(f'loss_step{{run="{view.id}"}}', NOW + 1).values()
+    assert steps == found
+    assert plugin.get_status() == {"sent": 8, "left_out": {}}
 
 
-def test_the_last_of_several_points_within_a_millisecond(
+def test_a_batch_delivered_again_within_a_process_is_recognized(
     plugin: Any, view: Any, prometheus_server: Any
 ) -> None:
-    points = [point(0, value=float(at), id=("w", at, 0), timestamp=NOW + at * 1e-5) for at in range(5)]
-    plugin.log_metrics(points, run=view)
+    close = [point(at, value=float(at), timestamp=NOW + at * 1e-5) for at in range(50)]
+    for first, last in ((0, 40), (0, 40), (20, 50), (0, 50)):
+        plugin.log_metrics(close[first:last], run=view)
     [found] = prometheus_server.samples(f'loss{{run="{view.id}"}}', NOW + 1).values()
-    assert [value for _, value in found] == [4.0]
-    assert plugin.get_status() == {"sent": 1, "left_out": {"same_millisecond": 4}}
+    assert [value for _, value in found] == list(range(50))
+    assert plugin.get_status() == {"sent": 50, "left_out": {}}
+
+
+def test_a_clock_that_was_set_back_by_minutes(plugin: Any, view: Any, prometheus_server: Any) -> None:
+    plugin.log_metrics([point(0), point(1, timestamp=NOW - 120)], run=view)
+    plugin.log_metrics([point(2, timestamp=NOW - 119), point(3)], run=view)
+    [found] = prometheus_server.samples(f'loss{{run="{view.id}"}}', NOW + 1).values()
+    assert [value for _, value in found] == [0.0, 3.0]
+    assert plugin.get_status() == {"sent": 2, "left_out": {"older_than_last": 2}}
 
 
 def rows(count: int, names: str) -> list[MetricData]:

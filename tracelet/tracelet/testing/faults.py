@@ -205,10 +205,15 @@ class FaultList:
 
         sys.setprofile(profile)
         try:
-            return call()
+            answer = call()
         finally:
             sys.setprofile(None)
             self._events[hook] = count
+        if (
+            is_due
+        ):  # it took less than half of what the call before it took, which may have opened a connection
+            kill_this_process()
+        return answer
 
     def _record(self, record: Call) -> None:
         with self._lock:

@@ -36,14 +36,15 @@ class FaultyProxy:
     """
 
     def __init__(self, target: str | tuple[str, int]) -> None:
-        self._scheme, self._path = "", ""
+        self._scheme, self._userinfo, self._path = "", "", ""
         if isinstance(target, str):
             parts = urlsplit(target if "://" in target else f"tcp://{target}")
             if parts.hostname is None or parts.port is None:
                 raise UsageError(
                     f"FaultyProxy: expected a host and a port, or a URL with both, found {target!r}"
                 )
-            self._scheme, self._path = parts.scheme, parts.path
+            self._scheme, self._path = parts.scheme, parts.path + (f"?{parts.query}" if parts.query else "")
+            self._userinfo = "".join(parts.netloc.rpartition("@")[:2])
             target = (parts.hostname, parts.port)
         self.target = target
         self.mode = FORWARD
@@ -58,8 +59,8 @@ class FaultyProxy:
 
     @property
     def url(self) -> str:
-        """The proxy's address as a URL with the scheme and path of the target's."""
-        return f"{self._scheme or 'http'}://{self.host}:{self.port}{self._path}"
+        """The proxy's address as a URL with the scheme, credentials and path of the target's."""
+        return f"{self._scheme or 'http'}://{self._userinfo}{self.host}:{self.port}{self._path}"
 
     @property
     def address(self) -> str:

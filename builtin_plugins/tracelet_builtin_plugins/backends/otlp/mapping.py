@@ -59,12 +59,13 @@ def clean_text(text: str) -> str:
 
 
 def nanoseconds(timestamp: float | None) -> int:
-    """Return a time in nanoseconds since 1970, exact to the microsecond; 0, which means unknown, for none."""
+    """Return a time in nanoseconds since 1970; 0, which means unknown, for none. Different times stay different."""
     if timestamp is None or timestamp != timestamp:
         return 0
-    if timestamp > _LAST / 1e9:
-        return _LAST
-    return max(1, min(_LAST, round(timestamp * 1e6) * 1000)) if timestamp > 0 else 1
+    if not abs(timestamp) < _LAST / 1e9:
+        return _LAST if timestamp > 0 else 1
+    whole = math.floor(timestamp)
+    return max(1, min(_LAST, whole * 1_000_000_000 + round((timestamp - whole) * 1e9))) if whole >= 0 else 1
 
 
 def double(value: Any) -> float:

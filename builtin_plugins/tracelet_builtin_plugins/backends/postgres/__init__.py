@@ -16,7 +16,7 @@ from tracelet_builtin_plugins import AUTHOR, VERSION
 from tracelet_builtin_plugins.backends.postgres.connection import Link
 from tracelet_builtin_plugins.backends.postgres.files import FileReader
 from tracelet_builtin_plugins.backends.postgres.mapping import MAPPING
-from tracelet_builtin_plugins.backends.postgres.writing import RunWriter
+from tracelet_builtin_plugins.backends.postgres.writing import File, RunWriter
 from tracelet_builtin_plugins.extras import import_extra
 from tracelet_hookspecs import (
     BackendPlugin,
@@ -174,23 +174,15 @@ class PostgresBackend(BackendPlugin):
         """Store the path, size and SHA-256 of each file of an artifact."""
         id = id or new_id()
         writer, path = self._writer_of(run), Path(local_path)
-        shown = self._relative(path, run)
-        self._writer_of(run).store_files(
-            [
-                (
-                    f"{shown}/{name}" if name else shown,
-                    artifact_path,
-                    "artifact",
-                    None,
-                    None,
-                    None,
-                    size,
-                    digest,
-                )
-                for name, size, digest in self._files.read((writer.id, id), path)
-            ],
-            id,
+        shown, target = (
+            self._relative(path, run),
+            f"{artifact_path}/{path.name}" if artifact_path else path.name,
         )
+        files: list[File] = []
+        for name, size, digest in self._files.read((writer.id, id), path):
+            end = f"/{name}" if name else ""
+            files.append((shown + end, target + end, "artifact", None, None, None, size, digest))
+        writer.store_files(files, id)
 
     @hookimpl
     def log_media(

@@ -29,8 +29,8 @@ MAPPING: Final[dict[str, str]] = {
     "metric names": "anything but letters, digits, '_', ':' becomes '_'; the label 'metric' has a changed name",
     "the step": "a second series, NAME_step, with the label 'step_of' and the same time",
     "the run and its writers": "the labels 'run', 'project' and 'writer'; its name: tracelet_run_info{name=...}",
-    "several points of a series within a millisecond": "the last one; the others are counted in the status",
-    "times out of order, or older than the server accepts": "left out, and counted in the status",
+    "points of a series within a millisecond, or out of order": "one millisecond apart, up to a minute",
+    "times further out of order, or older than the server accepts": "left out, and counted in the status",
     "parameters, tags, artifacts, media": "not sent",
 }
 

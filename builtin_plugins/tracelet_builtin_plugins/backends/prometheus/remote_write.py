@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Final, NamedTuple
 
 from tracelet_builtin_plugins.backends.prometheus.mapping import (
@@ -36,15 +36,12 @@ _SECONDS: Final = 18.0  # of looking for refused samples in one call; the host's
 #: As many samples of a series are looked through one by one, so that none is lost. A batch that is delivered again
 #: after a crash is smaller; larger ones are either wholly there or not at all.
 _EXACT: Final = 64
+#: A point that is not after the last one of its series is put a millisecond after it, up to a minute off.
+_SHIFT: Final = 60_000
+_REMEMBERED: Final = 32_768  # ids of points, to recognize repeats; a batch is far smaller
 _INFO_EVERY: Final = 15_000  # milliseconds: Prometheus forgets a series after five minutes
 
-SAME_TIME, OLDER, TOO_OLD, REFUSED, NO_TIME = (
-    "same_millisecond",
-    "older_than_last",
-    "too_old",
-    "out_of_order_or_repeated",
-    "no_time",
-)
+OLDER, TOO_OLD, REFUSED, NO_TIME = ("older_than_last", "too_old", "out_of_order_or_repeated", "no_time")
 
 
 class Sample(NamedTuple):
@@ -70,13 +67,15 @@ class RemoteWrite:
         self._last: dict[SeriesKey, int] = {}
         self._floor: int | None = None  # everything up to this time is too old
         self._done: set[tuple[Any, bool]] = set()  # what the current batch no longer has to send
+        self._recent: set[Any] = set()
+        self._older: set[Any] = set()
         self.sent = 0
         self.left_out: Counter[str] = Counter()
 
     def store(self, points: Sequence[MetricData]) -> None:
         """Send points. Raises the server's refusal or an outage; what was accepted before it is not sent again."""
         end = time.monotonic() + _SECONDS
-        self._send(self._sort(points), end)
+        self._send(self._choose(points), end)
         self._done.clear()
 
     def end(self) -> None:
@@ -85,44 +84,47 @@ class RemoteWrite:
 
     # -- choosing ----------------------------------------------------------------------------------
 
-    def _sort(self, points: Sequence[MetricData]) -> Batch:
-        """Return the samples of each series in the order of time, one for each millisecond."""
-        found: dict[SeriesKey, dict[int, Sample]] = {}
+    def _choose(self, points: Sequence[MetricData]) -> Batch:
+        """Return the samples of each series, in the order of recording, each at a time of its own."""
+        found: dict[SeriesKey, list[Sample]] = {}
         newest = None
         for point in points:
-            when = milliseconds(point.timestamp)
-            value = clean_value(point.value)
-            if when is None:
-                self._leave_out(NO_TIME, [(point.id, False)])
+            value, key = clean_value(point.value), key_of(point)
+            if (point.id, False) in self._done or point.id in self._recent or point.id in self._older:
                 continue
-            self._add(found, key_of(point), Sample(when, value, point.id))
+            if (when := self._time_for(point, found.get(key), self._last.get(key))) is None:
+                continue
+            found.setdefault(key, []).append(Sample(when, value, point.id))
             if point.iteration is not None:
-                self._add(found, key_of(point, is_step=True), Sample(when, float(point.iteration), point.id))
+                steps = found.setdefault(key_of(point, is_step=True), [])
+                steps.append(Sample(when, float(point.iteration), point.id))
             newest = when if newest is None else max(newest, when)
         if newest is not None and points[0].id:
             self._add_info(found, points[0].id[0], newest)
-        return [(key, sorted(samples.values())) for key, samples in found.items() if samples]
+        return list(found.items())
 
-    def _add(self, found: dict[SeriesKey, dict[int, Sample]], key: SeriesKey, sample: Sample) -> None:
-        marks = [(sample.id, key.is_step)]
-        if marks[0] in self._done:
-            return
-        last = self._last.get(key)
-        if last is not None and sample.when <= last:
-            self._leave_out(SAME_TIME if sample.when == last else OLDER, marks)
-        elif self._floor is not None and sample.when <= self._floor:
+    def _time_for(self, point: MetricData, before: list[Sample] | None, last: int | None) -> int | None:
+        """Return a time for a point that is after the last one of its series; ``None`` if it is left out."""
+        when, marks = milliseconds(point.timestamp), [(point.id, False), (point.id, True)]
+        if before:
+            last = before[-1].when
+        if when is None:
+            self._leave_out(NO_TIME, marks)
+        elif self._floor is not None and when <= self._floor:
             self._leave_out(TOO_OLD, marks)
+        elif last is None or when > last:
+            return when
+        elif last - when < _SHIFT:
+            return last + 1
         else:
-            samples = found.setdefault(key, {})
-            if (before := samples.get(sample.when)) is not None:
-                self._leave_out(SAME_TIME, [(before.id, key.is_step)])
-            samples[sample.when] = sample
+            self._leave_out(OLDER, marks)
+        return None
 
-    def _add_info(self, found: dict[SeriesKey, dict[int, Sample]], writer: str, when: int) -> None:
+    def _add_info(self, found: dict[SeriesKey, list[Sample]], writer: str, when: int) -> None:
         key = info_key(writer)
         last = self._last.get(key)
         if (last is None or when >= last + _INFO_EVERY) and (self._floor is None or when > self._floor):
-            found[key] = {when: Sample(when, 1.0, (INFO, when))}
+            found[key] = [Sample(when, 1.0, (INFO, when))]
 
     def _leave_out(self, reason: str, marks: list[tuple[Any, bool]]) -> None:
         """Count points, not the samples of their steps."""
@@ -188,6 +190,13 @@ class RemoteWrite:
             self._done.update((sample.id, key.is_step) for sample in samples)
             if not key.is_step and key.kind != INFO:
                 self.sent += len(samples)
+                self._remember(sample.id for sample in samples)
+
+    def _remember(self, ids: Iterable[Any]) -> None:
+        # Two generations: between REMEMBERED and twice as many ids are known, at no cost per id.
+        self._recent.update(id for id in ids if id is not None)
+        if len(self._recent) >= _REMEMBERED:
+            self._older, self._recent = self._recent, set()
 
     def _refused(self, batch: Batch, refusal: str) -> None:
         [(key, [sample])] = batch
