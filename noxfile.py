@@ -21,6 +21,8 @@ SHORT = ["-m", "not pip and not slow", "--hypothesis-profile=short"]
 #: The built-in backends that have a client or a server of somebody else's, and what their tests install besides the
 #: extra of the same name. Their clients contradict each other's requirements, so each has its own environment.
 FAR_SIDES: dict[str, list[str]] = {
+    "aim": [],
+    "clearml": [],
     "otlp": ["grpcio>=1.60"],
     "postgres": [],
     "prometheus": ["prometheus-client>=0.20"],
