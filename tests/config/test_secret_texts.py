@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tracelet.secrets import mask_recorded
 from tracelet_hookspecs import MASK, is_secret_key, mask_arguments, mask_text
 from tracelet_hookspecs._secret_commands import _PROGRAMS
 from tracelet_hookspecs._secret_text import may_hold_command
@@ -336,3 +337,14 @@ def test_a_command_line_without_these_programs_does_not_load_the_table() -> None
         "assert 'tracelet_hookspecs._secret_commands' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_a_command_line_among_parameters() -> None:
+    line = ["curl", "-u", "me:hunter2", "--token", "hunter2", "h"]
+    nested = mask_recorded({"cmd": line, "more": {"args": ["sshpass", "-p", "hunter2", "ssh"]}})
+    flat = mask_recorded({f"cmd/{place}": word for place, word in enumerate(line)})
+    assert "hunter2" not in str(nested.values)
+    assert list(flat.values.values()) == ["curl", "-u", "me:***", "--token", MASK, "h"]
+    assert flat.hidden == ["cmd/2", "cmd/4"]
+    ordinary = {"layers/0": "conv", "layers/1": "-1", "words/0": "a", "n/0": 1, "n/1": "-p", "p": "-p 0.5"}
+    assert mask_recorded(ordinary).values == ordinary

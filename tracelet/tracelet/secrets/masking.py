@@ -41,7 +41,10 @@ def _mask(values: Any, level: Suspicion, above: frozenset[int], *, strict: bool 
     if isinstance(values, (list, tuple, set, frozenset)):
         if isinstance(values, (list, tuple)) and len(values) == 2 and _is_secret_pair(*values):
             return [values[0], MASK]
-        return [_mask(value, level, above, strict=strict) for value in values]
+        items = (
+            mask_command_line(values) if isinstance(values, (list, tuple)) and _is_command(values) else values
+        )
+        return [_mask(value, level, above, strict=strict) for value in items]
     fields = getattr(type(values), "__attrs_attrs__", ())
     shown = {
         field.name: MASK
@@ -105,7 +108,25 @@ class Masked(NamedTuple):
 def mask_recorded(values: Mapping[str, Any]) -> Masked:
     """Return parameters or tags as a run records them. A name in ``not_secret`` keeps its value."""
     shown = {key: _recorded(key, value) for key, value in values.items()}
+    for keys in _command_lines(values):
+        words = mask_command_line([values[key] for key in keys])
+        shown.update({key: word for key, word in zip(keys, words, strict=True) if MASK in word})
     return Masked(shown, [key for key, value in shown.items() if _differs(value, values[key])])
+
+
+def _command_lines(values: Mapping[str, Any]) -> list[list[str]]:
+    """Return the keys of the lists among flat values (``cmd/0``, ``cmd/1``) that are command lines."""
+    lists: dict[str, list[str]] = {}
+    for key, value in values.items():
+        prefix, slash, index = key.rpartition("/")
+        if slash and index.isdigit() and isinstance(value, str) and not is_declared_readable(key):
+            lists.setdefault(prefix, []).append(key)
+    return [keys for keys in lists.values() if _is_command([values[key] for key in keys])]
+
+
+def _is_command(values: Sequence[Any]) -> bool:
+    """Say whether a list looks like a command line: texts, of which one is an option."""
+    return all(isinstance(value, str) for value in values) and any(value.startswith("-") for value in values)
 
 
 def _recorded(key: str, value: Any) -> Any:
