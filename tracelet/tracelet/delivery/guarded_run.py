@@ -57,6 +57,11 @@ class GuardedRun:
         """The file that the program was started with, if this is the program's process."""
         return getattr(self._run, "script", None)
 
+    @property
+    def ended_at(self) -> float | None:
+        """When the run ended, as far as its journal says; ``None`` while its own process delivers."""
+        return getattr(self._run, "ended_at", None)
+
     def log_metric(self, name: str, value: Any, iteration: int | None = None, **more: Any) -> None:
         """Record one number."""
         if self._may_record("log_metric"):

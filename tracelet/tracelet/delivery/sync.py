@@ -140,6 +140,8 @@ class RecordedRun:
         self.dir = run_dir
         self.id, self.name, self.project = run_dir.name, run_dir.name, ""
         self.started_at = 0.0
+        #: When the outcome was recorded; for a killed run, the time of its latest event.
+        self.ended_at = 0.0
         self._ended: str | None = None
         events = read_events(run_dir)
         if not events:
@@ -157,6 +159,7 @@ class RecordedRun:
             self.started_at = min(self.started_at or time, time)
         elif type == "outcome" and payload.get("outcome"):
             self._ended = str(payload["outcome"])
+        self.ended_at = max(self.ended_at, time)
 
     @property
     def outcome(self) -> str:

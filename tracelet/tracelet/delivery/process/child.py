@@ -276,6 +276,7 @@ def _wake_when_orphaned() -> None:
 def main() -> None:
     """Take over standard input and output for messages, and serve."""
     faulthandler.enable()
+    os.environ["TRACELET_PLUGIN_PROCESS"] = str(os.getpid())  # how a plugin knows that nothing else runs here
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(
             number, signal.SIG_IGN

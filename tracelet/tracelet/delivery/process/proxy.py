@@ -102,7 +102,8 @@ class PluginProxy:
         }
 
     def _about_run(self) -> dict[str, Any]:
-        return {key: getattr(self._run, key) for key in ("id", "name", "project", "dir", "started_at")}
+        about = {key: getattr(self._run, key) for key in ("id", "name", "project", "dir", "started_at")}
+        return {**about, "ended_at": getattr(self._run, "ended_at", None)}
 
     def _companions(self, names: Iterable[str]) -> list[Companion]:
         """Return other plugins as the process can load them."""

@@ -17,6 +17,7 @@ class RemoteRun:
         self.id: str = about["id"]
         self.dir: Path = about["dir"]
         self.started_at: float = about["started_at"]
+        self.ended_at: float | None = about.get("ended_at")
         self.name: str = about["name"]
         self.project: str = about["project"]
         self._record = record
