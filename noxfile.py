@@ -24,6 +24,8 @@ FAR_SIDES: dict[str, list[str]] = {
     "aim": [],
     "clearml": [],
     "otlp": ["grpcio>=1.60"],
+    "mlflow": ["psycopg2-binary"],
+    "wandb": [],
     "postgres": [],
     "prometheus": ["prometheus-client>=0.20"],
     "tensorboard": ["tbparse>=0.0.8", "tensorboard>=2.17", "tensorboardX>=2.6"],
@@ -85,6 +87,7 @@ def tests(session: nox.Session) -> None:
 @nox.parametrize("client", sorted(FAR_SIDES))
 def far_sides(session: nox.Session, client: str) -> None:
     """Test a backend with its real client and, if one can run here, its real server."""
+    session.env["UV_COMPILE_BYTECODE"] = "1"  # large clients would be compiled again by each process
     session.install("-e", f".[test,{client}]" if client in WITH_EXTRA else ".[test]", *FAR_SIDES[client])
     session.run("pytest", "-q", f"tests/backends/{client}", *(session.posargs or ["-n", "auto"]))
 

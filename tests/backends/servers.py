@@ -14,6 +14,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 import urllib.error
@@ -54,6 +55,8 @@ class Server:
     stop_signal = signal.SIGTERM
     #: The user that it runs as, if this process may choose.
     user: str | None = None
+    #: How long it may take until it answers.
+    start_seconds = START_SECONDS
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -106,7 +109,7 @@ class Server:
 
     def _wait_until_ready(self) -> bool:
         assert self.process is not None
-        end = time.monotonic() + START_SECONDS
+        end = time.monotonic() + self.start_seconds
         while time.monotonic() < end and self.process.poll() is None:
             if self.is_ready():
                 return True
@@ -329,6 +332,62 @@ def fetch(url: str) -> tuple[int, bytes]:
             return answer.status, answer.read()
     except urllib.error.HTTPError as error:
         return error.code, error.read()
+
+
+class MlflowServer(Server):
+    """``mlflow server`` with a database, a SQLite file by default, which also stores the artifacts."""
+
+    start_seconds = 170  # it imports MLflow twice
+
+    def __init__(self, database: str = "") -> None:
+        super().__init__(Path(tempfile.mkdtemp(prefix="tracelet-mlflow-")))
+        self.database = database or f"sqlite:///{self.folder}/mlflow.db"
+
+    @property
+    def uri(self) -> str:
+        """The address for clients."""
+        return f"http://{HOST}:{self.port}"
+
+    def command(self) -> list[str]:
+        """Return the server's command: the one worker is enough for tests."""
+        options = {
+            "host": HOST,
+            "port": self.port,
+            "workers": 1,
+            "backend-store-uri": self.database,
+            "artifacts-destination": self.folder / "artifacts",
+        }
+        words = [word for key, value in options.items() for word in (f"--{key}", str(value))]
+        return [sys.executable, "-m", "mlflow", "server", "--serve-artifacts", *words]
+
+    def is_ready(self) -> bool:
+        """Say whether it answers requests."""
+        try:
+            with urllib.request.urlopen(f"{self.uri}/health", timeout=1) as answer:
+                return bool(answer.status == 200)
+        except OSError:
+            return False
+
+    def _end(self, how: signal.Signals) -> None:
+        """End it with the processes that it has started."""
+        process, self.process = self.process, None
+        if process is None:
+            return
+        try:
+            os.killpg(process.pid, how)
+            process.wait(STOP_SECONDS)
+        except (ProcessLookupError, subprocess.TimeoutExpired):
+            pass
+        finally:
+            if process.poll() is None:
+                os.killpg(process.pid, signal.SIGKILL)
+                process.wait(STOP_SECONDS)
+
+    def client(self) -> Any:
+        """Return an ``MlflowClient``."""
+        from mlflow import MlflowClient
+
+        return MlflowClient(self.uri)
 
 
 def _postgres_program(name: str) -> Path:
