@@ -15,6 +15,8 @@ from hypothesis import settings
 
 # For the short passes on the oldest and newest Python: --hypothesis-profile=short
 settings.register_profile("short", settings.get_profile("ci"), max_examples=20)
+# For a thorough pass now and then: --hypothesis-profile=long
+settings.register_profile("long", settings.get_profile("default"), max_examples=2000)
 
 # What belongs to the machine rather than to tracelet, and would make a test depend on it.
 FOREIGN = ("TRACELET_", "PYTEST_", "SLURM_", "OMPI_", "XDG_", "FORCE_COLOR", "NO_COLOR", "CLICOLOR")

@@ -99,6 +99,18 @@ CHECKED = {
             "import os\nos.chdir('/')\n@tracelet.hookimpl\ndef run_started(run): ...\n",
         ),
         hook(
+            "a seed set at import",
+            "import random\nrandom.seed(1)\n@tracelet.hookimpl\ndef run_started(run): ...\n",
+        ),
+        hook(
+            "`sys.stdout` replaced at import",
+            "import io, sys\nsys.stdout = io.StringIO()\n@tracelet.hookimpl\ndef run_started(run): ...\n",
+        ),
+        hook(
+            "`warnings.simplefilter` at import",
+            "import warnings\nwarnings.simplefilter('ignore')\n@tracelet.hookimpl\ndef run_started(run): ...\n",
+        ),
+        hook(
             "a thread started at import",
             "import threading, time\nthreading.Thread(target=time.sleep, args=(5,), daemon=True).start()\n"
             "@tracelet.hookimpl\ndef run_started(run): ...\n",
@@ -120,6 +132,10 @@ CHECKED = {
             "@tracelet.hookimpl(wrapper=True, hookwrapper=True)\ndef collect(): yield\n",
         ),
         sink("a generator for a data hook", "def log_metrics(self, points): yield points\n"),
+        hook(
+            "a wrapper of a data hook",
+            "@tracelet.hookimpl(wrapper=True)\ndef log_metrics(): return (yield)\n",
+        ),
     ],
     "Metadata": [
         hook("no `get_metadata`", "class NAME(_Sink, BackendPlugin): ...\n"),
@@ -194,6 +210,10 @@ RUN = {
         sink("`start` that raises", "def start(self): raise ValueError('bad port')\n"),
         sink(
             "a data hook that raises", "def log_metric(self, name, value, iteration): raise KeyError(name)\n"
+        ),
+        sink(
+            "a data hook that returns a coroutine",
+            "async def send(self): ...\ndef log_metric(self, name, value, iteration): return self.send()\n",
         ),
         sink("`sys.exit()` in a hook", "def log_params(self, params):\n    import sys\n    sys.exit(3)\n"),
         meter("`collect` that returns a list", collect="    def collect(self): return [1, 2]\n"),

@@ -10,6 +10,8 @@ import contextlib
 import json
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 import tracelet
 from tracelet.core.plugins import BackendPlugin, PluginMetadata
@@ -47,6 +49,10 @@ async def absent(*arguments, **keywords):
     return {"a": 1}
 
 
+def recurse():
+    return recurse()
+
+
 KINDS = {
     "raises": raising(RuntimeError("hostile")),
     "raises what is not an Exception": raising(Skip("hostile")),
@@ -54,6 +60,13 @@ KINDS = {
     "answers with an objector": lambda *arguments, **keywords: Objector(),
     "answers with a list of objectors": lambda *arguments, **keywords: [Objector(), Objector()],
     "answers with a mapping of objectors": lambda *arguments, **keywords: {"a": Objector()},
+    "answers with False": lambda *arguments, **keywords: False,
+    "answers with an iterator": lambda *arguments, **keywords: iter([1]),
+    "answers with a class": lambda *arguments, **keywords: Objector,
+    "raises an error that cannot be shown": raising(
+        type("Odd", (Exception,), {"__str__": raising(ValueError)})()
+    ),
+    "recurses": lambda *arguments, **keywords: recurse(),
     "is a generator": waiting,
     "returns a coroutine": lambda *arguments, **keywords: absent(),
 }
@@ -66,8 +79,12 @@ HOOKS = {
     "log_metrics": "self, points",
     "log_params": "self, params",
     "set_tags": "self, tags",
+    "log_artifact": "self, local_path, artifact_path",
+    "log_media": "self, name, step, kind, path, metadata",
+    "run_changed": "self, run, changes",
     "run_started": "self, run",
     "run_ended": "self, run",
+    "report_header": "self, config",
     "report_summary": "self, run",
     "plugin_state_changed": "self, plugin, old, new",
     "process_metric": "self, metric",
@@ -118,7 +135,7 @@ def body(**more):
 
 def check_healthy(tmp_path, hostile):
     """Run a healthy backend and collector next to a hostile plugin: nothing of theirs may be missing."""
-    got = []
+    got, events = [], []
 
     class Healthy(BackendPlugin):
         @classmethod
@@ -134,7 +151,18 @@ def check_healthy(tmp_path, hostile):
         def log_metric(self, name, value, iteration):
             got.append((name, value, iteration))
 
-        def log_params(self, params): ...
+        def log_params(self, params):
+            events.append(params)
+
+        def set_tags(self, tags):
+            events.append(tags)
+
+        def log_media(self, name):
+            events.append(name)
+
+        def run_changed(self, changes):
+            events.append(changes)
+
         def log_artifact(self, local_path, artifact_path=None): ...
         def collect(self):
             return {"healthy": 1}
@@ -143,10 +171,15 @@ def check_healthy(tmp_path, hostile):
     with tracelet.start_run(dir=tmp_path, plugins=[hostile, Healthy, *OFF], config=config) as run:
         for step in range(3):
             run.log({"loss": float(step)}, step=step)
+        run.log_params({"lr": 0.1})
+        run.set_tags(["hostile"])
+        run.log_text("note", "text")
+        run.name = "renamed"
         run.flush(timeout=3)
         status = run.status()
     losses = [(value, step) for name, value, step in got if name == "loss"]
     assert losses == [(0.0, 0), (1.0, 1), (2.0, 2)]
+    assert events == [{"lr": 0.1}, {"hostile": ""}, "note", {"name": "renamed"}]
     assert "healthy" in {name for name, _, _ in got}
     assert run.status()["plugins"]["healthy"]["state"] == "stopped"
     json.dumps(status["plugins"]["healthy"])
@@ -205,3 +238,25 @@ def test_each_interval(tmp_path, interval):
 
 def test_an_object_that_objects_to_everything(tmp_path):
     check_healthy(tmp_path, Objector())
+
+
+PLACES = [*HOOKS, *ATTRIBUTES, *(f"property {name}" for name in PROPERTIES)]
+
+
+@settings(
+    max_examples=settings().max_examples // 20,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+)
+@given(faults=st.dictionaries(st.sampled_from(PLACES), st.sampled_from(sorted(KINDS)), min_size=2, max_size=5))
+def test_several_misbehaviors_at_once(tmp_path_factory, faults):
+    more = {}
+    for place, kind in faults.items():
+        name = place.removeprefix("property ")
+        if place in HOOKS:
+            namespace = {"misbehave": KINDS[kind]}
+            exec(f"def {place}({HOOKS[place]}): return misbehave()", namespace)
+            more[name] = namespace[place]
+        else:
+            more[name] = property(KINDS[kind]) if place != name else KINDS[kind]
+    check_healthy(tmp_path_factory.mktemp("run"), type("Hostile", (BackendPlugin,), body(**more)))

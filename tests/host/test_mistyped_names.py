@@ -35,10 +35,10 @@ def packed(project):
 @pytest.mark.parametrize(
     ("asked", "message"),
     [
-        ("pk:Lins", "plugin 'pk:Lins': pk has no 'Lins'; did you mean 'Lines'?"),
+        ("pk:Line", "plugin 'pk:Line': pk has no 'Line'; did you mean 'Lines'?"),
         ("pk.lines:lines", "plugin 'pk.lines:lines': pk.lines has no 'lines'; did you mean 'Lines'?"),
         ("pk.Lines", "plugin 'pk.Lines': there is no module 'pk.Lines'; did you mean 'pk:Lines'?"),
-        ("pk.lins", "plugin 'pk.lins': there is no module 'pk.lins'; did you mean 'pk.lines'?"),
+        ("pk.line", "plugin 'pk.line': there is no module 'pk.line'; did you mean 'pk.lines'?"),
         ("./pk.py", "pk.py: there is no such file or folder"),
         ("./lines", "lines: there is no such file or folder"),
     ],

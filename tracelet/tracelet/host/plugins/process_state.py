@@ -72,9 +72,7 @@ class _Undone(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         message = record.getMessage()
-        if (
-            record.module == "intrusions" and "while it was in" not in message
-        ):  # which is compared here as well
+        if record.module == "intrusions" and not any(each in message for each in _COMPARED):
             self.messages.append(message)
 
 
