@@ -141,3 +141,26 @@ def test_a_module_under_two_names_is_refused(project):
 def test_a_broken_plugin_may_have_a_name():
     with PluginManager(use_default_paths=False) as manager:
         assert manager.register_plugin(3, name="three").name == "three"
+
+
+def test_a_class_that_is_registered_and_installed_is_one_plugin(project, installed):
+    source = """
+import tracelet
+
+class Meter:
+    @tracelet.hookimpl
+    def collect(self):
+        return {"a": 1}
+"""
+    installed("tracelet-meter", {"Meter": "stranger_meter:Meter"}, {"stranger_meter.py": source})
+    project.write(
+        "train.py",
+        """
+        import tracelet
+        from stranger_meter import Meter
+        with tracelet.start_run("t", plugins=[Meter], strict=True) as run:
+            run.log({"loss": 1})
+            print(run.status()["problems"])
+        """,
+    )
+    assert project.python("train.py").stdout == "[]\n"

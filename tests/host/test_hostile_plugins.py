@@ -248,7 +248,9 @@ PLACES = [*HOOKS, *ATTRIBUTES, *(f"property {name}" for name in PROPERTIES)]
     deadline=None,
     suppress_health_check=list(HealthCheck),
 )
-@given(faults=st.dictionaries(st.sampled_from(PLACES), st.sampled_from(sorted(KINDS)), min_size=2, max_size=5))
+@given(
+    faults=st.dictionaries(st.sampled_from(PLACES), st.sampled_from(sorted(KINDS)), min_size=2, max_size=5)
+)
 def test_several_misbehaviors_at_once(tmp_path_factory, faults):
     more = {}
     for place, kind in faults.items():

@@ -38,7 +38,7 @@ class PluginTable:
         self._by_identity: dict[tuple[str, str], Candidate] = {}
         self.problems: list[str] = []
         #: Those of the problems that keep nothing from working, so that ``strict`` does not count them.
-        self.notes: set[str] = set()
+        self.notes: dict[str, str] = {}  # by text: the name that it is about
         #: Modules that were requested by name; the plugins in them have their own names.
         self.modules: set[str] = set()
         #: Other names that mean a plugin: its module's, or an entry point of the same class.
@@ -69,11 +69,14 @@ class PluginTable:
         if holder is None:
             self.plugins[info.name] = info
             self.candidates[info.name] = candidate
+            self._forget_unknown(info.name)
             if candidate.builtin:
                 intrusions.trusted.add(info.name)
             if info.error:
                 self.report(info.error, info.traceback)
             return True
+        if self._is_registered(candidate, holder):
+            return False  # the program has registered this very class, under its own name
         if _source_of(info) == _source_of(holder):
             if candidate.activate and info.name in self.candidates:
                 self.candidates[info.name].activate = True
@@ -104,6 +107,12 @@ class PluginTable:
         both_installed = known.info.metadata.entry_point and candidate.info.metadata.entry_point
         return None if both_installed and known.info.name != candidate.info.name else known
 
+    def _is_registered(self, candidate: Candidate, holder: PluginInfo) -> bool:
+        """Return whether a plugin that was found is one that the program has registered by hand."""
+        known = self.candidates.get(holder.name)
+        is_by_hand = holder.origin == BY_HAND and known is not None and known.info is holder
+        return is_by_hand and candidate.identity is not None and known.identity == candidate.identity
+
     def _is_current(self, candidate: Candidate) -> bool:
         return self.plugins.get(candidate.info.name) is candidate.info
 
@@ -126,10 +135,16 @@ class PluginTable:
             self.problems.append(problem)
             log.warning("%s%s", problem, f"\n{traceback}" if traceback else "")
 
-    def note(self, problem: str) -> None:
-        """Report a problem that keeps nothing from working."""
-        self.notes.add(problem)
-        self.report(problem)
+    def note_unknown(self, name: str) -> None:
+        """Report a name to block that means no plugin. The program may still pass one of that name."""
+        text = f"-p no:{name}: no plugin is named {name!r}, so it blocks nothing, unless the program passes one itself"
+        self.notes[text] = name
+        self.report(text)
+
+    def _forget_unknown(self, name: str) -> None:
+        for text in [text for text, about in self.notes.items() if about == name]:
+            del self.notes[text]
+            self.problems.remove(text)
 
     def is_unreadable(self, name: str) -> bool:
         """Return whether a plugin could not even be read, so that it is retried only if it is requested by name."""

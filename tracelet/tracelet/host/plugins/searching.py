@@ -107,7 +107,7 @@ class SwitchedOff:
             meant = self._switch_off(name, f"-p no:{name}")
             self.blocked.update(meant)
             if not meant and not self._may_be_known(name):
-                self._table.note(f"-p no:{name}: no plugin is named {name!r}, so it blocks nothing")
+                self._table.note_unknown(name)
 
     def _switch_off(self, name: str, how: str) -> list[str]:
         meant = self._meant_by(name)
