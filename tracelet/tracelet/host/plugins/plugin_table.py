@@ -110,8 +110,9 @@ class PluginTable:
     def _is_registered(self, candidate: Candidate, holder: PluginInfo) -> bool:
         """Return whether a plugin that was found is one that the program has registered by hand."""
         known = self.candidates.get(holder.name)
-        is_by_hand = holder.origin == BY_HAND and known is not None and known.info is holder
-        return is_by_hand and candidate.identity is not None and known.identity == candidate.identity
+        if known is None or known.info is not holder or holder.origin != BY_HAND:
+            return False
+        return candidate.identity is not None and known.identity == candidate.identity
 
     def _is_current(self, candidate: Candidate) -> bool:
         return self.plugins.get(candidate.info.name) is candidate.info
