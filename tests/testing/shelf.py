@@ -117,6 +117,20 @@ def read_shelf(path, run):
     return FarSide(metrics, params, tags, dict(files), media)
 
 
+class Isolated(Shelf):
+    """Runs in a process of its own by default, and refuses a wrong token when it is started."""
+
+    @classmethod
+    def get_metadata(cls):
+        schema = Shelf.get_metadata().config_schema
+        return PluginMetadata("shelf", "1", "backend", config_schema=schema, isolation="process")
+
+    def start(self):
+        if self.config["token"] == "wrong":
+            raise PermissionError("the token is not valid")
+        super().start()
+
+
 class Forgets(Shelf):
     """Breaks ``restarted``: it knows what it has stored, but only until it is started again."""
 

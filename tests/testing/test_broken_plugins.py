@@ -24,6 +24,10 @@ SUITE = """
         def read_back(self, run, tmp_path):
             return read_shelf(tmp_path / "shelf.db", run)
 """
+WRONG = """
+        def wrong_credentials(self, tmp_path):
+            return {"path": str(tmp_path / "shelf.db"), "token": "wrong"}
+"""
 BROKEN = {
     "Forgets": "restarted",
     "PartsOfBatches": "killed",
@@ -33,9 +37,10 @@ BROKEN = {
 }
 
 
-def run_suite(project, name, *arguments):
+def run_suite(project, name, *arguments, more=""):
     """Return the outcome of each promise, and how pytest ended."""
-    project.write({"shelf.py": (HERE / "shelf.py").read_text(), "test_shelf.py": SUITE.format(name=name)})
+    suite = SUITE.format(name=name) + more
+    project.write({"shelf.py": (HERE / "shelf.py").read_text(), "test_shelf.py": suite})
     done = project.run(
         *("-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "tracelet.testing.report", *arguments),
         "test_shelf.py",
@@ -54,6 +59,17 @@ def test_a_backend_that_keeps_its_promises_passes_in_parallel_too(tracelet_proje
     assert {one["outcome"] for one in results.values()} == {"kept", "not applicable"}
     skipped = {promise for (promise, _), one in results.items() if one["outcome"] == "not applicable"}
     assert skipped == {"credentials"}
+
+
+@pytest.mark.slow
+def test_a_backend_in_a_process_of_its_own_passes_there(tracelet_project):
+    results, done = run_suite(tracelet_project, "Isolated", more=WRONG)
+    assert done.status == 0, done.out
+    not_there = {
+        key for (key, where), one in results.items() if where == "thread" and one["outcome"] == "kept"
+    }
+    assert not_there == set()
+    assert results["credentials", "process"]["outcome"] == results["killed", ""]["outcome"] == "kept"
 
 
 @pytest.mark.slow

@@ -50,13 +50,10 @@ def print_promises(
     for outcome, title in _TITLES.items():
         _print_reasons(screen, title, list(_reasons(promises, outcome)), _STYLES[outcome])
     screen.blank()
-    words = {
-        "kept": "kept",
-        "accepted": "accepted",
-        "broken": "broken",
-        "limit": "limits",
-        "not applicable": "not applicable",
-    }
+    limits = "limit" if counts.get("limit") == 1 else "limits"
+    words = {**{key: key for key in ("kept", "accepted", "broken")}, "limit": limits}
+    words["not applicable"] = "not applicable"
+    counts = {**counts, "kept": counts.get("kept", 0) + counts.get("kept limit", 0)}
     total = [f"{counts[key]} {word}" for key, word in words.items() if counts.get(key)]
     screen.line((", ".join(total), "bold red" if counts.get("broken") else "bold green"))
 
@@ -80,11 +77,17 @@ def _reasons(promises: Sequence[Mapping[str, Any]], outcome: str) -> Iterator[tu
     for each in promises:
         for isolation in ("thread", "process"):
             result = each[isolation]
-            if result is not None and result["outcome"] == outcome:
+            if result is not None and result["outcome"] == outcome and not _is_limit_elsewhere(each, outcome):
                 names = found.setdefault(result["why"], [])
                 if each["promise"] not in names:
                     names.append(each["promise"])
     yield from found.items()
+
+
+def _is_limit_elsewhere(promise: Mapping[str, Any], outcome: str) -> bool:
+    """Say whether a declared limit that is kept in one isolation is a limit in the other one."""
+    results = [promise[isolation] for isolation in ("thread", "process") if promise[isolation] is not None]
+    return outcome == "kept limit" and any(result["outcome"] == "limit" for result in results)
 
 
 def _print_reasons(screen: Screen, title: str, reasons: list[tuple[str, list[str]]], style: str) -> None:
