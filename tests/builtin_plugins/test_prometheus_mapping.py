@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 import struct
+from pathlib import Path
 from typing import Any
 
 from hypothesis import given
@@ -20,6 +21,7 @@ from tracelet_builtin_plugins.backends.prometheus.mapping import (
     milliseconds,
     series_labels,
 )
+from tracelet_builtin_plugins.backends.prometheus.sent_times import SentTimes
 from tracelet_builtin_plugins.backends.prometheus.wire import (
     encode_labels,
     encode_request,
@@ -151,3 +153,20 @@ def test_the_text_format_is_one_line_per_series(keys: list[SeriesKey], value: fl
     assert len({line.split("{")[0] for line in lines if "{" in line}) == sum(
         line.startswith("#") for line in lines
     )
+
+
+def test_notes_of_sent_times_stay_few_and_lose_nothing_that_is_needed(tmp_path: Path) -> None:
+    times = SentTimes(tmp_path)
+    rare, often = SeriesKey("rare", "scalar", None, "w"), SeriesKey("often", "scalar", "probe", "w", True)
+    times.note("w", (0, 0), (0, 9), {rare: 1, often: 2})
+    for at in range(1, 2000):
+        times.note("w", (at, 0), (at, 9), {often: 2 + at})
+    [file] = tmp_path.rglob("*.jsonl")
+    assert len(file.read_text().splitlines()) <= 600
+    fresh = SentTimes(tmp_path)
+    assert fresh.recall("w", (1990, 0)) == {rare: 1, often: 1991}
+    assert fresh.recall("w", (5000, 0)) == {rare: 1, often: 2001}
+    assert fresh.recall("other", (5000, 0)) == {}
+    assert fresh.recall("../w", (5000, 0)) == {}
+    times.note("w", (1980, 0), (1985, 0), {often: 7})  # delivered again
+    assert SentTimes(tmp_path).recall("w", (1986, 0)) == {rare: 1, often: 7}

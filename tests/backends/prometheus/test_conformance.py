@@ -16,9 +16,6 @@ class TestPrometheus(BackendConformance):
     plugin = "prometheus"
     endpoint = "remote_write_url"
     time_resolution = 0.06  # points of one millisecond are put a millisecond apart
-    limits = {
-        "killed": "after a crash, points recorded less than a millisecond apart may be refused: their times are taken",
-    }
 
     def config(self, prometheus_server: Any) -> dict[str, Any]:
         return {"remote_write_url": f"{prometheus_server.url}/api/v1/write"}

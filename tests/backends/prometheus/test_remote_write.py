@@ -140,6 +140,60 @@ def test_a_batch_delivered_again_within_a_process_is_recognized(
     assert plugin.get_status() == {"sent": 50, "left_out": {}}
 
 
+@pytest.mark.parametrize("behind", [0, 1, 2, 3])
+def test_a_process_after_a_crash_gives_points_the_same_times(
+    start: Callable[..., Any], view: Any, prometheus_server: Any, behind: int
+) -> None:
+    url = f"{prometheus_server.url}/api/v1/write"
+    close = [
+        point(at, name, value=float(at), timestamp=NOW + at * 1e-5, id=("w", at, index))
+        for at in range(120)
+        for index, name in enumerate(["a", "b/c"])
+    ]
+    one = start(remote_write_url=url)
+    for first in range(0, 180, 60):
+        one.log_metrics(close[first : first + 60], run=view)
+    other = start(remote_write_url=url)  # delivery continues some batches before the end, with smaller ones
+    for first in range(180 - 60 * behind, 240, 20):
+        other.log_metrics(close[first : first + 20], run=view)
+    for name in ("a", "b_c"):
+        [found] = prometheus_server.samples(f'{name}{{run="{view.id}"}}', NOW + 1).values()
+        assert [value for _, value in found] == list(range(120))
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"[[0, 0], [9, 9], [[1]]]",
+        b"\xff" * 100,
+        "folder",
+        "link",
+    ],
+)
+def test_a_damaged_note_of_times_is_as_good_as_none(
+    start: Callable[..., Any], view: Any, prometheus_server: Any, damage: bytes | str
+) -> None:
+    url = f"{prometheus_server.url}/api/v1/write"
+    start(remote_write_url=url).log_metrics([point(0)], run=view)
+    file = view.dir / "prometheus" / "w.jsonl"
+    file.unlink()
+    precious = view.dir / "precious"
+    precious.write_text("mine")
+    if damage == "folder":
+        file.mkdir()
+    elif damage == "link":
+        file.symlink_to(precious)
+    else:
+        file.write_bytes(damage)
+    start(remote_write_url=url).log_metrics([point(5)], run=view)
+    [found] = prometheus_server.samples(f'loss{{run="{view.id}"}}', NOW + 1).values()
+    assert [value for _, value in found] == [0.0, 5.0]
+    assert precious.read_text() == "mine"
+
+
 def test_a_clock_that_was_set_back_by_minutes(plugin: Any, view: Any, prometheus_server: Any) -> None:
     plugin.log_metrics([point(0), point(1, timestamp=NOW - 120)], run=view)
     plugin.log_metrics([point(2, timestamp=NOW - 119), point(3)], run=view)

@@ -21,6 +21,7 @@ from tracelet_builtin_plugins.backends.prometheus.mapping import (
     series_labels,
 )
 from tracelet_builtin_plugins.backends.prometheus.remote_write import RemoteWrite
+from tracelet_builtin_plugins.backends.prometheus.sent_times import SentTimes
 from tracelet_builtin_plugins.backends.prometheus.wire import encode_labels
 from tracelet_builtin_plugins.extras import import_extra
 from tracelet_builtin_plugins.http_client import HttpClient, parse_url
@@ -170,7 +171,7 @@ class PrometheusBackend(PluginBase):
         if self._way == "pushgateway_url":
             grouping = {"job": self._labels["job"], "run": label_text(run.id)}
             return Pushgateway(client, grouping, names.without(grouping))
-        return RemoteWrite(client, self._snappy.compress_raw, names.encoded)
+        return RemoteWrite(client, self._snappy.compress_raw, names.encoded, SentTimes(run.dir))
 
 
 class LabelNames:

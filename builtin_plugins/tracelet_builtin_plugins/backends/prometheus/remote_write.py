@@ -16,6 +16,7 @@ from tracelet_builtin_plugins.backends.prometheus.mapping import (
     key_of,
     milliseconds,
 )
+from tracelet_builtin_plugins.backends.prometheus.sent_times import Place, SentTimes
 from tracelet_builtin_plugins.backends.prometheus.wire import encode_request
 from tracelet_builtin_plugins.http_client import HttpClient, HttpStatusError
 from tracelet_hookspecs import MetricData
@@ -59,8 +60,14 @@ class RemoteWrite:
     """Sends batches. Keeps, for each series, the time of the last sample that the server has."""
 
     def __init__(
-        self, client: HttpClient, compress: Callable[[bytes], Any], labels_of: Callable[[SeriesKey], bytes]
+        self,
+        client: HttpClient,
+        compress: Callable[[bytes], Any],
+        labels_of: Callable[[SeriesKey], bytes],
+        times: SentTimes,
     ) -> None:
+        self._times = times
+        self._planned: dict[str, tuple[Place, dict[SeriesKey, int]]] = {}  # by writer
         self._client = client
         self._compress = compress
         self._labels_of = labels_of
@@ -75,12 +82,38 @@ class RemoteWrite:
     def store(self, points: Sequence[MetricData]) -> None:
         """Send points. Raises the server's refusal or an outage; what was accepted before it is not sent again."""
         end = time.monotonic() + _SECONDS
-        self._send(self._choose(points), end)
+        self._recall(points)
+        batch = self._choose(points)
+        self._plan(points, batch)
+        self._send(batch, end)
         self._done.clear()
 
     def end(self) -> None:
         """Close the connection."""
         self._client.close()
+
+    # -- remembering -------------------------------------------------------------------------------
+
+    def _recall(self, points: Sequence[MetricData]) -> None:
+        """Before the first points of a writer, find out what a process before this one has sent of it."""
+        if points and points[0].id is not None and points[0].id[0] not in self._planned:
+            writer, *place = points[0].id
+            self._last.update(self._times.recall(writer, (place[0], place[1])))
+
+    def _plan(self, points: Sequence[MetricData], batch: Batch) -> None:
+        """Note the last times that a batch leads to, before it is sent."""
+        if not batch or points[0].id is None or points[-1].id is None:
+            return
+        writer, *first = points[0].id
+        place: Place = (first[0], first[1])
+        after = {key: samples[-1].when for key, samples in batch}
+        planned = self._planned.get(writer)
+        if (
+            planned is not None and planned[0] == place
+        ):  # it is tried again, and some of it may have been sent
+            after = planned[1] | after
+        self._planned[writer] = (place, after)
+        self._times.note(writer, place, (points[-1].id[1], points[-1].id[2]), after)
 
     # -- choosing ----------------------------------------------------------------------------------
 
@@ -166,6 +199,7 @@ class RemoteWrite:
             self._accepted(newest)
             self._not_done([(key, samples)])  # these are older now
         else:
+            self._last[key] = max(samples[-1].when, self._last.get(key, samples[-1].when))
             self._leave_out(REFUSED, [(sample.id, key.is_step) for sample in samples])
 
     def _post(self, batch: Batch) -> str | None:
@@ -203,7 +237,8 @@ class RemoteWrite:
         if _TOO_OLD.search(refusal):
             self._floor = max(sample.when, self._floor if self._floor is not None else sample.when)
             self._leave_out(TOO_OLD, [(sample.id, key.is_step)])
-        else:
+        else:  # the server has this time, or a later one
+            self._last[key] = max(sample.when, self._last.get(key, sample.when))
             self._leave_out(REFUSED, [(sample.id, key.is_step)])
 
     def _above_floor(self, batch: Batch) -> Batch:
