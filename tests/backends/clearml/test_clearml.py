@@ -76,7 +76,8 @@ def test_the_client_imports_the_offline_session(clearml_server, tmp_path):
     ] == ["bad = nan at iteration 3"]
     assert {name: item["value"] for name, item in task["hyperparams"]["General"].items()} == {
         "lr": "0.1",
-        "deep/er": "[1, 2]",
+        "deep/er/0": "1",
+        "deep/er/1": "2",
     }
     assert set(task["tags"]) == {f"tracelet={run.id}", "team=vision"}
     assert (task["name"], task["type"]) == ("training", "training")
