@@ -1,4 +1,4 @@
-"""clearml in an offline session, compared with ``report_scalar`` of ClearML's client in an offline session of its own."""
+"""clearml offline, compared with ``report_scalar`` of ClearML's client in an offline session of its own."""
 
 from __future__ import annotations
 
