@@ -97,7 +97,7 @@ def test_a_ledger_that_cannot_be_read_does_not_agree_and_says_why(data, capsys):
     status, out, _ = tell(data, capsys, ["verify", "run", "--json"])
     [row] = json.loads(out)["backends"]
     assert (status, row["agrees"]) == (1, False)
-    assert "expected the ledger of 'jsonl'" in row["ledger_fault"]
+    assert "expected the ledger of 'jsonl'" in row["error"]
     _, out, _ = tell(data, capsys, ["verify", "run"])
     assert "expected the ledger of 'jsonl'" in out
 

@@ -65,8 +65,8 @@ def _print(screen: Screen, record: RunRecord, found: Verification) -> None:
     for row in found.backends:
         for reason, times in row.dropped.items():
             screen.line((f"{row.backend}: {pluralize(times, 'record')} dropped: {reason}", "yellow"))
-        if row.ledger_fault is not None:
-            screen.problem(row.ledger_fault, label="error", style="red")
+        if not row.is_readable:
+            screen.problem(row.error or "", label="error", style="red")
         elif not row.agrees:
             text = f"{row.backend}: {format_count(row.recorded)} recorded, {format_count(row.accounted)} accounted for"
             screen.problem(text, label="error", style="red")

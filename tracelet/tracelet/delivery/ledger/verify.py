@@ -30,7 +30,7 @@ class Reconciliation(NamedTuple):
     pending: int
     error: str | None
     accepted: int = 0
-    ledger_fault: str | None = None  # why the ledger cannot be read; then its numbers are 0
+    is_readable: bool = True  # else the ledger cannot be read: its numbers are 0, and ``error`` says why
 
     @property
     def accounted(self) -> int:
@@ -40,13 +40,14 @@ class Reconciliation(NamedTuple):
     @property
     def agrees(self) -> bool:
         """Whether that is how many were recorded, and the backend has accepted as many as the ledger claims."""
-        if self.ledger_fault is not None:
-            return False
-        return self.recorded == self.accounted and self.accepted >= self.delivered
+        is_complete = self.recorded == self.accounted and self.accepted >= self.delivered
+        return self.is_readable and is_complete
 
     def as_dict(self) -> dict[str, Any]:
         """Return it in a form that JSON can represent."""
-        return {**self._asdict(), "agrees": self.agrees}
+        row = {**self._asdict(), "agrees": self.agrees}
+        del row["is_readable"]
+        return row
 
 
 class Verification(NamedTuple):
@@ -85,7 +86,10 @@ def verify(run_dir: Path) -> Verification:
                 pending[ledger.backend] += _count_beyond(counted, ledger, writer)
         damage.counts.update(follower.damage.counts)
     found = [_reconcile(ledger, recorded, pending[ledger.backend]) for ledger in ledgers]
-    found += [Reconciliation(name, recorded, 0, 0, {}, 0, None, 0, fault) for name, fault in faults.items()]
+    found += [
+        Reconciliation(name, recorded, 0, 0, {}, 0, fault, is_readable=False)
+        for name, fault in faults.items()
+    ]
     found.sort(key=lambda each: each.backend)
     return Verification(recorded, found, dict(drops), dict(damage.counts))
 
