@@ -87,7 +87,9 @@ class TrackioBackend(BackendPlugin):
 
     @hookimpl
     def stop(self) -> None:
-        """Nothing to release: every call commits and closes."""
+        """Close the database. Every call has committed what it stored."""
+        if self._store is not None:
+            self._store.close()
 
     @hookimpl
     def get_status(self) -> dict[str, Any]:

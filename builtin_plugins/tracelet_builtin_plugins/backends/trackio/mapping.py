@@ -148,6 +148,9 @@ def log_id(row: Row) -> str | None:
     """Return the id by which Trackio recognizes a repeated row: writer, sequence, and the indexes in the record."""
     if -1 in row.values:
         return None
+    if len(row.values) == 1:
+        (only,) = row.values
+        return f"{row.writer}:{row.sequence:016d}:{only}-{only}"
     parts: list[list[int]] = []
     for index in sorted(row.values):
         if parts and parts[-1][1] == index - 1:
@@ -172,6 +175,8 @@ def indexes_of(ids: Iterable[str]) -> dict[tuple[str, int], set[int]]:
 
 def without(rows: Iterable[Row], known: Mapping[tuple[str, int], set[int]]) -> list[Row]:
     """Return rows without the values that are stored already, from a batch that was cut elsewhere."""
+    if not known:
+        return list(rows)
     fresh = []
     for row in rows:
         stored = known.get((row.writer, row.sequence))

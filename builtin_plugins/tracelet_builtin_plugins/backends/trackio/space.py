@@ -30,6 +30,9 @@ class SpaceStore:
         with self._connection_errors():
             self._client = import_module("trackio.remote_client").RemoteClient(space, hf_token=self._token)
 
+    def close(self) -> None:
+        """Nothing to release: every call has its own connection."""
+
     def where(self) -> str:
         """Return the Space or the server's URL, for people; without its write token."""
         return mask_text(self._space)

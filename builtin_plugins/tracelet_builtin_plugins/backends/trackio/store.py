@@ -8,7 +8,7 @@ import shutil
 import sqlite3
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -71,6 +71,17 @@ class LocalStore:
     def __init__(self, folder: Path | None) -> None:
         """Import Trackio. Raises what :func:`load_trackio` raises."""
         self._storage = load_trackio(folder)
+        # One connection stays open. Without it, SQLite would copy its log into the database after each batch, as
+        # Trackio opens and closes a connection for each call.
+        self._connection: sqlite3.Connection | None = None
+        self._connected_to: tuple[Path, int] | None = None
+        self._stored: dict[tuple[str, str], int] = {}  # the highest sequence stored, by table and writer
+
+    def close(self) -> None:
+        """Close the database."""
+        if self._connection is not None:
+            self._connection.close()
+        self._connection = self._connected_to = None
 
     def where(self) -> str:
         """Return the folder, for people."""
@@ -95,6 +106,9 @@ class LocalStore:
                 else:
                     steps = [row.step or 0 for row in fresh]
                     self._storage.bulk_log(run.project, run.name, run_id=run.run_id, steps=steps, **given)
+        for row in rows:
+            if row.sequence > self._stored.get((table, row.writer), -1):
+                self._stored[table, row.writer] = row.sequence
         return sum(len(row.values) for row in fresh)
 
     def _known(self, project: str, table: str, rows: Sequence[Row]) -> dict[tuple[str, int], set[int]]:
@@ -105,6 +119,8 @@ class LocalStore:
             ranges[row.writer] = min(first, row.sequence), max(last, row.sequence)
         ids: list[str] = []
         for writer, (first, last) in ranges.items():
+            if first > self._stored.get((table, writer), last):
+                continue  # after everything that this process has stored
             limits = f"{writer}:{first:016d}:", f"{writer}:{last:016d}:~"
             query = f"SELECT log_id FROM {table} WHERE log_id BETWEEN ? AND ?"
             ids += [found for (found,) in self._select(project, query, limits)]
@@ -114,13 +130,24 @@ class LocalStore:
         path = self._storage.get_project_db_path(project)
         if not path.exists():
             return []
-        with storage_errors(), closing(sqlite3.connect(path, timeout=10)) as connection:
+        with storage_errors():
             try:
-                return connection.execute(query, values).fetchall()
+                return self._connect(path).execute(query, values).fetchall()
             except sqlite3.OperationalError as error:
                 if "no such table" in str(error) or "no such column" in str(error):
                     return []  # a database that Trackio has just begun
                 raise
+
+    def _connect(self, path: Path) -> sqlite3.Connection:
+        """Return the connection to a database; a new one if its file was replaced."""
+        found = path.stat().st_ino
+        if self._connection is None or self._connected_to != (path, found):
+            self.close()
+            self._connection = sqlite3.connect(
+                path, timeout=10, check_same_thread=False, isolation_level=None
+            )
+            self._connected_to = path, found
+        return self._connection
 
     def add_value(
         self, run: RunKey, key: str, value: Any, step: int, when: float, log_id: str | None
