@@ -24,6 +24,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import tracelet
+from tracelet.config import load_config
 from tracelet.core.plugins import PluginManager
 from tracelet.delivery.delivery import Delivery
 from tracelet.delivery.sync import LATER, RecordedRun
@@ -67,11 +68,15 @@ def record(folder: Path, points: int) -> Path:
 
 def deliver(run_dir: Path, case: Case) -> tuple[float, float]:
     """Deliver a run. Returns the seconds until the last acknowledgement, and those spent in the backend's hooks."""
-    with PluginManager() as manager:
+    tables = {case.plugin: case.config}
+    own = {key: value for key, value in case.config.items() if key != "isolation"}  # that one is the host's
+    with PluginManager(
+        config=load_config(root=run_dir, overrides={"plugins": tables}, environ={})
+    ) as manager:
         manager.discover_plugins()
         run = RecordedRun(run_dir)
         delivery = Delivery(manager, run, run_dir, settings=LATER)  # type: ignore[arg-type]
-        if not manager.start_plugins({case.plugin: case.config})[case.plugin]:
+        if not manager.start_plugins({case.plugin: own})[case.plugin]:
             raise SystemExit(f"{case.plugin}: {manager.plugins[case.plugin].error}")
         gc.collect()
         began = time.perf_counter()
