@@ -209,9 +209,7 @@ class FaultList:
         finally:
             sys.setprofile(None)
             self._events[hook] = count
-        if (
-            is_due
-        ):  # it took less than half of what the call before it took, which may have opened a connection
+        if is_due:  # it did less than half of what the call before it did
             kill_this_process()
         return answer
 

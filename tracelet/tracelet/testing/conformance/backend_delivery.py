@@ -219,7 +219,8 @@ class DeliveryPromises(FarMapping):
         """One program is killed during a call, the next one after a call, then the rest is delivered."""
         folder, run = self._new_run()
         hook = self._point_hook()
-        middle = Fault(kinds.KILL_DURING, hook, call=2)
+        # The middle is half of what the call before did: not the first call, which may open a connection.
+        middle = Fault(kinds.KILL_DURING, hook, call=3 if hook == "log_metrics" else 100)
         ended = self._run(folder, run, [("points", "loss", 0, _IN_A_PROGRAM), ("finish",)], faults=[middle])
         _check_ended(ended, killed=True)
         after = Fault(kinds.KILL_AFTER, hook, call=1)
