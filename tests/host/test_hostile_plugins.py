@@ -262,3 +262,11 @@ def test_several_misbehaviors_at_once(tmp_path_factory, faults):
         else:
             more[name] = property(KINDS[kind]) if place != name else KINDS[kind]
     check_healthy(tmp_path_factory.mktemp("run"), type("Hostile", (BackendPlugin,), body(**more)))
+
+
+def test_a_class_that_exits_at_each_access_and_is_registered_all_the_same(tmp_path):
+    """Its ``__dir__`` has the host register a proxy, so that it gets as far as being given work."""
+    more = {"__getattribute__": KINDS["exits"], "__dir__": KINDS["answers with False"]}
+    check_healthy(
+        tmp_path, type("Hostile", (BackendPlugin,), body(process_metric=lambda self, metric: metric, **more))
+    )

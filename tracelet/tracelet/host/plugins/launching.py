@@ -21,7 +21,7 @@ from tracelet.host.discovery import BY_HAND, is_class
 from tracelet.host.plugins import checks
 from tracelet.host.plugins.lifecycle import Lifecycle
 from tracelet.host.plugins.plugin_table import PluginTable
-from tracelet.host.worker import is_plugin_thread
+from tracelet.host.worker import belongs_to_caller, is_plugin_thread
 from tracelet.logs import get_logger
 from tracelet.secrets import format_exception
 from tracelet_hookspecs import BACKEND_HOOKS, PluginType
@@ -199,7 +199,9 @@ class Startup:
             went_on = False
             try:
                 went_on = self._advance(name, step)
-            except Exception as error:  # a fault of the host's: the other plugins still start
+            except BaseException as error:  # whatever it is, the other plugins still start
+                if belongs_to_caller(error):
+                    raise
                 self._lifecycle.fail(name, "start", error)
                 log.debug("start of %r\n%s", name, format_exception(error))
             finally:
