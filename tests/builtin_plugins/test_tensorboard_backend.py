@@ -203,6 +203,17 @@ def test_a_batch_that_comes_again_is_written_once(started: Any, run: SimpleNames
     }
 
 
+def test_a_whole_run_that_comes_again_is_written_once(tmp_path: Path) -> None:
+    batch = points(0, 40_000)
+    WriterSeries(tmp_path, "w1", 1.0).append_points(batch)
+    series = WriterSeries(tmp_path, "w1", 1.0)
+    assert series.append_points(batch) == 0
+    assert (
+        series.append_points([point("loss", 0.0, 7, 2**60)]) == 1
+    )  # a sequence from somebody else's journal
+    assert len(scalars(tmp_path)) == 40_001
+
+
 def test_the_columns_of_a_row_are_no_repeats(started: Any, run: SimpleNamespace) -> None:
     row = [MetricData(name, 1.0, iteration=9, id=("w1", 9, column)) for column, name in enumerate("abc")]
     hooks = started(TensorBoardBackend())

@@ -7,7 +7,7 @@ increase goes to another folder, ``repeated-1`` and so on, where the points befo
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,7 +26,6 @@ __all__ = ["SCALARS", "WriterSeries"]
 
 SCALARS: Final = "scalars"
 LANES: Final = 64  # folders of one writer; what repeats more often goes to the last one
-REMEMBERED: Final = 16_384  # ids of records, to recognize repeats; a batch is far smaller
 
 # Fields of the extra message, see docs/plugins/tensorboard.md.
 SEQUENCE, INDEX, EXACT, SOURCE, NAME, NO_STEP = 1, 2, 3, 4, 5, 6
@@ -90,6 +89,25 @@ class Series:
             lasts[lane] = step
 
 
+class RecordSet:
+    """The ids of a writer's records, a bit for each: a million records take a few hundred kilobytes.
+
+    Sequences are those of a journal that may come from someone else, so that they may be far apart.
+    """
+
+    def __init__(self) -> None:
+        self._pages: dict[tuple[int, int], int] = {}  # by index and sequence // 1024
+
+    def add(self, sequence: int, index: int) -> bool:
+        """Add a record; return whether it is new."""
+        page, bit = (index, sequence >> 10), 1 << (sequence & 1023)
+        found = self._pages.get(page, 0)
+        if found & bit:
+            return False
+        self._pages[page] = found | bit
+        return True
+
+
 class WriterSeries:
     """The events of one writer, below one folder. After an exception, it has to be made again from the files."""
 
@@ -105,24 +123,19 @@ class WriterSeries:
         self._lanes: list[EventFile] = []
         self._series: dict[tuple[str, str | None], Series] = {}  # of points, by name and source
         self._tags: dict[str, tuple[Owner, Series]] = {}
-        self._recent: set[tuple[int, int]] = set()
-        self._older: set[tuple[int, int]] = set()
+        self._records = RecordSet()
         self._restore()
 
     def append_points(self, points: Sequence[MetricData]) -> int:
         """Append a batch of points, without those that are there already, and return how many were new."""
-        recent, older, known, double = self._recent, self._older, self._series, self._double
+        is_new, known, double = self._records.add, self._series, self._double
         lanes: dict[int, list[bytes]] = {0: []}
-        fresh: set[tuple[int, int]] = set()
         count = 0
         for point in points:
             identity = point.id
-            if identity is not None:
-                key = identity[1:]
-                if key in recent or key in older or key in fresh:
-                    self.repeats += 1
-                    continue
-                fresh.add(key)
+            if identity is not None and not is_new(identity[1], identity[2]):
+                self.repeats += 1
+                continue
             series = known.get((point.name, point.source)) or self._points_series(point.name, point.source)
             count += 1
             value, when, step = float(point.value), point.timestamp or 0.0, point.iteration
@@ -157,7 +170,6 @@ class WriterSeries:
         for lane, parts in lanes.items():
             if parts:
                 self._lane(lane).append(b"".join(parts))
-        self._remember(fresh)
         self.latest = max(self.latest, max((point.timestamp or 0.0 for point in points), default=0.0))
         return count
 
@@ -173,20 +185,20 @@ class WriterSeries:
         identity: RecordId | None,
     ) -> bool:
         """Append an image, histogram, text or sound, unless it is there already; return whether it was new."""
-        key = identity[1:] if identity else None
-        if key in self._recent or key in self._older:
+        if identity and not self._records.add(identity[1], identity[2]):
             self.repeats += 1
             return False
         series = self._tag((kind, name, ""), f"/{kind}")
         extra = series.about
         if step is None:
             step, extra = series.next_step(), extra + _NO_STEP_FLAG
-        if key:
-            extra += int_field(SEQUENCE, key[0]) + (int_field(INDEX, key[1]) if key[1] else b"")
+        if identity:
+            extra += int_field(SEQUENCE, identity[1]) + (
+                int_field(INDEX, identity[2]) if identity[2] else b""
+            )
         value = protobuf.summary_value(series.tag, content, plugin)
         when = self.latest if wall_time is None else wall_time
         self._lane(series.place(step)).append(frame(protobuf.event(when, step, value, extra)))
-        self._remember([key] if key else [])
         return True
 
     def _lane(self, number: int) -> EventFile:
@@ -210,12 +222,6 @@ class WriterSeries:
         if tag not in self._tags:
             self._tags[tag] = owner, Series(tag, owner, double=self._double)
         return self._tags[tag][1]
-
-    def _remember(self, keys: Iterable[tuple[int, int]]) -> None:
-        # Two generations: between REMEMBERED and twice as many ids are known, at no cost per id.
-        self._recent.update(keys)
-        if len(self._recent) >= REMEMBERED:
-            self._older, self._recent = self._recent, set()
 
     def _restore(self) -> None:
         """Read what earlier processes have written: ids, tags, and the last step of each tag in each folder."""
@@ -247,7 +253,7 @@ class WriterSeries:
             if data[at : at + 1] == b"\x08":
                 sequence, at = read_varint(data, at + 1)
                 index = read_varint(data, at + 1)[0] if data[at : at + 1] == b"\x10" else 0
-                self._remember([(sequence, index)])
+                self._records.add(sequence, index)
         return True
 
     def _learn(self, lane: int, data: bytes, starts: dict[bytes, Series]) -> None:
@@ -263,7 +269,7 @@ class WriterSeries:
         series.learn(lane, found.get(2, 0))
         self.latest = max(self.latest, struct.unpack("<d", found[1])[0])
         if SEQUENCE in extra:
-            self._remember([(extra[SEQUENCE], extra.get(INDEX, 0))])
+            self._records.add(extra[SEQUENCE], extra.get(INDEX, 0))
 
 
 def tag_and_kind(summary: bytes) -> tuple[str, str]:
