@@ -39,14 +39,12 @@ class TestOtlp(BackendConformance):
     def read_back(self, run: Any, http_receiver: Any) -> FarSide:
         points = [point for point in http_receiver.points() if point.resource["tracelet.run.id"] == run.id]
         steps, metrics = {}, {}
-        for point in points:
-            if "tracelet.step_of" in point.attributes:
-                steps[point.attributes["tracelet.step_of"], point.resource["tracelet.writer"], point.time] = (
-                    point.value
-                )
+        for point in filter(is_step, points):
+            name = point.attributes.get("tracelet.step_of", point.name.removesuffix(".step"))
+            steps[name, point.resource["tracelet.writer"], point.time] = point.value
         rows: dict[str, dict[tuple[str, int, float], None]] = {}
         for point in points:
-            if "tracelet.step_of" not in point.attributes:
+            if not is_step(point):
                 name = point.attributes.get("tracelet.name", point.name)
                 key = (point.resource["tracelet.writer"], point.time, repr(point.value))
                 rows.setdefault(name, {})[key] = None  # as a database does: one value per series and time
@@ -71,3 +69,7 @@ class TestOtlp(BackendConformance):
 
     def far_param(self, key: str, value: Any) -> tuple[str, Any]:
         return key, plain_value(value)
+
+
+def is_step(point: Any) -> bool:
+    return point.name.endswith(".step") and "tracelet.name" not in point.attributes

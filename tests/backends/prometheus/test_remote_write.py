@@ -140,9 +140,10 @@ def test_a_batch_delivered_again_within_a_process_is_recognized(
     assert plugin.get_status() == {"sent": 50, "left_out": {}}
 
 
+@pytest.mark.parametrize("size", [20, 200])
 @pytest.mark.parametrize("behind", [0, 1, 2, 3])
 def test_a_process_after_a_crash_gives_points_the_same_times(
-    start: Callable[..., Any], view: Any, prometheus_server: Any, behind: int
+    start: Callable[..., Any], view: Any, prometheus_server: Any, behind: int, size: int
 ) -> None:
     url = f"{prometheus_server.url}/api/v1/write"
     close = [
@@ -153,9 +154,9 @@ def test_a_process_after_a_crash_gives_points_the_same_times(
     one = start(remote_write_url=url)
     for first in range(0, 180, 60):
         one.log_metrics(close[first : first + 60], run=view)
-    other = start(remote_write_url=url)  # delivery continues some batches before the end, with smaller ones
-    for first in range(180 - 60 * behind, 240, 20):
-        other.log_metrics(close[first : first + 20], run=view)
+    other = start(remote_write_url=url)  # delivery continues some batches before the end, with others
+    for first in range(180 - 60 * behind, 240, size):
+        other.log_metrics(close[first : first + size], run=view)
     for name in ("a", "b_c"):
         [found] = prometheus_server.samples(f'{name}{{run="{view.id}"}}', NOW + 1).values()
         assert [value for _, value in found] == list(range(120))

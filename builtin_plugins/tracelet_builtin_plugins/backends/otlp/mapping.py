@@ -13,6 +13,7 @@ __all__ = [
     "MAPPING",
     "clean_text",
     "double",
+    "is_like_step",
     "nanoseconds",
     "plain_value",
     "resource_attributes",
@@ -51,6 +52,11 @@ def step_name(name: str) -> str:
     return valid_name(name) + _STEP
 
 
+def is_like_step(name: str) -> bool:
+    """Say whether a metric's name looks like that of another metric's steps."""
+    return name.endswith(_STEP)
+
+
 def clean_text(text: str) -> str:
     """Return text that is valid UTF-8. A lone surrogate becomes U+FFFD, with a hash of the text at the end."""
     if _SURROGATE.search(text) is None:
@@ -60,12 +66,14 @@ def clean_text(text: str) -> str:
 
 def nanoseconds(timestamp: float | None) -> int:
     """Return a time in nanoseconds since 1970; 0, which means unknown, for none. Different times stay different."""
+    if timestamp is not None and 0 < timestamp < 9e9:  # nearly all of them
+        seconds = int(timestamp)
+        return max(1, seconds * 1_000_000_000 + round((timestamp - seconds) * 1e9))
     if timestamp is None or timestamp != timestamp:
         return 0
     if not abs(timestamp) < _LAST / 1e9:
         return _LAST if timestamp > 0 else 1
-    whole = math.floor(timestamp)
-    return max(1, min(_LAST, whole * 1_000_000_000 + round((timestamp - whole) * 1e9))) if whole >= 0 else 1
+    return min(_LAST, math.floor(timestamp) * 1_000_000_000) if timestamp > 0 else 1
 
 
 def double(value: Any) -> float:

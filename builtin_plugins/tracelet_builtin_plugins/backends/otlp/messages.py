@@ -8,6 +8,7 @@ from typing import Any, Final
 from tracelet_builtin_plugins.backends.otlp.mapping import (
     clean_text,
     double,
+    is_like_step,
     nanoseconds,
     plain_value,
     step_name,
@@ -47,18 +48,20 @@ class Messages:
         resource_metrics = request.resource_metrics.add()
         resource_metrics.resource.CopyFrom(self._resource.Resource(attributes=self._attributes(resource)))
         scopes: dict[str | None, Any] = {}
-        gauges: dict[tuple[str, str, str | None], tuple[Any, Any, list[Any], list[Any]]] = {}
-        for point in points:
-            key = (point.name, point.type.value, point.source)
-            if (found := gauges.get(key)) is None:
+        gauges: dict[tuple[Any, ...], tuple[Any, Any, dict[str, Any], dict[str, Any]]] = {}
+        for point in points:  # this runs for each point, so it has to be quick
+            key = (point.name, point.type, point.source)
+            found = gauges.get(key)
+            if found is None:
                 if (scope := scopes.get(point.source)) is None:
                     scope = scopes[point.source] = self._scope(resource_metrics, point.source)
                 found = gauges[key] = self._gauges(scope, point)
-            values, steps, attributes, step_attributes = found
-            when = nanoseconds(point.timestamp)
-            values.add(time_unix_nano=when, as_double=double(point.value), attributes=attributes)
-            if point.iteration is not None:
-                steps.add(time_unix_nano=when, as_double=double(point.iteration), attributes=step_attributes)
+            add_value, add_step, about_value, about_step = found
+            when, value, step = nanoseconds(point.timestamp), point.value, point.iteration
+            value = value if type(value) is float else double(value)
+            add_value(time_unix_nano=when, as_double=value, **about_value)
+            if step is not None:
+                add_step(time_unix_nano=when, as_double=double(step), **about_step)
         for scope in scopes.values():
             for at in range(len(scope.metrics) - 1, -1, -1):
                 if not scope.metrics[at].gauge.data_points:  # of steps, where there are none
@@ -71,23 +74,23 @@ class Messages:
         scope.scope.CopyFrom(self._common.InstrumentationScope(name=name, version=self._version))
         return scope
 
-    def _gauges(self, scope: Any, point: MetricData) -> tuple[Any, Any, list[Any], list[Any]]:
-        """Add the gauges of a metric. Returns the lists of their points, and the attributes of each point."""
-        fitted = valid_name(point.name)
-        about: dict[str, Any] = {}
-        if point.type.value != "scalar":
-            about["tracelet.kind"] = point.type.value
-        of_value = {**about, **({} if fitted == point.name else {"tracelet.name": clean_text(point.name)})}
-        of_step = {
-            **about,
-            "tracelet.step_of": clean_text(point.name),
-        }  # or NAME.step could be somebody's metric
+    def _gauges(self, scope: Any, point: MetricData) -> tuple[Any, Any, dict[str, Any], dict[str, Any]]:
+        """Add the gauges of a metric. Returns what adds a point to them, and the attributes of each point, if any.
+
+        A metric that somebody calls NAME.step has its name as an attribute, so that it is not taken for the steps of
+        NAME.
+        """
+        fitted, name = valid_name(point.name), clean_text(point.name)
+        kind = {} if point.type.value == "scalar" else {"tracelet.kind": point.type.value}
+        is_changed = fitted != point.name
+        of_value = {**kind, **({"tracelet.name": name} if is_changed or is_like_step(fitted) else {})}
+        of_step = {**kind, **({"tracelet.step_of": name} if is_changed else {})}
         values, steps = scope.metrics.add(name=fitted), scope.metrics.add(name=step_name(point.name))
         return (
-            values.gauge.data_points,
-            steps.gauge.data_points,
-            self._attributes(of_value),
-            self._attributes(of_step),
+            values.gauge.data_points.add,
+            steps.gauge.data_points.add,
+            {"attributes": self._attributes(of_value)} if of_value else {},
+            {"attributes": self._attributes(of_step)} if of_step else {},
         )
 
     def log(

@@ -74,6 +74,7 @@ class RemoteWrite:
         self._last: dict[SeriesKey, int] = {}
         self._floor: int | None = None  # everything up to this time is too old
         self._done: set[tuple[Any, bool]] = set()  # what the current batch no longer has to send
+        self._is_refused = False  # whether anything in the current batch was refused
         self._recent: set[Any] = set()
         self._older: set[Any] = set()
         self.sent = 0
@@ -83,10 +84,20 @@ class RemoteWrite:
         """Send points. Raises the server's refusal or an outage; what was accepted before it is not sent again."""
         end = time.monotonic() + _SECONDS
         self._recall(points)
-        batch = self._choose(points)
-        self._plan(points, batch)
-        self._send(batch, end)
-        self._done.clear()
+        for part in self._parts(points):
+            self._is_refused = False
+            batch = self._choose(part)
+            self._plan(part, batch)
+            self._send(batch, end)
+            self._done.clear()
+
+    def _parts(self, points: Sequence[MetricData]) -> list[Sequence[MetricData]]:
+        """Split points where a process before this one stopped: what it has sent is there as a whole, or not at all."""
+        stop = self._times.ends.get(points[0].id[0]) if points and points[0].id else None
+        if stop is None or not points[0].id or points[0].id[1:] > stop:
+            return [points]
+        at = next((at for at, point in enumerate(points) if point.id and point.id[1:] > stop), 0)
+        return [points[:at], points[at:]] if at else [points]
 
     def end(self) -> None:
         """Close the connection."""
@@ -120,18 +131,23 @@ class RemoteWrite:
     def _choose(self, points: Sequence[MetricData]) -> Batch:
         """Return the samples of each series, in the order of recording, each at a time of its own."""
         found: dict[SeriesKey, list[Sample]] = {}
+        known: dict[tuple[Any, ...], tuple[SeriesKey, SeriesKey]] = {}
         newest = None
-        for point in points:
-            value, key = clean_value(point.value), key_of(point)
-            if (point.id, False) in self._done or point.id in self._recent or point.id in self._older:
+        for point in points:  # this runs for each point, so it has to be quick
+            id = point.id
+            if id in self._recent or id in self._older or (self._done and (id, False) in self._done):
                 continue
-            if (when := self._time_for(point, found.get(key), self._last.get(key))) is None:
+            what = (point.name, point.type, point.source, id and id[0])
+            if (keys := known.get(what)) is None:
+                keys = known[what] = (key_of(point), key_of(point, is_step=True))
+            value = point.value if type(point.value) is float else clean_value(point.value)
+            when = self._time_for(point, found.get(keys[0]), self._last.get(keys[0]))
+            if when is None:
                 continue
-            found.setdefault(key, []).append(Sample(when, value, point.id))
+            found.setdefault(keys[0], []).append(Sample(when, value, id))
             if point.iteration is not None:
-                steps = found.setdefault(key_of(point, is_step=True), [])
-                steps.append(Sample(when, float(point.iteration), point.id))
-            newest = when if newest is None else max(newest, when)
+                found.setdefault(keys[1], []).append(Sample(when, float(point.iteration), id))
+            newest = when if newest is None or when > newest else newest
         if newest is not None and points[0].id:
             self._add_info(found, points[0].id[0], newest)
         return list(found.items())
@@ -179,6 +195,7 @@ class RemoteWrite:
         if time.monotonic() > end:
             raise TimeoutError(f"{self._client.url}: it refuses many samples; looking for them continues")
         refusal = self._post(batch)
+        self._is_refused = self._is_refused or refusal is not None
         if refusal is None:
             self._accepted(batch)
         elif sum(len(samples) for _, samples in batch) == 1:
@@ -221,7 +238,8 @@ class RemoteWrite:
     def _accepted(self, batch: Batch) -> None:
         for key, samples in batch:
             self._last[key] = max(samples[-1].when, self._last.get(key, samples[-1].when))
-            self._done.update((sample.id, key.is_step) for sample in samples)
+            if self._is_refused:  # a batch that is accepted as a whole is not looked at again
+                self._done.update((sample.id, key.is_step) for sample in samples)
             if not key.is_step and key.kind != INFO:
                 self.sent += len(samples)
                 self._remember(sample.id for sample in samples)

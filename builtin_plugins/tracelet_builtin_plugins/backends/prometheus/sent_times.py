@@ -37,6 +37,8 @@ class SentTimes:
     def __init__(self, run_dir: Path) -> None:
         self._folder = run_dir / _FOLDER
         self._lines: dict[str, int] = {}
+        #: By writer: up to where a process before this one may have sent points.
+        self.ends: dict[str, Place] = {}
 
     def note(self, writer: str, first: Place, last: Place, after: Times) -> None:
         """Note what is about to be sent."""
@@ -86,13 +88,14 @@ class SentTimes:
         notes: list[Note] = []
         for line in self._bytes(writer).splitlines():
             try:
-                first, last, series = json.loads(line)
-                note = (tuple(map(int, first)), tuple(map(int, last)), dict(_times(writer, series)))
+                [[one, two], [three, four], series] = json.loads(line)
+                note: Note = (int(one), int(two)), (int(three), int(four)), dict(_times(writer, series))
             except (ValueError, TypeError, LookupError, RecursionError):
                 continue  # cut off by a crash, or damaged later
+            self.ends[writer] = max(note[1], self.ends.get(writer, note[1]))
             while notes and notes[-1][0] >= note[0]:
                 notes.pop()
-            notes.append(note)  # type: ignore[arg-type]
+            notes.append(note)
         return notes
 
     def _bytes(self, writer: str) -> bytes:

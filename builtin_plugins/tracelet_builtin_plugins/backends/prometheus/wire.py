@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Final
 
 from tracelet_builtin_plugins.backends.prometheus.mapping import Labels
@@ -32,6 +33,9 @@ def varint(number: int) -> bytes:
     return bytes(out)
 
 
+_high: Final = lru_cache(maxsize=4096)(varint)
+
+
 def _field(number: int, contents: bytes) -> bytes:
     return bytes([number << 3 | 2]) + varint(len(contents)) + contents
 
@@ -44,7 +48,10 @@ def encode_labels(labels: Labels) -> bytes:
 def encode_sample(timestamp: int, value: float) -> bytes:
     """Return one sample."""
     number = _DOUBLE(value) if value == value else _NAN
-    when = varint(timestamp)
+    if timestamp >> 14 > 0:  # all but the two lowest groups are the same for 16 seconds
+        when = bytes((timestamp & 127 | 128, timestamp >> 7 & 127 | 128)) + _high(timestamp >> 14)
+    else:
+        when = varint(timestamp)
     return _HEADS[10 + len(when)] + number + b"\x10" + when
 
 
