@@ -50,6 +50,6 @@ def open_case(folder: Path) -> Iterator[Case]:
                 for key in run.data.metrics
             )
 
-        yield Case("mlflow", {"tracking_uri": server.uri, "isolation": "thread"}, store, count)
+        yield Case("mlflow", {"tracking_uri": server.uri}, store, count)
     finally:
         server.close()

@@ -18,10 +18,10 @@ from tracelet_hookspecs import MetricData, RecordId, RunView, mask_text
 
 __all__ = ["ExternalRun", "OutageError", "load_wandb"]
 
-MINIMUM: Final = "0.21"
+MINIMUM: Final = "0.31"  # whose file is written at an interval of our choice
 INIT_TIMEOUT: Final = 24.0  # seconds; a data hook may take 30
 WRITE_TIMEOUT: Final = 20.0
-FLUSH_INTERVAL: Final = 0.05  # seconds between two writes of wandb's own process to the run's file
+FLUSH_INTERVAL: Final = 0.01  # seconds between two writes of wandb's own process to the run's file
 REMEMBERED: Final = 100_000  # ids of points, to recognize repeats in this process
 
 _open_runs: dict[str, Any] = {}  # by id: wandb refuses to open a run twice in one process
