@@ -34,7 +34,7 @@ class TestOtlp(BackendConformance):
     }
 
     def config(self, http_receiver: Any) -> dict[str, Any]:
-        return {"endpoint": http_receiver.url}
+        return {"endpoint": http_receiver.url, "headers": {"X-Token": "not-to-be-shown-2"}}
 
     def read_back(self, run: Any, http_receiver: Any) -> FarSide:
         points = [point for point in http_receiver.points() if point.resource["tracelet.run.id"] == run.id]

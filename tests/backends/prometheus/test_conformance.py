@@ -18,7 +18,8 @@ class TestPrometheus(BackendConformance):
     time_resolution = 0.06  # points of one millisecond are put a millisecond apart
 
     def config(self, prometheus_server: Any) -> dict[str, Any]:
-        return {"remote_write_url": f"{prometheus_server.url}/api/v1/write"}
+        url = f"{prometheus_server.url}/api/v1/write"
+        return {"remote_write_url": url, "headers": {"X-Token": "not-to-be-shown-1"}}
 
     def read_back(self, run: Any, prometheus_server: Any) -> FarSide:
         at = time.time() + 3600

@@ -181,6 +181,10 @@ class Manners(Suite):
             and schema[key].get("secret")
         }
         for key, value in self.table().items():
+            if isinstance(value, Mapping) and (key in marked or is_secret_key(key)):  # headers, for example
+                yield from (
+                    (f"{key}.{name}", one) for name, one in value.items() if isinstance(one, str) and one
+                )
             if isinstance(value, str) and value and (key in marked or is_secret_key(key)):
                 yield key, value
             if isinstance(value, str) and "://" in value and (password := _password(urlsplit, value)):
