@@ -21,7 +21,7 @@ from tracelet_builtin_plugins.backends.postgres.mapping import (
     tag_text,
     writer_uuid,
 )
-from tracelet_hookspecs import MetricData, MetricType
+from tracelet_hookspecs import MetricData
 
 ODD_TEXT = st.text(st.sampled_from("a\x00\ufffd\ud800\udfff\u2400_0"), max_size=8)
 TEXT = ODD_TEXT | st.text()
@@ -111,7 +111,7 @@ def test_rows_can_be_read_back_by_the_format(points: list[tuple[Any, ...]]) -> N
         MetricData("m", value, iteration=step, timestamp=when, id=("w", sequence, index))
         for value, step, when, sequence, index in points
     ]
-    rows = encode_points(given, {("m", MetricType.SCALAR, None): 5}, {"w": 6})
+    rows = encode_points(given, {("m", "scalar", None): 5}, {"w": 6})
     text = b"".join(join_rows(rows))
     assert text.startswith(HEADER)
     assert text.endswith(FOOTER)

@@ -50,7 +50,7 @@ class Messages:
         scopes: dict[str | None, Any] = {}
         gauges: dict[tuple[Any, ...], tuple[Any, Any, dict[str, Any], dict[str, Any]]] = {}
         for point in points:  # this runs for each point, so it has to be quick
-            key = (point.name, point.type, point.source)
+            key = (point.name, point.type._value_, point.source)
             found = gauges.get(key)
             if found is None:
                 if (scope := scopes.get(point.source)) is None:

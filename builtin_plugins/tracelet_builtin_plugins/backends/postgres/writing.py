@@ -107,16 +107,19 @@ class RunWriter:
     def store_points(self, points: Sequence[MetricData]) -> None:
         """Store points. The ordinary case is one COPY; only if a row exists are the existing ones looked up."""
         self.ensure_run()
-        self._learn(points)
-        rows = encode_points(points, self._series, self._writers)
+        try:
+            rows = encode_points(points, self._series, self._writers)
+        except KeyError:
+            self._learn(points)
+            rows = encode_points(points, self._series, self._writers)
         try:
             self._copy(rows)
         except RepeatedRowError:
             rows = self._copy_missing(points, rows)
         self.counts["points"] += len(rows)
         self.counts["repeated_points"] += len(points) - len(rows)
-        latest = max((point.timestamp or 0.0 for point in points), default=0.0)
-        self.latest = max(latest, self.latest or 0.0)
+        if points:
+            self.latest = max(points[-1].timestamp or 0.0, self.latest or 0.0)
 
     def _copy(self, rows: Sequence[bytes]) -> None:
         statement = f"COPY {self._schema}.points ({', '.join(COLUMNS)}) FROM STDIN (FORMAT BINARY)"
@@ -142,7 +145,12 @@ class RunWriter:
 
     def _key_of(self, point: MetricData) -> tuple[int, int, int, int]:
         writer, sequence, index = point.id  # type: ignore[misc]
-        return self._series[point.name, point.type, point.source], sequence, self._writers[writer], index
+        return (
+            self._series[point.name, point.type.value, point.source],
+            sequence,
+            self._writers[writer],
+            index,
+        )
 
     def _existing(self, keys: Sequence[tuple[int, int, int, int]]) -> set[tuple[int, int, int, int]]:
         with self._link.transaction() as connection:
@@ -159,7 +167,7 @@ class RunWriter:
         """Find out the numbers of the points' writers and series, and give out new ones."""
         if len(self._series) > _MOST_KNOWN:
             self._series = {}
-        keys = {(point.name, point.type, point.source) for point in points} - self._series.keys()
+        keys = {(point.name, point.type.value, point.source) for point in points} - self._series.keys()
         names = {point.id[0] for point in points if point.id} - self._writers.keys()
         if not keys and not names:
             return
@@ -170,10 +178,8 @@ class RunWriter:
         self._writers |= writers
 
     def _learn_series(self, connection: Any, keys: Sequence[Key]) -> dict[Key, int]:
-        described = [
-            (make_name(name), kind.value, source and fit_text(source)) for name, kind, source in keys
-        ]
-        digests = [series_digest(self.run_id, key[0], key[1].value, key[2]) for key in keys]
+        described = [(make_name(name), kind, source and fit_text(source)) for name, kind, source in keys]
+        digests = [series_digest(self.run_id, key[0], key[1], key[2]) for key in keys]
         find = f"SELECT digest, id FROM {self._schema}.series WHERE digest = ANY(%s)"
         known = dict(connection.execute(find, [digests]))
         if len(known) < len(keys):
@@ -281,4 +287,4 @@ def moment(timestamp: float | None) -> datetime | None:
 def sort_key(key: Key) -> tuple[str, str, str]:
     """Return the place of a series among new ones: in one order everywhere, two processes cannot block each other."""
     name, kind, source = key
-    return name, kind.value, source or ""
+    return name, kind, source or ""

@@ -137,7 +137,7 @@ class RemoteWrite:
             id = point.id
             if id in self._recent or id in self._older or (self._done and (id, False) in self._done):
                 continue
-            what = (point.name, point.type, point.source, id and id[0])
+            what = (point.name, point.type._value_, point.source, id and id[0])
             if (keys := known.get(what)) is None:
                 keys = known[what] = (key_of(point), key_of(point, is_step=True))
             value = point.value if type(point.value) is float else clean_value(point.value)
