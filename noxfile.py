@@ -18,21 +18,22 @@ OLDEST_AND_NEWEST = ["3.10", "3.13"]
 #: What the short passes leave out: tests that install packages, and tests that take more than a few seconds.
 SHORT = ["-m", "not pip and not slow", "--hypothesis-profile=short"]
 
-#: The built-in backends that have a client or a server of somebody else's, and what their tests install besides the
-#: extra of the same name. Their clients contradict each other's requirements, so each has its own environment.
+#: What the tests of each folder under tests/backends install, besides the extra of the same name. The clients contradict
+#: each other's requirements, so each has its own environment.
 FAR_SIDES: dict[str, list[str]] = {
     "aim": [],
     "clearml": [],
-    "otlp": ["grpcio>=1.60"],
     "mlflow": ["psycopg2-binary"],
-    "wandb": [],
+    "otlp": ["grpcio>=1.60"],
     "postgres": [],
     "prometheus": ["prometheus-client>=0.20"],
     "tensorboard": ["tbparse>=0.0.8", "tensorboard>=2.17", "tensorboardX>=2.6"],
+    "together": ["tensorboard>=2.17"],
     "trackio": [],
+    "wandb": [],
 }
-#: All of these have an extra, except tensorboard.
-WITH_EXTRA = FAR_SIDES.keys() - {"tensorboard"}
+#: Extras of the folders that are not named after one.
+EXTRAS = {"tensorboard": "", "together": ",mlflow,wandb,postgres,prometheus"}
 
 
 @nox.session
@@ -88,7 +89,8 @@ def tests(session: nox.Session) -> None:
 def far_sides(session: nox.Session, client: str) -> None:
     """Test a backend with its real client and, if one can run here, its real server."""
     session.env["UV_COMPILE_BYTECODE"] = "1"  # large clients would be compiled again by each process
-    session.install("-e", f".[test,{client}]" if client in WITH_EXTRA else ".[test]", *FAR_SIDES[client])
+    extras = EXTRAS.get(client, f",{client}")
+    session.install("-e", f".[test{extras}]", *FAR_SIDES[client])
     session.run("pytest", "-q", f"tests/backends/{client}", *(session.posargs or ["-n", "auto"]))
 
 
