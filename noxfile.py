@@ -18,8 +18,8 @@ OLDEST_AND_NEWEST = ["3.10", "3.13"]
 #: What the short passes leave out: tests that install packages, and tests that take more than a few seconds.
 SHORT = ["-m", "not pip and not slow", "--hypothesis-profile=short"]
 
-#: What the tests of each folder under tests/backends install, besides the extra of the same name. The clients contradict
-#: each other's requirements, so each has its own environment.
+#: What the tests of each folder under tests/backends install, besides the extra of the same name. The clients
+#: contradict each other's requirements, so each has its own environment.
 FAR_SIDES: dict[str, list[str]] = {
     "aim": [],
     "clearml": [],

@@ -98,7 +98,11 @@ def tracelet(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
 
 
 def environ(folder: Path) -> dict[str, str]:
-    kept = {key: value for key, value in os.environ.items() if not key.startswith(("TRACELET_", "MLFLOW_", "WANDB_"))}
+    kept = {
+        key: value
+        for key, value in os.environ.items()
+        if not key.startswith(("TRACELET_", "MLFLOW_", "WANDB_"))
+    }
     return {**kept, "HOME": str(folder), "MLFLOW_DISABLE_TELEMETRY": "true"}
 
 
@@ -164,7 +168,8 @@ def read_tensorboard(folder: Path, name: str) -> list[tuple[int, float]]:
             found += [(event.step, event.value) for event in reader.Scalars(name)]
         if name in tags["tensors"]:
             found += [
-                (event.step, float(tensor_util.make_ndarray(event.tensor_proto))) for event in reader.Tensors(name)
+                (event.step, float(tensor_util.make_ndarray(event.tensor_proto)))
+                for event in reader.Tensors(name)
             ]
     return found
 

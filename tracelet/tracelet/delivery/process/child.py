@@ -8,11 +8,12 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import faulthandler
+import logging
 import os
 import signal
 import sys
 import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from tracelet.delivery.guarded_run import GuardedRun
@@ -68,7 +69,9 @@ class Session:
     def _handle(self, message: Message) -> None:
         arguments = {key: value for key, value in message.items() if key not in ("call", "what")}
         try:
-            value = getattr(self, "do_" + message["what"])(**arguments)
+            # The run's process reports what fails in a call, once; here it would be reported at each attempt.
+            with _without_errors() if "call" in message else contextlib.nullcontext():
+                value = getattr(self, "do_" + message["what"])(**arguments)
             answer: dict[str, Any] = {"value": value}
         except Exception as error:
             answer = {"error": _describe_error(error)}
@@ -246,6 +249,22 @@ class _StepFailedError(PluginError):
         super().__init__(message, plugin=plugin, step=getattr(failure, "step", None) or "")
         self.traceback = traceback
         self.failure = failure
+
+
+@contextlib.contextmanager
+def _without_errors() -> Iterator[None]:
+    """Drop what this thread logs about plugins that fail."""
+    thread = threading.get_ident()
+
+    def is_kept(record: logging.LogRecord) -> bool:
+        return record.levelno < logging.ERROR or record.thread != thread
+
+    logger = get_logger("tracelet.plugins")
+    logger.addFilter(is_kept)
+    try:
+        yield
+    finally:
+        logger.removeFilter(is_kept)
 
 
 def _describe_error(error: Exception) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from tracelet.delivery.pipeline.failures import Fault
 from tracelet.delivery.process.pipes import PipeReader, PipeWriter, decode_message, pickle_message
 from tracelet.errors import PluginError
 from tracelet.logs import get_logger
@@ -48,6 +49,11 @@ class RemoteError(PluginError):
         super().__init__(message, plugin=plugin, step=step)
         self.traceback = traceback
         self.fault = fault
+
+    @property
+    def is_outage(self) -> bool:
+        """Whether a service could not be reached."""
+        return self.fault == Fault.PASSING.value
 
 
 class ProcessGoneError(PluginError):

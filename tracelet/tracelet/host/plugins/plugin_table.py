@@ -247,7 +247,8 @@ class PluginTable:
         if not handle.needs_stop:
             handle.worker.retire()
         if not known:
-            log.error("%s%s", info.error, f"\n{info.traceback}" if info.traceback else "")
+            shown = info.traceback if info.traceback and not _is_outage(error) else ""
+            log.error("%s%s", info.error, f"\n{shown}" if shown else "")
 
     def _overran(self, handle: PluginHandle, error: Overrun) -> None:
         self.fail(handle, error.step, error)
@@ -280,6 +281,12 @@ def _source_of(info: PluginInfo) -> tuple[str, str, str]:
 
 def _label(info: PluginInfo) -> str:
     return f"{info.class_name} from {info.origin}" if info.class_name else f"the one from {info.origin}"
+
+
+def _is_outage(error: BaseException) -> bool:
+    """Return whether a service could not be reached: where in the plugin that happened is of no interest."""
+    cause = error.cause if isinstance(error, PluginError) and error.cause is not None else error
+    return isinstance(cause, (ConnectionError, TimeoutError)) or getattr(error, "is_outage", False) is True
 
 
 def _traceback_of(error: BaseException) -> str | None:
