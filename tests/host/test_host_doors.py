@@ -133,7 +133,7 @@ def test_one_class_under_two_names_gets_everything_once(installed, trained, word
     points = {"printer": "stranger_mod:Sink", "again": "stranger_mod:Sink"}
     installed("stranger", points, {"stranger_mod.py": text_of(SINK, "")})
     plugins = trained(*words, toml=toml)["plugins"]
-    active = [each["status"] for each in plugins.values() if each["status"]]
+    active = [each["status"] for each in plugins.values() if "got" in (each["status"] or {})]
     assert active == [{"got": 1}]
     assert not [each["error"] for each in plugins.values() if each["error"]]
 

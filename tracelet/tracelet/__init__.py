@@ -113,12 +113,20 @@ _ELSEWHERE = {
 def __getattr__(name: str) -> Any:
     """Import a public name from the module that defines it, and keep it."""
     if name not in __all__:
-        raise AttributeError(f"module 'tracelet' has no attribute {name!r}{_hint(name)}")
+        raise _UnknownNameError(name)
     from importlib import import_module
 
     value = getattr(import_module(_HOMES.get(name, "tracelet.run")), name)
     globals()[name] = value
     return value
+
+
+class _UnknownNameError(AttributeError):
+    """A name that is not public. ``from tracelet import submodule`` raises it, too, so the hint is made when shown."""
+
+    def __str__(self) -> str:
+        name = self.args[0]
+        return f"module 'tracelet' has no attribute {name!r}{_hint(name)}"
 
 
 def _hint(name: str) -> str:

@@ -298,7 +298,7 @@ def read_file(folder: Folder, relative: Folder, *, limit: int) -> bytes:
     state = opened.stat()
     if state.st_size > limit:
         raise UnsafeFileError(Path(folder, relative), f"at most {limit} bytes", f"{state.st_size} bytes")
-    return read_at(opened, limit, 0)
+    return read_at(opened, state.st_size, 0)  # a buffer of the limit's size might not be had
 
 
 def read_at(opened: Descriptor, size: int, offset: int) -> bytes:
