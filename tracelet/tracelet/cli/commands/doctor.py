@@ -167,7 +167,7 @@ def _check_runs(data: Path) -> Iterator[Finding]:
 
 
 def _check_plugins(options: GlobalOptions, config: Config) -> Iterator[Finding]:
-    from tracelet.cli.commands.plugins_check import find_configuration_faults
+    from tracelet.cli.plugin_faults import find_configuration_faults
     from tracelet.cli.views.plugin_tables import describe_plugins
 
     manager = options.manager(config)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import click
 
@@ -180,6 +180,7 @@ def _find_plugins(what: str, manager: PluginManager) -> list[str]:
 
 
 def _check_one(manager: PluginManager, name: str, others: PluginManager, changes: list[str]) -> CheckedPlugin:
+    from tracelet.cli.plugin_faults import find_configuration_faults
     from tracelet.host.plugins.process_state import ProcessWatch
     from tracelet.secrets import redact
     from tracelet_hookspecs import PluginState
@@ -249,27 +250,6 @@ def _find_isolation_faults(manager: PluginManager, name: str) -> Iterator[str]:
             check_isolation(info, manager)
     except (TraceletError, ValueError) as error:
         yield str(error)
-
-
-def find_configuration_faults(manager: PluginManager, name: str) -> Iterator[str]:
-    """Yield the faults of a plugin's table in the project's configuration, if it has one."""
-    from tracelet.config.validation import check_schema, declared_keys, validate
-    from tracelet.errors import ConfigError
-
-    schema = manager.plugins[name].metadata.config_schema
-    if check_schema(schema):
-        return  # the plugin's own fault, which its validation reports
-    config = manager.config or global_options().config()
-    if name not in config.tables:
-        return
-
-    def check(own: dict[str, Any]) -> None:
-        validate(schema, own, path=f"plugins.{name}")
-
-    try:
-        check(config.plugin_config(name, declared_keys(schema), check=check)[1])
-    except ConfigError as error:
-        yield from error.faults
 
 
 def _print(screen: Screen, checked: list[CheckedPlugin]) -> None:

@@ -112,7 +112,7 @@ def _pyargs(value: str) -> list[str]:
 
 
 def _default_suite(manager: PluginManager, name: str) -> Suite:
-    from tracelet.cli.commands.plugins_check import find_configuration_faults
+    from tracelet.cli.plugin_faults import find_configuration_faults
     from tracelet.delivery.process.import_spec import import_spec_of
     from tracelet.errors import UsageError
 
