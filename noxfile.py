@@ -15,8 +15,13 @@ nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.sessions = ["lint", "types", "layers", "wheel", "docs", "tests"]
 
 OLDEST_AND_NEWEST = ["3.10", "3.13"]
-#: What the short passes leave out: tests that install packages, and tests that take more than a few seconds.
-SHORT = ["-m", "not pip and not slow", "--hypothesis-profile=short"]
+#: What the short passes leave out: tests that install packages, slow ones, and folders for which
+#: the version of Python makes no difference (pages, clients of others, what the kernel does).
+LEFT_OUT = ["backends", "docs", "downstream", "faults", "testing"]
+SHORT = [
+    *("-m", "not pip and not slow", "--hypothesis-profile=short"),
+    *(f"--ignore=tests/{folder}" for folder in LEFT_OUT),
+]
 
 #: What the tests of each folder under tests/backends install, besides the extra of the same name. The clients
 #: contradict each other's requirements, so each has its own environment.
@@ -90,7 +95,8 @@ def far_sides(session: nox.Session, client: str) -> None:
     """Test a backend with its real client and, if one can run here, its real server."""
     session.env["UV_COMPILE_BYTECODE"] = "1"  # large clients would be compiled again by each process
     extras = EXTRAS.get(client, f",{client}")
-    session.install("-e", f".[test{extras}]", *FAR_SIDES[client])
+    tools = ("pytest-timeout>=2.3", "pytest-xdist>=3.5")
+    session.install("-e", f".[media,numpy,testing{extras}]", *tools, *FAR_SIDES[client])
     session.run("pytest", "-q", f"tests/backends/{client}", *(session.posargs or ["-n", "auto"]))
 
 
