@@ -181,8 +181,9 @@ def log_media(
     When: for each media file, in order with the points. A backend without this hook gets ``log_artifact``
     instead. Thread: the plugin's own. Order: as recorded, per writer. ``kind`` is ``"image"``, ``"histogram"``,
     ``"text"``, ``"figure"``, ``"audio"``, ``"video"``, ``"mesh"``, ``"embedding"``, ``"table"``, ``"html"``,
-    ``"confusion_matrix"``, ``"pr_curve"``, ``"roc_curve"``, or another word; ``path`` is the file under the run's
-    folder; ``metadata`` has ``artifact_path`` and, if known, ``size`` (bytes), ``sha256`` and ``timestamp``. ``id`` is
+    ``"confusion_matrix"``, ``"pr_curve"``, ``"roc_curve"``, or another word; ``path`` is the absolute
+    path of the file, under the run's folder; ``metadata`` has ``artifact_path``, the place of the file among the
+    run's artifacts, and, if known, ``size`` (bytes), ``sha256`` and ``timestamp``. ``id`` is
     the same each time the call is repeated. Return: nothing. Exception: retried.
     Deadline: 30 s, ``deadlines.log``.
 

@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from contextlib import contextmanager
 from pathlib import Path
 
 from tracelet.core.plugins import BackendPlugin, PluginMetadata
@@ -35,6 +36,8 @@ TABLE = """
     )
 """
 INSERT = "insert or ignore into records values (?, ?, ?, ?, ?, ?, ?)"
+# What SQLite says when the file cannot be used now, but may be later.
+OUTAGES = ("unable to open", "locked", "disk")
 
 
 class {cls}(BackendPlugin):
@@ -46,8 +49,9 @@ class {cls}(BackendPlugin):
 
     def start(self):
         """Open the destination. An OSError says that it is down: tracelet tries again."""
-        self.base = sqlite3.connect(self.config["path"])
-        self.base.execute(TABLE)
+        with outages():
+            self.base = sqlite3.connect(self.config["path"])
+            self.base.execute(TABLE)
 
     def stop(self):
         """Close it."""
@@ -92,9 +96,20 @@ class {cls}(BackendPlugin):
             (run.id, json.dumps(id), kind, name, json.dumps(value), step, time)
             for kind, id, name, value, step, time in rows
         ]
-        with self.base:
+        with outages(), self.base:
             self.base.executemany(INSERT, made)
         self.received += len(made)
+
+
+@contextmanager
+def outages():
+    """Raise an OSError, as tracelet expects of an outage, if the folder is missing or the file is locked."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        if any(words in str(error) for words in OUTAGES):
+            raise OSError(f"SQLite: {{error}}") from error
+        raise
 '''
 COLLECTOR: Final = '''"""The collector {name!r}."""
 
@@ -327,9 +342,8 @@ Plugins for tracelet: {listed}.
 
 ```console
 $ pip install -e '.[test]'
-$ tracelet plugins check {first}
-$ tracelet plugins check {first} --conformance
-$ tracelet run -p {first} train.py
+{checks}
+$ tracelet run {options} train.py
 $ python -m pytest
 ```
 """

@@ -66,9 +66,7 @@ def check_conformance(
         raise _no_results(chosen, done.stdout)
     default = manager.plugins[name].metadata.isolation
     promises = gather_promises(results, default)
-    outcomes = [each["outcome"] for each in results]
-    counts = {outcome: outcomes.count(outcome) for outcome in dict.fromkeys(outcomes)}
-    return Conformance(name, chosen.origin, promises, counts)
+    return Conformance(name, chosen.origin, promises, count_promises(promises))
 
 
 _PLUGINS: Final = ("-p", "tracelet.testing.report", "-p", "no:cacheprovider", "-o", "addopts=")
@@ -80,7 +78,8 @@ def _require_pytest() -> None:
     missing = [name for name in ("pytest", "hypothesis") if importlib.util.find_spec(name) is None]
     if missing:
         raise UsageError(
-            f"--conformance needs {' and '.join(missing)}; install the extra: pip install 'tracelet[testing]'"
+            f"--conformance needs {' and '.join(missing)}; install the extra 'testing' from a clone of the"
+            " repository: pip install './tracelet[testing]'"
         )
 
 
@@ -153,6 +152,16 @@ def _no_results(suite: Suite, output: str) -> Exception:
     lines = output.strip().splitlines()
     errors = [line.removeprefix("E").strip() for line in lines if line.startswith("E ")] or lines[-_OUTPUT:]
     return UsageError(f"no test was run from {suite.origin}; pytest says: {' '.join(errors[-_OUTPUT:])}")
+
+
+def count_promises(promises: Iterable[Mapping[str, Any]]) -> dict[str, int]:
+    """Return how many promises have each outcome, in one isolation or in both: as many as the report lists."""
+    counts: dict[str, int] = {}
+    for each in promises:
+        results = [each[isolation] for isolation in ISOLATIONS if each[isolation] is not None]
+        for outcome in dict.fromkeys(result["outcome"] for result in results):
+            counts[outcome] = counts.get(outcome, 0) + 1
+    return counts
 
 
 def gather_promises(results: Iterable[Mapping[str, Any]], default: str) -> list[dict[str, Any]]:

@@ -44,9 +44,9 @@ FROM_FOLDER: Final = {
     "dependencies": "",
     "direct_references": "",
     "install_note": (
-        "Install tracelet first, from a clone of its repository (`pip install ./tracelet`): on the package index,"
-        "\nthe name belongs to a different project, so `pyproject.toml` does not list it as a dependency. Once this"
-        '\npackage is to be published, list the repository there: `"tracelet @ git+REPOSITORY"`.'
+        "Install tracelet first, from a clone of its repository (`pip install './tracelet[testing]'`): on the package"
+        "\nindex, the name belongs to a different project, so `pyproject.toml` does not list it as a dependency."
+        '\nOnce this package is to be published, list the repository there: `"tracelet @ git+REPOSITORY"`.'
     ),
 }
 
@@ -86,11 +86,18 @@ def new(
         path = folder / file
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
-    next_step = f"pip install -e {folder} && tracelet plugins check {wanted[0].name} --conformance"
+    next_step = (
+        f"pip install -e '{_as_path(folder)}[test]' && tracelet plugins check {wanted[0].name} --conformance"
+    )
     show_result(
         lambda: {"folder": str(folder), "files": list(files), "next": next_step},
         lambda screen: _print(screen, folder, files, next_step),
     )
+
+
+def _as_path(folder: Path) -> str:
+    """Return a folder as pip accepts it: a bare name would be one of the package index."""
+    return str(folder) if folder.is_absolute() else f"./{folder}"
 
 
 def _read_arguments(
@@ -194,7 +201,12 @@ def _files(package: str, plugins: Sequence[Plugin]) -> dict[str, str]:
     words = {
         "package": package,
         "module": module,
-        "first": plugins[0].name,
+        "checks": "\n".join(
+            f"$ tracelet plugins check {each.name}{option}"
+            for each in plugins
+            for option in ("", " --conformance")
+        ),
+        "options": " ".join(f"-p {each.name}" for each in plugins),
         "listed": ", ".join(f"{each.name} ({each.kind})" for each in plugins),
         "entries": "\n".join(f'{each.name} = "{each.module}:{each.cls}"' for each in plugins),
         "suite_entries": "\n".join(

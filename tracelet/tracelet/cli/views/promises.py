@@ -81,6 +81,8 @@ def _reasons(promises: Sequence[Mapping[str, Any]], outcome: str) -> Iterator[tu
                 names = found.setdefault(result["why"], [])
                 if each["promise"] not in names:
                     names.append(each["promise"])
+                if outcome == "not applicable":
+                    break  # one row for each promise
     yield from found.items()
 
 
