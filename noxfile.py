@@ -28,7 +28,7 @@ SHORT = [
 FAR_SIDES: dict[str, list[str]] = {
     "aim": [],
     "clearml": [],
-    "mlflow": ["psycopg2-binary"],
+    "mlflow": ["psycopg[binary]>=3.1", "psycopg2-binary"],  # which one depends on the version of SQLAlchemy
     "otlp": ["grpcio>=1.60"],
     "postgres": [],
     "prometheus": ["prometheus-client>=0.20"],
