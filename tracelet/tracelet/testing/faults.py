@@ -37,6 +37,8 @@ NAME: Final = "tracelet-faults"
 
 _FAULTS, _CALLS = "faults.pickle", "calls.pickle"
 _STEP: Final = 0.005  # seconds between two looks of a call that hangs
+_MANY: Final = 60  # repeats of one exception
+_LONG, _LONG_OUTAGE = 1.0, 10.0  # seconds for which it is repeated
 
 
 @attrs.define
@@ -77,6 +79,9 @@ class Call:
     error: str | None = None
     injected: bool = False  # whether the error was a fault that was set
     seconds: float = 0.0
+    where: str = ""  # the file and line that raised the error
+    outage: bool = False  # whether the error was an OSError
+    began: float = 0.0  # as time.monotonic() gives it
 
     @property
     def accepted(self) -> bool:
@@ -94,6 +99,8 @@ class FaultList:
         self._seen: Counter[int] = Counter()
         self._events: Counter[str] = Counter()  # profiled events of one call, by hook
         self._number = 0
+        self._elsewhere: list[Call] = []  # calls in other processes
+        self._offset = 0  # of the file that has them
         self._lock = threading.Lock()
         _local[str(folder)] = self
 
@@ -126,12 +133,34 @@ class FaultList:
     @property
     def calls(self) -> list[Call]:
         """Return all calls, those in other processes last."""
-        found = list(self._calls)
         ended = (FileNotFoundError, EOFError, pickle.UnpicklingError)
         with contextlib.suppress(*ended), open(self.folder / _CALLS, "rb") as file:
+            file.seek(self._offset)
             while True:
-                found.append(pickle.load(file))
-        return found
+                self._elsewhere.append(pickle.load(file))
+                self._offset = file.tell()
+        return [*self._calls, *self._elsewhere]
+
+    def repeated_error(self, since: float) -> str:
+        """Say which exception the data hooks raise again and again, while they accept nothing; "" if none.
+
+        An outage gets more time, counted from ``since``: the far side may need it to come back.
+        """
+        last: Call | None = None
+        times = 0
+        for call in reversed(self.calls):
+            if call.hook not in DATA or call.injected:
+                continue
+            last = last or call
+            if call.error is None or last.error is None or (call.where, call.hook) != (last.where, last.hook):
+                break
+            times += 1
+            began = call.began
+        if last is None or times < _MANY:
+            return ""
+        if time.monotonic() - max(began, since) < (_LONG_OUTAGE if last.outage else _LONG):
+            return ""
+        return f"{last.hook} raised {last.error} ({last.where}) {times} times, and accepted nothing meanwhile"
 
     # -- around each call ------------------------------------------------------------------------------
 
@@ -142,7 +171,7 @@ class FaultList:
     def around(self, hook: str, given: dict[str, Any], call: Callable[[], Any]) -> Any:
         """Make a call with the faults that apply to it."""
         began = time.perf_counter()
-        record = Call(hook, copy_of(given))
+        record = Call(hook, copy_of(given), began=time.monotonic())
         due = list(self._due(hook, given))
         try:
             for fault in due:
@@ -152,6 +181,8 @@ class FaultList:
                 self._after(fault, record)
         except BaseException as error:
             record.error = f"{type(error).__name__}: {error}"
+            record.where = place_of(error)
+            record.outage = isinstance(error, OSError)
             raise
         finally:
             record.seconds = time.perf_counter() - began
@@ -245,6 +276,16 @@ _local: dict[str, FaultList] = {}
 def fault_list(folder: Path) -> FaultList:
     """Return the faults of a folder: those of this process, or those that another one sets."""
     return _local.get(str(folder)) or _RemoteFaultList(folder)
+
+
+def place_of(error: BaseException) -> str:
+    """Return the file and line that raised an exception."""
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    if trace is None:
+        return "unknown place"
+    return f"{Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}"
 
 
 def copy_of(given: Mapping[str, Any]) -> dict[str, Any]:

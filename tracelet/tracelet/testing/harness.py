@@ -46,6 +46,7 @@ QUICK: Final = Settings(
 )
 TIMEOUT: Final = 30.0  # seconds that a test waits for delivery
 _POLL: Final = 0.005
+_LOOK: Final = 0.5  # seconds between two looks for an exception that is repeated
 _SAVED: Final = 1.0  # seconds in which the ledger is stored
 _ALL: Final = 1 << 20  # records of one read
 
@@ -269,19 +270,35 @@ class Harness:
 
     def wait(self, timeout: float = TIMEOUT) -> None:
         """Wait until the backend has everything. Raises ``AssertionError`` with its status if that takes too long."""
-        end = time.monotonic() + timeout
-        while not self.delivery.flush(max(0.01, end - time.monotonic())):
+        began = time.monotonic()
+        end = began + timeout
+        while not self.delivery.flush(max(0.01, min(_LOOK, end - time.monotonic()))):
             status = self.delivery.status().get(self.name, {})
             if time.monotonic() > end or status.get("state") == "resting":
-                raise AssertionError(f"{self.name} did not get everything: {_describe(status)}")
+                self._give_up(f"{self.name} did not get everything: {_describe(status)}")
+            self._check_repeats(began)
             time.sleep(_POLL)
+
+    def _check_repeats(self, began: float) -> None:
+        """Fail if there is no point in waiting: the same exception comes again and again."""
+        if error := self.faults.repeated_error(began):
+            self._give_up(f"{self.name}: {error}")
+
+    def _give_up(self, why: str) -> None:
+        """End delivery, then fail: pytest takes the traceback apart, which is not safe while others are made."""
+        self.delivery.finish(0.1)
+        raise AssertionError(why)
 
     def wait_for(self, condition: Callable[[], Any], timeout: float = TIMEOUT) -> Any:
         """Wait until ``condition()`` is true, and return what it is. Raises ``AssertionError`` after ``timeout``."""
-        end = time.monotonic() + timeout
+        began = looked = time.monotonic()
+        end = began + timeout
         while not (found := condition()):
             if time.monotonic() > end:
                 raise AssertionError(f"waited {timeout:g} s in vain; {_describe(self.status())}")
+            if time.monotonic() > looked + _LOOK:
+                self._check_repeats(began)
+                looked = time.monotonic()
             time.sleep(_POLL)
         return found
 

@@ -1,6 +1,7 @@
 """The results of conformance suites as data: a pytest plugin, loaded with ``-p tracelet.testing.report``.
 
-It writes them, as JSON, to the file that the variable ``TRACELET_CONFORMANCE_REPORT`` names.
+It writes them, as JSON, to the file that the variable ``TRACELET_CONFORMANCE_REPORT`` names, after each test: if
+pytest is killed, the results so far are there.
 """
 
 from __future__ import annotations
@@ -19,6 +20,14 @@ ACCEPTED, NOT_APPLICABLE = "accepted", "not applicable"
 _LONGEST: Final = 2000  # characters of a reason
 
 _results: dict[str, dict[str, Any]] = {}
+_about: dict[str, int] = {"total": 0}
+_file = ""  # where to write the results
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Note where to write, before a test clears the environment. A worker of xdist writes nothing."""
+    global _file
+    _file = "" if hasattr(config, "workerinput") else os.environ.get(VARIABLE, "")
 
 
 def pytest_runtest_logreport(report: pytest.TestReport) -> None:
@@ -37,6 +46,9 @@ def pytest_runtest_logreport(report: pytest.TestReport) -> None:
     }
     if known.get("outcome") != BROKEN:
         known["outcome"], known["why"] = _outcome(report, given)
+    if usage := given.get("usage"):
+        known["usage"] = str(usage)
+    _write(None)
 
 
 def isolation_of(nodeid: str) -> str:
@@ -72,9 +84,21 @@ def _failure(report: pytest.TestReport) -> str:
     return str(text).removeprefix("Failed: ")[:_LONGEST] + where
 
 
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Count the tests."""
+    _about["total"] = len(session.items)
+    _write(None)
+
+
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """Write the results."""
-    file = os.environ.get(VARIABLE)
-    if file and not hasattr(session.config, "workerinput"):
-        results = list(_results.values())
-        Path(file).write_text(json.dumps({"results": results, "status": int(exitstatus)}), encoding="utf-8")
+    _write(int(exitstatus))
+
+
+def _write(status: int | None) -> None:
+    """Write the results so far; the status is ``None`` until pytest has ended."""
+    if _file:
+        text = json.dumps({"results": list(_results.values()), **_about, "status": status})
+        part = Path(f"{_file}.part")
+        part.write_text(text, encoding="utf-8")
+        part.replace(_file)

@@ -86,6 +86,8 @@ def _check_promises(what: str, checked: list[CheckedPlugin], suite: str | None, 
         _print(screen, checked)
         for result in results:
             print_promises(screen, result.promises, result.counts, result.suite)
+            if result.crash:
+                screen.line((result.crash, "bold red"))
 
     show_result(
         lambda: {

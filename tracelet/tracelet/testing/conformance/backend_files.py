@@ -11,6 +11,7 @@ from tracelet.testing.conformance.far_mapping import FarMapping
 from tracelet.testing.conformance.promises import BETTER, promise
 
 _FILES: Final = ("log_artifact",)
+_AS_FILES: Final = "stored as files: the plugin has no log_media, so they are given to log_artifact"
 _MEDIA: Final = ("log_media", "log_artifact")
 
 
@@ -119,6 +120,8 @@ class FilePromises(FarMapping):
         self._check_media("log_figure", "curve", Figure(4), Figure(5))
 
     def _check_media(self, method: str, name: str, *contents: Any) -> None:
+        if "log_media" not in self._hooks():
+            self._request.node.user_properties.append(("accepted", _AS_FILES))
         harness = self.harness()
         for step, content in enumerate(contents):
             getattr(harness.run, method)(name, content, step=step)

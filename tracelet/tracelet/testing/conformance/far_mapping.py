@@ -11,6 +11,7 @@ from tracelet.testing.conformance.promises import broken
 from tracelet.testing.conformance.suite import Suite
 from tracelet.testing.expected import Received, expected
 from tracelet.testing.far_side import LEFT_OUT, FarSide, Row, find_differences
+from tracelet.testing.faults import place_of
 from tracelet.testing.harness import Harness
 from tracelet_hookspecs import MetricData
 
@@ -95,7 +96,10 @@ class FarMapping(Suite):
     def far_side(self, run: Any) -> FarSide:
         """Read back what the far side has of a run."""
         at_rest = RunAtRest(run.id, run.name, run.project, run.dir)
-        found = self.call("read_back", run=at_rest)
+        try:
+            found = self.call("read_back", run=at_rest)
+        except Exception as error:
+            broken(f"read_back failed: {type(error).__name__}: {error} ({place_of(error)})")
         if not isinstance(found, FarSide):
             broken(f"read_back: expected a FarSide, found {type(found).__name__}")
         return found  # type: ignore[no-any-return]

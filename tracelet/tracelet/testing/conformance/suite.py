@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
@@ -15,7 +15,19 @@ from tracelet.testing.conformance.promises import NEEDED, Promise, promises_of
 from tracelet.testing.harness import Harness
 from tracelet.testing.plugins import find_plugin
 from tracelet.testing.project import seal
-from tracelet_hookspecs import PluginMetadata
+from tracelet_hookspecs import PluginMetadata, PluginState
+
+#: What suites have for their own tests, not for authors to set.
+_HELPERS: Final = frozenset(
+    (
+        *("metadata", "table", "call", "folder", "harness", "not_applicable", "use"),
+        *("far_side", "should_have", "check_far_side", "compare"),
+    )
+)
+_SIMILAR: Final = 0.8  # from which similarity on a name is taken for a misspelled one
+#: The classes whose plugin was started once, and those whose plugin could not be, with the reason.
+_STARTED: Final[set[type]] = set()
+_REFUSED: Final[dict[type, str]] = {}
 
 
 class Suite:
@@ -32,6 +44,7 @@ class Suite:
 
     def __init_subclass__(cls, **more: Any) -> None:
         super().__init_subclass__(**more)
+        _check_names(cls)
         known = promises_of(cls)
         for key, reason in cls.limits.items():
             if key not in known:
@@ -55,15 +68,45 @@ class Suite:
         self._factory = tmp_path_factory
         self._harnesses: list[Harness] = []
         self._table: dict[str, Any] | None = None
-        self._object = find_plugin(type(self).__dict__.get("plugin") or type(self).plugin)
-        self._isolation = getattr(getattr(request.node, "callspec", None), "params", {}).get("isolation")
-        if (kept := getattr(request.function, "promise", None)) is not None:
-            self._apply(kept)
+        self._refuse_known()
         try:
+            self._object = find_plugin(type(self).plugin)
+        except UsageError as error:
+            self._refuse(str(error))
+        self._isolation = getattr(getattr(request.node, "callspec", None), "params", {}).get("isolation")
+        try:
+            self._start_once()
+            if (kept := getattr(request.function, "promise", None)) is not None:
+                self._apply(kept)
             yield
         finally:
             for harness in reversed(self._harnesses):
                 harness.close()
+
+    def _refuse_known(self) -> None:
+        """Skip a test if the plugin could not be started before the first one, which has reported that."""
+        if type(self) in _REFUSED:
+            pytest.skip(_REFUSED[type(self)])
+
+    def _refuse(self, why: str) -> None:
+        """Report once that the suite or the plugin's configuration is wrong: no promise can be checked."""
+        _REFUSED[type(self)] = why
+        self._request.node.user_properties.append(("usage", why))
+        pytest.fail(why, pytrace=False)
+
+    def _start_once(self) -> None:
+        """Start the plugin before the first test of the class."""
+        if type(self) in _STARTED:
+            return
+        _STARTED.add(type(self))
+        isolation, self._isolation = self._isolation, None
+        harness = self.harness(start=False)
+        harness.start(must=False)
+        info, failed = harness.info, harness.info.state is PluginState.ERROR
+        harness.close()
+        self._isolation = isolation
+        if failed and not info.unavailable:
+            self._refuse(f"plugin {info.name!r} does not start: {info.error}")
 
     def _apply(self, kept: Promise) -> None:
         """Skip what does not concern this plugin, and expect what is declared as a limit."""
@@ -179,6 +222,26 @@ class Suite:
         made = Harness(plugin, self.table() if config is None else config, **options)
         self._harnesses.append(made)
         return made
+
+
+def _check_names(cls: type) -> None:
+    """Refuse an attribute that nothing reads, and whose name resembles one that the suite has."""
+    if cls.__module__.startswith("tracelet.testing."):
+        return
+    known = [
+        name
+        for base in cls.__mro__
+        if base.__module__.startswith("tracelet.testing.")
+        for name in vars(base)
+        if not name.startswith(("_", "test_")) and name not in _HELPERS
+    ]
+    for name in vars(cls):
+        if name.startswith(("_", "test_")) or any(hasattr(base, name) for base in cls.__bases__):
+            continue
+        if near := closest(name, known, cutoff=_SIMILAR):
+            raise UsageError(
+                f"{cls.__name__}.{name}: the suite has no such attribute; did you mean {near!r}?"
+            )
 
 
 def _is_fixture(found: Any) -> bool:
