@@ -37,7 +37,7 @@ def test_a_run_has_its_own_times_name_and_experiment(aim_repo, read_aim, tmp_pat
     there = read_aim(aim_repo, mapping.run_hash(run.id))
     record = tracelet.open_store(tmp_path).run(run.id)
     assert (there.name, there.experiment) == ("training", "digits")
-    assert there.creation_time == pytest.approx(record.started_at, abs=1e-3)
+    assert there.creation_time == pytest.approx(record.started_at, abs=0.15)  # not when it was delivered
     steps, (values, _, times) = there.get_metric("loss", _no_context()).data.items_list()
     assert (list(steps), list(values)) == ([-1], [0.1])
     assert times[0] == pytest.approx(record.metric("loss").timestamps[0], abs=1e-6)

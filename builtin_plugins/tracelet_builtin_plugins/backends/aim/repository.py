@@ -47,6 +47,9 @@ class AimRun:
     def _open(self, run: RunView, experiment: str) -> Any:
         # Aim gives new runs a random hash. It opens one with a given hash if the run's folder exists.
         Path(self._repo.path, "meta", "chunks", self.hash).mkdir(parents=True, exist_ok=True)
+        forget = getattr(self._repo._all_run_hashes, "cache_clear", None)
+        if forget is not None:  # Aim remembers for half a second which runs there are
+            forget()
         # Only this plugin writes this run, in one process at a time (tracelet's lease): a lock is left from a kill.
         with suppress(FileNotFoundError):
             Path(self._repo.path, "locks", f"{self.hash}.softlock").unlink()
