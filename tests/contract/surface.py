@@ -12,6 +12,7 @@ import enum
 import inspect
 from collections.abc import Iterator
 from pathlib import Path
+from types import GenericAlias
 from typing import Any
 
 import attrs
@@ -38,7 +39,7 @@ def lines() -> Iterator[str]:
             yield from hook_lines(name)
     for name in sorted(contract.__all__):
         value = getattr(contract, name)
-        if inspect.isclass(value):
+        if isinstance(value, type) and not isinstance(value, GenericAlias):
             yield from class_lines(name, value)
         elif inspect.isfunction(value):
             yield from ("", f"function {name}{signature(value)}")

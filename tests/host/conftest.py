@@ -11,7 +11,7 @@ from tracelet.core.plugins import BackendPlugin, PluginManager, PluginMetadata, 
 
 LIST = """
     import json, sys
-    from importlib.metadata import distribution
+    from importlib.metadata import distributions
     from pathlib import Path
     from tracelet.config import load_config
     from tracelet.core.plugins import PluginManager
@@ -20,7 +20,9 @@ LIST = """
     cli = sys.argv[2].split(",") if len(sys.argv) > 2 else []
     manager = PluginManager(config=load_config(script, cli_plugins=cli), program=script)
     infos = manager.discover_plugins()
-    own = {point.name for point in distribution("tracelet").entry_points if point.group == "tracelet.plugins"}
+    # distribution("tracelet") finds a neighbor such as "tracelet-odd" on Python 3.10.
+    owned = [each.entry_points for each in distributions() if each.metadata["Name"] == "tracelet"]
+    own = {point.name for points in owned for point in points if point.group == "tracelet.plugins"}
     print(json.dumps({
         "plugins": {i.name: [i.origin, i.state.name, i.metadata.version, i.error] for i in infos if i.name not in own},
         "own": sorted(i.name for i in infos if i.name in own),
