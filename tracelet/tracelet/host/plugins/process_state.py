@@ -6,10 +6,12 @@ import builtins
 import contextlib
 import gc
 import io
+import locale
 import logging
 import os
 import random
 import signal
+import socket  # noqa: F401 - loaded, so that a plugin's change of its timeout is seen
 import sys
 import threading
 import time
@@ -130,8 +132,6 @@ def _start_method() -> Any:
 
 
 def _locale() -> Any:
-    import locale
-
     return locale.setlocale(locale.LC_ALL)
 
 
