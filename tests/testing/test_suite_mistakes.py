@@ -95,7 +95,8 @@ def test_a_plugin_that_cannot_start_is_one_mistake_in_use(shelf, old, new, told)
 )
 def test_a_misspelled_attribute_of_a_suite_is_an_error(shelf, line, told):
     edit(shelf, "plugin = Shelf", f"plugin = Shelf\n    {line}")
-    assert told in check(shelf, "test_shelf.py", status=2).err
+    done = check(shelf, "test_shelf.py", status=2)
+    assert told in done.err, str(done.err)
 
 
 def test_attributes_of_the_author_are_free(shelf):

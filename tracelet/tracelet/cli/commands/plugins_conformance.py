@@ -76,7 +76,8 @@ def _run_pytest(arguments: list[str], environ: Mapping[str, str], report: Path) 
     """Run pytest, and show on a terminal how far it is. Returns its exit status and its output."""
     process = subprocess.Popen(
         [sys.executable, "-m", "pytest", "-q", "--no-header", "--tb=native", *_PLUGINS, *arguments],
-        env={**os.environ, **environ, "TRACELET_CONFORMANCE_REPORT": str(report)},
+        # Wide, because pytest cuts the lines of its summary, which are quoted here.
+        env={**os.environ, **environ, "TRACELET_CONFORMANCE_REPORT": str(report), "COLUMNS": "1000"},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
