@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tracelet_builtin_plugins import AUTHOR, VERSION
 from tracelet_builtin_plugins.backends.aim import mapping
+from tracelet_builtin_plugins.locations import in_project
 from tracelet_hookspecs import BackendPlugin, MetricData, PluginMetadata, PluginType, RunView, hookimpl
 
 if TYPE_CHECKING:
@@ -196,7 +197,7 @@ class AimBackend(BackendPlugin):
     def _open_there(self, run: RunView, within: float) -> AimRun:
         from tracelet_builtin_plugins.backends.aim.repository import AimRun, Preparation
 
-        folder = project_root(run) / Path(self._config.get("repo") or "").expanduser()
+        folder = in_project(self._config.get("repo") or "", run.dir)
         if self._preparation is None or self._preparation.folder != folder:
             self._preparation = Preparation(folder)
         try:
@@ -207,9 +208,3 @@ class AimBackend(BackendPlugin):
             self._preparation = None  # try again with the next record
             raise
         return AimRun(folder, run, self._config.get("experiment") or run.project)
-
-
-def project_root(run: RunView) -> Path:
-    """Return the folder that the data folder of the run is in; a data folder of another name is its own root."""
-    data = run.dir.absolute().parents[1]
-    return data.parent if data.name == ".tracelet" else data

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import fnmatch
 import os
-import subprocess
 from typing import Final, NamedTuple
 
+from tracelet_builtin_plugins.git import ask_git
 from tracelet_hookspecs import mask_text
 
 #: Untracked files that usually hold secrets: never read.
@@ -23,12 +23,6 @@ SECRET_FILES: Final = (
 )
 _MOST_FILES: Final = 200  # untracked files in the patch
 _BINARY: Final = 8000  # bytes in which git looks for a zero byte
-_QUIET: Final = {
-    "GIT_OPTIONAL_LOCKS": "0",
-    "GIT_TERMINAL_PROMPT": "0",
-    "LC_ALL": "C",
-    "GIT_EXTERNAL_DIFF": "",
-}
 
 
 class Patch(NamedTuple):
@@ -98,18 +92,3 @@ def mask_lines(data: bytes) -> bytes:
         return data
     lines = data.decode("utf-8", "surrogateescape").split("\n")
     return "\n".join(map(mask_text, lines)).encode("utf-8", "surrogateescape")
-
-
-def ask_git(folder: str, timeout: float, *arguments: str) -> bytes:
-    """Return the output of a git command. It takes no lock, prompts for nothing and runs nothing of the repository's.
-
-    Raises ``RuntimeError`` with git's own message.
-    """
-    command = ["git", "-C", folder, "-c", "core.fsmonitor=false", "-c", "core.quotePath=false", *arguments]
-    done = subprocess.run(
-        command, env={**os.environ, **_QUIET}, stdin=subprocess.DEVNULL, capture_output=True, timeout=timeout
-    )
-    if done.returncode:
-        message = done.stderr.decode("utf-8", "replace").strip().partition("\n")[0]
-        raise RuntimeError(message or f"git exited with {done.returncode}")
-    return done.stdout
