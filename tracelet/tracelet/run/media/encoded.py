@@ -29,7 +29,7 @@ def read_encoded(value: Any, kind: str, signatures: Signatures) -> tuple[bytes, 
         RecordingError: the file cannot be read, or its format is unknown.
     """
     if isinstance(value, (str, os.PathLike)):
-        data, what = _read_file(value, kind), str(value)
+        data, what = read_file(value, kind), str(value)
     else:
         data = bytes(value) if isinstance(value, (bytes, bytearray, memoryview)) else value.getvalue()
         what = "the bytes"
@@ -43,7 +43,8 @@ def read_encoded(value: Any, kind: str, signatures: Signatures) -> tuple[bytes, 
     )
 
 
-def _read_file(path: str | os.PathLike[str], kind: str) -> bytes:
+def read_file(path: str | os.PathLike[str], kind: str) -> bytes:
+    """Return what a file holds. Raises :class:`RecordingError` if it cannot be read."""
     try:
         return Path(path).expanduser().read_bytes()
     except (OSError, RuntimeError, ValueError) as error:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import io
 import os
 import re
-from pathlib import Path
 from typing import Any, Final
 
-from tracelet.errors import RecordingError
 from tracelet.run.media.arrays import is_array, not_an_image, numpy
+from tracelet.run.media.encoded import read_file
 from tracelet.run.media.png import SIGNATURE, encode_png
 
 _SIGNATURES: Final = (  # what a file of each kind starts with (a dot matches any byte)
@@ -54,7 +53,7 @@ def image_bytes(image: Any) -> tuple[bytes, str, dict[str, Any]]:
         RecordingError: it is not an image.
     """
     if isinstance(image, (str, os.PathLike)):
-        return _of_file(image)
+        return _encoded(read_file(image, "image"), str(image))
     if isinstance(image, (bytes, bytearray, memoryview)):
         return _encoded(bytes(image), "the bytes")
     if callable(getattr(image, "read", None)) and callable(getattr(image, "tell", None)):
@@ -74,18 +73,6 @@ def image_bytes(image: Any) -> tuple[bytes, str, dict[str, Any]]:
     from tracelet.run.media.image_arrays import array_png
 
     return array_png(image)
-
-
-def _of_file(path: str | os.PathLike[str]) -> tuple[bytes, str, dict[str, Any]]:
-    try:
-        return _encoded(Path(path).expanduser().read_bytes(), str(path))
-    except (OSError, RuntimeError, ValueError) as error:
-        if isinstance(error, RecordingError):
-            raise
-        why = getattr(error, "strerror", None) or str(error)
-    raise RecordingError(
-        f"log_image: {str(path)[:200]} cannot be read: {why}", reason="image: unreadable file"
-    )
 
 
 def _contents_of(file: Any) -> bytes:
