@@ -233,6 +233,8 @@ def test_a_dependent_of_a_failed_plugin_does_not_start_and_says_whose_failure_it
     assert "it depends on 'middle', which failed" in manager.plugins["top"].error
     assert "ConnectionError: refused" in manager.plugins["top"].error
     assert manager.plugins["top"].instance.seen == []
+    # Whoever retries the last of them learns that what is missing may come back.
+    assert isinstance(manager.handle("top").failure.cause, ConnectionError)
 
 
 def test_resolve_dependencies(manager, make):

@@ -7,7 +7,16 @@ names in :data:`DYNAMIC_HOOKS` may be provided dynamically (by a proxy, a ``part
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from types import FunctionType, GetSetDescriptorType, MethodType, ModuleType
+from types import (
+    BuiltinFunctionType,
+    ClassMethodDescriptorType,
+    FunctionType,
+    GetSetDescriptorType,
+    MethodDescriptorType,
+    MethodType,
+    ModuleType,
+    WrapperDescriptorType,
+)
 from typing import Any, Final, NamedTuple
 
 import tracelet_hookspecs as contract
@@ -20,6 +29,13 @@ OWN_HOOKS: Final = frozenset(
 )
 
 _HOOKABLE: Final = (FunctionType, MethodType, staticmethod, classmethod)
+#: What every class has plenty of. These types take no attributes, so the decorator cannot have been at them.
+_NEVER_HOOKS: Final = frozenset(
+    {
+        *(BuiltinFunctionType, ClassMethodDescriptorType, GetSetDescriptorType, MethodDescriptorType),
+        *(WrapperDescriptorType, str, int, float, bool, tuple, list, dict, type(None)),
+    }
+)
 _MARK: Final = contract.PROJECT_NAME + "_impl"  # where the decorator puts its options
 _ABSENT: Final = object()
 _ABSTRACT: Final = 1 << 20  # Py_TPFLAGS_IS_ABSTRACT
@@ -136,7 +152,10 @@ def is_decorated(function: Any) -> bool:
 
 def _decorated(known: dict[str, Any]) -> Iterator[Implementation]:
     for name, value in known.items():
-        if issubclass(type(value), _HOOKABLE):
+        kind = type(value)
+        if kind in _NEVER_HOOKS:
+            continue
+        if issubclass(kind, _HOOKABLE):
             options = _options(value) or _options(getattr(value, "__func__", None))
         else:  # a partial or another object that is called: no implementation, but one was meant
             options = _instance_dict(value).get(_MARK)

@@ -6,7 +6,7 @@ Every fault is reported, not only the first.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib import metadata as distributions
 from types import CodeType, MethodType
 from typing import Any, Final, NamedTuple
@@ -38,15 +38,19 @@ def plugin_faults(
     registry: Registry,
     known: Mapping[str, PluginInfo],
     host_version: str,
-    switched_off: Mapping[str, str] | None = None,
+    switched_off: Mapping[str, str],
+    found: Sequence[Implementation],
 ) -> Iterator[str]:
-    """Yield everything that keeps a plugin from being valid. ``switched_off`` maps plugins to how they were."""
+    """Yield everything that keeps a plugin from being valid.
+
+    ``switched_off`` maps plugins to how they were; ``found`` are the plugin's hook implementations.
+    """
     if has_lifecycle(plugin) and (missing := missing_methods(plugin)):
         yield f"lacks {', '.join(f'{name}()' for name in missing)}; add the missing methods"
     yield from metadata_faults(info.metadata, host_version)
-    yield from hook_faults(plugin, registry, complete=not adds_hookspecs(plugin))
+    yield from hook_faults(plugin, registry, found, complete=not adds_hookspecs(found))
     yield from interval_faults(plugin)
-    yield from dependency_faults(info, known, switched_off or {})
+    yield from dependency_faults(info, known, switched_off)
 
 
 def interval_faults(plugin: Any) -> Iterator[str]:
@@ -108,23 +112,25 @@ def hooks_of(plugin: Any) -> frozenset[str]:
     return frozenset(one.hook for one in implementations(plugin) if not one.wraps)
 
 
-def adds_hookspecs(plugin: Any) -> bool:
+def adds_hookspecs(found: Iterable[Implementation]) -> bool:
     """Return whether a plugin brings hookspecs of its own, which are unknown until it is registered."""
-    return any(one.hook == "addhooks" for one in implementations(plugin))
+    return any(one.hook == "addhooks" for one in found)
 
 
-def hook_faults(plugin: Any, registry: Registry, *, complete: bool = True) -> Iterator[str]:
+def hook_faults(
+    plugin: Any, registry: Registry, found: Iterable[Implementation], *, complete: bool = True
+) -> Iterator[str]:
     """Yield hook implementations that no hookspec matches, and arguments that their hookspec does not have.
 
     pluggy would raise at the first one. ``complete`` means that all hookspecs are known; otherwise unknown hooks
     are accepted.
     """
     names = registry.hook_names()
-    for one in implementations(plugin):
+    for one in found:
         if not one.is_function:
-            found = f"an object of type {type_name(one.function)}"
+            actual = f"an object of type {type_name(one.function)}"
             remedy = "put @tracelet.hookimpl on a function that calls it"
-            yield f"hook {one.hook}: expected a function, found {found}; {remedy}"
+            yield f"hook {one.hook}: expected a function, found {actual}; {remedy}"
         elif one.hook in names:
             yield from _argument_faults(one, plugin, registry)
             yield from _kind_faults(one)
@@ -132,13 +138,13 @@ def hook_faults(plugin: Any, registry: Registry, *, complete: bool = True) -> It
             yield f"unknown hook {one.hook!r}{_suggest(one.hook, names)}"
 
 
-def hook_warnings(plugin: Any, registry: Registry) -> Iterator[str]:
+def hook_warnings(plugin: Any, registry: Registry, found: Iterable[Implementation]) -> Iterator[str]:
     """Yield arguments that are never passed, if the hook has another argument that the implementation leaves out.
 
     ``log_metric(self, name, value, step=None)`` is legal, but never receives an iteration.
     """
     names = registry.hook_names()
-    for one in implementations(plugin):
+    for one in found:
         spec = registry.caller(one.hook).spec if one.hook in names else None
         if spec is None:
             continue
@@ -150,12 +156,14 @@ def hook_warnings(plugin: Any, registry: Registry) -> Iterator[str]:
             yield from (_never_passed(one.hook, name, missed, offered) for name in never)
 
 
-def deprecation_warnings(plugin: Any, registry: Registry) -> Iterator[str]:
+def deprecation_warnings(plugin: Any, registry: Registry, found: Iterable[Implementation]) -> Iterator[str]:
     """Yield the deprecated hooks that a plugin implements, and the deprecated arguments that it names."""
-    for one in implementations(plugin):
+    for one in found:
         warnings = registry.deprecations(one.hook)
         if warnings.hook is not None:
             yield text_of(warnings.hook)
+        if not warnings.arguments:
+            continue
         accepted = _arguments(one, plugin)
         used = {*accepted.required, *accepted.optional}
         yield from (text_of(warning) for name, warning in warnings.arguments.items() if name in used)

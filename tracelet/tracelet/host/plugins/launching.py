@@ -132,6 +132,7 @@ class Startup:
         self._stages: dict[str, int] = {}
         self._needs: dict[str, list[str]] = {}  # of each loaded plugin: the plugins it depends on
         self._hooks: dict[str, frozenset[str]] = {}  # that each loaded plugin implements
+        self._processors: set[str] = set()  # those that are processors, or may turn out to be
         self._began = time.monotonic()
         objects = [
             (name, table.object_of(table.handle(name)))
@@ -213,6 +214,8 @@ class Startup:
         if name not in self._stages and name not in self._blocked and name in self._table.plugins:
             self._stages[name] = _LOAD
             self._queues[_LOAD].append(name)
+            if self._table.plugins[name].metadata.type in (None, PluginType.PROCESSOR):
+                self._processors.add(name)
 
     def _take(self, me: object) -> str | None:
         with self._changed:
@@ -235,6 +238,8 @@ class Startup:
             self._stages[name] = stage
             if stage == _REGISTER:
                 self._is_ordered = False
+                processes = _PROCESSES in self._hooks[name]
+                (self._processors.add if processes else self._processors.discard)(name)
                 for need in self._needs[name]:
                     self._enter(need)
             if stage in (_REGISTER, _START):
@@ -250,15 +255,20 @@ class Startup:
             self._put_in_order()
         if self._queues[_REGISTER]:
             return self._queues[_REGISTER].popleft()
-        starting = self._queues[_START]
-        ready = [name for name in starting if self._has_dependencies(name)]
-        # A processor may itself wait, for a backend that it depends on. If nothing else can be done, do not wait.
-        chosen = next((name for name in ready if not self._waits(name)), None)
-        if chosen is None and ready and not self._running:
-            chosen = ready[0]
+        chosen = self._startable()
         if chosen is not None:
-            starting.remove(chosen)
+            self._queues[_START].remove(chosen)
         return chosen
+
+    def _startable(self) -> str | None:
+        """Return the first plugin that can be started now."""
+        first = None
+        for name in filter(self._has_dependencies, self._queues[_START]):
+            if not self._waits(name):
+                return name
+            first = first or name
+        # A processor may itself wait, for a backend that it depends on. If nothing else can be done, do not wait.
+        return first if not self._running else None
 
     def _has_dependencies(self, name: str) -> bool:
         needs = (self._table.aliases.get(need, need) for need in self._needs[name])
@@ -268,7 +278,7 @@ class Startup:
         """Return whether a backend has to wait, because its points may have to go through a processor that is late."""
         if self._hooks[name].isdisjoint(BACKEND_HOOKS) or _PROCESSES in self._hooks[name]:
             return False
-        return any(stage != _DONE and self._may_process(each) for each, stage in self._stages.items())
+        return any(self._stages[each] != _DONE and self._may_process(each) for each in self._processors)
 
     def _may_process(self, name: str) -> bool:
         if name in self._hooks:
@@ -372,9 +382,15 @@ class Startup:
                 why = f"failed: {needed.error}" if needed.error else f"is {needed.state.name}"
                 why = f"is switched off ({off})" if off is not None else why
                 message = f"plugin {name!r}: not started, because it depends on {need!r}, which {why}"
-                self._lifecycle.fail(name, "start", PluginError(message, plugin=name, step="start"))
+                failure = PluginError(message, plugin=name, step="start", cause=self._cause_of(need))
+                self._lifecycle.fail(name, "start", failure)
                 return False
         return True
+
+    def _cause_of(self, name: str) -> BaseException | None:
+        """Return what a failed plugin met, so that those who depend on it know whether it may pass."""
+        failure = self._table.handle(name).failure
+        return failure.cause if isinstance(failure, PluginError) and failure.cause is not None else failure
 
     def _is_active(self, name: str) -> bool:
         info = self._table.plugins.get(self._table.aliases.get(name, name))

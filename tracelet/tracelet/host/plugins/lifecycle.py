@@ -201,16 +201,17 @@ class Lifecycle:
         plugin, known, registry = self.table.object_of(handle), self.table.plugins, self.table.registry
 
         def check() -> tuple[list[str], list[str]]:
+            found = list(discovery.implementations(plugin))
             faults = list(
-                checks.plugin_faults(plugin, info, registry, known, host_version(), self.table.switched_off)
+                checks.plugin_faults(
+                    plugin, info, registry, known, host_version(), self.table.switched_off, found
+                )
             )
             if faults:
                 return faults, []
-            for warning in checks.deprecation_warnings(
-                plugin, registry
-            ):  # it still works, so it is no problem yet
-                log.warning("%s: %s", _label(handle), warning)
-            return [], list(checks.hook_warnings(plugin, registry))
+            for warning in checks.deprecation_warnings(plugin, registry, found):
+                log.warning("%s: %s", _label(handle), warning)  # it still works, so it is no problem yet
+            return [], list(checks.hook_warnings(plugin, registry, found))
 
         with _timing(handle, "validate"):
             faults, warnings = handle.submit(check, step="validate")
@@ -229,12 +230,15 @@ class Lifecycle:
         info, plugin = handle.info, self.table.object_of(handle)
 
         def look() -> tuple[list[str], list[str]]:
+            found = list(discovery.implementations(plugin))
             faults = list(
-                checks.plugin_faults(plugin, info, registry, known, host_version(), self.table.switched_off)
+                checks.plugin_faults(
+                    plugin, info, registry, known, host_version(), self.table.switched_off, found
+                )
             )
             doubts = [
-                *checks.hook_warnings(plugin, registry),
-                *checks.deprecation_warnings(plugin, registry),
+                *checks.hook_warnings(plugin, registry, found),
+                *checks.deprecation_warnings(plugin, registry, found),
                 *examination.find_slips(plugin, registry.hook_names()),
             ]
             if not faults and is_class(plugin):
@@ -266,12 +270,13 @@ class Lifecycle:
 
     def _register(self, handle: PluginHandle, plugin: Any) -> None:
         registry = self.table.registry
-        if handle.plugin is not plugin and checks.adds_hookspecs(plugin):  # once per object
+        found = list(discovery.implementations(plugin))
+        if handle.plugin is not plugin and checks.adds_hookspecs(found):  # once per object
             registry.call_addhooks(plugin)
-            if faults := list(checks.hook_faults(plugin, registry)):
+            if faults := list(checks.hook_faults(plugin, registry, found)):
                 raise _invalid(handle, "register", faults)
         self.table.unregister(handle)
-        registry.register(plugin, handle.name)
+        registry.register(plugin, handle.name, found)
 
     def _initialize(self, handle: PluginHandle, config: Any) -> None:
         """Validate the configuration and give it to the plugin."""
@@ -314,7 +319,12 @@ class Lifecycle:
         self.ensure_registered(handle)
         if handle.implements("start"):
             with _timing(handle, "start"):
-                handle.call("start", plugin=copy_of(handle.info))
+                handle.call(
+                    "start",
+                    accept=lambda answer: _set_active(handle.plugin, True),
+                    plugin=copy_of(handle.info),
+                )
+        else:
             handle.submit(lambda: _set_active(handle.plugin, True), step="start", calls=0)
         if handle.name not in self.table.initialized:
             self.table.mark_initialized(handle)

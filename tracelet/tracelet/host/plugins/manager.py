@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pluggy
 
 from tracelet.errors import ConfigError, UsageError
+from tracelet.host.discovery import implementations
 from tracelet.host.plugins import activation, checks, status
 from tracelet.host.plugins.handle import PluginHandle
 from tracelet.host.plugins.lifecycle import Lifecycle
@@ -216,7 +217,7 @@ class PluginManager:
     def register_hookspecs(self) -> None:
         """Register the loaded plugins that bring hookspecs, so that others can be examined with them."""
         for name, info in list(self.plugins.items()):
-            if info.instance is not None and checks.adds_hookspecs(info.instance):
+            if info.instance is not None and checks.adds_hookspecs(implementations(info.instance)):
                 self._lifecycle.register(name)
 
     def validate_plugins(self, names: Iterable[str]) -> None:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import pluggy
 
 import tracelet_hookspecs as contract
-from tracelet.host.discovery import implementations
+from tracelet.host.discovery import Implementation, implementations
 from tracelet.host.plugins.registration import (
     WRAPPERS_SUFFIX,
     RegistrationProxy,
@@ -99,11 +99,17 @@ class Registry(pluggy.PluginManager):
 
         return undo
 
-    def register(self, plugin: object, name: str | None = None) -> str | None:
-        """Register a plugin, as pluggy does; one that pluggy cannot hold is represented by a proxy."""
+    def register(
+        self, plugin: object, name: str | None = None, found: list[Implementation] | None = None
+    ) -> str | None:
+        """Register a plugin, as pluggy does; one that pluggy cannot hold is represented by a proxy.
+
+        ``found`` are its hook implementations, if the caller has looked for them already.
+        """
         registered = None
         name = name or self.get_canonical_name(plugin)
-        found = list(implementations(plugin))
+        if found is None:
+            found = list(implementations(plugin))
         # This may run the plugin's code, so the lock is not held here.
         prepared = list(registrations(plugin, name, found))
         with self._changing:

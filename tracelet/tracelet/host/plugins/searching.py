@@ -198,7 +198,7 @@ def _add_by_hand(candidate: Candidate, table: PluginTable) -> PluginInfo:
             f"plugin name {info.name!r} is taken by the one from {holder.origin}; give this one ({shown(plugin)})"
             " another name in its get_metadata(), or use PluginManager.register_plugin(plugin, name=...)"
         )
-    if (known := _registered_as(plugin, table)) is not None and not discovery.is_class(plugin):
+    if not discovery.is_class(plugin) and (known := _registered_as(plugin, table)) is not None:
         raise UsageError(
             f"plugin {info.name!r}: {shown(plugin)} is registered already, as {known!r}, and an object is one plugin;"
             " register its class under each name, or another object"

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
+from tracelet.host.discovery import implementations
 from tracelet.host.plugins import checks
 from tracelet.host.plugins.launching import CircularDependencyError, Startup, StopCount, order
 from tracelet.host.plugins.lifecycle import Lifecycle
@@ -73,8 +74,11 @@ class StartupOrder:
         """Load and validate plugins as for a start, without starting any: those that bring hookspecs come first."""
         loaded = [name for name in names if name in self._table.plugins and self._is_loaded(name)]
         objects = {name: self._table.object_of(self._table.handle(name)) for name in loaded}
-        for name in sorted(loaded, key=lambda name: not checks.adds_hookspecs(objects[name])):
-            if self._lifecycle.validate(name) and checks.adds_hookspecs(objects[name]):
+        bringing = {
+            name for name, plugin in objects.items() if checks.adds_hookspecs(implementations(plugin))
+        }
+        for name in sorted(loaded, key=lambda name: name not in bringing):
+            if self._lifecycle.validate(name) and name in bringing:
                 self._lifecycle.register(name)
 
     def _is_loaded(self, name: str) -> bool:
