@@ -201,7 +201,8 @@ def test_delivery_goes_on_while_the_disk_is_full(program, environ, small_disk):
     recorded, delivered, agrees, pending, delivered_while_full, warned = json.loads(done.stdout)
     assert recorded > 1000
     assert (delivered, agrees, pending) == (True, True, [0])
-    assert warned or not delivered_while_full  # where nothing was recorded meanwhile, the position stayed the same
+    # Where nothing was recorded meanwhile, there was no new position to store.
+    assert warned or not delivered_while_full
 
 
 def test_a_run_folder_deleted_in_the_middle_does_not_end_the_training(program, tmp_path):
