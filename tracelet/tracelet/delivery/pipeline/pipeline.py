@@ -57,7 +57,8 @@ class Pipeline:
         self._run = run
         self._settings = settings
         self._reader = Reader(run_dir, self.ledger, writers)
-        self._sender = Sender(manager.handle(name), run, run_dir, settings)
+        self._ahead: Batch | Exception | None = None  # what comes next, or why it cannot be read
+        self._sender = Sender(manager.handle(name), run, run_dir, settings, self._read_ahead)
         self._retrying = RetryingSender(name, self._sender, breaker, settings)
         self._processors = processors
         self._is_ours = is_ours  # says whether this process is still the one that delivers
@@ -103,7 +104,7 @@ class Pipeline:
         if self.plan is None:
             with self._planning:  # records made after a change are planned with the new routes
                 planner = self._planner
-                batch = self._reader.read(self._sender.batch)
+                batch = self._next(self._sender.batch)
             if batch is None:
                 return False
             self._begin(batch, planner)
@@ -115,6 +116,21 @@ class Pipeline:
         if not self.plan.steps and not self.plan.aside:
             self._book(self.plan)
         return True
+
+    def _next(self, limit: int) -> Batch | None:
+        """Return the next batch, which may have been read already."""
+        ahead, self._ahead = self._ahead, None
+        if isinstance(ahead, Exception):
+            raise ahead
+        return self._reader.read(limit) if ahead is None else ahead
+
+    def _read_ahead(self) -> None:
+        """Read the next batch while the backend is busy with the current one, if it is far behind."""
+        if self._ahead is None and self._reader.has_more():
+            try:
+                self._ahead = self._reader.read(self._sender.batch)
+            except Exception as error:  # the reader may have moved on, so this one is of no more use
+                self._ahead = error
 
     def _begin(self, batch: Batch, planner: Planner) -> None:
         self._learn_changes(batch)
@@ -133,7 +149,7 @@ class Pipeline:
 
     def _widen(self, plan: Plan) -> None:
         """Points were refused one by one, and nothing was accepted since: try whether later ones are accepted."""
-        batch = self._reader.read(self._settings.aside_most) if len(plan.entries) < _MOST_BATCHES else None
+        batch = self._next(self._settings.aside_most) if len(plan.entries) < _MOST_BATCHES else None
         if batch is not None:
             self._planner.extend(plan, batch)
         else:
@@ -169,7 +185,7 @@ class Pipeline:
 
     def caught_up(self) -> bool:
         """Say whether the backend has everything that the last read found."""
-        return self.plan is None and self._reader.caught_up()
+        return self.plan is None and self._ahead is None and self._reader.caught_up()
 
     def look_again(self) -> None:
         """Look for new writers at once."""

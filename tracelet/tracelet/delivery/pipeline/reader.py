@@ -64,6 +64,10 @@ class Reader:
         """Say whether the last read of each writer returned everything it had."""
         return self._short >= len(self._turns)
 
+    def has_more(self) -> bool:
+        """Say whether the last read returned as much as it was allowed to, so that there is probably more."""
+        return self._short == 0
+
     def read(self, limit: int) -> Batch | None:
         """Return the next batch of about ``limit`` records at most, or ``None`` if there is nothing new.
 

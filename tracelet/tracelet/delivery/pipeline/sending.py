@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import time
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,8 +31,17 @@ class Sender:
     Every call gets new objects, so that a backend may change its arguments.
     """
 
-    def __init__(self, handle: PluginHandle, run: RunView, run_dir: Path, settings: Settings) -> None:
+    def __init__(
+        self,
+        handle: PluginHandle,
+        run: RunView,
+        run_dir: Path,
+        settings: Settings,
+        meanwhile: Callable[[], None],
+    ) -> None:
+        """Make a sender. ``meanwhile`` is called while ``log_metrics`` is at work; it must not raise."""
         self.handle = handle
+        self._meanwhile = meanwhile
         self._run = GuardedRun(run)
         self._run_dir = run_dir
         self._settings = settings
@@ -60,7 +70,9 @@ class Sender:
             finally:
                 self.accepted += before - len(step)
         else:
-            self._call("log_metrics", points=metrics_of(step.writer, step.points, step.metadata))
+            finish = self._begin("log_metrics", points=metrics_of(step.writer, step.points, step.metadata))
+            self._meanwhile()
+            finish()
             step.done = len(step.points)
             self.accepted += before
         self._adapt(before - len(step), time.perf_counter() - began)
@@ -71,10 +83,11 @@ class Sender:
         arguments = arguments_for(step.hook, step.event, self._run_dir)
         if step.hook == "log_artifact":
             check_contents(arguments["local_path"])
-        self._call(step.hook, id=id_of_event(step.writer, step.event), **arguments)
+        self._begin(step.hook, id=id_of_event(step.writer, step.event), **arguments)()
 
-    def _call(self, hook: str, **arguments: Any) -> None:
-        self.handle.call(hook, accept=partial(self._check, hook), run=self._run, **arguments)
+    def _begin(self, hook: str, **arguments: Any) -> Callable[[], Any]:
+        """Begin a call. The function returned waits until it is over."""
+        return self.handle.call_later(hook, accept=partial(self._check, hook), run=self._run, **arguments)
 
     def _one_by_one(self, step: Step) -> None:
         """Call ``log_metric`` until there are no more points, or a good part of the deadline is over."""
