@@ -141,12 +141,18 @@ class RemoteWrite:
             if (keys := known.get(what)) is None:
                 keys = known[what] = (key_of(point), key_of(point, is_step=True))
             value = point.value if type(point.value) is float else clean_value(point.value)
-            when = self._time_for(point, found.get(keys[0]), self._last.get(keys[0]))
+            samples = found.get(keys[0])
+            when = self._time_for(point, samples, self._last.get(keys[0]))
             if when is None:
                 continue
-            found.setdefault(keys[0], []).append(Sample(when, value, id))
+            if samples is None:
+                samples = found[keys[0]] = []
+            samples.append(Sample(when, value, id))
             if point.iteration is not None:
-                found.setdefault(keys[1], []).append(Sample(when, float(point.iteration), id))
+                steps = found.get(keys[1])
+                if steps is None:
+                    steps = found[keys[1]] = []
+                steps.append(Sample(when, float(point.iteration), id))
             newest = when if newest is None or when > newest else newest
         if newest is not None and points[0].id:
             self._add_info(found, points[0].id[0], newest)
@@ -154,19 +160,16 @@ class RemoteWrite:
 
     def _time_for(self, point: MetricData, before: list[Sample] | None, last: int | None) -> int | None:
         """Return a time for a point that is after the last one of its series; ``None`` if it is left out."""
-        when, marks = milliseconds(point.timestamp), [(point.id, False), (point.id, True)]
+        when, floor = milliseconds(point.timestamp), self._floor
         if before:
             last = before[-1].when
-        if when is None:
-            self._leave_out(NO_TIME, marks)
-        elif self._floor is not None and when <= self._floor:
-            self._leave_out(TOO_OLD, marks)
-        elif last is None or when > last:
-            return when
-        elif last - when < _SHIFT:
-            return last + 1
-        else:
-            self._leave_out(OLDER, marks)
+        if when is not None and (floor is None or when > floor):
+            if last is None or when > last:
+                return when
+            if last - when < _SHIFT:
+                return last + 1
+        reason = NO_TIME if when is None else TOO_OLD if floor is not None and when <= floor else OLDER
+        self._leave_out(reason, [(point.id, False), (point.id, True)])
         return None
 
     def _add_info(self, found: dict[SeriesKey, list[Sample]], writer: str, when: int) -> None:
@@ -222,8 +225,7 @@ class RemoteWrite:
     def _post(self, batch: Batch) -> str | None:
         """Send a request. Returns why samples in it will never be accepted; ``None`` if all were."""
         body = encode_request(
-            (self._labels_of(key), [(sample.when, sample.value) for sample in samples])
-            for key, samples in batch
+            (self._labels_of(key), [(when, value) for when, value, _ in samples]) for key, samples in batch
         )
         try:
             self._client.request("POST", bytes(self._compress(body)), _HEADERS)
