@@ -218,7 +218,8 @@ def run_changed(run: RunView, changes: Mapping[str, Any], id: RecordId | None = 
 
     When: after each change, in order with the points. A backend without ``set_tags`` also gets tags this way,
     as ``{"tags": {...}}``. Thread: the plugin's own. Order: as recorded, per writer. ``changes`` maps what has
-    changed (``"name"``, ``"project"``, ``"notes"``, ``"group"``, ...) to its new value. ``id`` is the same each
+    changed (``"name"``, ``"project"``, ``"notes"``, ``"group"``, ``"parent"``, ``"job_type"``, ``"archived"``) to its
+    new value; ``"untag"`` lists the names of tags that were removed. ``id`` is the same each
     time the call is repeated. Return: nothing. Exception: retried. Deadline: 30 s, ``deadlines.log``.
 
     .. code-block:: python

@@ -15,6 +15,7 @@ from tracelet.core.plugins import PluginInfo, PluginMetadata, PluginState
 from tracelet.delivery.ledger.ledger import Ledger
 from tracelet.delivery.ledger.verify import verify
 from tracelet.delivery.sync import is_due, sync
+from tracelet.store import open_store
 
 EVENTS = ("log_params", "set_tags", "log_artifact")
 
@@ -806,4 +807,20 @@ def test_a_child_that_a_hook_forks_and_that_returns_ends(stage, backend):
     record_events(stage)
     stage.flush()
     assert os.waitstatus_to_exitcode(os.waitpid(children[0], 0)[1]) == 0
+    stage.verified()
+
+
+def test_an_edit_of_another_process_reaches_run_changed(stage, backend):
+    class Watching(backend):
+        def run_changed(self, run, changes):
+            self.calls.append(changes)
+
+    got = stage.add(Watching())
+    stage.writer.event("tags", {"tags": {"old": 1}})
+    stage.flush()
+    store = open_store(stage.run_dir)
+    store.edit(store.run(), name="edited", tags={"good": True}, untag="old", archived=True)
+    stage.flush()
+    assert got.calls == ["set_tags", {"name": "edited", "archived": True}, "set_tags", {"untag": ["old"]}]
+    assert got.tags == {"old": 1, "good": True}
     stage.verified()

@@ -34,6 +34,8 @@ INVALID = {
     "an artifact outside": b'{"type":"artifact","path":"../secret"}',
     "an artifact with an absolute path": b'{"type":"artifact","path":"/etc/passwd"}',
     "an artifact behind backslashes": b'{"type":"artifact","path":"..\\\\secret"}',
+    "a goal of another kind": b'{"type":"metric","name":"acc","goal":["max"]}',
+    "removed tags that are no texts": b'{"type":"untag","tags":[1]}',
     "drops that are texts": b'{"type":"drops","drops":{"disk full":"many"}}',
 }
 REPAIRED = {
@@ -44,6 +46,9 @@ REPAIRED = {
     "a writer that says nonsense": {"type": "writer", "id": ["x"], "started_at": [1]},
     "a start beyond all time": {"type": "writer", "started_at": 1e300, "pid": -1},
     "a run with an odd name": {"type": "run", "name": {"a": 1}, "project": 5},
+    "a run in an odd place": {"type": "run", "group": 1, "parent": []},
+    "a run with odd notes": {"type": "run", "notes": {"a": 1}, "archived": "yes"},
+    "an edit of an odd time": {"type": "writer", "edit": 1, "after": "now"},
     "a size that is no number": {
         "type": "artifact",
         "path": "a",
@@ -98,7 +103,7 @@ def test_optional_keys_of_a_wrong_type_are_left_out(tmp_path, event):
         {"type": "a type of later", "x": [1, {"y": None}]},
         {"type": "params", "params": {"a": 10**400, "b": float("nan")}, "later": 5},
         {"type": "artifact", "path": "artifacts/a..b/c", "artifact_path": None, "later": "../x"},
-        {"type": "run", "name": "x", "notes": ["of", "later"]},
+        {"type": "run", "name": "x", "colors": ["of", "later"]},
     ],
 )
 def test_unknown_types_and_keys_pass(event):

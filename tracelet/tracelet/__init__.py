@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from tracelet.run import (
         Run,
         active_run,
+        define_metric,
         end_run,
         finish,
         flush,
@@ -58,6 +59,7 @@ __all__ = [
     "TraceletError",
     "UsageError",
     "active_run",
+    "define_metric",
     "end_run",
     "finish",
     "flush",

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 DATA_FOLDER: Final = ".tracelet"  # at the project's root
+TRASH_FOLDER: Final = "trash"  # in the data folder: deleted runs
 RUNS_FOLDER: Final = "runs"  # in the data folder: one folder per run, named after its id
 #: What a medium of type ``custom`` is, by the end of its file's name.
 CUSTOM_MEDIA: Final = {

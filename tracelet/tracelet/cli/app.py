@@ -22,6 +22,8 @@ COMMANDS: Final = {
     "runs": "tracelet.cli.commands.runs:runs",
     "show": "tracelet.cli.commands.show:show",
     "compare": "tracelet.cli.commands.compare:compare",
+    "edit": "tracelet.cli.commands.edit:edit",
+    "delete": "tracelet.cli.commands.delete:delete",
     "export": "tracelet.cli.commands.export:export",
     "sync": "tracelet.cli.commands.sync:sync",
     "verify": "tracelet.cli.commands.verify:verify",

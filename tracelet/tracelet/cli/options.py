@@ -76,6 +76,14 @@ class GlobalOptions:
         install_log_printer().print_held()
         return open_store(folder)
 
+    def store_of(self, record: RunRecord) -> Store:
+        """Return the store that a run belongs to, which is another one if the run was given by its path."""
+        from tracelet.layout import RUNS_FOLDER
+        from tracelet.store import open_store
+
+        runs = record.dir.parent
+        return open_store(runs.parent if runs.name == RUNS_FOLDER else record.dir)
+
     def find_run(self, key: str) -> RunRecord:
         """Return a run of the store, or the run whose folder the key is the path of, wherever that is."""
         path = Path(key).expanduser()
@@ -152,6 +160,11 @@ def project_option(command: F) -> F:
         callback=_store_as("project"),
         help="Project name.",
     )(command)
+
+
+def parse_tags(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> dict[str, str]:
+    """Parse repeated ``KEY=VALUE`` or ``KEY`` arguments. For use as an option's callback."""
+    return parse_pairs(ctx, param, tuple(each if "=" in each else f"{each}=" for each in value))
 
 
 def parse_pairs(ctx: click.Context, param: click.Parameter, value: tuple[str, ...]) -> dict[str, str]:

@@ -39,6 +39,7 @@ DEADLINE_OF: Final[Mapping[str, str]] = {
     "process_metric": "process",
     "register": "addhooks",
 }
+GOALS: Final = ("min", "max", "last")  # which value of a metric counts
 METRIC_TYPES: Final = (
     *("scalar", "tensor", "artifact", "parameter", "system", "custom", "histogram", "image"),
     *("text", "figure", "embedding", "video", "audio", "mesh", "hparams"),
@@ -47,6 +48,12 @@ METRIC_TYPES: Final = (
 #: A run's identifier, which names its folder.
 RUN_ID: Final = r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}"
 RUN_ID_FORM: Final = "1 to 128 letters, digits, '.', '_' or '-', starting with a letter or digit"
+
+
+def is_run_id(value: object) -> bool:
+    """Return whether a run may have this identifier."""
+    return isinstance(value, str) and re.fullmatch(RUN_ID, value) is not None
+
 
 Check = Callable[[str, Any, list[str]], Any]  # (path, value, faults) -> the value to use
 
@@ -196,6 +203,15 @@ def metric_types(path: str, value: Any, faults: list[str]) -> list[str]:
     return names
 
 
+def goals(path: str, value: Any, faults: list[str]) -> dict[str, str]:
+    """Check for a table of goals, by name or pattern of metrics."""
+    if not isinstance(value, Mapping):
+        faults.append(mismatch(path, "a table of goals", value))
+        return {}
+    check = one_of(*GOALS)
+    return {name: check(f"{path}.{name}", goal, faults) for name, goal in value.items()}
+
+
 def deadlines(path: str, value: Any, faults: list[str]) -> dict[str, float]:
     """Check for a table of deadlines, in seconds."""
     if not isinstance(value, Mapping):
@@ -236,6 +252,7 @@ SETTINGS: Final[Mapping[str, Check]] = {
     "strict": strictness,
     "budget": share,
     "deadlines": deadlines,
+    "goals": goals,
     "start_timeout": seconds,
     "finish_timeout": seconds,
     "quiet": boolean,

@@ -13,7 +13,8 @@ from tracelet.delivery.ledger.counting import count, ends
 from tracelet.delivery.ledger.ledger import Ledger, ledger_file
 from tracelet.delivery.limits import Settings
 from tracelet.errors import JournalError, UsageError
-from tracelet.journal import Cursor, liveness, read_events, writers
+from tracelet.journal import Cursor, liveness, read_events_by_writer, writers
+from tracelet.journal.reading.lifetime import is_edit
 from tracelet.logs import get_logger
 from tracelet.safe_files import refuse_linked_folder
 from tracelet_hookspecs import BACKEND_HOOKS
@@ -27,6 +28,7 @@ _FINISHING: Final = 5.0  # seconds
 #: A batch that fails for an unknown reason is split before the breaker opens, which would end the waiting.
 LATER: Final = Settings(failures_before_split=Settings().breaker_after - 1)
 
+ABOUT: Final = ("group", "parent", "job_type", "notes")
 RUNNING: Final = "running"
 KILLED: Final = "killed"
 
@@ -143,18 +145,31 @@ class RecordedRun:
         #: When the outcome was recorded; for a killed run, the time of its latest event.
         self.ended_at = 0.0
         self._ended: str | None = None
-        events = read_events(run_dir)
-        if not events:
+        self.group: str | None = None
+        self.parent: str | None = None
+        self.job_type: str | None = None
+        self.notes: str | None = None
+        by_writer = read_events_by_writer(run_dir)
+        if not any(by_writer.values()):
             raise UsageError(f"{run_dir}: expected the folder of a run, found no journal in it")
-        for event in events:
-            self._learn(event.type, event.payload, event.time)
+        for events in by_writer.values():
+            is_edit = bool(events) and events[0].payload.get("edit") is True
+            for event in events:
+                self._learn_about(event.type, event.payload)
+                if not is_edit:  # an edit says nothing of when the run ended, and how
+                    self._learn(event.type, event.payload, event.time)
 
-    def _learn(self, type: str, payload: Mapping[str, Any], time: float) -> None:
+    def _learn_about(self, type: str, payload: Mapping[str, Any]) -> None:
         about = payload.get("run", {}) if type == "writer" else payload if type == "run" else {}
         if isinstance(about, Mapping):
             self.id = _text(about.get("id"), self.id)
             self.name = _text(about.get("name"), self.name)
             self.project = _text(about.get("project"), self.project)
+            for key in ABOUT:
+                if isinstance(about.get(key), str):
+                    setattr(self, key, about[key] or None)
+
+    def _learn(self, type: str, payload: Mapping[str, Any], time: float) -> None:
         if type == "writer":
             self.started_at = min(self.started_at or time, time)
         elif type == "outcome" and payload.get("outcome"):
@@ -164,7 +179,8 @@ class RecordedRun:
     @property
     def outcome(self) -> str:
         """``running``, the outcome that the run recorded, or ``killed`` if it recorded none."""
-        alive = any(liveness(self.dir, writer) == RUNNING for writer in writers(self.dir))
+        recording = (writer for writer in writers(self.dir) if not is_edit(self.dir, writer))
+        alive = any(liveness(self.dir, writer) == RUNNING for writer in recording)
         return RUNNING if alive else self._ended or KILLED
 
     def log_metric(self, name: str, value: Any, iteration: int | None = None) -> None:

@@ -209,6 +209,14 @@ def _is_texts(value: Any) -> bool:
     return isinstance(value, list) and all(map(_is_text, value))
 
 
+def _is_truth(value: Any) -> bool:
+    return isinstance(value, bool)
+
+
+def _is_goal(value: Any) -> bool:
+    return value in ("min", "max", "last")
+
+
 def _is_path_inside(value: Any) -> bool:
     """Say whether a path stays inside the folder that it is relative to."""
     if not isinstance(value, str) or "\0" in value:
@@ -279,7 +287,8 @@ _SCHEMA: dict[str, Schema] = {
         **_fields(False, *_TEXT_OR_NULL, "tracelet", "launcher", "launch"),
         **_fields(False, *_COUNT_OR_NULL, "pid_namespace", "pid", "pid_started", "attempt"),
         **_fields(False, *_INTEGER_OR_NULL, "rank", "world_size", "local_rank"),
-        **_fields(False, "a time or null", _optional(_is_time), "started_at"),
+        **_fields(False, "a time or null", _optional(_is_time), "started_at", "after"),
+        **_fields(False, "a truth value", _is_truth, "edit"),
         **_fields(False, "a list of texts or null", _optional(_is_texts), "argv"),
         **_fields(False, "a list of counts or null", _optional(_list_of(_is_count)), "parents"),
         **_fields(
@@ -295,9 +304,17 @@ _SCHEMA: dict[str, Schema] = {
         **_fields(True, "a list of names", _list_of(_matching(_NAME)), "names"),
         **_fields(True, "a list of columns", _list_of(_matching(_COLUMNS)), "columns"),
     },
-    "run": _fields(False, *_TEXT_OR_NULL, "name", "project"),
+    "run": {
+        **_fields(False, *_TEXT_OR_NULL, "name", "project", "group", "parent", "job_type", "notes"),
+        **_fields(False, "a truth value", _is_truth, "archived"),
+    },
     "params": _fields(True, "an object", _is_object, "params"),
     "tags": _fields(True, "an object", _is_object, "tags"),
+    "untag": _fields(True, "a list of texts", _is_texts, "tags"),
+    "metric": {
+        **_fields(True, "a text that is not empty", _is_name, "name"),
+        **_fields(True, "'min', 'max' or 'last'", _is_goal, "goal"),
+    },
     "artifact": {
         **_fields(True, "a path inside the run's folder", _is_path_inside, "path"),
         **_fields(False, "a path inside a folder, or null", _optional(_is_path_inside), "artifact_path"),

@@ -1,6 +1,7 @@
 """What a training program uses: start a run, record into it, end it."""
 
 from tracelet.run.active import (
+    define_metric,
     end_run,
     finish,
     flush,
@@ -33,6 +34,7 @@ from tracelet.run.run import Run
 __all__ = [
     "Run",
     "active_run",
+    "define_metric",
     "end_run",
     "finish",
     "flush",

@@ -14,8 +14,9 @@ from tracelet.errors import NoActiveRunError
 from tracelet.host.worker import refuse_in_plugin
 from tracelet.run import announcing, current, ending, starting, uncaught
 from tracelet.run.current import active_run
+from tracelet.run.describing import check_about, check_run_name
 from tracelet.run.parameters import check_start_parameters
-from tracelet.run.run import Run, check_run_name, outcome_of
+from tracelet.run.run import Run, outcome_of
 
 if TYPE_CHECKING:
     from tracelet.config import Config
@@ -35,6 +36,10 @@ def start_run(
     resume: bool = False,
     dir: str | PathLike[str] | None = None,
     strict: bool | str | None = None,
+    group: str | None = None,
+    parent: Any = None,
+    job_type: str | None = None,
+    notes: str | None = None,
 ) -> Run:
     """Start a run and make it the active one.
 
@@ -43,12 +48,16 @@ def start_run(
     one of the project (and name); ``dir`` is the data folder, instead of ``.tracelet``. Under ``tracelet run``,
     it joins the run that the command has opened.
 
+    ``group`` (a sweep, say), ``parent`` (a run or its id), ``job_type`` (``"train"``, ``"eval"``) and ``notes``
+    (Markdown) say where the run belongs; they can be changed later.
+
     Nothing that a plugin raises reaches the caller, unless ``strict`` is true: then a plugin that cannot be
     started is a :class:`~tracelet.errors.PluginError`. Raises :class:`~tracelet.errors.ConfigError` for a
     faulty configuration and :class:`~tracelet.errors.UsageError` for invalid arguments.
     """
     refuse_in_plugin("start_run", "record into the run that the hook gets as 'run'")
     name = check_run_name(name)
+    about = check_about({"group": group, "parent": parent, "job_type": job_type, "notes": notes})
     uncaught.watch()
     names, objects = starting.split_plugins(plugins)
     given = {"project": project, "run_id": run_id, "resume": resume or None, "strict": strict}
@@ -58,7 +67,7 @@ def start_run(
     if ambient is not None:
         with _restored_on_failure(ambient):
             _adopt(ambient, name, project, [*names, *objects])
-            return _complete(ambient, params, tags)
+            return _complete(ambient, params, tags, about)
     program = program_file()
     loaded = program_config(program, overrides)
     current.finish_runs_of_cells(name, loaded.project)
@@ -68,13 +77,14 @@ def start_run(
     with _ended_on_failure(run):
         ending.watch(run)
         current.add(run, name)
-        _complete(run, params, tags)
+        _complete(run, params, tags, run.without_known(about))
         announcing.announce(run)
         starting.await_plugins(run, bool(run.config.strict))
     return run
 
 
-def _complete(run: Run, params: Mapping[str, Any] | None, tags: Any) -> Run:
+def _complete(run: Run, params: Mapping[str, Any] | None, tags: Any, about: Mapping[str, str]) -> Run:
+    run.record_about(about)
     if params:
         check_start_parameters(params)
         run.log_params(params)
@@ -192,6 +202,11 @@ def log_image(name: str, image: Any, step: int | None = None) -> None:
 def log_figure(name: str, figure: Any, step: int | None = None) -> None:
     """Record a figure in the active run. See :meth:`Run.log_figure`."""
     (active_run() or _refuse("log_figure")).log_figure(name, figure, step)
+
+
+def define_metric(name: str, *, goal: str) -> None:
+    """Say which value of a metric counts in the active run. See :meth:`Run.define_metric`."""
+    (active_run() or _refuse("define_metric")).define_metric(name, goal=goal)
 
 
 def flush(durable: bool = False) -> bool:

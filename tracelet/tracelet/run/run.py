@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any, Final
 from tracelet.errors import PluginError, UsageError
 from tracelet.host.worker import refuse_in_plugin
 from tracelet.journal import NullRecorder
-from tracelet.journal.writing.values import plain_name, short
+from tracelet.journal.writing.values import short
 from tracelet.logs import get_logger
 from tracelet.run.budget import Budget, CallSampler
 from tracelet.run.context import RunContext
-from tracelet.run.recording import Recording
+from tracelet.run.describing import Describing
 from tracelet.run.run_plugins import RunPlugins
 from tracelet.run.stderr import warn
 
@@ -39,7 +39,7 @@ _CUT_WORD_AT_START: Final = re.compile(r"\A\S{1,500}")
 _INTERRUPTS: Final = 10  # times that Ctrl-C may interrupt the closing of the journal
 
 
-class Run(Recording):
+class Run(Describing):
     """One recorded execution of a program. Returned by :func:`tracelet.start_run`; as a context manager it ends itself.
 
     The recording methods append to the journal, in memory that the operating system owns, and return: what they
@@ -57,11 +57,16 @@ class Run(Recording):
     ) -> None:
         # On a rank that does not record, the calls check their values and return.
         recorder = context.writer if context.records else NullRecorder()
-        super().__init__(context.dir, recorder, records=context.records, strict=bool(context.config.strict))
+        super().__init__(
+            context.dir,
+            recorder,
+            name=name,
+            project=context.config.project,
+            records=context.records,
+            strict=bool(context.config.strict),
+        )
         self._context = context
         self.id = context.id
-        self._name = name
-        self.project = context.config.project
         self.started_at = started_at
         #: The file that the program was started with, if it is known.
         self.script = program
@@ -86,23 +91,6 @@ class Run(Recording):
 
     def _use_calls(self, point: Callable[..., None], row: Callable[..., None]) -> None:
         self._point, self._row = point, row
-
-    @property
-    def name(self) -> str:
-        """The run's name. Setting it renames the run, in the store as well."""
-        return self._name
-
-    @name.setter
-    def name(self, name: str) -> None:
-        self.rename(check_run_name(name))
-
-    def rename(self, name: str | None = None, project: str | None = None) -> None:
-        """Give the run another name, or move it to another project."""
-        wanted = {"name": name, "project": project}
-        changed = {key: value for key, value in wanted.items() if value and value != getattr(self, key)}
-        if changed:
-            self._name, self.project = name or self._name, project or self.project
-            self._recorder.event("run", changed)
 
     def adopt(self) -> None:
         """Let the program inside ``tracelet run`` take over the run: ranks that it launches have their own run."""
@@ -343,20 +331,6 @@ def recorded_error(error: Any) -> str | None:
     head, tail = _CUT_WORD.sub("", text[:half]), _CUT_WORD_AT_START.sub("", text[-half:])
     left_out = len(text) - len(head) - len(tail)
     return f"{redact(head)}\n... {left_out:,} characters left out ...\n{redact(tail)}"
-
-
-def check_run_name(name: Any) -> str | None:
-    """Return the name of a run as a plain text, or None for no name.
-
-    Raises:
-        UsageError: it is not a text, such as parameters in its place.
-    """
-    if name is None or isinstance(name, str):
-        return plain_name(name) if name else None
-    hint = "; pass parameters as params=" if isinstance(name, Mapping) else ""
-    raise UsageError(
-        f"start_run: expected a name (a text), found {short(name)} of type {type(name).__qualname__}{hint}"
-    )
 
 
 def _check_outcome(outcome: Any) -> None:

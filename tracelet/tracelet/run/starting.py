@@ -72,8 +72,9 @@ def open_run(
         run = Run(context, name=label, started_at=started_at, plugins=plugins, program=program)
         run.last_step = target.last_step
         run.project = target.project or config.project
+        run.take_over(target.about, target.given)
         if target.exists and (target.resumed or target.hosted):
-            run.rename(name, project)
+            run.rename(**run.without_known({"name": name, "project": project}))
         if job is not None and not context.records:
             _report_silent_rank(job)
         run.plugins.awaited = bool(plugins or config.plugins or _project_plugins(config, program))

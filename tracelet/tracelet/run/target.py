@@ -39,6 +39,8 @@ class RunTarget(NamedTuple):
     shared: bool = False  # by the ranks of the job
     hosted: bool = False  # opened by ``tracelet run`` around the job's launcher
     exists: bool = False
+    about: Mapping[str, Any] = MappingProxyType({})  # what is known of the run itself
+    given: Mapping[str, Any] = MappingProxyType({})  # the part that the program recorded: no edits
 
 
 def choose_target(config: Config, name: str | None) -> RunTarget:
@@ -111,7 +113,9 @@ def _job_target(run_dir: Path, job: Job, apart: Collection[str] = ()) -> RunTarg
         return _target_of(run_dir, welcome=True)._replace(job=job, shared=True)
     with _readable(run_dir):
         events = read_events(run_dir)
-        processes = [event.payload for event in events if event.type == "writer"]
+        processes = [
+            event.payload for event in events if event.type == "writer" and not event.payload.get("edit")
+        ]
         earlier = {
             process["id"]
             for process in processes
@@ -147,7 +151,13 @@ def _known(run_dir: Path, events: Iterable[EventRecord]) -> RunTarget:
     recorded = _recorded(events)
     attempt = _attempt(event.payload for event in events if event.type == "writer")
     return RunTarget(
-        run_dir.name, recorded.get("name"), recorded.get("project"), attempt=attempt, exists=bool(recorded)
+        run_dir.name,
+        recorded.get("name"),
+        recorded.get("project"),
+        attempt=attempt,
+        exists=bool(recorded),
+        about=recorded,
+        given=_recorded(events, edits=False),
     )
 
 
@@ -207,19 +217,25 @@ def _resumed(run_dir: Path, target: RunTarget, writers: Collection[str] | None =
     )
 
 
-def _recorded(events: Iterable[EventRecord]) -> dict[str, Any]:
-    """Return what a run's journal says about the run itself; the latest value counts."""
+def _recorded(events: Iterable[EventRecord], *, edits: bool = True) -> dict[str, Any]:
+    """Return what a run's journal says about the run itself; the latest value counts.
+
+    The events of each process follow each other, its ``writer`` event first.
+    """
     recorded: dict[str, Any] = {}
+    is_edit = False
     for event in events:
         if event.type == "writer":
+            is_edit = event.payload.get("edit") is True
             recorded = {**(event.payload.get("run") or {}), **recorded}
-        elif event.type == "run":
+        elif event.type == "run" and (edits or not is_edit):
             recorded.update(event.payload)
     return recorded
 
 
 def _is_running(run_dir: Path) -> bool:
     from tracelet.journal import liveness, writers
+    from tracelet.journal.reading.lifetime import is_edit
 
-    states = [liveness(run_dir, writer) for writer in writers(run_dir)]
+    states = [liveness(run_dir, writer) for writer in writers(run_dir) if not is_edit(run_dir, writer)]
     return not states or "running" in states

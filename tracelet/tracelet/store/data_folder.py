@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
-from tracelet.errors import StoreError
+from tracelet.errors import ConfigError, StoreError
 from tracelet.journal.format import FOLDER as JOURNAL_FOLDER
 from tracelet.layout import DATA_FOLDER, RUNS_FOLDER
 
@@ -103,3 +103,18 @@ def _is_run(entry: os.DirEntry[str]) -> bool:
         return not entry.name.startswith(".") and entry.is_dir()
     except OSError:  # a link to something that cannot be reached
         return False
+
+
+def configured_goals(data: Path) -> dict[str, str]:
+    """Return which value of a metric counts, as the configuration of a data folder's project says."""
+    from tracelet.config import load_config
+    from tracelet.config.project import project_file
+
+    project = data.parent
+    if project_file(project) is None:
+        return {}
+    try:
+        goals: dict[str, str] = load_config(root=project).settings.get("goals", {})
+    except ConfigError:  # a fault of the configuration must not keep anybody from reading runs
+        return {}
+    return goals

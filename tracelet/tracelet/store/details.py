@@ -12,6 +12,8 @@ from tracelet.store.history import History
 from tracelet.store.outcome import KILLED, RUNNING, LastSeen, determine_outcome, sum_active_time
 
 UNREADABLE: Final = "unreadable"
+#: What a run says of its place among others; an empty text means nothing.
+ABOUT: Final = ("group", "parent", "job_type", "notes")
 _NEW: Final = 60.0  # seconds for which a folder without a journal is a run that is about to begin
 
 
@@ -26,8 +28,14 @@ class Details(NamedTuple):
     outcome: str
     error: str | None
     host: str | None
+    group: str | None
+    parent: str | None  # the id of another run
+    job_type: str | None
+    notes: str | None
     params: dict[str, Any]
     tags: dict[str, Any]
+    archived: bool = False
+    goals: Mapping[str, str] = {}  # by name or pattern of metrics: min, max or last
     problem: str | None = None  # why the run cannot be read, in whole or in part
     active: float = 0.0  # seconds in all attempts that are over
     running_since: float | None = None
@@ -66,7 +74,9 @@ def build_details(run_dir: Path, history: History, last_seen: Mapping[str, LastS
     refusal = next((seen.refusal for seen in last_seen.values() if seen.refusal), None)
     if refusal and not history.processes:
         return _bare_details(run_dir, UNREADABLE, refusal)
-    run, processes = history.run, history.processes.values()
+    run, processes = history.run, history.recording
+    if history.processes and not processes:  # nothing but edits is left of it
+        return describe_without_journal(run_dir)
     result = determine_outcome(processes, last_seen)
     active = sum_active_time(processes, last_seen)
     first = min(processes, key=lambda one: (one.started_at or 0.0, one.id), default=None)
@@ -80,8 +90,11 @@ def build_details(run_dir: Path, history: History, last_seen: Mapping[str, LastS
         outcome=result.outcome,
         error=result.error,
         host=first.host if first is not None else None,
+        **{key: run.get(key) or None for key in ABOUT},
         params=history.params.plain(),
         tags=history.tags.plain(),
+        archived=bool(run.get("archived")),
+        goals=history.goals.plain(),
         problem=refusal or (None if run else "the journal's first records are damaged"),
         active=active.seconds,
         running_since=active.since if result.outcome == RUNNING else None,
@@ -105,7 +118,12 @@ def _bare_details(run_dir: Path, outcome: str, problem: str | None) -> Details:
     began = _folder_time(run_dir)
     since = began if outcome == RUNNING else None
     name = run_dir.name
-    return Details(name, name, "", began, None, outcome, None, None, {}, {}, problem, 0.0, since)
+    return Details(
+        *(name, name, "", began, None, outcome, None, None),
+        *(None, None, None, None),
+        *({}, {}, False, {}),
+        *(problem, 0.0, since),
+    )
 
 
 def _folder_time(run_dir: Path) -> float:

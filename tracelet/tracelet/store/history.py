@@ -61,6 +61,11 @@ class Process:
         return self.facts.get("owner") is not None
 
     @property
+    def is_edit(self) -> bool:
+        """Whether it only changed the run's name, tags or the like, and took no part in the run itself."""
+        return self.facts.get("edit") is True
+
+    @property
     def age(self) -> tuple[int, float, str]:
         """A key that sorts processes by when they began."""
         return (self.attempt, self.started_at or 0.0, self.id)
@@ -79,6 +84,8 @@ class History:
     )  # later changes of the run's name and the like
     params: LatestValues = field(default_factory=LatestValues)
     tags: LatestValues = field(default_factory=LatestValues)
+    goals: LatestValues = field(default_factory=LatestValues)  # by name or pattern of metrics
+    edits: list[Stamped] = field(default_factory=list)
     facts: dict[str, LatestValues] = field(default_factory=dict)
     artifacts: list[Stamped] = field(default_factory=list)
     costs: dict[str, dict[str, Any]] = field(default_factory=dict)  # of plugins and overhead, by process
@@ -91,13 +98,20 @@ class History:
         handler = _HANDLERS.get(event.type)
         if handler is None or (self.brief and event.type in _LEFT_OUT_IF_BRIEF):
             return
-        handler(self, process, event.payload, (process.attempt, process.last_event, writer, event.seq))
+        stamp = (process.attempt, process.last_event, writer, event.seq)
+        handler(self, process, event.payload, stamp)
+        if process.is_edit and event.type in _EDITS and not self.brief:
+            edit = {"at": event.time, "host": process.host, "changes": _changes(event)}
+            self.edits.append(Stamped(edit, stamp, stamp))
         if event.type == "outcome":
             process.ended_at = check_time(event.time) or process.last_event
 
     def _add_writer(self, process: Process, payload: dict[str, Any], stamp: Stamp) -> None:
         process.facts = payload
         process.started_at = check_time(payload.get("started_at")) or stamp[1]
+        if process.is_edit:  # it replaces what it has seen, whatever its clock says
+            process.last_event = max(process.last_event, check_time(payload.get("after")) or 0.0)
+            return
         stamp = (process.attempt, *stamp[1:])
         for key, value in _without_none(payload.get("run")).items():
             known = self.opened.get(key)
@@ -112,6 +126,12 @@ class History:
 
     def _add_tags(self, _: Process, payload: dict[str, Any], stamp: Stamp) -> None:
         self.tags.record(payload["tags"], stamp)
+
+    def _remove_tags(self, _: Process, payload: dict[str, Any], stamp: Stamp) -> None:
+        self.tags.remove(payload["tags"], stamp)
+
+    def _add_goal(self, _: Process, payload: dict[str, Any], stamp: Stamp) -> None:
+        self.goals.record({payload["name"]: payload["goal"]}, stamp)
 
     def _add_fact(self, _: Process, payload: dict[str, Any], stamp: Stamp) -> None:
         source = payload.get("source") or ""
@@ -149,17 +169,18 @@ class History:
             "changed": self.changed,
             "params": self.params,
             "tags": self.tags,
+            "goals": self.goals,
             "processes": [asdict(process) for process in self.processes.values()],
         }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> History:
         """Return the brief history that :meth:`to_json` described."""
-        opened, changed, params, tags = (
-            LatestValues.from_json(data[key]) for key in ("opened", "changed", "params", "tags")
+        opened, changed, params, tags, goals = (
+            LatestValues.from_json(data[key]) for key in ("opened", "changed", "params", "tags", "goals")
         )
         processes = {one["id"]: Process(**one) for one in data["processes"]}
-        return cls(True, opened, changed, params, tags, processes=processes)
+        return cls(True, opened, changed, params, tags, goals, processes=processes)
 
     @property
     def run(self) -> dict[str, Any]:
@@ -167,9 +188,14 @@ class History:
         return {key: stamped.value for key, stamped in {**self.opened, **self.changed}.items()}
 
     @property
+    def recording(self) -> list[Process]:
+        """The processes that took part in the run, without those that only edited it."""
+        return [process for process in self.processes.values() if not process.is_edit]
+
+    @property
     def started_at(self) -> float | None:
         """When the first process began."""
-        return min((p.started_at for p in self.processes.values() if p.started_at is not None), default=None)
+        return min((p.started_at for p in self.recording if p.started_at is not None), default=None)
 
     @property
     def dropped(self) -> dict[str, int]:
@@ -198,16 +224,27 @@ class History:
         return max(several, key=lambda one: float(one["share"]), default={})
 
 
+def _changes(event: EventRecord) -> dict[str, Any]:
+    """Return what an edit changed: the run's own fields, tags, or the names of removed tags."""
+    if event.type == "run":
+        return dict(event.payload)
+    key = "untag" if event.type == "untag" else "tags"
+    return {key: event.payload["tags"]}
+
+
 def _without_none(values: Mapping[str, Any] | None) -> dict[str, Any]:
     return {key: value for key, value in (values or {}).items() if value is not None}
 
 
+_EDITS: Final = ("run", "tags", "untag")
 _LEFT_OUT_IF_BRIEF: Final = ("fact", "artifact", "artifact_files", "plugins")
 _HANDLERS: Final[dict[str, Callable[[History, Process, dict[str, Any], Stamp], None]]] = {
     "writer": History._add_writer,
     "run": History._add_run,
     "params": History._add_params,
     "tags": History._add_tags,
+    "untag": History._remove_tags,
+    "metric": History._add_goal,
     "fact": History._add_fact,
     "artifact": History._add_artifact,
     "artifact_files": History._add_artifact_files,

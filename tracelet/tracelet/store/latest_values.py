@@ -8,10 +8,13 @@ that record at the same time are ordered by time, and that time never runs backw
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final, NamedTuple
 
 Stamp = tuple[int, float, str, int]  # attempt, time, writer, sequence
+
+#: The value of a key that was removed, as the index keeps it.
+REMOVED: Final = "\0removed"
 
 
 class Stamped(NamedTuple):
@@ -37,7 +40,12 @@ class LatestValues(dict[str, Stamped]):
 
     def plain(self) -> dict[str, Any]:
         """Return the values alone, in the order in which their keys first appeared."""
-        return {key: self[key].value for key in sorted(self, key=lambda key: self[key].first)}
+        kept = [key for key in self if self[key].value != REMOVED]
+        return {key: self[key].value for key in sorted(kept, key=lambda key: self[key].first)}
+
+    def remove(self, keys: Iterable[str], stamp: Stamp) -> None:
+        """Take in that keys were removed. A later value brings one back."""
+        self.record(dict.fromkeys(keys, REMOVED), stamp)
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> LatestValues:

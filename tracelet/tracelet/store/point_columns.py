@@ -101,6 +101,16 @@ def look_up(table: Sequence[int], places: Any) -> Any:
     return array(INTEGERS, [table[place] for place in places])
 
 
+def find_value(values: Any, value: float) -> int:
+    """Return the first place of a value. Raises ValueError if it is not there."""
+    if hasattr(values, "index"):
+        return int(values.index(value))
+    places = (values == value).nonzero()[0]
+    if not len(places):
+        raise ValueError(f"no value {value!r}")
+    return int(places[0])
+
+
 def find_between(column: Any, first: int | None, last: int | None) -> Any:
     """Return the places of the items from ``first`` to ``last``, both included."""
     low = -(1 << 63) if first is None else first

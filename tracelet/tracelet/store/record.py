@@ -6,19 +6,21 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from tracelet import safe_files
 from tracelet.errors import StoreError, UsageError
 from tracelet.messages import did_you_mean
+from tracelet.store import point_columns
 from tracelet.store.accumulator import Summary
 from tracelet.store.console import Console, read_console
 from tracelet.store.details import Details, read_details
 from tracelet.store.frames import make_frame
+from tracelet.store.goals import best_value, find_goal
 from tracelet.store.history import History, Process
 from tracelet.store.metric_keys import ALL, select_metrics
 from tracelet.store.run_points import RunPoints
-from tracelet.store.series import Series
+from tracelet.store.series import Point, Series
 from tracelet.store.series_tables import long_table, wide_table
 
 _INTERNAL: Final = ("active", "running_since")  # of the details
@@ -38,15 +40,30 @@ class Summaries:
         return self._fetch(self._ids)
 
 
+class Surroundings(NamedTuple):
+    """What a record knows from its store: the project's rules about metrics, and how to find the run's children."""
+
+    goals: Mapping[str, str] = {}  # by name or pattern of metrics
+    find_children: Callable[[str], list[str]] | None = None
+
+
 class RunRecord:
     """A run as of when it was read; :meth:`refresh` reads it again.
 
     Reading never writes into the run's folder and never disturbs a run that is still recording.
     """
 
-    def __init__(self, run_dir: Path, details: Details, *, summaries: Summaries | None = None) -> None:
+    def __init__(
+        self,
+        run_dir: Path,
+        details: Details,
+        *,
+        summaries: Summaries | None = None,
+        surroundings: Surroundings | None = None,
+    ) -> None:
         self.dir = run_dir
         self._details = details
+        self._surroundings = surroundings or Surroundings()
         self._summaries = summaries  # from the index, for the runs of a list
 
     @classmethod
@@ -56,6 +73,7 @@ class RunRecord:
         *,
         summaries: Summaries | None = None,
         last_time: Callable[[str], float] | None = None,
+        surroundings: Surroundings | None = None,
     ) -> RunRecord:
         """Read a run from its folder; the index provides what would otherwise take reading all of its points."""
         points: RunPoints | None = None
@@ -63,7 +81,7 @@ class RunRecord:
             points = RunPoints(run_dir, lambda: record._attempts())
             last_time = points.last_time
         details, history = read_details(run_dir, last_time)
-        record = cls(run_dir, details, summaries=summaries)
+        record = cls(run_dir, details, summaries=summaries, surroundings=surroundings)
         record._history = history
         if points is not None:
             record._points = points
@@ -71,7 +89,7 @@ class RunRecord:
 
     def refresh(self) -> RunRecord:
         """Read the run again and return its current state."""
-        return RunRecord.read(self.dir)
+        return RunRecord.read(self.dir, surroundings=self._surroundings)
 
     # --- the run itself --------------------------------------------------------------------------------------
 
@@ -131,6 +149,37 @@ class RunRecord:
         return self._details.tags
 
     @property
+    def group(self) -> str | None:
+        """The group that the run belongs to, such as a sweep."""
+        return self._details.group
+
+    @property
+    def parent(self) -> str | None:
+        """The id of the run that this one is part of. Nothing guarantees that there is such a run."""
+        return self._details.parent
+
+    @property
+    def children(self) -> list[str]:
+        """The ids of the runs of the same store whose parent this run is, the oldest first."""
+        find = self._surroundings.find_children
+        return find(self.id) if find is not None else []
+
+    @property
+    def job_type(self) -> str | None:
+        """What kind of work the run did: ``train``, ``eval``, ..."""
+        return self._details.job_type
+
+    @property
+    def notes(self) -> str | None:
+        """Notes, as Markdown."""
+        return self._details.notes
+
+    @property
+    def archived(self) -> bool:
+        """Whether the run is left out of lists unless they ask for it."""
+        return self._details.archived
+
+    @property
     def problem(self) -> str | None:
         """Why the run cannot be read, ``None`` if it can."""
         return self._details.problem
@@ -164,7 +213,16 @@ class RunRecord:
     @property
     def writers(self) -> list[Process]:
         """The processes that recorded, in the order in which they began."""
-        return sorted(self._history.processes.values(), key=lambda one: one.age)
+        return sorted(self._history.recording, key=lambda one: one.age)
+
+    @property
+    def edits(self) -> list[dict[str, Any]]:
+        """What was changed with ``tracelet edit``, ``store.edit`` or the page, oldest first.
+
+        Each has ``at`` (seconds since the epoch), ``host`` and ``changes``: the new value of each field, ``tags``, or
+        the names of removed tags as ``untag``.
+        """
+        return [one.value for one in sorted(self._history.edits, key=lambda one: one.stamp)]
 
     @property
     def dropped(self) -> dict[str, int]:
@@ -221,6 +279,25 @@ class RunRecord:
             return self._summaries.by_run.get(self.id, {})
         return {series.name: series.summary for series in self.series()}
 
+    def goal(self, metric: str) -> str | None:
+        """Return which value of a metric counts: ``min``, ``max`` or ``last``; ``None`` if nothing says so.
+
+        The run's own rule (:meth:`Run.define_metric`) decides, then ``[goals]`` of the project's configuration, then
+        the words of the metric's name.
+        """
+        return find_goal(metric, self._details.goals, self._surroundings.goals)
+
+    def best(self, metric: str) -> Point | None:
+        """Return the point of a metric with the best value, the first of several, ``None`` if there is no rule.
+
+        Raises :class:`StoreError` if the run has no such metric.
+        """
+        series = self.metric(metric)
+        value = best_value(series.summary, goal := self.goal(metric))
+        if value is None:
+            return None
+        return series[-1] if goal == "last" else series[point_columns.find_value(series.points.values, value)]
+
     def dataframe(
         self, names: str | Iterable[str] | None = None, *, layout: str = "wide", library: str | None = None
     ) -> Any:
@@ -253,6 +330,7 @@ class RunRecord:
             "duration": self.duration,
             "facts": self.facts,
             "artifacts": self.artifacts,
+            "edits": self.edits,
             "dropped": self.dropped,
             "plugins": self.plugins,
             "overhead": self.overhead,

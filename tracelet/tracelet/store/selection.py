@@ -10,6 +10,8 @@ from typing import Any, Final, NamedTuple
 
 from tracelet.errors import UsageError
 from tracelet.store.event_values import clean_text
+from tracelet.store.goals import find_goal
+from tracelet.store.metric_keys import recorded_names
 from tracelet.store.where import (
     And,
     Comparison,
@@ -18,6 +20,7 @@ from tracelet.store.where import (
     Has,
     Not,
     Or,
+    fields_of,
     parse,
     parse_field,
 )
@@ -26,7 +29,10 @@ from tracelet.store.where_tokens import Literal
 Moment = float | int | str | datetime
 
 _TIMES: Final = ("started", "ended")
-_TEXTS: Final = ("id", "name", "project", "outcome", "error", "host")
+_TEXTS: Final = (
+    *("id", "name", "project", "outcome", "error", "host"),
+    *("group", "parent", "job_type", "notes"),
+)
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _SPAN: Final = re.compile(r"(-?\d+(?:\.\d+)?)\s*([smhdw])")
 
@@ -51,10 +57,24 @@ def select(
     sort: str | Sequence[str] = "-started",
     limit: int | None = None,
     run_id: str | None = None,
+    group: str | Collection[str] | None = None,
+    parent: str | Collection[str] | None = None,
+    archived: bool | None = False,
+    goals: Mapping[str, str] | None = None,
 ) -> Selection:
-    """Return the selection that meets all of these conditions."""
+    """Return the selection that meets all of these conditions. ``goals`` are the project's rules about metrics.
+
+    Archived runs are left out by default, unless ``where`` mentions the field; ``None`` takes both.
+    """
     wanted: list[Expression] = []
-    for key, value in (("project", project), ("name", name), ("outcome", outcome), ("id", run_id)):
+    for key, value in (
+        ("project", project),
+        ("name", name),
+        ("outcome", outcome),
+        ("id", run_id),
+        ("group", group),
+        ("parent", parent),
+    ):
         if value is not None:
             wanted.append(_equals_any(Field(key), value))
     wanted += [_equals_any(Field("params", key), value) for key, value in (params or {}).items()]
@@ -66,9 +86,13 @@ def select(
         wanted.append(Comparison(Field("started"), ">=", parse_time(since)))
     if until is not None:
         wanted.append(Comparison(Field("started"), "<", parse_time(until)))
-    if where is not None and where.strip():
-        wanted.append(parse(where))
-    writer = _SqlWriter()
+    parsed = parse(where) if where is not None and where.strip() else None
+    if parsed is not None:
+        wanted.append(parsed)
+    is_mentioned = parsed is not None and Field("archived") in fields_of(parsed)
+    if archived is not None and not (archived is False and is_mentioned):
+        wanted.append(Comparison(Field("archived"), "==", archived))
+    writer = _SqlWriter(goals or {})
     condition = writer.expression(And(tuple(wanted))) if wanted else "1"
     order = writer.order([sort] if isinstance(sort, str) else sort)
     if limit is not None and limit < 0:
@@ -113,8 +137,9 @@ def _seconds(value: Literal) -> Literal:
 class _SqlWriter:
     """Writes expressions as SQL. A comparison with a field that the run lacks is false, never unknown."""
 
-    def __init__(self) -> None:
+    def __init__(self, goals: Mapping[str, str]) -> None:
         self.values: list[Any] = []
+        self._goals = goals
 
     def expression(self, one: Expression) -> str:
         if isinstance(one, And):
@@ -167,6 +192,8 @@ class _SqlWriter:
             return f"EXISTS ({self._lookup(field, '1')} AND text IS NOT NULL)"
         if field.kind == "metrics":
             return f"EXISTS ({self._lookup(field, '1')})"
+        if field.kind == "archived":
+            return "runs.archived"
         return f"({self._side(field, 'text')} IS NOT NULL)"
 
     def _side(self, side: Field | Literal, type_: str) -> str:
@@ -178,9 +205,27 @@ class _SqlWriter:
             return "(active + COALESCE(MAX(0.0, ? - running_since), 0.0))"
         if side.kind in ("params", "tags"):
             return f"({self._lookup(side, type_)} LIMIT 1)"
+        if side.kind == "metrics" and side.statistic == "best":
+            return self._best(side)
         if side.kind == "metrics":
             return f"({self._lookup(side, side.statistic)} LIMIT 1)"
-        return f"runs.{side.kind}"
+        return f'runs."{side.kind}"'
+
+    def _best(self, field: Field) -> str:
+        """Return a metric's best value: the run's own rule decides, then the project's, then the name."""
+        keys = [clean_text(name) for name in recorded_names(field.key)]
+        names = [form for key in keys for form in (key, key.replace(".", "/"))]
+        same = f"pattern IN ({', '.join('?' * len(names))})"
+        fits = " OR ".join(["? GLOB pattern"] * len(names))
+        rule = (
+            f"SELECT goal FROM goals WHERE goals.run = runs.number AND ({same} OR {fits})"
+            f" ORDER BY {same} DESC, place DESC LIMIT 1"
+        )
+        self.values += [*names, *names, *names, find_goal(field.key, self._goals)]
+        value = (
+            f"CASE COALESCE(({rule}), ?) WHEN 'min' THEN min WHEN 'max' THEN max WHEN 'last' THEN last END"
+        )
+        return f"({self._lookup(field, value)} LIMIT 1)"
 
     def _lookup(self, field: Field, column: str) -> str:
         key = "name" if field.kind == "metrics" else "key"

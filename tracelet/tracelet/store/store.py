@@ -8,16 +8,17 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from tracelet.errors import StoreError
+from tracelet.errors import StoreError, UsageError
 from tracelet.messages import closest, describe_value, did_you_mean
-from tracelet.store.data_folder import RunsLocation, is_run_folder, locate_runs
-from tracelet.store.record import RunRecord, Summaries
+from tracelet.store.data_folder import RunsLocation, configured_goals, is_run_folder, locate_runs
+from tracelet.store.record import RunRecord, Summaries, Surroundings
 
 if TYPE_CHECKING:
     from tracelet.store.details import Details
     from tracelet.store.index import Index
     from tracelet.store.selection import Moment
     from tracelet.store.series import Series
+    from tracelet.store.trash import DeletedRun
 
 LATEST: Final = ("latest", "last")
 
@@ -36,9 +37,10 @@ def open_store(dir: str | os.PathLike[str] | None = None) -> Store:
 class Store:
     """The runs of a data folder. Made by :func:`open_store`; needs no closing, and any thread may use it."""
 
-    def __init__(self, location: RunsLocation) -> None:
+    def __init__(self, location: RunsLocation, goals: Mapping[str, str] | None = None) -> None:
         self.dir = location.data
         self._location = location
+        self._given_goals = goals
 
     def runs(
         self,
@@ -53,6 +55,9 @@ class Store:
         where: str | None = None,
         sort: str | Sequence[str] = "-started_at",
         limit: int | None = None,
+        group: str | Collection[str] | None = None,
+        parent: str | Collection[str] | None = None,
+        archived: bool | None = False,
     ) -> list[RunRecord]:
         """Return runs, the newest first.
 
@@ -68,6 +73,10 @@ class Store:
             where: an expression: ``"params.lr < 0.1 and metrics.acc.max > 0.9"``.
             sort: fields to sort by, ``-`` for descending: ``"-metrics.acc.max"``. Runs without the field come last.
             limit: the maximum number of runs.
+            group: only runs of this group.
+            parent: only the children of this run, given by its id.
+            archived: archived runs are left out, unless ``where`` mentions the field ``archived``; ``True`` takes
+                only these, ``None`` both.
 
         Raises :class:`UsageError` that points at the mistake in an expression. A run that cannot be read is in the
         list, too, with ``outcome`` ``unreadable`` and its ``problem``.
@@ -86,6 +95,10 @@ class Store:
             sort=sort,
             limit=limit,
             run_id=self._location.only,
+            group=group,
+            parent=parent,
+            archived=archived,
+            goals=self._goals,
         )
         if not self._location.has_runs():
             return []
@@ -105,7 +118,7 @@ class Store:
                 return self._read(folder)
         elif is_run_folder(path := Path(key).expanduser()):
             return Store(locate_runs(path)).run()
-        return self._read(self._find(key, self.runs()).dir)
+        return self._read(self._find(key, self.runs(archived=None)).dir)
 
     def _read(self, folder: Path) -> RunRecord:
         """Read a run from its folder; the statistics of its metrics come from the index."""
@@ -113,6 +126,7 @@ class Store:
             folder,
             summaries=Summaries(lambda ids: self._index.fresh_summaries(ids), [folder.name]),
             last_time=lambda writer: self._index.last_time(folder.name, writer),
+            surroundings=self._surroundings,
         )
 
     def series(
@@ -154,6 +168,98 @@ class Store:
         records = list(self.runs(**selection) if runs is None else runs)
         return make_frame(runs_table(records, statistic), library)
 
+    # --- keeping order -------------------------------------------------------------------------------
+
+    def edit(
+        self,
+        run: RunRecord | str,
+        *,
+        name: str | None = None,
+        notes: str | None = None,
+        tags: Mapping[str, Any] | Iterable[str] | None = None,
+        untag: str | Iterable[str] = (),
+        group: str | None = None,
+        parent: str | None = None,
+        job_type: str | None = None,
+        archived: bool | None = None,
+    ) -> RunRecord:
+        """Change what a run says of itself, and return it as it is now. What is not given stays.
+
+        The change is appended to the run by a writer of its own, so nothing is overwritten (``record.edits`` lists
+        all changes), and the run may still be recording in another process, or be compacted. Backends receive it like
+        everything else.
+
+        Args:
+            run: a record, or what :meth:`run` takes.
+            name: another name.
+            notes: Markdown; an empty text removes the notes.
+            tags: tags to set: a mapping, or names alone.
+            untag: names of tags to remove.
+            group: another group; an empty text takes the run out of its group.
+            parent: the id of another run of this store; an empty text makes it a run of its own.
+            job_type: another kind of work.
+            archived: whether lists leave the run out by default.
+
+        Raises :class:`StoreError` if there is no such run, tag or parent, or the run cannot be read, and
+        :class:`UsageError` if nothing is to be changed or a value is invalid.
+        """
+        from tracelet.store.editing import Changes, apply_changes
+
+        record = self._known(run)
+        about = {"name": name, "notes": notes, "group": group, "parent": parent, "job_type": job_type}
+        changes = Changes.check(record, {**about, "archived": archived}, tags, untag)
+        if parent:
+            self._check_parent(record, parent)
+        apply_changes(record, changes)
+        return self._read(record.dir)
+
+    def delete(self, run: RunRecord | str) -> Path:
+        """Move a run to the trash, and return its folder there. :meth:`restore` brings it back.
+
+        Raises :class:`StoreError` if it is still recording.
+        """
+        from tracelet.store.trash import move_to_trash
+
+        return move_to_trash(self._location, self._known(run))
+
+    def trash(self) -> list[DeletedRun]:
+        """Return the deleted runs, the latest deletion first."""
+        from tracelet.store.trash import list_trash
+
+        return list_trash(self.dir)
+
+    def restore(self, run: str) -> RunRecord:
+        """Bring a deleted run back, given by its id or its name (the one deleted last).
+
+        Raises :class:`StoreError` if it is not in the trash, or there is a run of its id.
+        """
+        from tracelet.store.trash import restore_run
+
+        return self._read(restore_run(self._location, run))
+
+    def empty_trash(self) -> list[DeletedRun]:
+        """Remove the deleted runs for good, and return what they were."""
+        from tracelet.store.trash import empty_trash
+
+        return empty_trash(self.dir)
+
+    def _known(self, run: RunRecord | str) -> RunRecord:
+        return run if isinstance(run, RunRecord) else self.run(run)
+
+    def _check_parent(self, record: RunRecord, parent: str) -> None:
+        """Raise unless a run may have this parent: there is such a run, and it is no descendant."""
+        above: str | None = parent
+        seen: set[str] = set()
+        while above and above not in seen:
+            if above == record.id:
+                raise UsageError(
+                    f"parent: run {record.id!r} cannot be below itself: {parent!r} is the same run, or one below it"
+                )
+            seen.add(above)
+            if above == parent and self.run(parent).id != parent:
+                raise UsageError(f"parent: expected the id of a run, found {parent!r}")
+            above = self.run(above).parent if above in self._location.run_ids() else None
+
     @property
     def index_file(self) -> Path | None:
         """The file of the index; ``None`` if it is kept in memory because no disk is suitable."""
@@ -164,7 +270,7 @@ class Store:
         if not self._location.has_runs():
             return []
         if self._location.only is not None:
-            return [project for record in self.runs() if (project := record.project)]
+            return [project for record in self.runs(archived=None) if (project := record.project)]
         return self._index.select_column(
             "SELECT DISTINCT project FROM runs WHERE project != '' ORDER BY project"
         )
@@ -182,17 +288,33 @@ class Store:
     def _records(self, found: list[Details]) -> list[RunRecord]:
         index = self._index
         summaries = Summaries(index.summaries, [details.id for details in found])
-        folder = self._location.runs
-        return [RunRecord(folder / details.id, details, summaries=summaries) for details in found]
+        folder, around = self._location.runs, self._surroundings
+        return [
+            RunRecord(folder / details.id, details, summaries=summaries, surroundings=around)
+            for details in found
+        ]
+
+    @cached_property
+    def _surroundings(self) -> Surroundings:
+        return Surroundings(self._goals, self._children)
+
+    @cached_property
+    def _goals(self) -> Mapping[str, str]:
+        return configured_goals(self.dir) if self._given_goals is None else self._given_goals
+
+    def _children(self, run: str) -> list[str]:
+        sql = "SELECT id FROM runs WHERE parent = ? AND id != parent ORDER BY started, id"
+        return self._index.select_column(sql, (run,))
 
     def _find(self, key: str, records: list[RunRecord]) -> RunRecord:
         if not records:
             raise StoreError(f"store: expected run {key!r}, found no runs in {self.dir}", run=key)
-        for record in records:
+        shown = [record for record in records if not record.archived]
+        for record in (*shown, *records):
             if record.name == key:
                 return record
         if key in LATEST:
-            return records[0]
+            return (shown or records)[0]
         begun = [record for record in records if record.id.startswith(key)] if key else []
         if len(begun) == 1:
             return begun[0]

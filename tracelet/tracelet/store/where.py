@@ -18,6 +18,7 @@ point into the user's text once that has been rewritten.
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -27,7 +28,10 @@ from tracelet.store.accumulator import STATISTICS
 from tracelet.store.where_tokens import Literal, Token, parse_number, split_path, tokenize
 
 OPERATORS: Final = ("==", "!=", "<=", ">=", "=", "<", ">", "~")
-BUILT_IN: Final = ("id", "name", "project", "outcome", "error", "host", "started", "ended", "duration")
+BUILT_IN: Final = (
+    *("id", "name", "project", "outcome", "error", "host", "started", "ended", "duration"),
+    *("group", "parent", "job_type", "notes", "archived"),
+)
 GROUPS: Final = ("params", "tags", "metrics")
 _ALIASES: Final = {
     "started_at": "started",
@@ -106,6 +110,19 @@ def parse_field(text: str, argument: str = "sort") -> Field:
     found = parser.field(token)
     parser.expect_end()
     return found
+
+
+def fields_of(expression: Expression) -> Iterator[Field]:
+    """Yield every field that an expression mentions."""
+    if isinstance(expression, And | Or):
+        for one in expression.of:
+            yield from fields_of(one)
+    elif isinstance(expression, Not):
+        yield from fields_of(expression.of)
+    elif isinstance(expression, Has):
+        yield expression.field
+    else:
+        yield from (side for side in (expression.left, expression.right) if isinstance(side, Field))
 
 
 class _Parser:
@@ -199,7 +216,7 @@ class _Parser:
             )
         if name != "metrics":
             return Field(name, ".".join(parts))
-        if len(parts) > 1 and parts[-1] in STATISTICS:
+        if len(parts) > 1 and parts[-1] in (*STATISTICS, "best"):
             return Field(name, ".".join(parts[:-1]), parts[-1])
         return Field(name, ".".join(parts), "last")
 

@@ -44,7 +44,7 @@ def compact(runs: tuple[str, ...]) -> int:
     is not changed. The exit status is 1 if a run could not be compacted.
     """
     store = global_options().store()
-    found = map(store.run, runs) if runs else reversed(store.runs(global_options().project))
+    found = map(store.run, runs) if runs else reversed(store.runs(global_options().project, archived=None))
     unique = {record.id: record for record in found}.values()
     results: list[CompactedRun] = []
     progress = _compact_runs(unique, results)

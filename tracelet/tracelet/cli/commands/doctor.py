@@ -151,7 +151,7 @@ def _check_runs(data: Path) -> Iterator[Finding]:
     from tracelet.store import open_store
 
     try:
-        records = open_store(data).runs()
+        records = open_store(data).runs(archived=None)
     except StoreError:
         yield Finding("runs", OK, "none yet")
         return

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from tracelet.cli.views.screen import Screen
     from tracelet.store import RunRecord
 
-NARROWING: Final = ("outcome", "since", "where")  # options that may leave no runs
+NARROWING: Final = ("outcome", "since", "where", "group")  # options that may leave no runs
 
 
 @click.command("runs")
@@ -43,6 +43,9 @@ NARROWING: Final = ("outcome", "since", "where")  # options that may leave no ru
     metavar="EXPRESSION",
     help="Only runs that match: 'params.lr < 0.1 and metrics.acc.max > 0.9'.",
 )
+@click.option("--group", metavar="NAME", help="Only runs of this group.")
+@click.option("-a", "--all", "everything", is_flag=True, help="Also archived runs.")
+@click.option("--tree", is_flag=True, help="Show runs below their group and their parent.")
 @click.option(
     "--sort",
     metavar="FIELD",
@@ -86,16 +89,18 @@ def runs(
     show_params: bool,
     show_tags: bool,
     limit: int,
+    everything: bool,
+    tree: bool,
     **given: str | None,
 ) -> None:
-    """List the runs, newest first.
+    """List the runs, newest first; archived ones only with --all.
 
-    FIELD and the names in EXPRESSION: name, project, outcome, host, started, duration, params.NAME, tags.NAME,
-    metrics.NAME (the last value), metrics.NAME.min, .max, .mean.
+    FIELD and the names in EXPRESSION: name, project, outcome, host, started, duration, group, parent, job_type, notes,
+    archived, params.NAME, tags.NAME, metrics.NAME (the last value), metrics.NAME.best, .min, .max, .mean.
     """
     from tracelet.cli.views.run_data import describe_run, read_columns
 
-    found = _find_runs(tags, params, given)
+    found = _find_runs(tags, params, given, everything=everything)
     shown = found[: limit or None]
     values = [_last_values(record, metrics) for record in shown]
     extra = read_columns(shown, columns)
@@ -118,15 +123,17 @@ def runs(
             _choose_columns(shown, values, extra, params=show_params, tags=show_tags),
             total=len(found),
             narrowed=narrowed,
+            tree=tree,
         ),
     )
 
 
 def _find_runs(
-    tags: Sequence[str], params: Mapping[str, str], given: Mapping[str, str | None]
+    tags: Sequence[str], params: Mapping[str, str], given: Mapping[str, str | None], *, everything: bool
 ) -> list[RunRecord]:
     options = global_options()
     wanted: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
+    wanted |= {"archived": None} if everything else {}
     wanted["params"] = {key: _possible_values(value) for key, value in params.items()}
     wanted["tags"] = {
         key: _possible_values(value) for key, equals, value in (tag.partition("=") for tag in tags) if equals
@@ -186,26 +193,33 @@ def _print(
     *,
     total: int,
     narrowed: bool,
+    tree: bool,
 ) -> None:
     if not shown:
         screen.line("no matching runs" if narrowed else "no runs yet; 'tracelet run SCRIPT' records one")
         return
-    projects = len({record.project for record in shown}) > 1
-    heads = ["run", "name", *(["project"] if projects else []), "outcome", "started", "took", *columns]
-    rows = [
-        [
-            *_format_row(record, projects=projects),
-            *(_format_cell(screen, name, cells[at]) for name, cells in columns.items()),
+    own = _own_columns(shown, tree=tree)
+    heads = ["run", "name", *own, "outcome", "started", "took", *columns]
+    cells = {
+        record.id: [
+            *_format_row(record, own.values()),
+            *(_format_cell(screen, name, values[at]) for name, values in columns.items()),
         ]
         for at, record in enumerate(shown)
-    ]
+    }
+    rows = list(cells.values())
+    if tree:
+        from tracelet.cli.views.run_tree import arrange
+
+        heads[0:2] = ["name", "run"]
+        rows = arrange(shown, cells, ascii_only=screen.ascii_only)
     numeric = [name for name, cells in columns.items() if all(map(_is_number, cells))]
     hidden = screen.table(
         heads,
         rows,
         right=("took", *numeric),
         whole=("run", "outcome", "started"),
-        optional=("project", "took", "started", *(["outcome"] if columns else []), *reversed(list(columns))),
+        optional=(*own, "took", "started", *(["outcome"] if columns else []), *reversed(list(columns))),
     )
     if missing := [name for name in hidden if name in columns]:
         screen.line((f"no room for {', '.join(missing)}: widen the terminal, or use --json", "dim"))
@@ -229,14 +243,26 @@ def _format_cell(screen: Screen, column: str, value: Any) -> str:
     return format_number(value) if isinstance(value, float) else format_value(value)
 
 
-def _format_row(record: RunRecord, *, projects: bool) -> list[str | Text]:
+def _own_columns(shown: Sequence[RunRecord], *, tree: bool) -> dict[str, Callable[[RunRecord], str]]:
+    """Return the columns that only some lists need, with what each shows."""
+    several = len({record.project for record in shown}) > 1
+    grouped = not tree and any(record.group for record in shown)
+    archived = any(record.archived for record in shown)
+    return {
+        **({"project": lambda record: record.project} if several else {}),
+        **({"group": lambda record: record.group or ""} if grouped else {}),
+        **({"archived": lambda record: "archived" if record.archived else ""} if archived else {}),
+    }
+
+
+def _format_row(record: RunRecord, own: Iterable[Callable[[RunRecord], str]]) -> list[str | Text]:
     from tracelet.cli.views.formatting import format_age, format_duration
     from tracelet.cli.views.screen import state_text, styled_text
 
     return [
         styled_text(record.id, "cyan"),
         styled_text(record.name, "bold"),
-        *([record.project] if projects else []),
+        *(column(record) for column in own),
         state_text(record.outcome),
         format_age(record.started_at),
         format_duration(record.duration),

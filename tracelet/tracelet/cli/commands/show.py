@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     from tracelet.cli.views.screen import Screen
     from tracelet.cli.views.trends import MetricSummary
     from tracelet.store import RunRecord
+
+MOST_CHILDREN: Final = 3  # that are named
+MOST_LINES: Final = 20  # of the notes
 
 
 @click.command("show")
@@ -55,6 +58,7 @@ def show(run: str, metrics: tuple[str, ...], everything: bool, console: bool, di
 def _print_run(screen: Screen, record: RunRecord, found: list[MetricSummary], *, everything: bool) -> None:
     from tracelet.cli.views import sections
     from tracelet.cli.views.artifact_list import print_artifacts, print_tables
+    from tracelet.cli.views.edits import print_edits
 
     _print_about(screen, record)
     sections.print_drops(screen, record.dropped)
@@ -62,6 +66,8 @@ def _print_run(screen: Screen, record: RunRecord, found: list[MetricSummary], *,
     sections.print_metrics(screen, found, record, everything=everything)
     sections.print_values(screen, "params", record.params)
     sections.print_values(screen, "tags", record.tags)
+    if record.notes:
+        _print_notes(screen, record.notes)
     print_artifacts(screen, record, everything=everything)
     print_tables(screen, record, everything=everything)
     sections.print_costs(screen, record.plugins, record.overhead)
@@ -69,6 +75,7 @@ def _print_run(screen: Screen, record: RunRecord, found: list[MetricSummary], *,
     if everything:
         for source, facts in record.facts.items():
             _print_facts(screen, source, facts)
+        print_edits(screen, record)
     _print_problems(screen, record)
 
 
@@ -79,6 +86,7 @@ def _print_about(screen: Screen, record: RunRecord) -> None:
     dot = f" {screen.dot} "
     screen.rule((record.name, "bold"), (f"{dot}{record.id}", "cyan"))
     screen.field("project", record.project)
+    _print_place(screen, record)
     age = (f"{dot}{format_age(record.started_at)}", "dim")
     screen.field("started", format_time(record.started_at), age)
     so_far = (" so far", "dim") if record.outcome == "running" else ""
@@ -88,6 +96,33 @@ def _print_about(screen: Screen, record: RunRecord) -> None:
     _print_processes(screen, record)
     screen.field("folder", shorten_path(record.dir))
     print_outcome(screen, record)
+
+
+def _print_place(screen: Screen, record: RunRecord) -> None:
+    """Print where the run belongs: group, kind of work, parent, children."""
+    from tracelet.cli.views.formatting import pluralize
+
+    if record.group:
+        screen.field("group", record.group)
+    if record.job_type:
+        screen.field("job type", record.job_type)
+    if record.parent:
+        screen.field("parent", record.parent)
+    if children := record.children:
+        more = f", and {len(children) - MOST_CHILDREN} more" if len(children) > MOST_CHILDREN else ""
+        names = ", ".join(children[:MOST_CHILDREN]) + more
+        screen.field("children", f"{pluralize(len(children), 'run')}: {names}")
+    if record.archived:
+        screen.field("archived", "yes", (" (lists leave the run out)", "dim"))
+
+
+def _print_notes(screen: Screen, notes: str) -> None:
+    """Print notes as they were written, line by line."""
+    lines = notes.strip().splitlines()
+    for at, line in enumerate(lines[:MOST_LINES]):
+        screen.field("" if at else "notes", line)
+    if len(lines) > MOST_LINES:
+        screen.field("", (f"and {len(lines) - MOST_LINES} more lines, in --json", "dim"))
 
 
 def _print_delivery(screen: Screen, record: RunRecord) -> None:

@@ -39,7 +39,7 @@ def sync(run: str | None, everything: bool, timeout: float | None) -> int:
     options = global_options()
     config, store = options.config(), options.store()
     backends, processors = _find_backends(config)
-    records = [store.run(run)] if run is not None else [*reversed(store.runs())]
+    records = [store.run(run)] if run is not None else [*reversed(store.runs(archived=None))]
     if run is None and not everything:
         records = [record for record in records if _is_pending(record, backends)]
     results = [(record, _sync_run(config, record, backends, processors, timeout)) for record in records]

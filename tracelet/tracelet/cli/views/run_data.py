@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tracelet.cli.diagnostics import suggest
@@ -30,6 +30,11 @@ def describe_run(record: RunRecord) -> dict[str, Any]:
         "dir": record.dir,
         "params": record.params,
         "tags": record.tags,
+        "group": record.group,
+        "parent": record.parent,
+        "job_type": record.job_type,
+        "notes": record.notes,
+        "archived": record.archived,
     }
 
 
@@ -40,6 +45,8 @@ def describe_run_fully(record: RunRecord, metrics: Iterable[MetricSummary]) -> d
     return {
         **describe_run(record),
         "metrics": [metric.as_dict() for metric in metrics],
+        "children": record.children,
+        "edits": record.edits,
         "artifacts": record.artifacts,
         "facts": record.facts,
         "processes": [
@@ -81,9 +88,13 @@ def read_columns(records: Sequence[RunRecord], columns: Sequence[str]) -> dict[s
 
 
 def _read_field(record: RunRecord, field: Field) -> Any:
+    from tracelet.store.goals import best_value
+
     if field.kind == "metrics":
-        summary: Mapping[str, Any] = record.summary().get(field.key, {})
-        return summary.get(field.statistic)
+        summary = record.summary().get(field.key)
+        if summary is not None and field.statistic == "best":
+            return best_value(summary, record.goal(field.key))
+        return None if summary is None else summary[field.statistic]  # type: ignore[literal-required]
     if field.kind in ("params", "tags"):
         return getattr(record, field.kind).get(field.key)
     return getattr(record, {"started": "started_at", "ended": "ended_at"}.get(field.kind, field.kind))

@@ -22,6 +22,7 @@ from tracelet.cli.views.sections import (
 from tracelet.cli.views.trends import summarize_metrics
 from tracelet.run.run_plugins import sum_costs
 from tracelet.store import RunRecord
+from tracelet.store.record import Surroundings
 
 if TYPE_CHECKING:
     from tracelet.run import Run
@@ -68,7 +69,8 @@ def print_summary(screen: Screen, run: Run, exit_status: int, *, verbose: bool =
 
 def _read_record(run: Run) -> RunRecord | None:
     """Read the run back without the index; ``None`` if its folder could not be created (reported already)."""
-    return RunRecord.read(run.dir) if run.dir.is_dir() else None
+    goals = run.config.settings.get("goals", {})
+    return RunRecord.read(run.dir, surroundings=Surroundings(goals)) if run.dir.is_dir() else None
 
 
 def _print_record(screen: Screen, record: RunRecord, *, everything: bool) -> None:

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from rich.text import Text
 
-from tracelet.cli.views.best import find_direction
 from tracelet.cli.views.formatting import format_count, format_number
 from tracelet.cli.views.screen import styled_text
+from tracelet.store.goals import best_value
 from tracelet.store.metric_keys import as_patterns
+from tracelet.store.point_columns import find_value
 
 if TYPE_CHECKING:
     from tracelet.cli.views.screen import Screen
@@ -58,16 +59,15 @@ def summarize_metrics(record: RunRecord, names: Collection[str] | None = None) -
     """Summarize metrics of a run (by default all) without reading their points: the program's own come first."""
     wanted = None if names is None else set(names)
     found = [
-        _summarize_metric(name, summary)
+        _summarize_metric(name, summary, record.goal(name))
         for name, summary in record.summary().items()
         if wanted is None or name in wanted
     ]
     return sorted(found, key=lambda metric: (metric.is_measured, metric.source or "", metric.name))
 
 
-def _summarize_metric(name: str, summary: Summary) -> MetricSummary:
-    direction = find_direction(name)
-    best = None if direction is None else summary["min"] if direction == "min" else summary["max"]
+def _summarize_metric(name: str, summary: Summary, goal: str | None) -> MetricSummary:
+    direction = goal if goal in ("min", "max") else None  # there is no best value if the last one counts
     return MetricSummary(
         name=name,
         type=summary["type"],
@@ -79,7 +79,7 @@ def _summarize_metric(name: str, summary: Summary) -> MetricSummary:
         max=summary["max"],
         mean=summary["mean"],
         direction=direction,
-        best=None if best is None or math.isnan(best) else best,
+        best=best_value(summary, direction),
     )
 
 
@@ -100,13 +100,10 @@ def _add_points(metric: MetricSummary, series: Series) -> MetricSummary:
 
 def _find_step(value: float, series: Series) -> int | None:
     """Return the step at which a series first had a value."""
-    values = series.points.values
-    if hasattr(values, "index"):
-        position = values.index(value) if value in values else len(values)
-    else:
-        positions = (values == value).nonzero()[0]
-        position = int(positions[0]) if len(positions) else len(values)
-    return int(series.points.steps[position]) if position < len(values) else None
+    try:
+        return int(series.points.steps[find_value(series.points.values, value)])
+    except ValueError:
+        return None
 
 
 def print_trends(screen: Screen, metrics: Sequence[MetricSummary], *, indent: int = 0) -> None:

@@ -47,6 +47,7 @@ _HOOKS: Final = {
     "tags": ("set_tags", "run_changed"),
     "artifact": ("log_artifact",),
     "run": ("run_changed",),
+    "untag": ("run_changed",),
 }
 
 
@@ -62,6 +63,8 @@ def arguments_for(hook: str, event: EventRecord, run_dir: Path) -> dict[str, Any
     if hook == "set_tags":
         return {"tags": _mapping(event, "tags")}
     if hook == "run_changed":
+        if event.type == "untag":
+            return {"changes": {"untag": payload["tags"]}}
         return {"changes": {"tags": _mapping(event, "tags")} if event.type == "tags" else payload}
     path = str(_inside(run_dir, payload.get("path")))
     target = _target(payload.get("artifact_path"))

@@ -103,7 +103,8 @@ class PluginProxy:
 
     def _about_run(self) -> dict[str, Any]:
         about = {key: getattr(self._run, key) for key in ("id", "name", "project", "dir", "started_at")}
-        return {**about, "ended_at": getattr(self._run, "ended_at", None)}
+        more = ("ended_at", "group", "parent", "job_type", "notes")
+        return {**about, **{key: getattr(self._run, key, None) for key in more}}
 
     def _companions(self, names: Iterable[str]) -> list[Companion]:
         """Return other plugins as the process can load them."""

@@ -21,12 +21,19 @@ class RemoteRun:
         self.name: str = about["name"]
         self.project: str = about["project"]
         self._record = record
+        self.group: str | None = about.get("group")
+        self.parent: str | None = about.get("parent")
+        self.job_type: str | None = about.get("job_type")
+        self.notes: str | None = about.get("notes")
 
     def learn_changes(self, changes: Mapping[str, Any]) -> None:
         """Take over a new name or project: from the run's process, or from the journal."""
         name, project = changes.get("name"), changes.get("project")
         self.name = name if isinstance(name, str) else self.name
         self.project = project if isinstance(project, str) else self.project
+        for key in ("group", "parent", "job_type", "notes"):
+            if isinstance(changes.get(key), str):
+                setattr(self, key, changes[key] or None)
 
     def log_metric(self, name: str, value: Any, iteration: int | None = None) -> None:
         """Record one number."""

@@ -134,3 +134,9 @@ def _is_here(facts: dict[str, Any]) -> bool:
         facts.get("boot_id"),
         facts.get("pid_namespace"),
     )
+
+
+def is_edit(run_dir: Path, writer: str) -> bool:
+    """Say whether a writer only edited the run and took no part in it."""
+    facts = writer_facts(Source(Path(run_dir), writer))
+    return facts is not None and facts.get("edit") is True

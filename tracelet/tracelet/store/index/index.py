@@ -85,10 +85,10 @@ class Index:
         with self._lock:
             return self._database.run(lambda connection: self._last_time(connection, id, writer))
 
-    def select_column(self, sql: str) -> list[Any]:
+    def select_column(self, sql: str, values: tuple[Any, ...] = ()) -> list[Any]:
         """Bring the index up to date, and return the first column of a query."""
         with self._lock:
-            return self._database.run(lambda connection: self._select_column(connection, sql))
+            return self._database.run(lambda connection: self._select_column(connection, sql, values))
 
     def _select(self, connection: sqlite3.Connection, sql: str, values: tuple[Any, ...]) -> list[Details]:
         self._refresh(connection)
@@ -100,9 +100,9 @@ class Index:
         known = rows.load_known_runs(connection, [id]).get(id)
         return 0.0 if known is None else rows.load_run(connection, known).last_times().get(writer, 0.0)
 
-    def _select_column(self, connection: sqlite3.Connection, sql: str) -> list[Any]:
+    def _select_column(self, connection: sqlite3.Connection, sql: str, values: tuple[Any, ...]) -> list[Any]:
         self._refresh(connection)
-        return [row[0] for row in connection.execute(sql)]
+        return [row[0] for row in connection.execute(sql, values)]
 
     def _summaries(self, connection: sqlite3.Connection, ids: list[str]) -> dict[str, dict[str, Summary]]:
         if self._database.used != self._current_file:  # not the file that the list came from

@@ -20,10 +20,11 @@ from tracelet.store.metric_keys import metric_keys
 from tracelet.store.outcome import KILLED, RUNNING, LastSeen
 
 DETAILS: Final = (
-    "id, name, project, started, ended, outcome, error, host, params, tags, problem,"
-    " active, running_since, exact"
+    'id, name, project, started, ended, outcome, error, host, "group", parent, job_type, notes, params, tags,'
+    " archived, goals, problem, active, running_since, exact"
 )
 _FLOATS: Final = frozenset({"last", "min", "max", "mean", "first_time", "last_time"})
+_TEXTS: Final = 12  # of the details' fields: those that come first, which UTF-8 may be unable to hold
 _AT_ONCE: Final = 500  # runs in one query: older SQLite takes at most 999 values
 _SUMMARY: Final = (*STATISTICS, "type", "source")
 
@@ -95,14 +96,17 @@ def write_run(
     row = connection.execute("SELECT number, looks FROM runs WHERE id = ?", (details.id,)).fetchone()
     if row != (None if known is None else (known.number, known.looks)):
         return False
-    texts = [clean_text(value) if isinstance(value, str) else value for value in details[:8]]
-    exact = None if texts == list(details[:8]) else json.dumps(details[:8])
+    given = details[:_TEXTS]
+    texts = [clean_text(value) if isinstance(value, str) else value for value in given]
+    exact = None if texts == list(given) else json.dumps(given)
     states = {progress.last_seen.state for progress in run.writers.values()}
     settled = run.folder_changed if states and RUNNING not in states else 0
     values = (
         *texts,
         json.dumps(details.params),
         json.dumps(details.tags),
+        details.archived,
+        json.dumps(details.goals),
         clean_text(details.problem) if details.problem is not None else None,
         details.active,
         details.running_since,
@@ -119,6 +123,7 @@ def write_run(
         _update(connection, number, values)
     _write_pairs(connection, "params", number, details.params)
     _write_pairs(connection, "tags", number, details.tags)
+    _write_goals(connection, number, details.goals)
     _write_metrics(connection, number, run)
     return True
 
@@ -141,6 +146,12 @@ def _write_pairs(connection: sqlite3.Connection, table: str, number: int, values
     connection.execute(f"DELETE FROM {table} WHERE run = ?", (number,))
     rows = [(number, clean_text(key), *_comparable(value)) for key, value in flatten(values)]
     connection.executemany(f"INSERT OR REPLACE INTO {table} VALUES (?, ?, ?, ?)", rows)
+
+
+def _write_goals(connection: sqlite3.Connection, number: int, goals: Mapping[str, str]) -> None:
+    connection.execute("DELETE FROM goals WHERE run = ?", (number,))
+    rows = [(number, place, clean_text(name), goal) for place, (name, goal) in enumerate(goals.items())]
+    connection.executemany("INSERT INTO goals VALUES (?, ?, ?, ?)", rows)
 
 
 def _write_metrics(connection: sqlite3.Connection, number: int, run: IndexedRun) -> None:
@@ -175,8 +186,11 @@ def _metric_row(by_source: BySource, source: str | None) -> tuple[Any, ...]:
 @_expecting_valid_rows()
 def load_details(row: tuple[Any, ...]) -> Details:
     """Return details from the columns named in ``DETAILS``."""
-    texts = row[:8] if row[13] is None else json.loads(row[13])
-    return Details._make((*texts, json.loads(row[8]), json.loads(row[9]), *row[10:13]))
+    *plain, exact = row
+    texts = plain[:_TEXTS] if exact is None else json.loads(exact)
+    params, tags, archived, goals, *rest = plain[_TEXTS:]
+    values = json.loads(params), json.loads(tags), bool(archived), json.loads(goals)
+    return Details._make((*texts, *values, *rest))
 
 
 def read_summaries(connection: sqlite3.Connection, ids: Sequence[str]) -> Iterator[tuple[str, str, Summary]]:

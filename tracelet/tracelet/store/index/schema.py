@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-VERSION: Final = 2
+VERSION: Final = 3
 
 STATEMENTS: Final = (
     """CREATE TABLE runs (
@@ -18,6 +18,12 @@ STATEMENTS: Final = (
     outcome TEXT NOT NULL,
     error TEXT,
     host TEXT,
+    "group" TEXT,
+    parent TEXT,                 -- the id of another run
+    job_type TEXT,
+    notes TEXT,
+    archived INTEGER NOT NULL,
+    goals TEXT NOT NULL,         -- JSON: as recorded
     problem TEXT,
     exact TEXT,                  -- JSON: the texts above if UTF-8 cannot hold them, else NULL
     params TEXT NOT NULL,        -- JSON, as recorded
@@ -42,6 +48,13 @@ STATEMENTS: Final = (
     number,
     text TEXT,
     PRIMARY KEY (run, key)
+) WITHOUT ROWID""",
+    """CREATE TABLE goals (
+    run INTEGER NOT NULL REFERENCES runs ON DELETE CASCADE,
+    place INTEGER NOT NULL,      -- of several that fit a metric, the exact name counts, then the last pattern
+    pattern TEXT NOT NULL,
+    goal TEXT NOT NULL,          -- min, max or last
+    PRIMARY KEY (run, place)
 ) WITHOUT ROWID""",
     """CREATE TABLE metrics (
     run INTEGER NOT NULL REFERENCES runs ON DELETE CASCADE,
