@@ -317,8 +317,8 @@ def wrap_hooks(registry: Any, name: str, faults: FaultList) -> None:
     """Have a plugin's hooks called with these faults, from when the registry registers it."""
     register = registry.register
 
-    def register_wrapped(plugin: object, name_: str | None = None) -> str | None:
-        registered: str | None = register(plugin, name_)
+    def register_wrapped(plugin: object, name_: str | None = None, *more: Any) -> str | None:
+        registered: str | None = register(plugin, name_, *more)
         if (name_ or registered) == name:
             for hook in registry.hook_names():
                 for impl in registry.caller(hook).get_hookimpls():
