@@ -17,7 +17,7 @@ nox.options.sessions = ["lint", "types", "layers", "wheel", "docs", "tests"]
 OLDEST_AND_NEWEST = ["3.10", "3.13"]
 #: What the short passes leave out: tests that install packages, slow ones, and folders for which
 #: the version of Python makes no difference (pages, clients of others, what the kernel does).
-LEFT_OUT = ["backends", "docs", "downstream", "faults", "testing"]
+LEFT_OUT = ["backends", "docs", "downstream", "faults", "frameworks", "testing"]
 SHORT = [
     *("-m", "not pip and not slow", "--hypothesis-profile=short"),
     *(f"--ignore=tests/{folder}" for folder in LEFT_OUT),
@@ -39,6 +39,11 @@ FAR_SIDES: dict[str, list[str]] = {
 }
 #: Extras of the folders that are not named after one.
 EXTRAS = {"tensorboard": "", "together": ",mlflow,wandb,postgres,prometheus"}
+
+#: What the tests of each folder under tests/frameworks install: the frameworks themselves.
+FAMILIES: dict[str, list[str]] = {
+    "torch": ["matplotlib", "soundfile>=0.12", "tensorboard>=2.17", "tensorboardX>=2.6", "torch==2.13.0"],
+}
 
 
 @nox.session
@@ -98,6 +103,17 @@ def far_sides(session: nox.Session, client: str) -> None:
     tools = ("pytest-timeout>=2.3", "pytest-xdist>=3.5")
     session.install("-e", f".[media,numpy,testing{extras}]", *tools, *FAR_SIDES[client])
     session.run("pytest", "-q", f"tests/backends/{client}", *(session.posargs or ["-n", "auto"]))
+
+
+@nox.session(venv_backend="virtualenv")
+@nox.parametrize("family", sorted(FAMILIES))
+def frameworks(session: nox.Session, family: str) -> None:
+    """Test the captures and objects of a family of frameworks with the frameworks themselves."""
+    session.install(
+        "--no-compile", *FAMILIES[family]
+    )  # pip takes the smaller build of PyTorch, if it is at hand
+    session.install("-e", ".[media,numpy,testing]", "pytest-timeout>=2.3", "pytest-xdist>=3.5")
+    session.run("pytest", "-q", f"tests/frameworks/{family}", *(session.posargs or ["-n", "2"]))
 
 
 @nox.session(python=OLDEST_AND_NEWEST)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         PluginBase,
         ProcessorPlugin,
     )
+    from tracelet_hookspecs._captures import is_suspended, records_into_tracelet, suspend_captures
     from tracelet_hookspecs._markers import BACKEND_HOOKS, PROJECT_NAME, hookimpl, hookspec
     from tracelet_hookspecs._records import (
         MetricData,
@@ -83,10 +84,13 @@ __all__ = [
     "is_secret",
     "is_secret_key",
     "is_secret_value",
+    "is_suspended",
     "mask_arguments",
     "mask_text",
+    "records_into_tracelet",
     "since",
     "specs",
+    "suspend_captures",
     "suspicion",
     "userinfo_of",
 ]
@@ -105,6 +109,7 @@ _MODULES = {
     **dict.fromkeys(("MASK", "USERINFO", "mask_arguments", "mask_text", "userinfo_of"), "_secret_text"),
     **dict.fromkeys(("CONTRACT", "ContractDeprecationWarning", "HookVersions"), "_versions"),
     **dict.fromkeys(("hook_versions", "since"), "_versions"),
+    **dict.fromkeys(("is_suspended", "records_into_tracelet", "suspend_captures"), "_captures"),
 }
 
 

@@ -181,7 +181,10 @@ class MetricData:
 class RunView(Protocol):
     """The run as hooks see it: its identity, and the methods that record into it.
 
-    The recording methods append to the journal and return at once; they may be called from any thread.
+    The recording methods append to the journal and return at once; they may be called from any thread. What a
+    framework plugin gets in the program's process is the program's run: it also has the methods for media
+    (``log_image``, ...), ``log_metric(..., timestamp=)``, and ``is_active``, whether ``tracelet.log_metric``, called
+    here and now, would record into it.
     """
 
     @property

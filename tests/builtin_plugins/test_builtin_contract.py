@@ -25,7 +25,18 @@ ENTRY_POINTS = sorted(
     set(re.findall(r'^(\w+) = "(tracelet_builtin_plugins[\w.]*):(\w+)"$', PYPROJECT, re.MULTILINE))
 )
 # The packages of others that built-in plugins may import, inside functions.
-CLIENTS = {"psutil", "pynvml", "psycopg", "cramjam", "grpc", "opentelemetry", "mlflow", "wandb", "PIL"}
+CLIENTS = {
+    "psutil",
+    "pynvml",
+    "psycopg",
+    "cramjam",
+    "grpc",
+    "opentelemetry",
+    "mlflow",
+    "wandb",
+    "PIL",
+    "numpy",
+}
 TYPES = {
     "array": list,
     "boolean": bool,

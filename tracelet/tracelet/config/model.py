@@ -50,6 +50,11 @@ class Config(NamedTuple):
     settings: dict[str, Any]  # the other top-level keys that were given
     under_run: bool = False  # whether `tracelet run` runs the program
 
+    @property
+    def automagic(self) -> bool:
+        """Whether all framework plugins are activated together."""
+        return bool(self.settings.get("automagic"))
+
     def is_off(self, name: str) -> bool:
         """Return whether a plugin is switched off, by ``no:NAME`` or ``enabled = false``."""
         return name in self.blocked or name in self.disabled

@@ -256,6 +256,7 @@ SETTINGS: Final[Mapping[str, Check]] = {
     "start_timeout": seconds,
     "finish_timeout": seconds,
     "quiet": boolean,
+    "automagic": boolean,
     "ranks": recording_ranks,
 }
 RUN_SETTINGS: Final[Mapping[str, Check]] = {"run_id": run_id, "resume": boolean}

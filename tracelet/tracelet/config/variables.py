@@ -21,6 +21,7 @@ VARIABLES: Final[Mapping[str, tuple[str, settings.Check]]] = {
     "TRACELET_STRICT_PLUGINS": ("strict", settings.strictness),
     "TRACELET_QUIET": ("quiet", settings.boolean),
     "TRACELET_RANKS": ("ranks", settings.recording_ranks),
+    "TRACELET_AUTOMAGIC": ("automagic", settings.boolean),
     "TRACELET_DISABLE_PLUGIN_AUTOLOAD": ("no_autoload", settings.boolean),
 }
 #: Variables that are read in other places, or differently.

@@ -31,6 +31,9 @@ class Recorder(Protocol):
     ) -> None:
         """Record one value of one metric."""
 
+    def point_at(self, name: str, value: Any, step: Any, timestamp: float) -> None:
+        """Record one value of one metric with the time that the caller gives."""
+
     def row(
         self,
         metrics: Mapping[str, Any],
@@ -79,6 +82,10 @@ class NullRecorder:
         as_number(value, name)
         if step is not None:
             as_step(step, name)
+
+    def point_at(self, name: str, value: Any, step: Any, timestamp: float) -> None:
+        """Check a value."""
+        self.point(name, value, step)
 
     def row(
         self,

@@ -67,6 +67,8 @@ def start_run(
     if ambient is not None:
         with _restored_on_failure(ambient):
             _adopt(ambient, name, project, [*names, *objects])
+            if (config or {}).get("automagic") is True:
+                ambient.add_automagic()
             return _complete(ambient, params, tags, about)
     program = program_file()
     loaded = program_config(program, overrides)
@@ -152,9 +154,17 @@ def _refuse(call: str) -> NoReturn:
     )
 
 
-def log_metric(name: str, value: Any, iteration: int | None = None, *, step: int | None = None) -> None:
+def log_metric(
+    name: str,
+    value: Any,
+    iteration: int | None = None,
+    *,
+    step: int | None = None,
+    timestamp: float | None = None,
+) -> None:
     """Record one number in the active run. See :meth:`Run.log_metric`."""
-    (active_run() or _refuse("log_metric")).log_metric(name, value, iteration, step=step)
+    run = active_run() or _refuse("log_metric")
+    run.log_metric(name, value, iteration, step=step, timestamp=timestamp)
 
 
 def log(metrics: Mapping[str, Any], step: int | None = None) -> None:

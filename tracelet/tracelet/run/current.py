@@ -158,3 +158,4 @@ def _runs_cells(task: object) -> bool:
 
 
 plugin_threads.program_run.append(lambda: _run_of_program(had_own=False))
+plugin_threads.active_run.append(active_run)

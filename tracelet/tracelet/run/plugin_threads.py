@@ -13,6 +13,8 @@ from tracelet.host import leftovers
 own_runs: ContextVar[tuple[Any, ...] | None] = ContextVar("tracelet_runs", default=None)
 #: Returns the program's run, set by the module that knows it.
 program_run: list[Callable[[], Any]] = []
+#: Returns the run that the module functions record into, set by the module that knows it.
+active_run: list[Callable[[], Any]] = []
 
 
 class _RunOfPlugin:

@@ -55,20 +55,27 @@ class Recording(MediaCalls):
     # -- numbers --------------------------------------------------------------------------------------
 
     def log_metric(
-        self, name: str, value: Any, iteration: int | None = None, *, step: int | None = None
+        self,
+        name: str,
+        value: Any,
+        iteration: int | None = None,
+        *,
+        step: int | None = None,
+        timestamp: float | None = None,
     ) -> None:
         """Record one number: of Python, NumPy or PyTorch; NaN and infinities are kept exactly.
 
         ``step`` is the same as ``iteration``; if they differ, ``step`` counts, with a warning. Without either, the
         metric's steps count up by themselves, above the largest given so far. A value that is not a number is left
-        out and reported.
+        out and reported. ``timestamp`` is the time that the value belongs to, in seconds since the epoch: now, unless
+        it is given.
 
         Raises:
             RecordingError: the name is not a text, the step is not a whole number, or the value is a date.
             NoActiveRunError: the run has ended.
         """
         try:
-            if value.__class__ in SIMPLE:
+            if timestamp is None and value.__class__ in SIMPLE:
                 if step is None:
                     self._point(name, value, iteration)
                     return
@@ -79,20 +86,21 @@ class Recording(MediaCalls):
             raise
         except Exception:  # noqa: S110 - the value, the name and the step are looked at more closely
             pass
-        self._log_value(name, value, iteration if step is None else step)
+        self._log_value(name, value, iteration if step is None else step, timestamp)
         if step is not None and iteration is not None and step != iteration:
             text = f"metric {short(name)}: found both iteration={short(iteration)} and step={short(step)}"
             self._refusals.report(
                 str(name), "two steps", f"{text}; recorded at step {short(step)}; pass one of them"
             )
 
-    def _log_value(self, name: Any, value: Any, step: Any) -> None:
+    def _log_value(self, name: Any, value: Any, step: Any, timestamp: Any) -> None:
         checked = self._check_name(name)
         if checked is None:
             return
         name = checked
         step = None if step is None else as_step(step, name)
-        if type(value) is int and -EXACT <= value <= EXACT:
+        when = None if timestamp is None else _as_time(timestamp, name)
+        if type(value) is int and -EXACT <= value <= EXACT and when is None:
             self._point(name, value, step)
             return
         try:
@@ -100,7 +108,10 @@ class Recording(MediaCalls):
         except RecordingError as error:
             refused = error.with_traceback(None)
         else:
-            self._point(name, number, step)
+            if when is None:
+                self._point(name, number, step)
+            else:
+                self._recorder.point_at(name, number, step, when)
             self._report_rounding(name, value, number)
             return
         if refused.reason == DATE:
@@ -208,3 +219,15 @@ class Recording(MediaCalls):
         for part in split_by_size(masked.values):
             self._recorder.event(kind, {kind: part})
         report_masked(masked.hidden, "tag" if kind == "tags" else "parameter")
+
+
+def _as_time(timestamp: Any, name: str) -> float:
+    """Return a time as seconds since the epoch. Raises RecordingError for what is none, such as a date."""
+    from tracelet.journal.reading.valid_times import is_valid_time
+
+    number = as_number(timestamp, name) if isinstance(timestamp, (int, float)) else -1.0
+    if is_valid_time(number):
+        return number
+    raise RecordingError(
+        f"metric {short(name)}: timestamp: expected seconds since 1970, found {short(timestamp)}"
+    )

@@ -16,6 +16,7 @@ from tracelet.host.worker import refuse_in_plugin
 from tracelet.journal import NullRecorder
 from tracelet.journal.writing.values import short
 from tracelet.logs import get_logger
+from tracelet.run import plugin_threads
 from tracelet.run.budget import Budget, CallSampler
 from tracelet.run.context import RunContext
 from tracelet.run.describing import Describing
@@ -100,6 +101,11 @@ class Run(Describing):
     # -- state -----------------------------------------------------------------------------------------
 
     @property
+    def is_active(self) -> bool:
+        """Whether the functions of the module, called here and now, would record into this run."""
+        return any(active() is self for active in plugin_threads.active_run)
+
+    @property
     def manager(self) -> PluginManager:
         """The run's plugin manager. Waits until the plugins that were asked for have been started."""
         self.plugins.wait(self.plugins.asked, START_TIMEOUT)
@@ -138,6 +144,11 @@ class Run(Describing):
         A backend gets every point of the run, also those recorded before. Returns whether it is active.
         """
         return bool(self.manager) and self.plugins.add(plugin, config)
+
+    def add_automagic(self) -> None:
+        """Start the framework plugins during the run, as the setting ``automagic`` does at its start."""
+        for name in self.manager.automagic_plugins():
+            self.plugins.add(name, None)
 
     def remove_plugin(self, name: str) -> bool:
         """Stop a plugin during the run. What is pending for a backend stays in the journal."""

@@ -77,7 +77,9 @@ def open_run(
             run.rename(**run.without_known({"name": name, "project": project}))
         if job is not None and not context.records:
             _report_silent_rank(job)
-        run.plugins.awaited = bool(plugins or config.plugins or _project_plugins(config, program))
+        run.plugins.awaited = bool(
+            plugins or config.plugins or config.automagic or _project_plugins(config, program)
+        )
         run.plugins.start()
         run.budget.start()
     except BaseException as error:

@@ -72,6 +72,7 @@ class RunCommand(click.Command):
 @click.option("--resume", is_flag=True, help="Resume the run given by --run-id, or the latest one.")
 @dir_option
 @plugin_options
+@click.option("--automagic", is_flag=True, help="Activate every framework plugin.")
 @click.option("-q", "--quiet", is_flag=True, help="Print no header and no summary.")
 @click.option(
     "-v", "--verbose", is_flag=True, help="Also show collectors' metrics and tracebacks of plugins."
@@ -103,6 +104,7 @@ def run_inside(
     params: dict[str, str],
     run_id: str | None,
     resume: bool,
+    automagic: bool,
     quiet: bool,
     verbose: bool,
 ) -> int:
@@ -124,7 +126,8 @@ def run_inside(
     if quiet:
         log_printer.print_held()  # there is no header to wait for
     screen = Screen()
-    config = options.config(program.path, run_id=run_id, resume=resume or None)._replace(under_run=True)
+    given = {"run_id": run_id, "resume": resume or None, "automagic": automagic or None}
+    config = options.config(program.path, **given)._replace(under_run=True)
     opened = _open_run(program, config, name)
     if tags:
         opened.set_tags(tags)

@@ -23,14 +23,16 @@ class Candidate:
     ``load`` returns the plugin's class, object or module; it is called on the plugin's own thread, and only
     if the plugin is needed. ``identity`` is the module and the qualified name of what it loads, as far as that is
     known: two candidates with the same identity are one plugin. ``activate`` means that the source itself requests
-    it, ``default`` that it is on unless switched off, ``builtin`` that it ships with tracelet, ``broken`` that it
-    could not even be read: it is retried only if it is requested by name.
+    it, ``default`` that it is on unless switched off, ``automagic`` that it is one of those that the setting of that
+    name activates, ``builtin`` that it ships with tracelet, ``broken`` that it could not even be read: it is retried
+    only if it is requested by name.
     """
 
     info: PluginInfo
     load: Callable[[], Any] | None = None
     activate: bool = False
     default: bool = False
+    automagic: bool = False
     builtin: bool = False
     broken: bool = False
     overran: bool = False  # its import took too long

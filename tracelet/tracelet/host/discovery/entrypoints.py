@@ -21,8 +21,10 @@ GROUP: Final = "tracelet.plugins"
 DEFAULTS_GROUP: Final = "tracelet.defaults"
 #: Those that are on by default only in a program that `tracelet run` runs.
 RUN_DEFAULTS_GROUP: Final = "tracelet.defaults.run"
+#: Names of framework plugins that `automagic` activates together. Those of every distribution count.
+AUTOMAGIC_GROUP: Final = "tracelet.automagic"
 
-_GROUPS: Final = (GROUP, DEFAULTS_GROUP, RUN_DEFAULTS_GROUP)
+_GROUPS: Final = (GROUP, DEFAULTS_GROUP, RUN_DEFAULTS_GROUP, AUTOMAGIC_GROUP)
 _FILE: Final = "entry_points.txt"
 
 
@@ -38,10 +40,18 @@ def entry_point_plugins(report: Callable[[str], None], *, under_run: bool = Fals
         point.name for owner, points in owners if owner.own for point in points if point.group in groups
     }
     found = [(owner, point) for owner, points in owners for point in points if point.group == GROUP]
+    automagic = {
+        (owner.name, point.name)
+        for owner, points in owners
+        for point in points
+        if point.group == AUTOMAGIC_GROUP
+    }
     # By name, tracelet's own first: the order in which folders list distributions differs between machines.
     for owner, point in sorted(found, key=lambda each: (not each[0].own, each[1].name, each[0].name)):
         try:
-            yield _candidate(owner, point, default=owner.own and point.name in defaults)
+            candidate = _candidate(owner, point, default=owner.own and point.name in defaults)
+            candidate.automagic = (owner.name, point.name) in automagic
+            yield candidate
         except Exception as error:  # whatever is wrong with this entry, the others are listed
             origin = f"entry point {point.name} = {point.value} of {owner.label}"
             fault = f"plugin {point.name!r} ({origin}): {describe(error)}"

@@ -79,7 +79,7 @@ def select_plugins(config: Config, table: PluginTable) -> dict[str, bool]:
     held = table.modules - table.plugins.keys() - table.aliases.keys()
     names = {table.real_name(name): True for name in config.plugins if name not in held}
     for name, one in table.candidates.items():
-        if one.activate:
+        if one.activate or (one.automagic and config.automagic):
             names[name] = True
         elif one.default:
             names.setdefault(name, False)

@@ -158,6 +158,12 @@ class PluginManager:
             if asked or (defaults and activation.is_available(name, self._lifecycle))
         }
 
+    def automagic_plugins(self) -> list[str]:
+        """Return the framework plugins that the setting ``automagic`` activates, unless they are switched off."""
+        config = self._configuration()._replace(settings={"automagic": True}, plugins=[])
+        selected = activation.select_plugins(config, self._table)
+        return [name for name in selected if self._table.candidates[name].automagic]
+
     def switch_off(self, name: str) -> list[str]:
         """Leave a plugin out from now on, as ``-p no:NAME`` does. Returns the plugins that the name means."""
         return switch_off(name, activation.sources(self._configuration(), [], self.program), self._table)

@@ -124,11 +124,13 @@ class Stream:
 
     # --- records -----------------------------------------------------------------------------------------
 
-    def write_point(self, metric: Identity, value: float, step: int | None) -> None:
-        """Record one value."""
+    def write_point(
+        self, metric: Identity, value: float, step: int | None, when: float | None = None
+    ) -> None:
+        """Record one value, by default with the time of now."""
         track = self.metrics[metric_key(*metric)]
         step = track.next() if step is None else step
-        self.slots.write(POINT_HEAD.pack(value, step, time.time(), track.tag))
+        self.slots.write(POINT_HEAD.pack(value, step, time.time() if when is None else when, track.tag))
         track.note(step)
 
     def write_row(self, values: Mapping[str, float], step: int | None, type: str, source: str | None) -> None:

@@ -133,6 +133,20 @@ class Writer(Appender):
         """The id of this process's journal file."""
         return self._new_stream().id if self._forked else self._stream.id
 
+    def point_at(self, name: str, value: Any, step: Any, timestamp: float) -> None:
+        """Record one value of one metric with the time that the caller gives, in seconds since the epoch.
+
+        Raises as :meth:`point`. It is slower: most points are recorded when they are measured.
+        """
+        state = self._state
+        check_name(name)
+        number = as_number(value, name)
+        at = None if step is None else as_step(step, name)
+        metric = (name, SCALAR, None)
+        fault = self._attempt(lambda stream: stream.write_point(metric, number, at, timestamp), state)
+        if fault is not None:
+            self._outage.drop(fault.reason, 1)
+
     def event(self, type: str, payload: Mapping[str, Any]) -> None:
         """Record something that is not a number. While nothing can be written, it waits in memory.
 

@@ -8,14 +8,19 @@ from typing import Any
 
 from tracelet.errors import RecordingError
 from tracelet.run.json_values import strict_json
+from tracelet.run.media.png import SIGNATURE
 
 
 def figure_bytes(figure: Any) -> tuple[bytes, str]:
     """Return a figure's bytes and suffix: Matplotlib's as PNG, Plotly's and Altair's as JSON.
 
+    The bytes of a PNG file are a figure that has been drawn already.
+
     Raises:
         RecordingError: it is not a figure.
     """
+    if isinstance(figure, (bytes, bytearray)) and figure.startswith(SIGNATURE):
+        return bytes(figure), ".png"
     for name in ("figure", "fig"):  # of axes, of a Seaborn grid, or of an array of axes
         owner = next(iter(getattr(figure, "flat", ())), figure)
         inner = getattr(owner, name, None)

@@ -1,0 +1,289 @@
+"""The framework plugin ``summarywriter``: records what a program writes to TensorBoard.
+
+``docs/plugins/summarywriter.md`` says what becomes of each call.
+"""
+
+from __future__ import annotations
+
+import inspect
+import threading
+from collections.abc import Callable, Iterator
+from functools import partial
+from types import ModuleType
+from typing import Any, Final
+
+from tracelet_builtin_plugins.capturing import CapturePlugin, Patches
+from tracelet_builtin_plugins.frameworks.summarywriter.decoding import bins_of, record_tensor
+from tracelet_builtin_plugins.frameworks.summarywriter.names import Names
+from tracelet_hookspecs import RunView, hookimpl
+
+__all__ = ["SummaryWriterCapture"]
+
+_GIF: Final = b"GIF8"
+_EIGHT: Final = 8  # bytes of a float64
+_OWN: Final = ("summarywriter",)
+
+
+class _Latest(threading.local):
+    """What this thread has just made: the number of a scalar in full precision, and whether a figure is drawn."""
+
+    scalar: tuple[Any, float, Any] = None, 0.0, None  # the summary, its number and the tag that was given
+    is_figure = False
+
+
+_latest = _Latest()
+
+
+class SummaryWriterCapture(CapturePlugin):
+    """Records every ``add_*`` of the ``SummaryWriter`` of PyTorch and of tensorboardX.
+
+    All of them write through a ``FileWriter``, whose summaries are recorded after they were written. The calls of which
+    a summary keeps only a part (meshes, embeddings, curves, hyperparameters) are recorded with what they were given.
+    """
+
+    NAME = "summarywriter"
+    DESCRIPTION = "Records what the program writes to TensorBoard"
+    MODULES = {"torch.utils.tensorboard.writer": "patch_writer", "tensorboardX.writer": "patch_writer"}
+
+    @hookimpl
+    def run_started(self, run: RunView) -> None:
+        """Record from now on what is written."""
+        self._names = Names()
+        #: By folder and the tag as it was given, since tensorboardX replaces characters in it.
+        self.quick_names: dict[tuple[str, Any], str] = {}
+        super().run_started(run)
+
+    @classmethod
+    def patch_writer(cls, module: ModuleType, patches: Patches) -> None:
+        """Wrap the calls of a module that defines ``FileWriter`` and ``SummaryWriter``."""
+        has_defaults = hasattr(module.FileWriter, "use_metadata")
+        patches.wrap(module.FileWriter, "add_summary", partial(cls._recording, has_defaults=has_defaults))
+        patches.wrap(module, "scalar", _remembering)
+        writer = module.SummaryWriter
+        patches.wrap(writer, "add_figure", _marking_figures)
+        patches.after(writer, "add_scalars", cls.note_scalars, suspend=_OWN)
+        patches.after(writer, "add_hparams", cls.note_hparams, suspend=_OWN)
+        patches.after(writer, "add_mesh", cls.note_mesh, suspend=_OWN)
+        patches.after(writer, "add_pr_curve", cls.note_curve, suspend=_OWN)
+        patches.after(writer, "add_embedding", cls.note_embedding, suspend=_OWN)
+
+    @classmethod
+    def _recording(cls, original: Callable[..., None], has_defaults: bool) -> Callable[..., None]:
+        """Wrap ``add_summary``; with ``has_defaults``, the writer may have a step and a time for a block of calls."""
+        current, latest = cls.current, _latest
+
+        def add_summary(self: Any, summary: Any, global_step: Any = None, walltime: Any = None) -> None:
+            original(self, summary, global_step, walltime)
+            plugin: Any = current()
+            if plugin is None:
+                return
+            try:
+                made, number, tag = latest.scalar
+                # This covers nearly every call, and costs as little as it can.
+                if (
+                    made is summary
+                    and walltime is None
+                    and global_step.__class__ is int
+                    and not (has_defaults and self._default_metadata)
+                ):
+                    name = plugin.quick_names.get((self.event_writer.get_logdir(), tag))
+                    if name is not None:
+                        plugin.run.log_metric(name, number, global_step)
+                        return
+                plugin.note(self, summary, global_step, walltime)
+            except Exception as error:
+                plugin.report(error, "SummaryWriter")
+
+        return add_summary
+
+    def note(self, writer: Any, summary: Any, step: Any, walltime: Any) -> None:
+        """Record a summary that was written."""
+        folder = writer.event_writer.get_logdir()
+        made, number, given = _latest.scalar
+        for value in summary.value:
+            name = self._names(folder, value.tag)
+            if made is summary:
+                self._log_at(writer, name, number, step, walltime)
+                self.quick_names[folder, given] = name
+            else:
+                self._note_value(writer, name, value, step, walltime)
+
+    def _note_value(self, writer: Any, name: str, value: Any, step: Any, walltime: Any) -> None:
+        kind = value.WhichOneof("value")
+        if kind == "simple_value":
+            self._log_at(writer, name, value.simple_value, step, walltime)
+            return
+        step = _step(writer, step)
+        if kind == "histo":
+            self.run.log_histogram(name, bins_of(value.histo), step)
+        elif kind == "image":
+            self._log_image(name, value.image.encoded_image_string, step)
+        elif kind == "audio":
+            self.run.log_audio(name, value.audio.encoded_audio_string, step)
+        else:  # a tensor, or metadata alone
+            record_tensor(self.run, name, value, step)
+
+    def _log_at(self, writer: Any, name: str, number: float, step: Any, walltime: Any) -> None:
+        if walltime is None:
+            walltime = (getattr(writer, "_default_metadata", None) or {}).get("walltime")
+        when = None if walltime is None else float(walltime)
+        self.run.log_metric(name, number, _step(writer, step), timestamp=when)
+
+    def _log_image(self, name: str, data: bytes, step: int | None) -> None:
+        if data.startswith(_GIF):
+            self.run.log_video(name, data, step)
+        elif _latest.is_figure:
+            self.run.log_figure(name, data, step)
+        else:
+            self.run.log_image(name, data, step)
+
+    # -- calls of which a summary keeps only a part ------------------------------------------------------
+
+    def name_of(self, writer: Any, tag: str) -> str:
+        """Return the name of a tag of a ``SummaryWriter``."""
+        return self._names(writer._get_file_writer().get_logdir(), str(tag))
+
+    def note_scalars(
+        self, _result: Any, writer: Any, main_tag: str, tag_scalar_dict: Any, *more: Any, **named: Any
+    ) -> None:
+        """Record several curves of one chart as ``main_tag/name``: each has an event file of its own."""
+        step, walltime, *_ = (*more, None, None)
+        step, walltime = named.get("global_step", step), named.get("walltime", walltime)
+        files = writer._get_file_writer()
+        for tag, value in tag_scalar_dict.items():
+            number = float(value)
+            self._log_at(files, self.name_of(writer, f"{main_tag}/{tag}"), number, step, walltime)
+
+    def note_hparams(
+        self, _result: Any, writer: Any, hparam_dict: Any, metric_dict: Any, *more: Any, **named: Any
+    ) -> None:
+        """Record hyperparameters, and the results that belong to them."""
+        self.run.log_params(dict(hparam_dict))
+        position = 1 if type(writer).__module__.startswith("tensorboardX") else 2
+        step = named.get("global_step", more[position] if len(more) > position else None)
+        for tag, value in metric_dict.items():
+            self.run.log_metric(self.name_of(writer, tag), float(value), None if step is None else int(step))
+
+    def note_mesh(
+        self,
+        _result: Any,
+        writer: Any,
+        tag: str,
+        vertices: Any,
+        colors: Any = None,
+        faces: Any = None,
+        config_dict: Any = None,
+        global_step: Any = None,
+        walltime: Any = None,
+    ) -> None:
+        """Record each mesh of a batch."""
+        name, step = self.name_of(writer, tag), _step(writer._get_file_writer(), global_step)
+        several = len(vertices) > 1
+        for at, points in enumerate(vertices):
+            self.run.log_mesh(
+                f"{name}/{at}" if several else name,
+                points,
+                step,
+                faces=None if faces is None else faces[at],
+                colors=None if colors is None else colors[at],
+            )
+
+    def note_curve(
+        self,
+        _result: Any,
+        writer: Any,
+        tag: str,
+        labels: Any,
+        predictions: Any,
+        global_step: Any = None,
+        *more: Any,
+        **named: Any,
+    ) -> None:
+        """Record precision against recall from the labels and predictions themselves."""
+        step = _step(writer._get_file_writer(), global_step)
+        self.run.log_pr_curve(self.name_of(writer, tag), _flat(labels), _flat(predictions), step)
+
+    def note_embedding(
+        self,
+        _result: Any,
+        writer: Any,
+        mat: Any,
+        metadata: Any = None,
+        label_img: Any = None,
+        global_step: Any = None,
+        tag: str = "default",
+        metadata_header: Any = None,
+    ) -> None:
+        """Record vectors with their labels and pictures."""
+        labels = metadata
+        if metadata is not None and metadata_header:
+            rows = [[str(cell) for cell in row] for row in metadata]
+            labels = {str(name): [row[at] for row in rows] for at, name in enumerate(metadata_header)}
+        images = label_img.permute(0, 2, 3, 1) if hasattr(label_img, "permute") else label_img
+        step = _step(writer._get_file_writer(), global_step)
+        self.run.log_embedding(self.name_of(writer, tag), mat, step, labels=labels, images=images)
+
+
+def _step(writer: Any, step: Any) -> int | None:
+    """Return the step of a call; tensorboardX may have set one for a block of calls."""
+    if step is None:
+        step = (getattr(writer, "_default_metadata", None) or {}).get("global_step")
+    return None if step is None else int(step)
+
+
+def _flat(values: Any) -> Any:
+    return values.reshape(-1) if hasattr(values, "reshape") else list(_flattened(values))
+
+
+def _flattened(values: Any) -> Iterator[Any]:
+    for value in values:
+        if isinstance(value, (list, tuple)):
+            yield from _flattened(value)
+        else:
+            yield value
+
+
+def _remembering(original: Callable[..., Any]) -> Callable[..., Any]:
+    """Wrap ``scalar``: a summary has 32 bits for a number, and is made from one with 64."""
+
+    latest = _latest
+
+    def remember(summary: Any, name: Any, value: Any) -> None:
+        if isinstance(value, (float, int)):
+            latest.scalar = summary, float(value), name
+        elif getattr(getattr(value, "dtype", None), "itemsize", 0) == _EIGHT and hasattr(value, "item"):
+            latest.scalar = summary, float(value.item()), name
+
+    def scalar(name: Any, value: Any, *arguments: Any, **keywords: Any) -> Any:
+        summary = original(name, value, *arguments, **keywords)
+        remember(summary, name, value)
+        return summary
+
+    def quick_scalar(
+        name: Any, tensor: Any, collections: Any = None, new_style: Any = False, double_precision: Any = False
+    ) -> Any:
+        summary = original(name, tensor, collections, new_style, double_precision)
+        if tensor.__class__ is float:
+            latest.scalar = summary, tensor, name
+        else:
+            remember(summary, name, tensor)
+        return summary
+
+    # Passing on named arguments one by one costs half as much.
+    is_known = list(inspect.signature(original).parameters) == list(
+        inspect.signature(quick_scalar).parameters
+    )
+    return quick_scalar if is_known else scalar
+
+
+def _marking_figures(original: Callable[..., Any]) -> Callable[..., Any]:
+    """Wrap ``add_figure``: what is written as an image during the call is a figure."""
+
+    def add_figure(*arguments: Any, **keywords: Any) -> Any:
+        _latest.is_figure = True
+        try:
+            return original(*arguments, **keywords)
+        finally:
+            _latest.is_figure = False
+
+    return add_figure
