@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, Final
-from weakref import WeakKeyDictionary, ref
+from weakref import WeakKeyDictionary
 
 from tracelet.integrations.frameworks import missing_framework
 from tracelet.integrations.joining import JoinedRun
@@ -26,7 +26,7 @@ class _Progress:
     """What a model has been trained so far, in one run."""
 
     def __init__(self, run: Run | None, prefix: str) -> None:
-        self.run = None if run is None else ref(run)
+        self.run_id = None if run is None else run.id
         self.prefix = prefix
         self.epochs = 0
         self.batches = 0
@@ -95,7 +95,7 @@ class TraceletCallback(keras.callbacks.Callback):  # type: ignore[misc]
     def _begin(self) -> None:
         run = self._joined.join()
         known = _progress.get(self._model)
-        if run is not None and known is not None and known.run is not None and known.run() is run:
+        if run is not None and known is not None and known.run_id == run.id:
             self._progress, self._names = known, known.prefix
             return
         self._reset(run, series_prefix(run, "keras") if self.prefix is None else self.prefix)
@@ -180,6 +180,7 @@ def _config_of(optimizer: Any) -> dict[str, Any]:
         config["learning_rate"] = {"schedule": rate.get("class_name"), **(rate.get("config") or {})}
     elif isinstance(rate, float):
         config["learning_rate"] = float(f"{rate:.7g}")  # the digits that a float32 is sure of
+    config["name"] = type(optimizer).__name__  # Keras numbers the names: sgd_1
     return {key: value for key, value in config.items() if value is not None}
 
 

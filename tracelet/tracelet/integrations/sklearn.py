@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import threading
 import time
@@ -10,10 +11,12 @@ from contextlib import contextmanager
 from typing import Any, Final
 from weakref import WeakSet
 
-from tracelet.integrations import sklearn_fits
+from tracelet.errors import TraceletError
 from tracelet.integrations.frameworks import missing_framework
 from tracelet.integrations.joining import JoinedRun, fits_for_search, is_called_by
 from tracelet.integrations.patching import Patches
+from tracelet.integrations.sklearn_fits import record_fit, record_validation
+from tracelet.logs import get_logger
 from tracelet.run import Run
 
 try:
@@ -23,12 +26,14 @@ except ImportError as error:
 
 __all__ = ["Capture", "capture"]
 
+log = get_logger("tracelet.integrations")
+
 _FITTING: Final = ("fit", "fit_transform", "fit_predict", "partial_fit")
 _captures: list[Capture] = []  # those that are on, the latest last
 
 
 @contextmanager
-def capture(run: Run | None = None) -> Iterator[Capture]:
+def capture(run: Run | None = None) -> Iterator[None]:
     """Record what scikit-learn's estimators, and those of others that follow it, fit while the block runs.
 
     One call of ``fit`` is one record, whatever it fits inside: a pipeline's steps, an ensemble's members, a search's
@@ -38,26 +43,33 @@ def capture(run: Run | None = None) -> Iterator[Capture]:
 
     Everything goes to ``run``, else to the active run, else to one that is started.
     """
-    capturing = Capture(JoinedRun(run))
+    from sklearn import model_selection
+
+    joined = JoinedRun(run)
+    capturing = Capture(lambda: joined)
     capturing.start()
     try:
-        yield capturing
+        capturing.wrap_validation(model_selection.cross_validate)
+        yield
     finally:
         capturing.stop()
 
 
 class Capture:
-    """Wraps the methods that fit, from :meth:`start` to :meth:`stop`."""
+    """Wraps the methods that fit, from :meth:`start` to :meth:`stop`.
 
-    def __init__(self, joined: JoinedRun) -> None:
-        self._joined = joined
+    ``choose`` returns where a fit is recorded, or None to leave it out.
+    """
+
+    def __init__(self, choose: Callable[[], JoinedRun | None]) -> None:
+        self._choose = choose
         self._patches = Patches()
         self._inside = threading.local()
         self._open = 0  # fits that are recorded and have not ended
         self._started_in_parts: WeakSet[Any] = WeakSet()  # estimators of which partial_fit is recorded
 
     def start(self) -> None:
-        """Wrap the estimators that are defined, those that will be, and the functions that cross-validate."""
+        """Wrap the estimators that are defined, and those that will be."""
         _captures.append(self)
         for kind in _kinds(sklearn.base.BaseEstimator):
             self._wrap(kind)
@@ -66,15 +78,12 @@ class Capture:
 
         def init_subclass(cls: Any, **options: Any) -> None:
             original(cls, **options)
-            self._wrap(cls)
+            if self in _captures:
+                self._wrap(cls)
 
         self._patches.replace(
             base, "__init_subclass__", classmethod(functools.wraps(original)(init_subclass))
         )
-        from sklearn import model_selection
-
-        validate = model_selection.cross_validate
-        self._patches.replace_function(validate, self._wrapped_validation(validate))
 
     def stop(self) -> None:
         """Restore everything. A second call does nothing."""
@@ -85,7 +94,13 @@ class Capture:
     def _wrap(self, kind: Any) -> None:
         for name in _FITTING:
             method = vars(kind).get(name)
-            if callable(method) and not getattr(method, "__isabstractmethod__", False):
+            if hasattr(method, "fn") and hasattr(
+                method, "check"
+            ):  # there only if the estimator inside has it
+                available = copy.copy(method)
+                available.fn = self._wrapped_fit(method.fn, name)
+                self._patches.replace(kind, name, available)
+            elif callable(method) and not getattr(method, "__isabstractmethod__", False):
                 self._patches.replace(kind, name, self._wrapped_fit(method, name))
 
     # -- fits --------------------------------------------------------------------------------------------
@@ -99,31 +114,30 @@ class Capture:
                 result = method(estimator, *arguments, **named)
             if name == "partial_fit":
                 self._started_in_parts.add(estimator)
-            data = (*arguments, *(named[key] for key in ("X", "y") if key in named))
-            self._record(lambda: sklearn_fits.record_fit(self._joined, estimator, data[:2], seconds(), name))
+            data = (*arguments, *(named[key] for key in ("X", "y") if key in named))[:2]
+            self._record(lambda joined: record_fit(joined, estimator, data, seconds(), name))
             return result
 
         return fit
 
-    def _wrapped_validation(self, function: Callable[..., Any]) -> Callable[..., Any]:
+    def wrap_validation(self, function: Callable[..., Any]) -> None:
+        """Wrap ``cross_validate``, which ``cross_val_score`` calls, too."""
+
         @functools.wraps(function)
         def cross_validate(estimator: Any, *arguments: Any, **named: Any) -> Any:
             if self._is_nested():
                 return function(estimator, *arguments, **named)
             with self._recorded() as seconds:
                 result = function(estimator, *arguments, **named)
-            self._record(
-                lambda: sklearn_fits.record_validation(
-                    self._joined, estimator, arguments[:1], result, seconds()
-                )
-            )
+            data = arguments[0] if arguments else named.get("X")
+            self._record(lambda joined: record_validation(joined, estimator, data, result, seconds()))
             return result
 
-        return cross_validate
+        self._patches.replace_function(function, cross_validate)
 
     def _is_nested(self) -> bool:
         """Whether a fit belongs to another one, in this thread or in one that joblib has started for it."""
-        if getattr(self._inside, "depth", 0) or (_captures and _captures[-1] is not self):
+        if getattr(self._inside, "depth", 0) or not _captures or _captures[-1] is not self:
             return True  # of captures inside each other, the innermost records
         return (self._open > 0 and is_called_by("joblib")) or fits_for_search()
 
@@ -140,18 +154,23 @@ class Capture:
             self._open -= 1
             self._inside.depth = 0
 
-    def _record(self, record: Callable[[], None]) -> None:
-        """Record something; what is fitted or asked for meanwhile is not a record of its own."""
+    def _record(self, record: Callable[[JoinedRun], None]) -> None:
+        """Record something. What is fitted meanwhile is no record, and no failure reaches the program."""
         self._inside.depth = 1
         try:
-            if self._joined.join() is not None:
-                record()
+            joined = self._choose()
+            if joined is not None and joined.join() is not None:
+                record(joined)
+        except TraceletError:  # the run is strict, or cannot be started
+            raise
+        except Exception as error:  # from an estimator of the program's own
+            log.warning("a fit is not recorded: %s: %s", type(error).__name__, error)
         finally:
             self._inside.depth = 0
 
 
 def _kinds(base: type) -> list[type]:
-    """Return a class and all classes below it, each once."""
+    """Return a class and all classes below it, each once, and the mixins that define methods which fit."""
     found: dict[type, None] = {}
     waiting = [base]
     while waiting:
@@ -159,10 +178,9 @@ def _kinds(base: type) -> list[type]:
         if kind not in found:
             found[kind] = None
             waiting.extend(type.__subclasses__(kind))
-    return [*found, *_mixins(found)]
-
-
-def _mixins(kinds: Any) -> list[type]:
-    """Return the classes that these inherit from besides: mixins define ``fit_transform`` and ``fit_predict``."""
-    mixins = {parent: None for kind in kinds for parent in kind.__mro__ if parent is not object}
-    return [parent for parent in mixins if parent not in kinds and parent.__module__.startswith("sklearn.")]
+    parents = {parent: None for kind in found for parent in kind.__mro__ if parent is not object}
+    mixins = [*vars(sklearn.base).values(), *parents]
+    for mixin in mixins:
+        if isinstance(mixin, type) and mixin.__module__.startswith("sklearn."):
+            found.setdefault(mixin, None)
+    return list(found)

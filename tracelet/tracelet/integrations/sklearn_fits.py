@@ -6,13 +6,11 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
-from weakref import WeakKeyDictionary
 
 from tracelet.integrations.trainings import numbered
 
 if TYPE_CHECKING:
     from tracelet.integrations.joining import JoinedRun
-    from tracelet.run import Run
 
 _DESCRIBED: Final = 25  # fits of one class in a run whose parameters and curves are recorded
 _ROWS: Final = 200  # samples of which the time to score is measured
@@ -39,7 +37,7 @@ class _Fits:
         self.described: dict[str, str] = {}  # the prefix of the parameters, by their text
 
 
-_fits: WeakKeyDictionary[Run, dict[str, _Fits]] = WeakKeyDictionary()
+_fits: dict[str, dict[str, _Fits]] = {}  # by run and class
 
 
 def record_fit(joined: JoinedRun, estimator: Any, data: Sequence[Any], seconds: float, method: str) -> None:
@@ -58,9 +56,7 @@ def record_fit(joined: JoinedRun, estimator: Any, data: Sequence[Any], seconds: 
     _describe(joined, fits, prefix, {**_parameters(estimator), **_shape(data[0] if data else None)})
 
 
-def record_validation(
-    joined: JoinedRun, estimator: Any, data: Sequence[Any], result: Any, seconds: float
-) -> None:
+def record_validation(joined: JoinedRun, estimator: Any, data: Any, result: Any, seconds: float) -> None:
     """Record a cross-validation: the scores of each fold, their mean and their standard deviation."""
     name = type(estimator).__name__
     fits = _fits_of(joined, f"cross_validate/{name}")
@@ -78,7 +74,7 @@ def record_validation(
             deviation = (sum((number - mean) ** 2 for number in numbers) / len(numbers)) ** 0.5
             joined.log({f"{prefix}/{key}/mean": mean, f"{prefix}/{key}/std": deviation}, 0)
     joined.log({f"{prefix}/seconds": seconds}, 0)
-    described = {**_parameters(estimator), **_shape(data[0] if data else None), "folds": folds}
+    described = {**_parameters(estimator), **_shape(data), "folds": folds}
     _describe(joined, fits, prefix, described)
 
 
@@ -90,7 +86,7 @@ def _fits_of(joined: JoinedRun, name: str) -> _Fits:
     """Return the fits of a class in the run, this one counted."""
     run = joined.run
     assert run is not None
-    fits = _fits.setdefault(run, {}).setdefault(name, _Fits())
+    fits = _fits.setdefault(run.id, {}).setdefault(name, _Fits())
     fits.count += 1
     return fits
 

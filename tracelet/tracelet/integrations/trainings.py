@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-from weakref import WeakKeyDictionary
 
 if TYPE_CHECKING:
     from tracelet.run import Run
 
-_counts: WeakKeyDictionary[Run, dict[str, int]] = WeakKeyDictionary()
+_counts: dict[str, dict[str, int]] = {}  # by run and framework
 
 
 def series_prefix(run: Run | None, framework: str, *, continued: bool = False) -> str:
@@ -18,7 +17,7 @@ def series_prefix(run: Run | None, framework: str, *, continued: bool = False) -
     """
     if run is None:
         return ""
-    counts = _counts.setdefault(run, {})
+    counts = _counts.setdefault(run.id, {})
     count = counts.get(framework, 0)
     if not continued or not count:
         count += 1
