@@ -42,6 +42,10 @@ EXTRAS = {"tensorboard": "", "together": ",mlflow,wandb,postgres,prometheus"}
 
 #: What the tests of each folder under tests/frameworks install: the frameworks themselves.
 FAMILIES: dict[str, list[str]] = {
+    "sklearn": [
+        *("catboost>=1.2", "click>=8.1", "hydra-core>=1.3", "keras>=3.5", "lightgbm>=4.5", "optuna>=4.0"),
+        *("scikit-learn>=1.5", "torch==2.13.0", "xgboost-cpu>=2.1"),
+    ],
     "torch": ["matplotlib", "soundfile>=0.12", "tensorboard>=2.17", "tensorboardX>=2.6", "torch==2.13.0"],
 }
 

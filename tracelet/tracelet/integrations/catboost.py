@@ -5,15 +5,15 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from tracelet.integrations.frameworks import missing_framework
 from tracelet.integrations.joining import JoinedRun
+from tracelet.integrations.run_slot import missing_package
 from tracelet.integrations.trainings import series_prefix
 from tracelet.run import Run
 
 try:
     import catboost  # noqa: F401 - CatBoost takes any object with a method after_iteration
 except ImportError as error:
-    raise missing_framework(error, "catboost", "catboost") from error
+    raise missing_package("catboost", ["catboost"], error) from error
 
 __all__ = ["TraceletCallback"]
 

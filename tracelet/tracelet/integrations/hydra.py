@@ -13,7 +13,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from tracelet.integrations.frameworks import missing_framework
+from tracelet.integrations.run_slot import missing_package
 from tracelet.run import Run, active_run, start_run
 
 try:
@@ -21,7 +21,7 @@ try:
     from hydra.experimental.callback import Callback
     from omegaconf import DictConfig, OmegaConf
 except ImportError as error:
-    raise missing_framework(error, "hydra", "hydra-core") from error
+    raise missing_package("hydra", ["hydra-core"], error) from error
 
 __all__ = ["TraceletCallback"]
 
@@ -56,7 +56,6 @@ class TraceletCallback(Callback):  # type: ignore[misc]
             if outer.adoptable:
                 outer.adopt()  # of `tracelet run`: it holds the sweep, and each job has a run of its own
             self.parent = outer.id
-            outer.set_tags({"hydra": {"sweep": self.group}})
 
     def _note_folder(self) -> None:
         if self.dir is None:
@@ -74,19 +73,17 @@ class TraceletCallback(Callback):  # type: ignore[misc]
         number = OmegaConf.select(config, "hydra.job.num", throw_on_missing=False)
         name = self.name or _job_name(config)
         is_one_of_many = self.group is not None and number is not None
-        run = start_run(f"{name}-{number}" if is_one_of_many else name, project=self.project, dir=self.dir)
+        run = start_run(
+            f"{name}-{number}" if is_one_of_many else name,
+            project=self.project,
+            dir=self.dir,
+            group=self.group,
+            parent=self.parent,
+        )
         self._run = run
         run.adoptable = True
         run.log_params(_Configuration(config))  # type: ignore[arg-type]
-        run.set_tags(self._tags(config, number))
-
-    def _tags(self, config: DictConfig, number: Any) -> dict[str, Any]:
-        overrides = OmegaConf.select(config, "hydra.overrides.task") or []
-        # The values are among the parameters, where the secret ones are masked.
-        tags = {"overrides": ", ".join(str(each).partition("=")[0].strip() for each in overrides)}
-        group = {"group": self.group, "job": number} if self.group is not None else {}
-        parent = {"parent": self.parent} if self.parent is not None else {}
-        return {"hydra": {**tags, **group}, **parent}
+        run.set_tags(_tags(config, number))
 
     def on_job_end(self, config: DictConfig, job_return: JobReturn, **more: Any) -> None:
         """End the job's run."""
@@ -126,6 +123,13 @@ class _Configuration:
             return OmegaConf.to_container(value, resolve=True)
         except Exception:  # one value does not resolve: the others are recorded all the same
             return value
+
+
+def _tags(config: DictConfig, number: Any) -> dict[str, Any]:
+    overrides = OmegaConf.select(config, "hydra.overrides.task") or []
+    # The values are among the parameters, where the secret ones are masked.
+    names = ", ".join(str(each).partition("=")[0].strip() for each in overrides)
+    return {"hydra": {"overrides": names, **({"job": number} if number is not None else {})}}
 
 
 def _job_name(config: DictConfig) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from tracelet.errors import NoActiveRunError, TraceletError
+from tracelet.integrations.run_slot import RunSlot
 from tracelet.logs import get_logger
 from tracelet.run import Run, active_run, start_run
 
@@ -20,70 +21,74 @@ _SEARCHES: Final = frozenset({"_fit_and_score", "_fit_and_predict", "_permutatio
 _OF_THE_PARENT: Final = ("no:system", "no:environment", "no:gpu")
 
 
-class JoinedRun:
-    """The run that an object records into: the one given to it, else the active one, else one that it starts.
+class JoinedRun(RunSlot):
+    """The run of an object that is called for one training after another.
 
-    It is chosen when a training starts, and kept until the next one: a framework may call back on another thread.
-    Copies and pickles of the object choose anew, so that they work in another process.
+    It is chosen when a training starts, and kept until the next one: a framework may call back on another thread. If
+    it ends in the middle of a training, the rest is not recorded.
     """
 
-    def __init__(self, run: Run | None = None) -> None:
+    def __init__(self, run: Run | None = None, **options: Any) -> None:
+        super().__init__(run, **options)
         self._given = run
-        self._run: Run | None = None
+        self._joined: Run | None = None
         self._pid = os.getpid()
 
     def join(self) -> Run | None:
         """Choose the run for a training that starts now. None inside a search: it reports its results itself."""
-        self._run = None
-        if not fits_for_search() and not (self._pid != os.getpid() and is_called_by("joblib")):
-            given = self._given
-            is_open = given is not None and given.outcome is None
-            self._run = given if is_open else active_run() or start_run()
-        return self._run
+        self._joined = None
+        if fits_for_search() or (self._pid != os.getpid() and is_called_by("joblib")):
+            return None
+        self._run = self._given if self._given is not None and self._given.outcome is None else active_run()
+        self._joined = self.run
+        return self._joined
 
     @property
-    def run(self) -> Run | None:
+    def joined(self) -> Run | None:
         """The run of the current training."""
-        return self._run
+        if self._joined is not None and self._joined.outcome is not None:
+            log.info("run %s has ended; the rest of the training is not recorded", self._joined.id)
+            self._joined = None
+        return self._joined
 
     def log(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
         """Record numbers."""
         if metrics:
-            self._attempt(lambda run: run.log(metrics, step))
+            self.attempt(lambda run: run.log(metrics, step))
 
-    def log_params(self, params: Mapping[str, Any]) -> None:
+    def log_params(self, params: Mapping[str, Any] | None) -> None:
         """Record parameters."""
         if params:
-            self._attempt(lambda run: run.log_params(params))
+            self.attempt(lambda run: run.log_params(params))
 
     def log_artifact(self, path: Any, artifact_path: str | None = None) -> None:
         """Record a file or folder, if it is there: only one rank may have written it."""
         if isinstance(path, (str, os.PathLike)) and Path(path).exists():
-            self._attempt(lambda run: run.log_artifact(path, artifact_path))
+            self.attempt(lambda run: run.log_artifact(path, artifact_path))
 
-    def call(self, record: Callable[[Run], None]) -> None:
-        """Record something else."""
-        self._attempt(record)
-
-    def _attempt(self, record: Callable[[Run], None]) -> None:
-        run = self._run
+    def attempt(self, record: Callable[[Run], None]) -> None:
+        """Record something; a training must not end for what is not recorded, unless its run is strict."""
+        run = self.joined
         if run is None:
             return
         try:
             record(run)
-        except NoActiveRunError:
-            log.info("run %s has ended; the rest of the training is not recorded", run.id)
-            self._run = None
+        except NoActiveRunError:  # it has ended on another thread
+            self._joined = None
         except TraceletError as error:
             if run.config.strict:
                 raise
-            log.warning("run %s: %s", run.id, error)
-
-    def __deepcopy__(self, memo: Any) -> JoinedRun:
-        return JoinedRun(self._given)
+            self.report(error)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"_given": None, "_run": None, "_pid": self._pid}
+        return {**super().__getstate__(), "pid": self._pid}
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        super().__setstate__(state)
+        self._pid = state["pid"]
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> JoinedRun:
+        return JoinedRun(self._given, **self.options)
 
 
 def fits_for_search() -> bool:
@@ -114,6 +119,7 @@ def start_child(parent: Run, name: str, *, group: str | None = None) -> Run:
     """Start a run inside another one, which measures the machine for both."""
     if parent.adoptable:
         parent.adopt()  # of `tracelet run`: it is the parent, not the child
-    tags = {"parent": parent.id, **({"group": group} if group else {})}
     config = {"quiet": True, "project": parent.project}
-    return start_run(name, tags=tags, plugins=list(_OF_THE_PARENT), config=config, dir=parent.config.dir)
+    return start_run(
+        name, parent=parent, group=group, plugins=list(_OF_THE_PARENT), config=config, dir=parent.config.dir
+    )

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 from weakref import WeakKeyDictionary
 
-from tracelet.integrations.frameworks import missing_framework
 from tracelet.integrations.joining import JoinedRun
+from tracelet.integrations.run_slot import missing_package
 from tracelet.integrations.saving import SavedFiles
 from tracelet.integrations.trainings import series_prefix
 from tracelet.run import Run
@@ -15,7 +15,7 @@ from tracelet.run import Run
 try:
     import keras
 except ImportError as error:
-    raise missing_framework(error, "keras", "keras") from error
+    raise missing_package("keras", ["keras"], error) from error
 
 __all__ = ["TraceletCallback"]
 
@@ -85,7 +85,7 @@ class TraceletCallback(keras.callbacks.Callback):  # type: ignore[misc]
         progress = self._progress
         progress.batches = max(progress.batches, _iterations(self.model))
         self._first_epoch = None
-        if self._joined.run is None:
+        if self._joined.joined is None:
             return
         if self.record_params:
             self._joined.log_params({f"{self._names}keras": _settings(self.model, self.params)})

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from tracelet.integrations.frameworks import missing_framework
 from tracelet.integrations.joining import JoinedRun
+from tracelet.integrations.run_slot import missing_package
 from tracelet.integrations.trainings import series_prefix
 from tracelet.run import Run
 
 try:
     import lightgbm  # noqa: F401 - LightGBM's callbacks are functions, so there is no class to inherit from
 except ImportError as error:
-    raise missing_framework(error, "lightgbm", "lightgbm") from error
+    raise missing_package("lightgbm", ["lightgbm"], error) from error
 
 __all__ = ["TraceletCallback"]
 

@@ -7,15 +7,15 @@ import threading
 from collections.abc import Callable
 from typing import Any, Final
 
-from tracelet.integrations.frameworks import missing_framework
 from tracelet.integrations.joining import start_child
+from tracelet.integrations.run_slot import missing_package
 from tracelet.logs import get_logger
 from tracelet.run import Run, active_run, start_run
 
 try:
     import optuna
 except ImportError as error:
-    raise missing_framework(error, "optuna", "optuna") from error
+    raise missing_package("optuna", ["optuna"], error) from error
 
 __all__ = ["TraceletCallback"]
 

@@ -12,9 +12,9 @@ from typing import Any, Final
 from weakref import WeakSet
 
 from tracelet.errors import TraceletError
-from tracelet.integrations.frameworks import missing_framework
 from tracelet.integrations.joining import JoinedRun, fits_for_search, is_called_by
 from tracelet.integrations.patching import Patches
+from tracelet.integrations.run_slot import missing_package
 from tracelet.integrations.sklearn_fits import record_fit, record_validation
 from tracelet.logs import get_logger
 from tracelet.run import Run
@@ -22,7 +22,7 @@ from tracelet.run import Run
 try:
     import sklearn.base
 except ImportError as error:
-    raise missing_framework(error, "sklearn", "scikit-learn") from error
+    raise missing_package("sklearn", ["scikit-learn"], error) from error
 
 __all__ = ["Capture", "capture"]
 
@@ -81,9 +81,8 @@ class Capture:
             if self in _captures:
                 self._wrap(cls)
 
-        self._patches.replace(
-            base, "__init_subclass__", classmethod(functools.wraps(original)(init_subclass))
-        )
+        wrapped: Any = functools.wraps(original)(init_subclass)
+        self._patches.replace(base, "__init_subclass__", classmethod(wrapped))
 
     def stop(self) -> None:
         """Restore everything. A second call does nothing."""

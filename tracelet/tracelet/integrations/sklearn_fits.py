@@ -84,7 +84,7 @@ def _is_score(key: str) -> bool:
 
 def _fits_of(joined: JoinedRun, name: str) -> _Fits:
     """Return the fits of a class in the run, this one counted."""
-    run = joined.run
+    run = joined.joined
     assert run is not None
     fits = _fits.setdefault(run.id, {}).setdefault(name, _Fits())
     fits.count += 1
@@ -185,7 +185,7 @@ def _record_search(joined: JoinedRun, search: Any, prefix: str) -> None:
         joined.log({f"{prefix}/{key}": float(results[key][candidate]) for key in scores}, candidate)
     columns = [key for key in results if key != "params"]
     rows = [[_cell(results[key][row]) for key in columns] for row in range(len(results.get("params", ())))]
-    joined.call(lambda run: run.log_table(f"{prefix}/cv_results", rows, columns))
+    joined.attempt(lambda run: run.log_table(f"{prefix}/cv_results", rows, columns))
     best = getattr(search, "best_params_", None)
     if isinstance(best, Mapping):
         joined.log_params({f"{prefix}/best_params": {str(key): _plain(value) for key, value in best.items()}})

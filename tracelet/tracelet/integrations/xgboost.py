@@ -7,8 +7,8 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
-from tracelet.integrations.frameworks import missing_framework
 from tracelet.integrations.joining import JoinedRun
+from tracelet.integrations.run_slot import missing_package
 from tracelet.integrations.saving import SavedFiles
 from tracelet.integrations.trainings import series_prefix
 from tracelet.run import Run
@@ -16,7 +16,7 @@ from tracelet.run import Run
 try:
     import xgboost
 except ImportError as error:
-    raise missing_framework(error, "xgboost", "xgboost") from error
+    raise missing_package("xgboost", ["xgboost"], error) from error
 
 __all__ = ["TraceletCallback"]
 
