@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         ProcessorPlugin,
     )
     from tracelet_hookspecs._captures import is_suspended, records_into_tracelet, suspend_captures
+    from tracelet_hookspecs._imports import ImportedFile, ImportedPoints, ImportedRun
     from tracelet_hookspecs._markers import BACKEND_HOOKS, PROJECT_NAME, hookimpl, hookspec
     from tracelet_hookspecs._records import (
         MetricData,
@@ -64,6 +65,9 @@ __all__ = [
     "ContractDeprecationWarning",
     "FrameworkPlugin",
     "HookVersions",
+    "ImportedFile",
+    "ImportedPoints",
+    "ImportedRun",
     "MetricData",
     "MetricSink",
     "MetricSource",
@@ -103,6 +107,7 @@ _BASES = {
 _MODULES = {
     **dict.fromkeys(__all__, "_records"),
     **dict.fromkeys(_BASES, "_bases"),
+    **dict.fromkeys(("ImportedFile", "ImportedPoints", "ImportedRun"), "_imports"),
     **dict.fromkeys(("BACKEND_HOOKS", "PROJECT_NAME", "hookimpl", "hookspec"), "_markers"),
     **dict.fromkeys(("Suspicion", "is_ordinary", "is_secret", "is_secret_key"), "_secret_names"),
     **dict.fromkeys(("is_secret_value", "suspicion"), "_secret_names"),

@@ -15,10 +15,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tracelet_hookspecs._markers import hookspec
+from tracelet_hookspecs._versions import since
 
 if TYPE_CHECKING:
     import pluggy
 
+    from tracelet_hookspecs._imports import ImportedRun
     from tracelet_hookspecs._records import MetricData, PluginInfo, PluginState, RecordId, RunView
 
 
@@ -313,6 +315,32 @@ def plugin_state_changed(plugin: PluginInfo, old: PluginState, new: PluginState)
         @tracelet.hookimpl
         def plugin_state_changed(plugin, old, new):
             print(plugin.name, old.name, new.name)
+    """
+
+
+@since("1.1")
+@hookspec
+def import_runs(source: str, follow: bool = False) -> Iterable[ImportedRun | None] | None:
+    """Read runs that another tracker has recorded.
+
+    When: by ``tracelet import`` and :func:`tracelet.importers.import_runs`. The plugin is neither initialized nor
+    started for it. Thread: the plugin's own, also for each step of an iterator. Order: unspecified between plugins.
+    ``source`` is the path of a file or folder, or a URL, as the user has given it. Return: ``None`` if the source is
+    not of the plugin's format, otherwise the runs that it holds, best one after the other from a generator. What an
+    earlier import has recorded is recognized and left out, so the importer always yields all there is. With
+    ``follow``, an importer may continue: it yields ``None`` when there is nothing new at the moment, and is asked again
+    a moment later. One that ends is called again instead. Exception: the import of this source ends; what was
+    yielded before is kept. Deadline: 3600 s for each step, ``deadlines.import_runs``.
+
+    .. code-block:: python
+
+        @tracelet.hookimpl
+        def import_runs(source):
+            if not source.endswith(".log.json"):
+                return None
+            rows = json.loads(Path(source).read_text())
+            columns = [[row[key] for row in rows] for key in ("step", "loss", "time")]
+            return [ImportedRun(source, points=[ImportedPoints("loss", *columns)])]
     """
 
 

@@ -14,7 +14,10 @@ PAGE = (Path(__file__).parents[2] / "docs" / "reference" / "records.md").read_te
 PARTS = dict(re.findall(r"^## `(\w+)`\n(.*?)(?=^## |\Z)", PAGE, flags=re.M | re.S))
 
 
-@pytest.mark.parametrize("name", ["MetricData", "PluginMetadata", "PluginInfo"])
+IMPORTED = ["ImportedRun", "ImportedPoints", "ImportedFile"]
+
+
+@pytest.mark.parametrize("name", ["MetricData", "PluginMetadata", "PluginInfo", *IMPORTED])
 def test_every_field_is_there(name):
     fields = [field.name for field in attrs.fields(getattr(plugins, name))]
     assert [field for field in fields if not re.search(rf"`{field}\b", PARTS[name])] == []

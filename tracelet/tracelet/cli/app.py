@@ -25,6 +25,7 @@ COMMANDS: Final = {
     "edit": "tracelet.cli.commands.edit:edit",
     "delete": "tracelet.cli.commands.delete:delete",
     "export": "tracelet.cli.commands.export:export",
+    "import": "tracelet.cli.commands.import_:import_",
     "sync": "tracelet.cli.commands.sync:sync",
     "verify": "tracelet.cli.commands.verify:verify",
     "compact": "tracelet.cli.commands.compact:compact",

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -14,7 +14,15 @@ from typing import TYPE_CHECKING, Any, Final
 from tracelet_builtin_plugins import AUTHOR, VERSION
 from tracelet_builtin_plugins.backends.aim import mapping
 from tracelet_builtin_plugins.locations import in_project
-from tracelet_hookspecs import BackendPlugin, MetricData, PluginMetadata, PluginType, RunView, hookimpl
+from tracelet_hookspecs import (
+    BackendPlugin,
+    ImportedRun,
+    MetricData,
+    PluginMetadata,
+    PluginType,
+    RunView,
+    hookimpl,
+)
 
 if TYPE_CHECKING:
     from tracelet_builtin_plugins.backends.aim.repository import AimRun, Preparation
@@ -57,6 +65,13 @@ class AimBackend(BackendPlugin):
             isolation="process",  # Aim starts threads, registers functions to call at exit, and imports slowly
             mapping=mapping.MAPPING,
         )
+
+    @hookimpl
+    def import_runs(self, source: str) -> Iterable[ImportedRun] | None:
+        """Read the runs of a repository."""
+        from tracelet_builtin_plugins.backends.aim.history import import_repository
+
+        return import_repository(source)
 
     @hookimpl
     def initialize(self, config: Any) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -25,6 +25,7 @@ from tracelet_builtin_plugins.backends.mlflow.client import (
 from tracelet_builtin_plugins.locations import project_folder
 from tracelet_hookspecs import (
     BackendPlugin,
+    ImportedRun,
     MetricData,
     PluginMetadata,
     PluginType,
@@ -80,6 +81,13 @@ class MlflowBackend(BackendPlugin):
             isolation="process",
             mapping=mapping.MAPPING,
         )
+
+    @hookimpl
+    def import_runs(self, source: str) -> Iterable[ImportedRun] | None:
+        """Read the runs of a folder store, a SQLite file or a server; MLflow is not needed."""
+        from tracelet_builtin_plugins.backends.mlflow.history import import_mlflow
+
+        return import_mlflow(source)
 
     @hookimpl
     def initialize(self, config: Any) -> None:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Any, Final
@@ -18,6 +18,7 @@ from tracelet_builtin_plugins.backends.tensorboard.series import WriterSeries
 from tracelet_builtin_plugins.locations import in_project
 from tracelet_hookspecs import (
     BackendPlugin,
+    ImportedRun,
     MetricData,
     PluginMetadata,
     PluginType,
@@ -191,6 +192,13 @@ class TensorBoardBackend(BackendPlugin):
         where = f" in `{readable(artifact_path)}`" if artifact_path else ""
         medium = text_medium(f"`{readable(self._label(local_path, run))}`{where}")
         self._append("tracelet/artifacts", medium, None, None, run, id)
+
+    @hookimpl
+    def import_runs(self, source: str, follow: bool = False) -> Iterable[ImportedRun | None] | None:
+        """Read the runs of a folder with event files, whoever has written them."""
+        from tracelet_builtin_plugins.backends.tensorboard.history import import_event_files
+
+        return import_event_files(source, follow=follow)
 
     def _append(
         self,

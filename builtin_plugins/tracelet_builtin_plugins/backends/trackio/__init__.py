@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,6 +16,7 @@ from tracelet_builtin_plugins.extras import import_extra
 from tracelet_builtin_plugins.locations import in_project
 from tracelet_hookspecs import (
     BackendPlugin,
+    ImportedRun,
     MetricData,
     PluginMetadata,
     PluginType,
@@ -65,6 +66,13 @@ class TrackioBackend(BackendPlugin):
             isolation="process",
             mapping=mapping.MAPPING,
         )
+
+    @hookimpl
+    def import_runs(self, source: str) -> Iterable[ImportedRun] | None:
+        """Read the runs in Trackio's databases; Trackio is not needed."""
+        from tracelet_builtin_plugins.backends.trackio.history import import_trackio
+
+        return import_trackio(source)
 
     @hookimpl
     def initialize(self, config: Any) -> None:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from tracelet_builtin_plugins import AUTHOR, VERSION
@@ -13,6 +13,7 @@ from tracelet_builtin_plugins.backends.wandb import mapping
 from tracelet_builtin_plugins.locations import project_folder
 from tracelet_hookspecs import (
     BackendPlugin,
+    ImportedRun,
     MetricData,
     PluginMetadata,
     PluginType,
@@ -74,6 +75,13 @@ class WandbBackend(BackendPlugin):
             isolation="process",
             mapping=mapping.MAPPING,
         )
+
+    @hookimpl
+    def import_runs(self, source: str, follow: bool = False) -> Iterable[ImportedRun | None] | None:
+        """Read the runs in wandb's folders on this machine; wandb is not needed."""
+        from tracelet_builtin_plugins.backends.wandb.history import import_wandb_folders
+
+        return import_wandb_folders(source, follow=follow)
 
     @hookimpl
     def initialize(self, config: Any) -> None:

@@ -178,6 +178,10 @@ class PluginManager:
         """Check a plugin's lifecycle, metadata, hooks and dependencies."""
         return self._lifecycle.validate(name)
 
+    def prepare_plugin(self, name: str) -> bool:
+        """Check a plugin, make its object and register it, so that its hooks can be called without starting it."""
+        return self._lifecycle.validate(name) and self._lifecycle.register(name)
+
     def initialize_plugin(self, name: str, config: Mapping[str, Any] | None = None) -> bool:
         """Give a plugin its configuration. ``None`` means the last one it had, otherwise the configured one."""
         return self._lifecycle.initialize(name, config)
