@@ -1,4 +1,4 @@
-"""The names of the folders that hold recorded runs, and of the files in them."""
+"""The names of the folders that hold recorded runs, of the files in them, and of what processes hand on."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Final
 
 DATA_FOLDER: Final = ".tracelet"  # at the project's root
 TRASH_FOLDER: Final = "trash"  # in the data folder: deleted runs
+SHIELD: Final = "TRACELET_SHIELD"  # the variable that names the packages whose place drop-ins have taken
 RUNS_FOLDER: Final = "runs"  # in the data folder: one folder per run, named after its id
 #: What a medium of type ``custom`` is, by the end of its file's name.
 CUSTOM_MEDIA: Final = {

@@ -10,6 +10,7 @@ from typing import Any, Final
 from tracelet.config import settings
 from tracelet.config.interpolation import EnvStr
 from tracelet.config.project import absolute
+from tracelet.layout import SHIELD
 from tracelet.messages import closest
 
 VARIABLES: Final[Mapping[str, tuple[str, settings.Check]]] = {
@@ -25,7 +26,10 @@ VARIABLES: Final[Mapping[str, tuple[str, settings.Check]]] = {
     "TRACELET_DISABLE_PLUGIN_AUTOLOAD": ("no_autoload", settings.boolean),
 }
 #: Variables that are read in other places, or differently.
-OTHERS: Final = ("TRACELET_PLUGINS", "TRACELET_PLUGIN_PATH", "TRACELET_DEBUG", "TRACELET_SAFE_DIRECTORIES")
+OTHERS: Final = (
+    *("TRACELET_PLUGINS", "TRACELET_PLUGIN_PATH", "TRACELET_DEBUG", "TRACELET_SAFE_DIRECTORIES"),
+    SHIELD,
+)
 _PREFIX: Final = "TRACELET_"
 _NEAR: Final = 0.75  # similarity without the prefix; a plugin may have variables of its own
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -57,12 +57,23 @@ class FileCalls:
             RecordingError: there is nothing at the path, or ``artifact_path`` leads outside.
             NoActiveRunError: the run has ended.
         """
+        self.keep_artifact(local_path, artifact_path)
+
+    def keep_artifact(
+        self,
+        local_path: str | os.PathLike[str],
+        artifact_path: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Copy a file or folder into the run as :meth:`log_artifact` does, with what a reader has to know of it."""
         if not self._records:
             return
         self._recorder.check_open()
         refused = None
         try:
             record = self._folders.artifacts.add(local_path, artifact_path)
+            if metadata:
+                record["metadata"] = dict(metadata)
         except RecordingError as error:
             if error.reason not in _OF_THE_FILE:
                 raise

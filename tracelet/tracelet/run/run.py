@@ -85,6 +85,8 @@ class Run(Describing):
         self.is_closed = False
         self._pid = os.getpid()
         self._error: str | None = None
+        #: Called, in order, before the run ends, while it still records.
+        self.before_end: list[Callable[[], None]] = []
         self._open = [True]  # whoever pops it ends the run: no lock, since SIGTERM may come in the middle
         self.plugins = RunPlugins(context, self, plugins, program)
         sampler = CallSampler(self._point, self._row, self._use_calls)
@@ -218,6 +220,11 @@ class Run(Describing):
             raise PluginError("; ".join(failures))
 
     def _end(self, outcome: str, timeout: float | None, error: str | None) -> None:
+        for callback in self.before_end:
+            try:
+                callback()
+            except Exception:  # what it could not record must not keep the run from ending
+                log.exception("run %s: a call before its end failed", self.id)
         self.outcome, self._error = outcome, error
         if timeout is None:
             timeout = float(self.config.settings.get("finish_timeout", FINISH_TIMEOUT))

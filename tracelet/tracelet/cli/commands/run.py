@@ -73,6 +73,12 @@ class RunCommand(click.Command):
 @dir_option
 @plugin_options
 @click.option("--automagic", is_flag=True, help="Activate every framework plugin.")
+@click.option(
+    "--shield",
+    metavar="NAMES",
+    envvar="TRACELET_SHIELD",
+    help="Put tracelet's drop-ins in the place of these packages: wandb, mlflow.",
+)
 @click.option("-q", "--quiet", is_flag=True, help="Print no header and no summary.")
 @click.option(
     "-v", "--verbose", is_flag=True, help="Also show collectors' metrics and tracebacks of plugins."
@@ -105,12 +111,14 @@ def run_inside(
     run_id: str | None,
     resume: bool,
     automagic: bool,
+    shield: str | None,
     quiet: bool,
     verbose: bool,
 ) -> int:
     """Run a program inside a run and return its exit status."""
     program.check()
     _check_dir(options)
+    packages = _check_shield(shield)
     # Imported before the program's folder comes first on the path, so that the program's own rich.py is not imported.
     import tracelet.collecting
     import tracelet.delivery
@@ -122,6 +130,10 @@ def run_inside(
     from tracelet.run.run import outcome_of
 
     set_script_path(program)
+    if packages:
+        from tracelet.compat.shield import install
+
+        install(*packages)
     log_printer = install_log_printer(verbose=verbose, summary=not quiet)
     if quiet:
         log_printer.print_held()  # there is no header to wait for
@@ -143,6 +155,14 @@ def run_inside(
         opened.finish(outcome, error=error)
         _report(lambda: summary.print_end(screen, opened, ending.status, quiet=quiet, verbose=verbose))
     return _finish(ending)
+
+
+def _check_shield(names: str | None) -> list[str]:
+    if not names:
+        return []
+    from tracelet.compat.shield import parse_names
+
+    return parse_names(names, "--shield")
 
 
 def _check_dir(options: GlobalOptions) -> None:

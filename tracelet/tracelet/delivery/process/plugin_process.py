@@ -16,6 +16,7 @@ from typing import Any, Final
 from tracelet.delivery.pipeline.failures import Fault
 from tracelet.delivery.process.pipes import PipeReader, PipeWriter, decode_message, pickle_message
 from tracelet.errors import PluginError
+from tracelet.layout import SHIELD
 from tracelet.logs import get_logger
 
 log = get_logger("tracelet.delivery")
@@ -94,7 +95,9 @@ class PluginProcess:
         there_in, down = os.pipe()
         up, there_out = os.pipe()
         try:
-            return subprocess.Popen(command, stdin=there_in, stdout=there_out), down, up
+            # Under a shield, the drop-ins take the place of packages in the program, not in this process.
+            environ = {name: value for name, value in os.environ.items() if name != SHIELD}
+            return subprocess.Popen(command, stdin=there_in, stdout=there_out, env=environ), down, up
         except OSError:
             os.close(down)
             os.close(up)

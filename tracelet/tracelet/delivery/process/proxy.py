@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import threading
 import time
 from collections import deque
@@ -15,6 +16,7 @@ from tracelet.delivery.process.plugin_process import PluginProcess, ProcessGoneE
 from tracelet.delivery.waiting import RESTING, STARTING
 from tracelet.errors import PluginError
 from tracelet.host.discovery import implementations, is_class
+from tracelet.layout import SHIELD
 from tracelet.logs import get_logger
 from tracelet_hookspecs import PluginInfo, PluginMetadata, PluginState, RunView
 
@@ -307,7 +309,9 @@ class _Hooks:
 
 
 def is_isolated(info: PluginInfo, manager: PluginManager) -> bool:
-    """Say whether a plugin runs in a separate process."""
+    """Say whether a plugin runs in a separate process: always, if a drop-in has taken the place of its package here."""
+    if info.name in os.environ.get(SHIELD, "").split(","):
+        return True
     return (manager.options(info.name).isolation or info.metadata.isolation) == ISOLATED
 
 

@@ -1,0 +1,1 @@
+"""What programs call in other trackers, recording into tracelet: drop-ins for W&B and MLflow, and the first API."""

@@ -1,0 +1,1 @@
+"""Callbacks for training libraries: ``wandb.integration.keras``, ``lightgbm``, ``sb3``, ``xgboost``."""

@@ -1,0 +1,110 @@
+"""``run.summary``: the last value of each metric, and what the program sets itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final
+
+KINDS: Final = ("min", "max", "mean", "first", "last", "best", "copy", "none")
+
+
+class Summary:
+    """A mapping that also has its values as attributes. What the program sets is recorded."""
+
+    def __init__(self, record: Callable[[str, Any], None]) -> None:
+        object.__setattr__(self, "_record", record)
+        object.__setattr__(self, "_values", {})
+        object.__setattr__(self, "_kinds", {})
+        object.__setattr__(self, "_counts", {})
+        object.__setattr__(self, "_own", set())
+
+    def note(self, row: Mapping[str, Any]) -> None:
+        """Take over the values of a row that was logged."""
+        if not self._kinds and not self._own:
+            self._values.update(row)
+            return
+        for name, value in row.items():
+            if name in self._own:
+                self._own.discard(name)
+            kinds = self._kinds.get(name)
+            if kinds is None:
+                self._values[name] = value
+            elif "none" not in kinds:
+                self._values[name] = self._reduced(name, value, kinds)
+
+    def define(self, name: str, kinds: list[str]) -> None:
+        """Keep the least, greatest, ... value of a metric instead of the last one."""
+        self._kinds[name] = kinds
+
+    def _reduced(self, name: str, value: Any, kinds: list[str]) -> Any:
+        old = self._values.get(name)
+        known = old if isinstance(old, dict) else {}
+        count = self._counts[name] = self._counts.get(name, 0) + 1
+        new = {
+            "min": min(known.get("min", value), value),
+            "max": max(known.get("max", value), value),
+            "mean": (known.get("mean", 0.0) * (count - 1) + value) / count,
+            "first": known.get("first", value),
+            "last": value,
+        }
+        new["best"] = new["min"]
+        kept = {kind: new[kind] for kind in kinds if kind in new}
+        return kept or value
+
+    def update(self, d: Mapping[str, Any] | None = None, **more: Any) -> None:
+        """Set values."""
+        for key, value in {**(d or {}), **more}.items():
+            self[key] = value
+
+    def get(self, key: str, default: Any = None) -> Any:
+        """Return a value, or ``default``."""
+        return self._values.get(key, default)
+
+    def keys(self) -> Any:
+        """Return the names."""
+        return self._values.keys()
+
+    def values(self) -> Any:
+        """Return the values."""
+        return self._values.values()
+
+    def items(self) -> Any:
+        """Return names and values."""
+        return self._values.items()
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the values as a dict."""
+        return dict(self._values)
+
+    _as_dict = as_dict
+
+    def __getitem__(self, key: str) -> Any:
+        return self._values[key]
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        self._values[key] = value
+        self._own.add(key)
+        self._record(key, value)
+
+    def __delitem__(self, key: str) -> None:
+        del self._values[key]
+
+    def __getattr__(self, key: str) -> Any:
+        if key.startswith("__") or key not in self._values:
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {key!r}")
+        return self._values[key]
+
+    def __setattr__(self, key: str, value: Any) -> None:
+        self[key] = value
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._values
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __repr__(self) -> str:
+        return repr(self._values)
