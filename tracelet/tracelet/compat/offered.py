@@ -35,6 +35,28 @@ def not_offered(module: str, name: str, offered: Iterable[str], closest_calls: M
     return f"{module}.{name} is not offered by tracelet's drop-in for {package}; {remedy}"
 
 
+def unknown_name(
+    package: str,
+    name: str,
+    offered: Iterable[str],
+    closest_calls: Mapping[str, str],
+    *,
+    is_from_import: bool,
+) -> Exception:
+    """Return the exception for a name that a drop-in lacks.
+
+    ``from PACKAGE import NAME`` replaces the text of an ``AttributeError`` by its own, so it gets an ``ImportError``.
+    """
+    from importlib.util import find_spec
+
+    if name.startswith("_") or (
+        is_from_import and find_spec(f"tracelet.compat.{package}.{name}") is not None
+    ):
+        return AttributeError(f"module {package!r} (tracelet's drop-in) has no attribute {name!r}")
+    text = not_offered(package, name, offered, closest_calls)
+    return ImportError(text) if is_from_import else AttributeError(text)
+
+
 def ignored_arguments(call: str, given: Mapping[str, Any]) -> None:
     """Note arguments that were given and make no difference here."""
     names = [name for name, value in given.items() if value is not None]

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import inspect
 from collections.abc import Iterator, Mapping
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from tracelet.errors import StoreError
@@ -24,28 +22,15 @@ def start_apart(
     run_id: str | None = None,
     resume: bool = False,
     config: Mapping[str, Any] | None = None,
-    tags: Mapping[str, Any] | None = None,
     **about: Any,
 ) -> Run:
     """Start a run: the one that ``tracelet run`` has opened, unless the program gives an id or a mode of its own.
 
     ``about`` is what ``start_run`` knows of a run's place among others: group, parent, job type, notes.
     """
-    given = {key: value for key, value in about.items() if value is not None}
-    known = {key: value for key, value in given.items() if key in _arguments()}
-    others = {key: value for key, value in given.items() if key not in known}
-    labels = {**others, **(tags or {})}
     own = run_id is not None or config is not None
     with _ambient_kept_apart() if own else contextlib.nullcontext():
-        run = start_run(name, project=project, run_id=run_id, resume=resume, config=config, **known)
-    if labels:
-        run.set_tags(labels)
-    return run
-
-
-@cache
-def _arguments() -> frozenset[str]:
-    return frozenset(inspect.signature(start_run).parameters)
+        return start_run(name, project=project, run_id=run_id, resume=resume, config=config, **about)
 
 
 @contextlib.contextmanager

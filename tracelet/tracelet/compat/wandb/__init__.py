@@ -13,6 +13,7 @@ from tracelet.compat.module_names import PACKAGES
 
 __version__ = PACKAGES["wandb"]
 
+_FROM: Final = "_handle_fromlist"  # what asks for the names of ``from PACKAGE import NAME``
 _HERE: Final = "tracelet.compat.wandb"
 _HOMES: Final = {
     "starting": ("init", "login", "setup", "teardown", "require", "attach"),
@@ -82,14 +83,11 @@ def __getattr__(name: str) -> Any:
         value = getattr(importlib.import_module(f"{_HERE}.{_WHERE[name]}"), name)
         globals()[name] = value
         return value
-    if name.startswith("_"):
-        raise AttributeError(f"module 'wandb' (tracelet's drop-in) has no attribute {name!r}")
-    from tracelet.compat.offered import not_offered
+    from tracelet.compat.offered import unknown_name
 
-    text = not_offered("wandb", name, __all__, _CLOSEST)
-    # ``from wandb import name`` replaces the text of an AttributeError by its own.
-    kind = ImportError if sys._getframe(1).f_code.co_name == "_handle_fromlist" else AttributeError
-    raise kind(text)
+    raise unknown_name(
+        "wandb", name, __all__, _CLOSEST, is_from_import=sys._getframe(1).f_code.co_name == _FROM
+    )
 
 
 def __dir__() -> list[str]:

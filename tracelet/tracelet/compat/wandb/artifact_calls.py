@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import tracelet.run
-from tracelet.compat.wandb.artifact_records import find_artifact, log_draft
+from tracelet.compat.wandb.artifact_records import find_artifact, log_draft, record_changes
 from tracelet.compat.wandb.artifacts import Artifact
 
 
@@ -44,6 +44,13 @@ class ArtifactCalls:
         if artifact.is_draft():
             log_draft(self.tracelet_run, artifact, given, list(tags or ()), (self.entity, self.project))
         return artifact
+
+    def save_artifact(self, artifact: Artifact) -> None:
+        """Log a draft, or record what has changed in a version: aliases, description, metadata."""
+        if artifact.is_draft():
+            self.log_artifact(artifact)
+        else:
+            record_changes(self.tracelet_run, artifact)
 
     upsert_artifact = finish_artifact = log_artifact
 
@@ -114,9 +121,9 @@ class ArtifactCalls:
             hidden = any(
                 part.startswith(".") or part in ("wandb", "__pycache__", "artifacts") for part in inner.parts
             )
-            if path.is_file() and not hidden and _call(include_fn, path, top, path.suffix == ".py"):
-                if not _call(exclude_fn, path, top, False):
-                    chosen.append((path, inner.as_posix()))
+            wanted = path.is_file() and not hidden and _call(include_fn, path, top, path.suffix == ".py")
+            if wanted and not _call(exclude_fn, path, top, False):
+                chosen.append((path, inner.as_posix()))
         if not chosen:
             return None
         artifact = Artifact(name or _name_of(f"source-{self.project}-{top.name}"), "code")

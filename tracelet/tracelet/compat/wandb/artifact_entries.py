@@ -96,7 +96,7 @@ def write_object(obj: Any, name: str, folder: Path) -> str:
         data, suffix = _encode(obj)
         path = f"{name}{suffix}"
     else:
-        raise ValueError(
+        raise ValueError(  # noqa: TRY004 - as W&B does
             f"Found object of type {type(obj).__name__}, expected a wandb.Table or another medium"
         )
     target = folder / path

@@ -17,7 +17,6 @@ from tracelet.run import Run
 #: The key of an artifact's metadata that says which artifact it is.
 KEY: Final = "wandb"
 _VERSION: Final = re.compile(r"v(\d+)")
-_ended: dict[Path, list[Logged]] = {}  # of runs that have ended, by folder
 
 
 class Logged(NamedTuple):
@@ -34,6 +33,9 @@ class Logged(NamedTuple):
         """The number of the version."""
         match = _VERSION.fullmatch(str(self.about.get("version")))
         return int(match[1]) if match else -1
+
+
+_ended: dict[Path, list[Logged]] = {}  # of runs that have ended, by folder
 
 
 def _all(run: Run | None) -> Iterator[Logged]:
@@ -145,11 +147,18 @@ def find_artifact(text: str, run: Run | None, project: str | None, type: str | N
     return _load(chosen)
 
 
+def artifacts_of(run_id: str) -> list[Artifact]:
+    """Return the versions that a run has logged."""
+    return [_load(one) for one in _all(None) if one.run_id == run_id]
+
+
 def _choose(versions: list[Logged], wanted: str) -> Logged | None:
     if wanted == "latest":
         return versions[-1] if versions else None
+    one: Logged
     for one in reversed(versions):
-        if wanted == one.about.get("version") or wanted in one.about.get("aliases", ()):
+        known = (one.about.get("version"), *one.about.get("aliases", ()))
+        if wanted in known:
             return one
     return None
 

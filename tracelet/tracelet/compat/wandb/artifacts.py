@@ -102,17 +102,17 @@ class Artifact:
         root = Path(local_path)
         if not root.is_dir():
             raise ValueError(f"Path is not a directory: {os.fspath(local_path)!r}")
+        prefix = "" if not name else name.rstrip("/") + "/"
         for path in sorted(root.rglob("*")):
             if path.is_file():
-                inner = path.relative_to(root).as_posix()
-                self._add(path, f"{name.rstrip('/')}/{inner}" if name else inner)
+                self._add(path, prefix + path.relative_to(root).as_posix())
 
     def add_reference(
         self, uri: Any, name: str | None = None, checksum: bool = True, max_objects: int | None = None
     ) -> list[Entry]:
         """Add the address of something that stays where it is."""
         self._check_draft()
-        address = uri.ref if isinstance(uri, Entry) else str(uri)
+        address: str = uri.ref_url() if isinstance(uri, Entry) else str(uri)
         entry = Entry(name or address.rstrip("/").rpartition("/")[2], ref=address)
         self._entries[entry.path] = entry
         return [entry]
@@ -303,14 +303,9 @@ class Artifact:
 
     def save(self, project: str | None = None, settings: Any = None) -> None:
         """Log it in the current run, or record changed aliases and metadata of a version."""
-        from tracelet.compat.wandb.artifact_records import record_changes
         from tracelet.compat.wandb.current import require_run
 
-        run = require_run("Artifact.save()")
-        if self._version is None:
-            run.log_artifact(self)
-        else:
-            record_changes(run.tracelet_run, self)
+        require_run("Artifact.save()").save_artifact(self)
 
     def new_draft(self) -> Artifact:
         """Return a draft with the same files, to become another version."""
@@ -381,11 +376,11 @@ class Artifact:
 
     def logged_by(self) -> Any:
         """Return the run that has logged it, as ``wandb.Api`` shows runs."""
-        from tracelet.compat.wandb.api import Api
+        from tracelet.compat.wandb.recorded_runs import find_recorded_run
 
         if self._run_id is None:
             raise CommError(f"artifact {self.name} is not logged")
-        return Api().run(self._run_id)
+        return find_recorded_run(self._run_id)
 
     def __repr__(self) -> str:
         return f"<Artifact {self.qualified_name.lstrip('/')}>"

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any
 
 from tracelet.compat.wandb.errors import Error
 
-if TYPE_CHECKING:
-    from tracelet.compat.wandb.wandb_run import Run
-
+Run = Any  # the class itself imports this module
 _current: list[Run] = []
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -55,7 +56,8 @@ class Image(Media):
         file_type: str | None = None,
         normalize: bool = True,
     ) -> None:
-        self._data = data_or_path._data if isinstance(data_or_path, Image) else _picture(data_or_path, mode)
+        is_image = isinstance(data_or_path, Image)
+        self._data: Any = data_or_path._data if is_image else _picture(data_or_path, mode)
         self._caption = caption
         self._classes = classes.class_set if isinstance(classes, Classes) else classes
         self._boxes = boxes
@@ -80,15 +82,8 @@ class Image(Media):
         self._record_as("image", run, name, step, lambda: image_bytes(self._data), facts)
         for mask, given in self._masks.items():
             data = given.get("mask_data", given.get("path"))
-            labels = given.get("class_labels")
-            self._record_as(
-                "image",
-                run,
-                f"{name}/masks/{mask}",
-                step,
-                lambda data=data: image_bytes(data),
-                {"class_labels": labels},
-            )
+            labels = {"class_labels": given.get("class_labels")}
+            self._record_as("image", run, f"{name}/masks/{mask}", step, partial(image_bytes, data), labels)
 
 
 def _picture(data: Any, mode: str | None) -> Any:

@@ -99,10 +99,11 @@ class SavedFiles:
 
         store = store_of(self._run)
         key = run_path.rpartition("/")[2] if run_path else self._run.id
-        record = store.run(key) if store is not None else None
+        records = [store.run(key)] if store is not None else []
         found = [
             record.dir / one["path"]
-            for one in (record.artifacts if record is not None else ())
+            for record in records
+            for one in record.artifacts
             if one["media"] is None and "/".join(filter(None, (one["artifact_path"], one["name"]))) == name
         ]
         if not found:

@@ -19,9 +19,16 @@ VARIABLES: Final[Mapping[str, str]] = {
     "WANDB_RESUME": "resume",
     "WANDB_MODE": "mode",
 }
-_ARGUMENTS: Final = {**{name: name for name in VARIABLES.values()}, "run_id": "id", "run_name": "name"}
-_ARGUMENTS |= {"run_group": "group", "run_job_type": "job_type", "run_notes": "notes", "run_tags": "tags"}
-_ARGUMENTS |= {"reinit": "reinit"}
+_ARGUMENTS: Final = {
+    **{name: name for name in VARIABLES.values()},
+    "reinit": "reinit",
+    "run_group": "group",
+    "run_id": "id",
+    "run_job_type": "job_type",
+    "run_name": "name",
+    "run_notes": "notes",
+    "run_tags": "tags",
+}
 
 
 class Settings:

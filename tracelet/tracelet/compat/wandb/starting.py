@@ -52,7 +52,14 @@ def init(
     Raises:
         UsageError: an argument is invalid.
     """
-    given = {"entity": entity, "project": project, "id": id, "name": name, "notes": notes, "tags": tags}
+    given: dict[str, Any] = {
+        "entity": entity,
+        "project": project,
+        "id": id,
+        "name": name,
+        "notes": notes,
+        "tags": tags,
+    }
     given |= {"group": group, "job_type": job_type, "mode": mode, "resume": resume, "reinit": reinit}
     arguments = {**environment_arguments(), **settings_arguments(settings)}
     arguments |= {key: value for key, value in given.items() if value is not None}
@@ -73,7 +80,7 @@ def init(
 
 def _running(reinit: bool | str | None) -> Run | None:
     """Return the run to go on with; end it if another one is to replace it."""
-    run = current_run()
+    run: Run | None = current_run()
     if run is None or reinit == "create_new":
         return None
     if reinit in (True, "finish_previous"):
@@ -190,7 +197,7 @@ def attach(attach_id: str) -> Run:
     Raises:
         UsageError: it has not: a run is attached to where it was started.
     """
-    run = current_run()
+    run: Run | None = current_run()
     if run is None or run.id != attach_id:
         raise UsageError(
             f"wandb.attach: run {attach_id!r} is not going on in this process; call wandb.init(id=, resume=)"

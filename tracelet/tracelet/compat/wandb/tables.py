@@ -25,7 +25,7 @@ class Table(Media):
         allow_mixed_types: bool = False,
         log_mode: str | None = "IMMUTABLE",
     ) -> None:
-        given = next((one for one in (dataframe, data, rows) if one is not None), [])
+        given: Any = next((one for one in (dataframe, data, rows) if one is not None), [])
         if hasattr(given, "iloc"):
             columns = list(given.columns) if columns is None else list(columns)
             given = [list(row) for row in given.itertuples(index=False)]

@@ -39,7 +39,6 @@ class Run(ArtifactCalls):
         self._axes = Axes(self._summary)
         self._logged: set[str] = set()
         self._tags: tuple[str, ...] = ()
-        self._notes: str | None = arguments.get("notes")
         self._watched: Any = None
         self.starting_step = 0 if recorded.last_step is None else recorded.last_step + 1
         self._step = self.starting_step
@@ -113,7 +112,12 @@ class Run(ArtifactCalls):
         overwrite: bool | None = None,
     ) -> MetricDefinition:
         """Set which metric is the x-axis of another one, and what its summary keeps. ``*`` at the end is a pattern."""
-        return self._axes.define(name, step_metric, summary, goal)
+        definition = self._axes.define(name, step_metric, summary, goal)
+        best = {"min": "min", "max": "max", "minimize": "min", "maximize": "max"}
+        wanted = best.get(str(goal or summary))
+        if wanted is not None:
+            self.tracelet_run.define_metric(name, goal=wanted)
+        return definition
 
     def alert(self, title: str, text: str = "", level: Any = None, wait_duration: Any = None) -> None:
         """Record an alert as a text, and log it as a warning."""
@@ -220,28 +224,21 @@ class Run(ArtifactCalls):
     @property
     def group(self) -> str:
         """The group, empty if there is none."""
-        return str(self._arguments.get("group") or "")
+        return self.tracelet_run.group or ""
 
     @property
     def job_type(self) -> str:
         """What kind of job it is, empty if that was not given."""
-        return str(self._arguments.get("job_type") or "")
+        return self.tracelet_run.job_type or ""
 
     @property
     def notes(self) -> str | None:
         """A description."""
-        return self._notes
+        return self.tracelet_run.notes
 
     @notes.setter
     def notes(self, notes: str) -> None:
-        self._notes = notes
-        self._set_notes(notes)
-
-    def _set_notes(self, notes: str) -> None:
-        if hasattr(type(self.tracelet_run), "notes"):
-            self.tracelet_run.notes = notes  # type: ignore[attr-defined]
-        else:
-            self.tracelet_run.set_tags({"notes": notes})
+        self.tracelet_run.notes = str(notes)
 
     @property
     def tags(self) -> tuple[str, ...]:

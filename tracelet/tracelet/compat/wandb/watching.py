@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ class Watching:
             if what in ("gradients", "all"):
                 self._watch_gradients(model, prefix, max(1, frequency))
             if what in ("parameters", "all"):
-                hook = self._counted(frequency, lambda m, p=prefix: self._collect_parameters(m, p))
+                hook = self._counted(frequency, partial(self._collect_parameters, prefix))
                 self._handles.append(
                     (id(model), model.register_forward_hook(lambda module, *_, h=hook: h(module)))
                 )
@@ -42,9 +43,7 @@ class Watching:
     def _watch_gradients(self, model: Any, prefix: str, frequency: int) -> None:
         for name, parameter in model.named_parameters():
             if parameter.requires_grad:
-                hook = self._counted(
-                    frequency, lambda grad, n=name: self._collect(f"gradients/{prefix}{n}", grad)
-                )
+                hook = self._counted(frequency, partial(self._collect, f"gradients/{prefix}{name}"))
                 self._handles.append((id(model), parameter.register_hook(hook)))
 
     @staticmethod
@@ -64,7 +63,7 @@ class Watching:
         if tensor is not None:
             self._collected[name] = tensor.detach().clone()
 
-    def _collect_parameters(self, model: Any, prefix: str) -> None:
+    def _collect_parameters(self, prefix: str, model: Any) -> None:
         for name, parameter in model.named_parameters():
             self._collect(f"parameters/{prefix}{name}", parameter)
 

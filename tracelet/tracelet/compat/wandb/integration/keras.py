@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Any
+from typing import Any, Final
 
 from tracelet.compat.wandb.calls import log
 from tracelet.compat.wandb.current import require_run
 
-__all__ = ["WandbCallback", "WandbMetricsLogger", "WandbModelCheckpoint"]
+_OFFERED: Final = ("WandbCallback", "WandbMetricsLogger", "WandbModelCheckpoint")
 
 
 def __getattr__(name: str) -> Any:
-    if name in __all__:
+    if name in _OFFERED:
         return _classes()[name]
-    raise AttributeError(f"wandb.integration.keras has no {name!r}; it offers {', '.join(__all__)}")
+    raise AttributeError(f"wandb.integration.keras has no {name!r}; it offers {', '.join(_OFFERED)}")
 
 
 @cache

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from functools import cache
-from typing import Any
+from typing import Any, Final
 
 from tracelet.compat.wandb.calls import log
 from tracelet.compat.wandb.current import require_run
 
-__all__ = ["WandbCallback", "wandb_callback"]
+_OFFERED: Final = ("WandbCallback", "wandb_callback")
 
 
 def __getattr__(name: str) -> Any:
     if name == "WandbCallback":
         return _callback()
-    raise AttributeError(f"wandb.integration.xgboost has no {name!r}; it offers {', '.join(__all__)}")
+    raise AttributeError(f"wandb.integration.xgboost has no {name!r}; it offers {', '.join(_OFFERED)}")
 
 
 @cache

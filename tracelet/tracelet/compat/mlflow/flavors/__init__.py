@@ -1,0 +1,1 @@
+"""Models of different libraries, logged as artifacts: ``mlflow.sklearn``, ``mlflow.pytorch``, ..."""
