@@ -124,8 +124,7 @@ class MlflowClient:
         **_: Any,
     ) -> None:
         """Record a point."""
-        fluent.note_timestamp(timestamp)
-        handle_of(run_id).log_metric(key, value, step)
+        handle_of(run_id).log_metric(key, value, step, timestamp)
 
     def log_param(self, run_id: str, key: str, value: Any, synchronous: bool | None = None) -> Any:
         """Record a parameter."""
@@ -151,7 +150,7 @@ class MlflowClient:
         """Record many values at once."""
         handle = handle_of(run_id)
         for metric in metrics:
-            handle.log_metric(metric.key, metric.value, metric.step)
+            handle.log_metric(metric.key, metric.value, metric.step, metric.timestamp)
         if params:
             handle.log_params({param.key: param.value for param in params})
         if tags:

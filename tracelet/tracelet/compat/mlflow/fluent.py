@@ -197,14 +197,7 @@ def log_metric(
     dataset: Any = None,
 ) -> None:
     """Record a point of a metric, at step 0 if none is given."""
-    note_timestamp(timestamp)
-    _handle(run_id).log_metric(key, value, step)
-
-
-def note_timestamp(timestamp: Any) -> None:
-    """Note, once, that a point has the time at which it was recorded."""
-    if timestamp is not None:
-        note_once("mlflow.log_metric: timestamp: a point has the time at which it is recorded")
+    _handle(run_id).log_metric(key, value, step, timestamp)
 
 
 def log_metrics(
@@ -217,8 +210,7 @@ def log_metrics(
     dataset: Any = None,
 ) -> None:
     """Record points of several metrics at one step."""
-    note_timestamp(timestamp)
-    _handle(run_id).log_metrics(metrics, step)
+    _handle(run_id).log_metrics(metrics, step, timestamp)
 
 
 def log_param(key: str, value: Any, synchronous: bool | None = None) -> Any:

@@ -34,16 +34,24 @@ class RunHandle:
 
     # -- values -----------------------------------------------------------------------------------------
 
-    def log_metric(self, key: str, value: Any, step: int | None = None) -> None:
-        """Record a point; without a step, at step 0.
+    def log_metric(self, key: str, value: Any, step: int | None = None, timestamp: int | None = None) -> None:
+        """Record a point; without a step, at step 0. ``timestamp`` is in milliseconds.
 
         Raises:
             MlflowException: the value is not a number.
         """
-        self.run.log_metric(_key(key, "metric"), _number(key, value), 0 if step is None else int(step))
+        at = 0 if step is None else int(step)
+        when = timestamp / 1000 if timestamp else None
+        self.run.log_metric(_key(key, "metric"), _number(key, value), at, timestamp=when)
 
-    def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
+    def log_metrics(
+        self, metrics: Mapping[str, Any], step: int | None = None, timestamp: int | None = None
+    ) -> None:
         """Record several points at one step, 0 if none is given."""
+        if timestamp:
+            for key, value in metrics.items():
+                self.log_metric(key, value, step, timestamp)
+            return
         row = {_key(key, "metric"): _number(key, value) for key, value in metrics.items()}
         self.run.log(row, 0 if step is None else int(step))
 

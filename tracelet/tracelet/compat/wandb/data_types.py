@@ -184,7 +184,7 @@ def _frames(array: Any) -> Any:
     if array.ndim == 5:
         array = array.reshape(-1, *array.shape[2:])
     if array.ndim != 4:
-        raise ValueError("Video must be atleast 4 dimensions: time, channels, height, width")
+        raise ValueError(f"Video: expected 4 dimensions (time, channels, height, width), found {array.ndim}")
     return array.transpose(0, 2, 3, 1) if array.shape[1] in (1, 3, 4) else array
 
 
