@@ -17,7 +17,7 @@ nox.options.sessions = ["lint", "types", "layers", "wheel", "docs", "tests"]
 OLDEST_AND_NEWEST = ["3.10", "3.13"]
 #: What the short passes leave out: tests that install packages, slow ones, and folders for which
 #: the version of Python makes no difference (pages, clients of others, what the kernel does).
-LEFT_OUT = ["backends", "docs", "downstream", "faults", "frameworks", "testing"]
+LEFT_OUT = ["backends", "docs", "downstream", "faults", "frameworks", "seeing", "testing"]
 SHORT = [
     *("-m", "not pip and not slow", "--hypothesis-profile=short"),
     *(f"--ignore=tests/{folder}" for folder in LEFT_OUT),
@@ -118,6 +118,20 @@ def frameworks(session: nox.Session, family: str) -> None:
     )  # pip takes the smaller build of PyTorch, if it is at hand
     session.install("-e", ".[media,numpy,testing]", "pytest-timeout>=2.3", "pytest-xdist>=3.5")
     session.run("pytest", "-q", f"tests/frameworks/{family}", *(session.posargs or ["-n", "2"]))
+
+
+@nox.session
+def seeing(session: nox.Session) -> None:
+    """Test figures, notebooks and packed pages with the real libraries, a Jupyter kernel and Chromium."""
+    tools = (
+        "ipykernel>=6.20",
+        "jupyter-client>=8",
+        "playwright>=1.40",
+        "pytest-timeout>=2.3",
+        "pytest-xdist>=3.5",
+    )
+    session.install("-e", ".[media,numpy,plot,testing]", *tools)
+    session.run("pytest", "-q", "tests/seeing", *(session.posargs or ["-n", "2"]))
 
 
 @nox.session(python=OLDEST_AND_NEWEST)

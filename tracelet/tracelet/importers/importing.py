@@ -7,11 +7,13 @@ import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final
 
 from tracelet.errors import UsageError
 from tracelet.importers import formats, tracelet_store
 from tracelet.importers.merging import ImportResult, RunImport
+from tracelet.store.packing import is_pack, unpack
 from tracelet_hookspecs import ImportedRun
 
 if TYPE_CHECKING:
@@ -62,18 +64,33 @@ def import_runs(
     if config is None:
         config = _load_config(dir)
     data = Path(config.dir)
+    if format in (None, formats.STORE) and is_pack(source):
+        return _import_pack(source, data, project, dry_run, progress)
     store = tracelet_store.find_store(source) if format in (None, formats.STORE) else None
     if store is not None and (format or not tracelet_store.is_same(store, data)):
         return tracelet_store.import_store(store, data, project=project, dry_run=dry_run, progress=progress)
     if format == formats.STORE:
         raise UsageError(
-            f"import: expected a .tracelet folder, or the folder of a run, found none at {source}"
+            f"import: expected a .tracelet folder, the folder of a run or a packed file, found none at {source}"
         )
     with ExitStack() as stack:
         if manager is None:
             manager = stack.enter_context(_make_manager(config))
         session = _Session(config, source, manager, format, project, dry_run=dry_run, progress=progress)
         return session.follow() if follow else session.run_once()
+
+
+def _import_pack(
+    source: str, data: Path, project: str | None, dry_run: bool, progress: Progress | None
+) -> list[ImportResult]:
+    """Import what ``tracelet pack`` has packed: its runs are restored into a folder of their own, then copied."""
+    place = data if data.is_dir() and not dry_run else None  # where the runs have room, too
+    with TemporaryDirectory(prefix="import-", dir=place) as folder:
+        unpack(source, folder)
+        store = tracelet_store.find_store(folder)
+        if store is None:
+            return []
+        return tracelet_store.import_store(store, data, project=project, dry_run=dry_run, progress=progress)
 
 
 def _load_config(dir: str | os.PathLike[str] | None) -> Config:

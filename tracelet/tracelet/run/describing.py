@@ -12,6 +12,7 @@ from tracelet.run.recording import Recording
 
 if TYPE_CHECKING:
     from tracelet.journal import Recorder
+    from tracelet.store import RunRecord
 
 ABOUT: Final = ("group", "parent", "job_type", "notes")
 GOALS: Final = ("min", "max", "last")
@@ -115,6 +116,21 @@ class Describing(Recording):
         if changed:
             self._about.update(changed)
             self._recorder.event("run", changed)
+
+    def plot(self, *metrics: str, **style: Any) -> Any:
+        """Return the curves recorded so far as a figure. Takes what :meth:`RunRecord.plot` takes."""
+        return self._record().plot(*metrics, **style)
+
+    def _record(self) -> RunRecord:
+        from tracelet.store import RunRecord
+
+        return RunRecord.read(self.dir)
+
+    def _repr_html_(self) -> str:
+        return self._record()._repr_html_()
+
+    def _ipython_display_(self) -> None:
+        self._record()._ipython_display_()
 
     def define_metric(self, name: str, *, goal: str) -> None:
         """Say which value of a metric counts: ``"min"``, ``"max"`` or ``"last"``.

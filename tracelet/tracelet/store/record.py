@@ -318,6 +318,36 @@ class RunRecord:
             several = [series for series in several if series.type != "system"]
         return make_frame(wide_table(several) if layout == "wide" else long_table(several), library)
 
+    def plot(
+        self,
+        *metrics: str,
+        x: str = "step",
+        smoothing: float = 0.0,
+        log: bool = False,
+        points: int = 2000,
+        library: str | None = None,
+    ) -> Any:
+        """Return curves as a figure: a ``plotly.graph_objects.Figure`` or a ``matplotlib.figure.Figure``.
+
+        Args:
+            metrics: names and patterns; by default the program's own metrics. Each has a panel.
+            x: ``step``, ``time`` (seconds since the first point) or ``wall`` (the date and time).
+            smoothing: from 0 (none) to below 1: the weight of the past in an average over about one mean step. The
+                recorded values stay visible behind it.
+            log: whether the vertical axis is logarithmic.
+            points: the approximate maximum number of points of a line. Longer ones are downsampled, keeping peaks.
+            library: ``plotly`` or ``matplotlib``, by default the first that is installed.
+
+        Raises :class:`StoreError` for a name that the run does not have, and :class:`MissingExtraError` (an
+        ``ImportError``) if neither library is installed.
+        """
+        from tracelet.store.plotting import MOST_PANELS, Style, plot
+
+        several = self.series(list(metrics) or ALL)
+        if not metrics:
+            several = [series for series in several if series.type != "system"][:MOST_PANELS]
+        return plot(several, Style(x, smoothing, log, points), {self.id: self.name}, library)
+
     def console(self) -> Console:
         """Return what the program printed: a sequence of lines with their times, empty if none was recorded."""
         return read_console(self.dir)
@@ -354,6 +384,23 @@ class RunRecord:
             return json.loads(safe_files.read_file(self.dir, path, limit=_MAX_STATUS))
         except (OSError, ValueError, RecursionError) as error:
             return {"problem": f"cannot be read: {error}"}
+
+    def _repr_html_(self) -> str:
+        from tracelet.store.html import record_html
+
+        return record_html(self)
+
+    def _ipython_display_(self) -> None:
+        from tracelet.store.notebook import in_notebook, show_live
+
+        if self.outcome != "running" or not in_notebook():
+            raise NotImplementedError  # IPython then shows what the other methods return
+        show_live(self.id, self._render)
+
+    def _render(self) -> tuple[str, bool]:
+        """Return the run as it is now, and whether it goes on."""
+        record = self.refresh()
+        return record._repr_html_(), record.outcome == "running"
 
     def __repr__(self) -> str:
         return f"<RunRecord {self.name} ({self.id}), {self.outcome}>"

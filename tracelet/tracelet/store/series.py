@@ -196,6 +196,20 @@ class Series:
         picked = self.points.take(places)
         return Series(self.name, picked, run=self.run, type=self.type, source=self.source, ranks=ranks)
 
+    def plot(
+        self,
+        *,
+        x: str = "step",
+        smoothing: float = 0.0,
+        log: bool = False,
+        points: int = 2000,
+        library: str | None = None,
+    ) -> Any:
+        """Return the curve as a figure of Plotly or Matplotlib. See :meth:`RunRecord.plot`."""
+        from tracelet.store.plotting import Style, plot
+
+        return plot([self], Style(x, smoothing, log, points), {}, library)
+
     # --- conversions ---------------------------------------------------------------------------------
 
     def table(self) -> dict[str, Any]:
@@ -238,6 +252,11 @@ class Series:
             return self._at(place)
         steps, values, times = (column[place] for column in self.points)
         return Point(int(steps), float(values), float(times))
+
+    def _repr_html_(self) -> str:
+        from tracelet.store.html import series_html
+
+        return series_html(self)
 
     def __repr__(self) -> str:
         of = f" of run {self.run}" if self.run else ""

@@ -260,6 +260,31 @@ class Store:
                 raise UsageError(f"parent: expected the id of a run, found {parent!r}")
             above = self.run(above).parent if above in self._location.run_ids() else None
 
+    def plot(
+        self,
+        metric: str | Iterable[str],
+        runs: Iterable[RunRecord | str] | None = None,
+        *,
+        x: str = "step",
+        smoothing: float = 0.0,
+        log: bool = False,
+        points: int = 2000,
+        library: str | None = None,
+    ) -> Any:
+        """Return a figure with a metric of several runs, a line per run. See :meth:`RunRecord.plot`.
+
+        ``metric`` may be several names and patterns, each with a panel. ``runs`` are records, ids or names, by default
+        the 10 newest runs.
+        """
+        from tracelet.store.plotting import Style, plot
+
+        records = [self._known(one) for one in (self.runs(limit=10) if runs is None else runs)]
+        several = self.series(metric, records)
+        if records and not several:
+            raise StoreError(f"store: none of {len(records)} runs has a metric {metric!r}")
+        names = {record.id: record.name for record in records}
+        return plot(several, Style(x, smoothing, log, points), _distinct(names), library)
+
     @property
     def index_file(self) -> Path | None:
         """The file of the index; ``None`` if it is kept in memory because no disk is suitable."""
@@ -328,8 +353,22 @@ class Store:
         hint = f" (did you mean {meant!r}?)" if meant else did_you_mean(key, names)
         raise StoreError(f"store: no run {key!r} in {self.dir}{hint}", run=key)
 
+    def _repr_html_(self) -> str:
+        from tracelet.store.html import store_html
+
+        return store_html(self)
+
     def __repr__(self) -> str:
         return f"<Store {self.dir}>"
+
+
+def _distinct(names: Mapping[str, str]) -> dict[str, str]:
+    """Return names by run id; to a name that several runs have, the end of the id is added."""
+    several = list(names.values())
+    return {
+        run: name if several.count(name) == 1 else f"{name} {run.rpartition('-')[2]}"
+        for run, name in names.items()
+    }
 
 
 def _check_key(key: Any) -> str:
