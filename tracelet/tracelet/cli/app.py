@@ -25,6 +25,7 @@ COMMANDS: Final = {
     "plot": "tracelet.cli.commands.plot:plot",
     "edit": "tracelet.cli.commands.edit:edit",
     "delete": "tracelet.cli.commands.delete:delete",
+    "ui": "tracelet.cli.commands.ui:ui",
     "export": "tracelet.cli.commands.export:export",
     "import": "tracelet.cli.commands.import_:import_",
     "pack": "tracelet.cli.commands.pack:pack",

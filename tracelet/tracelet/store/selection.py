@@ -56,6 +56,7 @@ def select(
     where: str | None = None,
     sort: str | Sequence[str] = "-started",
     limit: int | None = None,
+    offset: int = 0,
     run_id: str | None = None,
     group: str | Collection[str] | None = None,
     parent: str | Collection[str] | None = None,
@@ -97,7 +98,10 @@ def select(
     order = writer.order([sort] if isinstance(sort, str) else sort)
     if limit is not None and limit < 0:
         raise UsageError(f"limit: expected a number of runs, found {limit}")
-    bound = "" if limit is None else f" LIMIT {int(limit)}"
+    if offset < 0:
+        raise UsageError(f"offset: expected a number of runs, found {offset}")
+    bound = "" if limit is None and not offset else f" LIMIT {-1 if limit is None else int(limit)}"
+    bound += f" OFFSET {int(offset)}" if offset else ""
     return Selection(f"WHERE {condition} ORDER BY {order}{bound}", tuple(writer.values))
 
 

@@ -163,6 +163,11 @@ class Series:
         """The number of points."""
         return len(self)
 
+    @property
+    def origin(self) -> MetricColumns | None:
+        """What each process of the run recorded; ``None`` for a selection of points."""
+        return self._origin
+
     # --- selections -----------------------------------------------------------------------------------------
 
     @property

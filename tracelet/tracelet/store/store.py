@@ -58,6 +58,7 @@ class Store:
         group: str | Collection[str] | None = None,
         parent: str | Collection[str] | None = None,
         archived: bool | None = False,
+        offset: int = 0,
     ) -> list[RunRecord]:
         """Return runs, the newest first.
 
@@ -77,6 +78,7 @@ class Store:
             parent: only the children of this run, given by its id.
             archived: archived runs are left out, unless ``where`` mentions the field ``archived``; ``True`` takes
                 only these, ``None`` both.
+            offset: the number of runs to skip first, for reading page by page.
 
         Raises :class:`UsageError` that points at the mistake in an expression. A run that cannot be read is in the
         list, too, with ``outcome`` ``unreadable`` and its ``problem``.
@@ -94,6 +96,7 @@ class Store:
             where=where,
             sort=sort,
             limit=limit,
+            offset=offset,
             run_id=self._location.only,
             group=group,
             parent=parent,
@@ -103,6 +106,32 @@ class Store:
         if not self._location.has_runs():
             return []
         return self._records(self._index.select(*selection))
+
+    def count(self, where: str | None = None, *, project: str | Collection[str] | None = None) -> int:
+        """Return how many runs an expression selects, without reading them."""
+        from tracelet.store.selection import select
+
+        sql, values = select(where=where, project=project, sort=(), run_id=self._location.only)
+        if not self._location.has_runs():
+            return 0
+        return int(self._index.select_column(f"SELECT COUNT(*) FROM runs {sql}", values)[0])
+
+    def version(self) -> str:
+        """Return a text that changes whenever a run is added, removed or changed."""
+        if not self._location.has_runs():
+            return ""
+        sql = "SELECT COUNT(*) || '-' || TOTAL(looks) || '-' || MAX(number) FROM runs"
+        return str(self._index.select_column(sql)[0])
+
+    def fields(self) -> dict[str, list[str]]:
+        """Return the names of the params, tags and metrics that any run has, sorted."""
+        if not self._location.has_runs():
+            return {"params": [], "tags": [], "metrics": []}
+        return {
+            "params": self._index.select_column("SELECT DISTINCT key FROM params ORDER BY key"),
+            "tags": self._index.select_column("SELECT DISTINCT key FROM tags ORDER BY key"),
+            "metrics": self._index.select_column("SELECT DISTINCT name FROM metrics ORDER BY name"),
+        }
 
     def run(self, key: str = "latest") -> RunRecord:
         """Return one run, by its id, the beginning of its id, its name (the newest of that name), or ``latest``.

@@ -98,7 +98,8 @@ def runs(
     FIELD and the names in EXPRESSION: name, project, outcome, host, started, duration, group, parent, job_type, notes,
     archived, params.NAME, tags.NAME, metrics.NAME (the last value), metrics.NAME.best, .min, .max, .mean.
     """
-    from tracelet.cli.views.run_data import describe_run, read_columns
+    from tracelet.cli.views.run_data import describe_run
+    from tracelet.store.fields import read_columns
 
     found = _find_runs(tags, params, given, everything=everything)
     shown = found[: limit or None]
@@ -169,7 +170,7 @@ def _choose_columns(
     tags: bool,
 ) -> dict[str, list[Any]]:
     """Return the columns to add to the table: head and values, one per run."""
-    from tracelet.cli.views.run_data import find_differing_params
+    from tracelet.store.fields import find_differing_params
 
     columns: dict[str, list[Any]] = {
         name: [last[name] for last in metrics] for name in (metrics[0] if metrics else ())

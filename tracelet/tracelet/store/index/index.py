@@ -85,10 +85,11 @@ class Index:
         with self._lock:
             return self._database.run(lambda connection: self._last_time(connection, id, writer))
 
-    def select_column(self, sql: str, values: tuple[Any, ...] = ()) -> list[Any]:
+    def select_column(self, sql: str, values: Iterable[Any] = ()) -> list[Any]:
         """Bring the index up to date, and return the first column of a query."""
+        wanted = tuple(values)
         with self._lock:
-            return self._database.run(lambda connection: self._select_column(connection, sql, values))
+            return self._database.run(lambda connection: self._select_column(connection, sql, wanted))
 
     def _select(self, connection: sqlite3.Connection, sql: str, values: tuple[Any, ...]) -> list[Details]:
         self._refresh(connection)

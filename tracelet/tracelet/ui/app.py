@@ -1,0 +1,84 @@
+"""The application: the page's files, and the API under ``/api/v1``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.requests import Request
+from starlette.responses import FileResponse, Response
+from starlette.routing import BaseRoute, Mount, Route
+from starlette.staticfiles import StaticFiles
+
+import tracelet
+from tracelet.errors import StoreError, UsageError
+from tracelet.store import Store
+from tracelet.ui import answers, files_api, live_api, runs_api, series_api
+from tracelet.ui.access import Access, Guard
+from tracelet.ui.sources import Sources
+
+STATIC: Final = Path(__file__).parent / "static"
+API: Final = "/api/v1"
+_PACKED: Final = 1000  # bytes from which an answer is compressed
+
+
+def create_app(store: Store, access: Access | None = None) -> Starlette:
+    """Return an ASGI application that shows a store. It only reads, except for edits that :class:`Access` allows."""
+    access = access or Access()
+    app = Starlette(
+        routes=[
+            Mount(API, routes=_api_routes()),
+            Mount("/static", StaticFiles(directory=STATIC)),
+            Route("/", _page),
+            Route("/{path:path}", _page),
+        ],
+        middleware=[Middleware(Guard, access=access), Middleware(_PackedAnswers, minimum_size=_PACKED)],
+        exception_handlers={StoreError: answers.report_missing, UsageError: answers.report_usage},
+    )
+    app.state.sources = Sources(store)
+    app.state.access = access
+    return app
+
+
+class _PackedAnswers(GZipMiddleware):
+    """Compresses answers, fast rather than small: the browser is near."""
+
+    def __init__(self, app: object, minimum_size: int) -> None:
+        super().__init__(app, minimum_size=minimum_size, compresslevel=1)  # type: ignore[arg-type]
+
+
+def _api_routes() -> list[BaseRoute]:
+    return [
+        Route("/", _about),
+        *runs_api.ROUTES,
+        *series_api.ROUTES,
+        *files_api.ROUTES,
+        *live_api.ROUTES,
+        Route("/{path:path}", _unknown),
+    ]
+
+
+async def _about(request: Request) -> Response:
+    """What this server is, and what it allows."""
+    access: Access = request.app.state.access
+    store = request.app.state.sources.store
+    return answers.answer(
+        {
+            "name": "tracelet",
+            "version": tracelet.__version__,
+            "api": 1,
+            "folder": str(store.dir),
+            "read_only": access.read_only,
+        }
+    )
+
+
+async def _unknown(request: Request) -> Response:
+    return answers.answer({"error": f"no such resource: {request.url.path}"}, 404)
+
+
+async def _page(_: Request) -> Response:
+    return FileResponse(STATIC / "index.html")

@@ -1,0 +1,186 @@
+"""The API for runs: the table, one run, comparison, console output."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from tracelet.delivery import progress
+from tracelet.errors import UsageError
+from tracelet.store import RunRecord, journal_access
+from tracelet.store.fields import find_differing_params, read_columns
+from tracelet.store.metric_overview import MetricOverview, describe_metrics
+from tracelet.ui.answers import answer, count_of
+from tracelet.ui.sources import Sources
+
+_MOST_RUNS: Final = 500  # in one answer
+_MOST_COMPARED: Final = 50
+_MOST_LINES: Final = 5000
+
+
+def sources_of(request: Request) -> Sources:
+    """Return what the application shares."""
+    found: Sources = request.app.state.sources
+    return found
+
+
+def run_of(request: Request) -> RunRecord:
+    """Return the run that the address names. Raises :class:`StoreError` if there is none."""
+    return sources_of(request).run(request.path_params["id"])
+
+
+def describe_run(record: RunRecord) -> dict[str, Any]:
+    """Return what a list shows of a run."""
+    shown = ("id", "name", "project", "outcome", "error", "problem", "started_at", "ended_at", "duration", "host")
+    more = ("group", "parent", "job_type", "notes", "archived")
+    return {key: getattr(record, key, None) for key in (*shown, *more)}
+
+
+def list_runs(request: Request) -> Response:
+    """A page of the table: ``where``, ``sort``, ``project``, ``offset``, ``limit``, ``column`` (repeatable)."""
+    query, store = request.query_params, sources_of(request).store
+    where, project = query.get("where") or None, query.get("project") or None
+    records = store.runs(
+        project,
+        where=where,
+        sort=query.get("sort") or "-started",
+        offset=count_of(query, "offset", 0, 1 << 40),
+        limit=count_of(query, "limit", 100, _MOST_RUNS),
+    )
+    columns = read_columns(records, query.getlist("column"))
+    rows = [
+        {**describe_run(record), "cells": [cells[place] for cells in columns.values()]}
+        for place, record in enumerate(records)
+    ]
+    return answer({"total": store.count(where, project=project), "columns": list(columns), "runs": rows})
+
+
+def list_fields(request: Request) -> Response:
+    """The names of all params, tags and metrics, and of the projects."""
+    store = sources_of(request).store
+    return answer({**store.fields(), "projects": store.projects()})
+
+
+def show_run(request: Request) -> Response:
+    """Everything about a run but its points and files."""
+    record = run_of(request)
+    return answer(
+        {
+            **describe_run(record),
+            "dir": str(record.dir),
+            "params": record.params,
+            "tags": record.tags,
+            "facts": record.facts,
+            "metrics": [describe_metric(one) for one in describe_metrics(record)],
+            "processes": [_describe_process(one) for one in record.writers],
+            "plugins": record.plugins,
+            "overhead": record.overhead,
+            "delivery": _describe_delivery(record),
+            "dropped": record.dropped,
+        }
+    )
+
+
+def describe_metric(metric: MetricOverview) -> dict[str, Any]:
+    """Return the statistics of a metric, and its best value."""
+    return {**metric.summary, "name": metric.name, "goal": metric.goal, "best": metric.best}
+
+
+def _describe_process(process: Any) -> dict[str, Any]:
+    shown = ("id", "pid", "host", "rank", "attempt", "started_at", "ended_at", "outcome")
+    return {**{key: getattr(process, key) for key in shown}, "child": process.is_child}
+
+
+def _describe_delivery(record: RunRecord) -> dict[str, Any]:
+    """Return what each backend has, and its last status."""
+    status = record.status
+    known = {each.backend: each._asdict() for each in progress(record.dir)}
+    return {name: {**known.get(name, {}), "status": status.get(name)} for name in {**known, **status}}
+
+
+def show_losses(request: Request) -> Response:
+    """What could not be recorded, and what cannot be read; the whole journal is checked."""
+    record = run_of(request)
+    return answer({"dropped": record.dropped, "damage": record.damage, "problem": record.problem})
+
+
+def list_events(request: Request) -> Response:
+    """What happened besides points: processes, params, tags, artifacts, an end; ``limit``, the newest last."""
+    record = run_of(request)
+    limit = count_of(request.query_params, "limit", 1000, 10_000)
+    events = [
+        {"writer": writer, "seq": event.seq, "time": event.time, "type": event.type, "payload": event.payload}
+        for writer, several in journal_access.read_events(record.dir).items()
+        for event in several
+    ]
+    events.sort(key=lambda one: one["time"])
+    return answer({"total": len(events), "events": events[len(events) - limit :] if len(events) > limit else events})
+
+
+def show_console(request: Request) -> Response:
+    """Lines that the program printed: ``search`` (a part of a line), ``offset`` (negative: from the end), ``limit``."""
+    query = request.query_params
+    console = run_of(request).console()
+    wanted = query.get("search", "").lower()
+    found = [
+        (place, line) for place, line in enumerate(console) if not wanted or wanted in line.text.lower()
+    ]
+    limit = count_of(query, "limit", _MOST_LINES, _MOST_LINES)
+    offset = count_of(query, "offset", max(0, len(found) - limit), 1 << 40)
+    return answer(
+        {
+            "total": len(console),
+            "found": len(found),
+            "offset": offset,
+            "missing": console.missing,
+            "lines": [
+                {"number": place + 1, **line._asdict()} for place, line in found[offset : offset + limit]
+            ],
+        }
+    )
+
+
+def compare_runs(request: Request) -> Response:
+    """Several runs next to each other (``run``, repeatable): the params that differ, and all metrics."""
+    ids = request.query_params.getlist("run")
+    if not 1 <= len(ids) <= _MOST_COMPARED:
+        raise UsageError(f"run: expected 1 to {_MOST_COMPARED} ids, found {len(ids)}")
+    records = [sources_of(request).run(id) for id in dict.fromkeys(ids)]
+    differing = find_differing_params(records)
+    return answer(
+        {
+            "runs": [describe_run(record) for record in records],
+            "params": {name: _values(records, name) for name in _names(records)},
+            "differing": list(differing),
+            "metrics": _compare_metrics(records),
+        }
+    )
+
+
+def _names(records: Sequence[RunRecord]) -> list[str]:
+    return list(dict.fromkeys(name for record in records for name in record.params))
+
+
+def _values(records: Sequence[RunRecord], name: str) -> list[Any]:
+    return [record.params.get(name) for record in records]
+
+
+def _compare_metrics(records: Sequence[RunRecord]) -> dict[str, list[dict[str, Any] | None]]:
+    described = [{one.name: describe_metric(one) for one in describe_metrics(record)} for record in records]
+    names = dict.fromkeys(name for one in described for name in one)
+    return {name: [one.get(name) for one in described] for name in names}
+
+
+ROUTES: Final = [
+    Route("/runs", list_runs),
+    Route("/fields", list_fields),
+    Route("/compare", compare_runs),
+    Route("/runs/{id}", show_run),
+    Route("/runs/{id}/losses", show_losses),
+    Route("/runs/{id}/events", list_events),
+    Route("/runs/{id}/console", show_console),
+]

@@ -1,0 +1,116 @@
+"""What the requests share: the store, the series that were read last, and the tails of runs that are recording."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections import OrderedDict
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from tracelet.errors import StoreError
+from tracelet.store import RunRecord, Store, journal_access
+from tracelet.store.metric_keys import as_patterns
+from tracelet.store.rewinds import Rewound, split_rewinds
+from tracelet.store.tail import RunTail, series_cursor
+
+_MOST_POINTS: Final = 3_000_000  # kept in memory: 72 MB
+_FRESH: Final = 1.0  # seconds for which the series of a running run are not read again
+_IDLE: Final = 60.0  # seconds after which a tail that nobody reads is dropped
+_RECENT: Final = 0.2  # seconds for which a tail is not moved on again
+
+
+class SeriesRead(NamedTuple):
+    """A series as it was read: what counts, what was computed again, and the cursor behind it."""
+
+    rewound: Rewound
+    cursor: dict[str, int]
+    read_at: float
+    state: Any  # of the run's files at that time
+
+    @property
+    def size(self) -> int:
+        """The number of points held."""
+        return len(self.rewound.effective) + sum(len(ghost.series) for ghost in self.rewound.ghosts)
+
+
+class Sources:
+    """Reads runs for the API. Any thread may use it."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self._series: OrderedDict[tuple[str, str], SeriesRead] = OrderedDict()
+        self._tails: dict[str, tuple[RunTail, float, float]] = {}
+        self._lock = threading.Lock()
+        self._reading = threading.Lock()  # one at a time: reading takes memory
+        #: Whether the server is about to end, so that streams end, too.
+        self.closing = False
+
+    def run(self, id: str) -> RunRecord:
+        """Return a run of the store by its id. Paths and the like, which :meth:`Store.run` takes, are refused."""
+        record = self.store.run(id) if os.path.basename(id) == id else None
+        if record is None or record.id != id:
+            raise StoreError(f"no run with the id {id!r}", run=id)
+        return record
+
+    def series(self, record: RunRecord, names: list[str]) -> dict[str, SeriesRead]:
+        """Return some metrics of a run, without those that it lacks."""
+        if record.outcome == "running":
+            self.tail(record)  # before the points are read, so that it has all that come later
+        state = _state(record.dir)
+        with self._reading:
+            found = {name: known for name in names if (known := self._known(record, name, state))}
+            missing = [name for name in names if name not in found]
+            if missing:
+                fresh = self.run(record.id)  # a record keeps what it has read
+                for one in fresh.series(as_patterns(missing), missing_ok=True):
+                    cursor = series_cursor(one.origin.parts if one.origin is not None else ())
+                    read = SeriesRead(split_rewinds(one), cursor, time.monotonic(), state)
+                    found[one.name] = read
+                    self._keep(record.id, one.name, read)
+        return found
+
+    def _known(self, record: RunRecord, name: str, state: Any) -> SeriesRead | None:
+        with self._lock:
+            known = self._series.get((record.id, name))
+            if known is None or known.state != state:
+                return None
+            if record.outcome == "running" and time.monotonic() - known.read_at > _FRESH:
+                return None
+            self._series.move_to_end((record.id, name))
+            return known
+
+    def _keep(self, run: str, name: str, read: SeriesRead) -> None:
+        with self._lock:
+            self._series[run, name] = read
+            self._series.move_to_end((run, name))
+            held = sum(one.size for one in self._series.values())
+            while held > _MOST_POINTS and len(self._series) > 1:
+                held -= self._series.popitem(last=False)[1].size
+
+    def tail(self, record: RunRecord) -> RunTail:
+        """Return the tail of a run, brought up to date."""
+        with self._lock:
+            now = time.monotonic()
+            for run, (_, _, used) in list(self._tails.items()):
+                if now - used > _IDLE:
+                    del self._tails[run]
+            tail, advanced, _ = self._tails.get(record.id, (None, 0.0, 0.0))
+        if tail is None:
+            tail = RunTail(record.dir)
+            advanced = now
+        elif now - advanced > _RECENT:
+            tail.advance()
+            advanced = now
+        with self._lock:
+            kept = self._tails.setdefault(record.id, (tail, advanced, now))[0]
+            self._tails[record.id] = (kept, advanced, now)
+        return kept
+
+
+def _state(run_dir: Path) -> Any:
+    try:
+        return journal_access.list_segments(run_dir)
+    except OSError:
+        return None
