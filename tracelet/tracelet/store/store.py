@@ -111,7 +111,9 @@ class Store:
         """Return how many runs an expression selects, without reading them."""
         from tracelet.store.selection import select
 
-        sql, values = select(where=where, project=project, sort=(), run_id=self._location.only)
+        sql, values = select(
+            where=where, project=project, sort=(), run_id=self._location.only, goals=self._goals
+        )
         if not self._location.has_runs():
             return 0
         return int(self._index.select_column(f"SELECT COUNT(*) FROM runs {sql}", values)[0])
@@ -123,8 +125,14 @@ class Store:
         sql = "SELECT COUNT(*) || '-' || TOTAL(looks) || '-' || MAX(number) FROM runs"
         return str(self._index.select_column(sql)[0])
 
-    def fields(self) -> dict[str, list[str]]:
-        """Return the names of the params, tags and metrics that any run has, sorted."""
+    def be_patient(self, seconds: float) -> None:
+        """Let lists of runs be up to so many seconds old: for a program that asks many times per second."""
+        self._index.patience = seconds
+
+    def fields(self, newest: int | None = None) -> dict[str, list[str]]:
+        """Return the names of the params, tags and metrics that any run has, sorted; or any of the newest runs."""
+        if newest is not None:
+            return _fields_of(self.runs(limit=newest))
         if not self._location.has_runs():
             return {"params": [], "tags": [], "metrics": []}
         return {
@@ -397,6 +405,16 @@ def _distinct(names: Mapping[str, str]) -> dict[str, str]:
     return {
         run: name if several.count(name) == 1 else f"{name} {run.rpartition('-')[2]}"
         for run, name in names.items()
+    }
+
+
+def _fields_of(records: list[RunRecord]) -> dict[str, list[str]]:
+    from tracelet.store.index.rows import flatten
+
+    return {
+        "params": sorted({name for record in records for name, _ in flatten(record.params)}),
+        "tags": sorted({name for record in records for name, _ in flatten(record.tags)}),
+        "metrics": sorted({name for record in records for name in record.summary()}),
     }
 
 

@@ -115,17 +115,13 @@ class RunTail:
         sources: dict[str, set[str | None]] = {}
         for name, source in self._held:
             sources.setdefault(name, set()).add(source)
-        return {
-            metric_keys(name, sources[name])[source]: held for (name, source), held in self._held.items()
-        }
+        return {metric_keys(name, sources[name])[source]: held for (name, source), held in self._held.items()}
 
     def since(self, cursors: Mapping[str, SeriesCursor]) -> list[NewPoints]:
         """Return the points behind the cursors, by key of metric; those that have none are left out."""
         with self._lock:
             known = self._by_key()
-            found = [
-                _collect(name, known[name], cursor) for name, cursor in cursors.items() if name in known
-            ]
+            found = [_collect(name, known[name], cursor) for name, cursor in cursors.items() if name in known]
         return [one for one in found if one.values or one.lost]
 
 
@@ -141,7 +137,10 @@ def _collect(name: str, by_writer: Mapping[str, _Held], cursor: SeriesCursor) ->
         steps += held.steps[place:]
         values += held.values[place:]
         times += held.times[place:]
-    reached = {**cursor, **{writer: max(held.end, cursor.get(writer, 0)) for writer, held in by_writer.items()}}
+    reached = {
+        **cursor,
+        **{writer: max(held.end, cursor.get(writer, 0)) for writer, held in by_writer.items()},
+    }
     return NewPoints(name, steps, values, times, reached, lost)
 
 

@@ -13,12 +13,24 @@ from tracelet.store.series import Series
 AXES: Final = ("step", "time", "relative")
 
 
+class Means(NamedTuple):
+    """The mean of all points of each part of the range, ignoring NaN, and the mean of their x."""
+
+    x: Any
+    values: Any
+
+
 class Window(NamedTuple):
-    """The points to draw, with their x; ``total`` counts the points in the range before any were left out."""
+    """The points to draw, with their x; ``total`` counts the points in the range before any were left out.
+
+    ``means`` has what smoothing and averages are computed from if some were left out, because extremes alone would
+    bias them; otherwise it is ``None``.
+    """
 
     x: Any
     points: Points
     total: int
+    means: Means | None = None
 
 
 def read_window(
@@ -53,8 +65,10 @@ def read_window(
     low, high = _range(numpy, x, first, last)
     points, x = points.take(slice(low, high)), x[low:high]
     if len(x) > 2 * pixels:
-        places = _extremes(numpy, x, numpy.asarray(points.values), pixels)
-        return Window(x[places], points.take(places), len(x))
+        values = numpy.asarray(points.values)
+        bounds = _bounds(numpy, x, pixels)
+        places = _extremes(numpy, values, bounds)
+        return Window(x[places], points.take(places), len(x), _means(numpy, x, values, bounds))
     return Window(x, points, len(x))
 
 
@@ -73,11 +87,15 @@ def _range(numpy: Any, x: Any, first: float | None, last: float | None) -> tuple
     return low, max(low, high)
 
 
-def _extremes(numpy: Any, x: Any, values: Any, pixels: int) -> Any:
-    """Return the places of the first and last point, and of the extremes of each part of the range of x."""
+def _bounds(numpy: Any, x: Any, pixels: int) -> list[int]:
+    """Return where each part of the range of x begins, and the end of the last one."""
     edges = numpy.linspace(float(x[0]), float(x[-1]), pixels + 1)[1:-1]
-    bounds = [0, *numpy.searchsorted(x, edges).tolist(), len(x)]
-    kept = {0, len(x) - 1}
+    return [0, *numpy.searchsorted(x, edges).tolist(), len(x)]
+
+
+def _extremes(numpy: Any, values: Any, bounds: list[int]) -> Any:
+    """Return the places of the first and last point, and of the extremes of each part."""
+    kept = {0, len(values) - 1}
     for start, stop in pairwise(bounds):
         if stop - start < 3:
             kept.update(range(start, stop))
@@ -92,3 +110,17 @@ def _extremes(numpy: Any, x: Any, values: Any, pixels: int) -> Any:
             low, high = int(known[part[known].argmin()]), int(known[part[known].argmax()])
         kept.update((start + low, start + high))
     return numpy.array(sorted(kept), dtype="int64")
+
+
+def _means(numpy: Any, x: Any, values: Any, bounds: list[int]) -> Means:
+    starts = numpy.array([start for start, stop in pairwise(bounds) if stop > start], dtype="int64")
+    if numpy.isnan(values).any():
+        known = ~numpy.isnan(values)
+        counts = numpy.add.reduceat(known.astype("int64"), starts)
+        sums = numpy.add.reduceat(numpy.where(known, values, 0.0), starts)
+    else:
+        counts = numpy.diff(numpy.append(starts, len(values)))
+        sums = numpy.add.reduceat(values, starts)
+    sizes = numpy.diff(numpy.append(starts, len(values)))
+    with numpy.errstate(invalid="ignore", divide="ignore"):
+        return Means(numpy.add.reduceat(x.astype("float64"), starts) / sizes, sums / counts)

@@ -1,4 +1,4 @@
-"""The page: recorded runs in a browser, and the JSON API behind it. Needs the extra ``ui``; docs/ui.md describes both."""
+"""The page: recorded runs in a browser, and the JSON API behind it. docs/ui.md describes both."""
 
 from __future__ import annotations
 

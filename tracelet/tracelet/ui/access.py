@@ -1,7 +1,8 @@
 """Who may use the page: only this machine, or whoever has the token; and no other site by way of a browser.
 
 A page of another site can make a browser send requests to a server on this machine, and a name that it controls can
-resolve to 127.0.0.1. So the ``Host`` and ``Origin`` of each request are checked, and answers forbid what they do not need.
+resolve to 127.0.0.1. So the ``Host`` and ``Origin`` of each request are checked, and answers forbid whatever the page
+does not need.
 """
 
 from __future__ import annotations
@@ -113,7 +114,9 @@ class Guard:
         headers = Headers(scope=scope)
         host = headers.get("host", "")
         if not self._access.allows_host(host):
-            return _plain(421, f"this server does not answer to the host {host!r}; open it as {self._access.host}")
+            return _plain(
+                421, f"this server does not answer to the host {host!r}; open it as {self._access.host}"
+            )
         if not _is_same_origin(headers, host):
             return _plain(403, "requests of other sites are refused")
         if scope["method"] not in ("GET", "HEAD") and self._access.read_only:

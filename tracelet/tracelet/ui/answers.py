@@ -26,9 +26,9 @@ def answer_json(data: Any, status: int = 200) -> Response:
 
 def numbers(column: Any) -> list[Any]:
     """Return a column of numbers as strict JSON can hold them."""
-    plain = column.tolist() if hasattr(column, "tolist") else list(column)
+    plain: list[Any] = column.tolist() if hasattr(column, "tolist") else list(column)
     if all(one - one == 0 for one in plain):  # finite; NaN and infinities are not 0
-        return plain  # type: ignore[no-any-return]
+        return plain
     converted: list[Any] = to_json(plain)
     return converted
 

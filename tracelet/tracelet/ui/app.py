@@ -16,7 +16,7 @@ from starlette.staticfiles import StaticFiles
 import tracelet
 from tracelet.errors import StoreError, UsageError
 from tracelet.store import Store
-from tracelet.ui import answers, files_api, live_api, runs_api, series_api
+from tracelet.ui import answers, edit_api, files_api, live_api, runs_api, series_api
 from tracelet.ui.access import Access, Guard
 from tracelet.ui.sources import Sources
 
@@ -57,6 +57,7 @@ def _api_routes() -> list[BaseRoute]:
         *series_api.ROUTES,
         *files_api.ROUTES,
         *live_api.ROUTES,
+        *edit_api.ROUTES,
         Route("/{path:path}", _unknown),
     ]
 

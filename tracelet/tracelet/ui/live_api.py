@@ -61,7 +61,12 @@ class Watch:
         if fresh := tail.since(cursors):
             cursors |= {one.name: one.cursor for one in fresh}
             found.append(("points", {"run": record.id, "series": [_describe(record, one) for one in fresh]}))
-        shown = {**describe_run(record), "duration": None, "events": tail.events, "metrics": len(tail.names())}
+        shown = {
+            **describe_run(record),
+            "duration": None,
+            "events": tail.events,
+            "metrics": len(tail.names()),
+        }
         if shown != self._shown.get(record.id):
             self._shown[record.id] = shown
             found.append(("run", {**shown, "duration": record.duration}))
@@ -123,7 +128,7 @@ def parse_cursors(text: str) -> dict[str, dict[str, SeriesCursor]]:
     """Return the cursors of a request. Raises :class:`UsageError` if they are not what an answer contained."""
     try:
         data = json.loads(text)
-        found = {
+        found: dict[str, dict[str, SeriesCursor]] = {
             str(run): {
                 str(name): {str(writer): int(count) for writer, count in cursor.items()}
                 for name, cursor in series.items()

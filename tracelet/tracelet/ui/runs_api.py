@@ -11,15 +11,21 @@ from starlette.routing import Route
 
 from tracelet.delivery import progress
 from tracelet.errors import UsageError
-from tracelet.store import RunRecord, journal_access
+from tracelet.journal import read_events_by_writer
+from tracelet.store import RunRecord
 from tracelet.store.fields import find_differing_params, read_columns
 from tracelet.store.metric_overview import MetricOverview, describe_metrics
+from tracelet.store.table_text import csv_table, latex_table
 from tracelet.ui.answers import answer, count_of
 from tracelet.ui.sources import Sources
 
 _MOST_RUNS: Final = 500  # in one answer
 _MOST_COMPARED: Final = 50
 _MOST_LINES: Final = 5000
+_SHOWN: Final = (
+    *("id", "name", "project", "outcome", "error", "problem", "started_at", "ended_at", "duration", "host"),
+    *("group", "parent", "job_type", "notes", "archived"),
+)
 
 
 def sources_of(request: Request) -> Sources:
@@ -35,7 +41,18 @@ def run_of(request: Request) -> RunRecord:
 
 def describe_run(record: RunRecord) -> dict[str, Any]:
     """Return what a list shows of a run."""
-    shown = ("id", "name", "project", "outcome", "error", "problem", "started_at", "ended_at", "duration", "host")
+    shown = (
+        "id",
+        "name",
+        "project",
+        "outcome",
+        "error",
+        "problem",
+        "started_at",
+        "ended_at",
+        "duration",
+        "host",
+    )
     more = ("group", "parent", "job_type", "notes", "archived")
     return {key: getattr(record, key, None) for key in (*shown, *more)}
 
@@ -59,10 +76,25 @@ def list_runs(request: Request) -> Response:
     return answer({"total": store.count(where, project=project), "columns": list(columns), "runs": rows})
 
 
+def export_runs(request: Request) -> Response:
+    """The table as a file: ``format`` is ``csv`` or ``latex``; ``where``, ``sort`` and ``column`` as for the table."""
+    query = request.query_params
+    formats = {"csv": (csv_table, "text/csv", "csv"), "latex": (latex_table, "application/x-tex", "tex")}
+    if (wanted := query.get("format", "csv")) not in formats:
+        raise UsageError(f"format: expected csv or latex, found {wanted!r}")
+    write, type_, suffix = formats[wanted]
+    records = sources_of(request).store.runs(
+        query.get("project") or None, where=query.get("where") or None, sort=query.get("sort") or "-started"
+    )
+    text = write(read_columns(records, ["id", "name", *query.getlist("column")]))
+    headers = {"content-disposition": f'attachment; filename="runs.{suffix}"'}
+    return Response(text, media_type=type_, headers=headers)
+
+
 def list_fields(request: Request) -> Response:
-    """The names of all params, tags and metrics, and of the projects."""
-    store = sources_of(request).store
-    return answer({**store.fields(), "projects": store.projects()})
+    """The names of all params, tags and metrics; ``newest``: only of so many runs, which takes less time."""
+    newest = count_of(request.query_params, "newest", 0, _MOST_RUNS)
+    return answer(sources_of(request).fields(newest or None))
 
 
 def show_run(request: Request) -> Response:
@@ -80,6 +112,8 @@ def show_run(request: Request) -> Response:
             "plugins": record.plugins,
             "overhead": record.overhead,
             "delivery": _describe_delivery(record),
+            "edits": record.edits,
+            "children": record.children,
             "dropped": record.dropped,
         }
     )
@@ -112,13 +146,15 @@ def list_events(request: Request) -> Response:
     """What happened besides points: processes, params, tags, artifacts, an end; ``limit``, the newest last."""
     record = run_of(request)
     limit = count_of(request.query_params, "limit", 1000, 10_000)
-    events = [
+    events: list[dict[str, Any]] = [
         {"writer": writer, "seq": event.seq, "time": event.time, "type": event.type, "payload": event.payload}
-        for writer, several in journal_access.read_events(record.dir).items()
+        for writer, several in read_events_by_writer(record.dir).items()
         for event in several
     ]
     events.sort(key=lambda one: one["time"])
-    return answer({"total": len(events), "events": events[len(events) - limit :] if len(events) > limit else events})
+    return answer(
+        {"total": len(events), "events": events[len(events) - limit :] if len(events) > limit else events}
+    )
 
 
 def show_console(request: Request) -> Response:
@@ -126,9 +162,7 @@ def show_console(request: Request) -> Response:
     query = request.query_params
     console = run_of(request).console()
     wanted = query.get("search", "").lower()
-    found = [
-        (place, line) for place, line in enumerate(console) if not wanted or wanted in line.text.lower()
-    ]
+    found = [(place, line) for place, line in enumerate(console) if not wanted or wanted in line.text.lower()]
     limit = count_of(query, "limit", _MOST_LINES, _MOST_LINES)
     offset = count_of(query, "offset", max(0, len(found) - limit), 1 << 40)
     return answer(
@@ -177,6 +211,7 @@ def _compare_metrics(records: Sequence[RunRecord]) -> dict[str, list[dict[str, A
 
 ROUTES: Final = [
     Route("/runs", list_runs),
+    Route("/runs/export", export_runs),
     Route("/fields", list_fields),
     Route("/compare", compare_runs),
     Route("/runs/{id}", show_run),

@@ -81,6 +81,7 @@ def _columns(window: Window) -> dict[str, Any]:
         "steps": numbers(window.points.steps),
         "times": numbers(window.points.times),
         "values": numbers(window.points.values),
+        "means": window.means and {"x": numbers(window.means.x), "values": numbers(window.means.values)},
     }
 
 

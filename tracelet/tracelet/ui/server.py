@@ -96,7 +96,9 @@ def _listen(host: str, port: int | None) -> socket.socket:
     reason = problem.strerror if problem is not None and problem.strerror else str(problem)
     at = f"{host}:{port}" if port is not None else host
     remedy = "; choose another --port, or leave it out" if port is not None else ""
-    raise UsageError(f"tracelet ui: expected an address that can be listened on, found {at}: {reason}{remedy}")
+    raise UsageError(
+        f"tracelet ui: expected an address that can be listened on, found {at}: {reason}{remedy}"
+    )
 
 
 def _bind(family: int, host: str, port: int) -> socket.socket:

@@ -16,6 +16,7 @@ from tracelet.store.rewinds import Rewound, split_rewinds
 from tracelet.store.tail import RunTail, series_cursor
 
 _MOST_POINTS: Final = 3_000_000  # kept in memory: 72 MB
+_PATIENCE: Final = 0.5  # seconds that a list of runs may be old
 _FRESH: Final = 1.0  # seconds for which the series of a running run are not read again
 _IDLE: Final = 60.0  # seconds after which a tail that nobody reads is dropped
 _RECENT: Final = 0.2  # seconds for which a tail is not moved on again
@@ -40,12 +41,23 @@ class Sources:
 
     def __init__(self, store: Store) -> None:
         self.store = store
+        store.be_patient(_PATIENCE)
+        self._fields: tuple[str, dict[str, list[str]]] = ("?", {})
         self._series: OrderedDict[tuple[str, str], SeriesRead] = OrderedDict()
         self._tails: dict[str, tuple[RunTail, float, float]] = {}
         self._lock = threading.Lock()
         self._reading = threading.Lock()  # one at a time: reading takes memory
         #: Whether the server is about to end, so that streams end, too.
         self.closing = False
+
+    def fields(self, newest: int | None = None) -> dict[str, list[str]]:
+        """Return the names of params, tags and metrics, of all runs or of the newest."""
+        if newest is not None:
+            return self.store.fields(newest)
+        version = self.store.version()
+        if self._fields[0] != version:
+            self._fields = (version, self.store.fields())
+        return self._fields[1]
 
     def run(self, id: str) -> RunRecord:
         """Return a run of the store by its id. Paths and the like, which :meth:`Store.run` takes, are refused."""

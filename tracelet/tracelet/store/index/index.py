@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sqlite3
 import threading
@@ -45,6 +46,9 @@ class Index:
         self._folder = location.runs
         self._database = Database(location.data)
         self._current_file: Path | None = None  # the file that was brought up to date last
+        #: Seconds for which the index is not brought up to date again; 0: each query does so.
+        self.patience = 0.0
+        self._refreshed = -math.inf
         self._renew()
         _instances.add(self)
 
@@ -119,6 +123,9 @@ class Index:
     # --- updating ----------------------------------------------------------------------------------------
 
     def _refresh(self, connection: sqlite3.Connection) -> None:
+        began = time.monotonic()
+        if began - self._refreshed < self.patience and self._database.used == self._current_file:
+            return
         ids = self._location.run_ids()
         known = rows.load_known_runs(connection)
         if self._location.only is None:
@@ -127,6 +134,7 @@ class Index:
         self._current_file = self._database.used
         running = connection.execute("SELECT id FROM runs WHERE outcome = 'running'")
         self._updater.keep_only(self._folder / row[0] for row in running)
+        self._refreshed = time.monotonic()
 
     def _update_runs(
         self, connection: sqlite3.Connection, ids: Sequence[str], known: dict[str, KnownRun]

@@ -1,0 +1,212 @@
+// All charts of some runs: grouped by the first part of the name, drawn only near the visible part of the page.
+
+import { follow } from "../api.js";
+import { debounce, formatNumber, h, fill } from "../dom.js";
+import { param, recall, remember, setParams } from "../state.js";
+import { Card } from "./card.js";
+
+const NEAR = "300px"; // around the visible part
+const OPEN_GROUPS = 12; // groups that are open from the beginning
+
+export class ChartGrid {
+  /** `runs` are {id, label, place, running}; `names` the metrics; `measured` those that collectors recorded. */
+  constructor(runs, names, measured = new Set()) {
+    this.runs = runs;
+    this.measured = measured;
+    this.names = names;
+    this.cards = new Map();
+    this.body = h("div", { class: "groups" });
+    this.count = h("span", { class: "dim", role: "status" });
+    this.controls = h("div", { class: "controls" });
+    this.element = h("div", { class: "charts" }, this.controls, this.body);
+    this.observer = new IntersectionObserver((entries) => this.#seen(entries), { rootMargin: NEAR });
+    this.listenSoon = debounce(() => this.#listen(), 250);
+    this.#makeControls();
+    this.arrange();
+  }
+
+  destroy() {
+    this.observer.disconnect();
+    this.stop?.();
+    for (const card of this.cards.values()) card.unmount();
+  }
+
+  /** The options that all charts share, from the address. */
+  view = () => {
+    const number = (name) => (param(name) === "" ? null : Number(param(name)));
+    return {
+      x: param("x", "step"),
+      from: number("from"),
+      to: number("to"),
+      smoothing: Number(param("smooth", "0")),
+      logX: param("logx") === "1",
+      logY: param("logy") === "1",
+      outliers: param("outliers") === "1",
+    };
+  };
+
+  /** The same for what collectors measured: their steps are ticks of a clock, so time takes the place of steps. */
+  viewByTime = () => {
+    const view = this.view();
+    return view.x === "step" ? { ...view, x: "relative", from: null, to: null, logX: false } : view;
+  };
+
+  #makeControls() {
+    const search = h("input", {
+      type: "search", class: "grow", placeholder: "search metrics (regular expression)", "aria-label": "Search metrics by regular expression",
+      value: param("search"), oninput: debounce((event) => { setParams({ search: event.target.value }); this.arrange(); }, 120),
+    });
+    search.value = param("search");
+    this.search = search;
+    const axis = h("select", { "aria-label": "Horizontal axis", onchange: () => { setParams({ x: axis.value === "step" ? null : axis.value, from: null, to: null }); this.reload(); } },
+      [["step", "step"], ["relative", "relative time"], ["time", "wall time"]].map(([value, label]) => h("option", { value }, label)));
+    axis.value = param("x", "step");
+    const shown = h("output", {}, param("smooth", "0"));
+    const smoothing = h("input", {
+      type: "range", min: "0", max: "0.999", step: "0.001", "aria-label": "Smoothing",
+      oninput: () => { fill(shown, smoothing.value); setParams({ smooth: Number(smoothing.value) || null }); this.redraw(); },
+    });
+    smoothing.value = param("smooth", "0");
+    this.reset = h("button", { onclick: () => this.zoom(null, null) }, "reset zoom");
+    fill(this.controls, search,
+      h("label", {}, "x ", axis), h("label", {}, "smooth ", smoothing, shown),
+      this.#toggle("logx", "log x"), this.#toggle("logy", "log y"), this.#toggle("outliers", "ignore outliers"),
+      this.reset, this.count);
+    this.#showReset();
+  }
+
+  #toggle(name, label) {
+    const box = h("input", { type: "checkbox", onchange: () => { setParams({ [name]: box.checked ? "1" : null }); this.redraw(); } });
+    box.checked = param(name) === "1";
+    return h("label", {}, box, label);
+  }
+
+  #showReset() {
+    this.reset.hidden = param("from") === "" && param("to") === "";
+  }
+
+  zoom = (first, last) => {
+    setParams({ from: first, to: last });
+    this.#showReset();
+    this.reload();
+  };
+
+  redraw() {
+    for (const card of this.cards.values()) card.show();
+  }
+
+  reload() {
+    for (const card of this.cards.values()) card.load();
+  }
+
+  /** Lay the charts out again, after a search or with new metrics. */
+  arrange() {
+    let matches;
+    try {
+      const pattern = new RegExp(param("search"), "i");
+      matches = this.names.filter((name) => pattern.test(name));
+      this.search?.removeAttribute("aria-invalid");
+    } catch (error) {
+      this.search.setAttribute("aria-invalid", "true");
+      fill(this.count, `not a regular expression: ${error.message.split(": ").at(-1)}`);
+      return;
+    }
+    matches.sort((a, b) => this.measured.has(a) - this.measured.has(b)); // stable: the program's own come first
+    const groups = Map.groupBy ? Map.groupBy(matches, prefix) : groupBy(matches, prefix);
+    const closed = new Set(recall("closed", []));
+    const wanted = new Set(matches);
+    for (const [name, card] of this.cards) if (!wanted.has(name)) card.unmount();
+    const sections = [...groups].map(([group, names], at) => this.#section(group, names, closed, at));
+    fill(this.body, sections.length ? sections : h("p", { class: "empty" }, this.names.length ? "no metric matches" : "no metrics yet"));
+    fill(this.count, `${formatNumber(matches.length)} of ${formatNumber(this.names.length)} charts`);
+  }
+
+  #section(group, names, closed, at) {
+    const isOpen = !closed.has(group) && (at < OPEN_GROUPS || param("search") !== "");
+    const inside = h("div", { class: "cards" });
+    const section = h("details", { class: "group", open: isOpen, ontoggle: () => toggled() },
+      h("summary", {}, h("h2", {}, group), h("span", { class: "dim" }, formatNumber(names.length))), inside);
+    const toggled = () => {
+      const known = new Set(recall("closed", []));
+      if (section.open) { known.delete(group); place(); } else known.add(group);
+      remember("closed", [...known]);
+    };
+    const place = () => {
+      if (inside.childElementCount) return;
+      for (const name of names) {
+        const card = this.#card(name);
+        inside.append(card.element);
+        this.observer.observe(card.element);
+      }
+    };
+    if (isOpen) place();
+    return section;
+  }
+
+  #card(name) {
+    if (!this.cards.has(name)) {
+      const isMeasured = this.measured.has(name);
+      const card = new Card(name, this.runs, isMeasured ? this.viewByTime : this.view, this.zoom);
+      card.element.card = card;
+      card.onLoad = this.listenSoon;
+      this.cards.set(name, card);
+    }
+    return this.cards.get(name);
+  }
+
+  #seen(entries) {
+    for (const { target, isIntersecting } of entries) {
+      if (isIntersecting) target.card.mount();
+      else target.card.unmount();
+    }
+    this.listenSoon();
+  }
+
+  // --- live -------------------------------------------------------------------------------------------
+
+  /** Follow the visible charts of the runs that are still recording. */
+  #listen() {
+    this.stop?.();
+    this.stop = undefined;
+    const running = this.runs.filter((run) => run.running);
+    if (!running.length) return;
+    const cursors = Object.fromEntries(running.map((run) => [run.id, {}]));
+    for (const card of this.cards.values()) {
+      for (const [run, one] of card.series) if (run in cursors && one.cursor) cursors[run][card.name] = one.cursor;
+    }
+    this.stop = follow({ cursors, on: { points: (data) => this.#take(data), run: (data) => this.#changed(data) } });
+  }
+
+  #take({ run, series }) {
+    for (const one of series) this.cards.get(one.name)?.append(run, one);
+  }
+
+  #changed(data) {
+    const run = this.runs.find((one) => one.id === data.id);
+    if (run && data.outcome !== "running") run.running = false;
+    this.onRun?.(data);
+  }
+
+  /** Take the metrics that exist now. */
+  setNames(names) {
+    if (names.length === this.names.length && names.every((name, i) => name === this.names[i])) return;
+    this.names = names;
+    this.arrange();
+  }
+}
+
+/** The group of a metric: everything before its first slash. */
+export function prefix(name) {
+  const at = name.indexOf("/");
+  return at > 0 ? name.slice(0, at) : "metrics";
+}
+
+function groupBy(items, key) {
+  const found = new Map();
+  for (const item of items) {
+    if (!found.has(key(item))) found.set(key(item), []);
+    found.get(key(item)).push(item);
+  }
+  return found;
+}
+

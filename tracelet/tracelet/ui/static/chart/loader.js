@@ -1,0 +1,51 @@
+// Fetching series: requests of the same moment for the same runs and range become one.
+
+import { get } from "../api.js";
+
+const TOGETHER = 8; // metrics in one request
+const waiting = new Map();
+
+/** Return a promise of the series of one metric of some runs. `view` has x, from, to and pixels. */
+export function loadSeries(runs, name, view) {
+  const key = JSON.stringify([runs, view]);
+  if (!waiting.has(key)) {
+    waiting.set(key, { runs, view, names: new Map() });
+    setTimeout(() => flush(key), 8);
+  }
+  const { names } = waiting.get(key);
+  if (!names.has(name)) names.set(name, Promise.withResolvers ? Promise.withResolvers() : withResolvers());
+  return names.get(name).promise;
+}
+
+function withResolvers() {
+  const made = {};
+  made.promise = new Promise((resolve, reject) => Object.assign(made, { resolve, reject }));
+  return made;
+}
+
+function flush(key) {
+  const { runs, view, names } = waiting.get(key);
+  waiting.delete(key);
+  const all = [...names];
+  for (let at = 0; at < all.length; at += TOGETHER) request(runs, view, all.slice(at, at + TOGETHER));
+}
+
+async function request(runs, view, several) {
+  try {
+    const { series } = await get("/series", { run: runs, name: several.map(([name]) => name), ...view });
+    for (const [name, { resolve }] of several) resolve(series.filter((one) => one.name === name).map(decode));
+  } catch (error) {
+    for (const [, { reject }] of several) reject(error);
+  }
+}
+
+const number = (value) => (typeof value === "number" ? value : Number(value));
+
+function decode(one) {
+  return {
+    ...one,
+    values: one.values.map(number),
+    means: one.means && { x: one.means.x, values: one.means.values.map(number) },
+    ghosts: one.ghosts.map((ghost) => ({ ...ghost, values: ghost.values.map(number) })),
+  };
+}

@@ -1,0 +1,108 @@
+// The frame of the page: which view an address shows, the bar, the theme.
+
+import { get } from "./api.js";
+import { repaint } from "./chart/plot.js";
+import { fill, h, notify } from "./dom.js";
+import { catchLinks, current, onNavigate, recall, remember } from "./state.js";
+import { showCharts } from "./views/charts.js";
+import { showCompare } from "./views/compare.js";
+import { showRun } from "./views/run.js";
+import { showRuns } from "./views/runs.js";
+
+const main = document.getElementById("main");
+const bar = document.getElementById("bar");
+let leave = () => {}; // ends the view that is shown
+
+const VIEWS = [
+  [/^\/$/, showRuns],
+  [/^\/charts$/, showCharts],
+  [/^\/compare$/, showCompare],
+  [/^\/run\/([^/]+)$/, showRun],
+];
+
+async function show() {
+  leave();
+  leave = () => {};
+  const { path } = current();
+  main.className = "";
+  for (const [pattern, view] of VIEWS) {
+    const match = pattern.exec(path);
+    if (!match) continue;
+    const token = (show.token = {});
+    fill(main);
+    try {
+      const end = (await view(main, ...match.slice(1).map(decodeURIComponent))) ?? (() => {});
+      if (token === show.token) leave = end;
+      else end();
+    } catch (error) {
+      if (token === show.token) fill(main, h("p", { class: "empty error", role: "alert" }, error.message));
+    }
+    return;
+  }
+  fill(main, h("p", { class: "empty" }, "no such page; ", h("a", { href: "/" }, "all runs")));
+}
+
+function applyTheme(theme) {
+  document.documentElement.dataset.theme = theme;
+  repaint();
+}
+
+function makeBar(about) {
+  const themes = ["auto", "light", "dark"];
+  const button = h("button", { class: "quiet", onclick: () => {
+    const next = themes[(themes.indexOf(recall("theme", "auto")) + 1) % themes.length];
+    remember("theme", next);
+    applyTheme(next);
+    label();
+  } });
+  const label = () => {
+    const theme = recall("theme", "auto");
+    fill(button, { auto: "◐", light: "☀", dark: "☾" }[theme]);
+    button.title = `theme: ${theme}`;
+    button.setAttribute("aria-label", `Theme: ${theme}. Change it.`);
+  };
+  label();
+  fill(bar,
+    h("a", { class: "brand", href: "/" }, h("img", { src: "/static/icon.svg", alt: "", width: 22, height: 22 }), "tracelet"),
+    h("span", { class: "folder dim", title: about.folder }, about.folder),
+    about.read_only ? h("span", { class: "badge other" }, "read-only") : null,
+    h("span", { class: "grow" }),
+    h("button", { class: "quiet", "aria-label": "Keyboard shortcuts", title: "keyboard shortcuts (?)", onclick: showKeys }, "?"),
+    button);
+}
+
+function showKeys() {
+  const keys = [
+    ["/", "go to the search"], ["↑ ↓", "move in the table"], ["space", "select a run"], ["enter", "open a run"],
+    ["c", "charts of the selection"], ["v", "compare the selection"], ["← →", "move the cursor of a chart"],
+    ["+ − 0", "zoom a chart in, out, reset"], ["?", "this help"],
+  ];
+  const dialog = h("dialog", { class: "keys", "aria-label": "Keyboard shortcuts", onclose: () => dialog.remove() },
+    h("h2", {}, "Keyboard"),
+    h("dl", {}, keys.map(([key, what]) => [h("dt", {}, h("kbd", {}, key)), h("dd", {}, what)])),
+    h("button", { onclick: () => dialog.close() }, "Close"));
+  document.body.append(dialog);
+  dialog.showModal();
+}
+
+function onKey(event) {
+  const isTyping = event.target.matches?.("input, textarea, select, [contenteditable]");
+  if (isTyping || event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
+  if (event.key === "/") {
+    const search = main.querySelector("input[type=search]");
+    if (!search) return;
+    event.preventDefault();
+    search.focus();
+  } else if (event.key === "?") showKeys();
+}
+
+applyTheme(recall("theme", "auto"));
+matchMedia("(prefers-color-scheme: dark)").addEventListener("change", repaint);
+document.addEventListener("keydown", onKey);
+catchLinks();
+onNavigate(show);
+get("/").then((about) => {
+  window.tracelet = Object.freeze({ about: Object.freeze(about) });
+  makeBar(about);
+  return show();
+}).catch((error) => notify(error.message, true));

@@ -1,0 +1,72 @@
+// The state of the view is in the address: whoever opens the same address sees the same view.
+
+const listeners = new Set();
+
+export function current() {
+  return { path: location.pathname, query: new URLSearchParams(location.search) };
+}
+
+/** One value of the address, with a default. */
+export function param(name, fallback = "") {
+  return current().query.get(name) ?? fallback;
+}
+
+export function params(name) {
+  return current().query.getAll(name);
+}
+
+/** Change values of the address without a new entry in the history. null removes one. */
+export function setParams(changes, { push = false } = {}) {
+  const query = new URLSearchParams(location.search);
+  for (const [name, value] of Object.entries(changes)) {
+    query.delete(name);
+    if (value === null || value === undefined || value === "") continue;
+    for (const one of Array.isArray(value) ? value : [value]) query.append(name, one);
+  }
+  const text = query.toString();
+  history[push ? "pushState" : "replaceState"](null, "", location.pathname + (text ? `?${text}` : ""));
+}
+
+/** Go to another view. */
+export function go(path) {
+  history.pushState(null, "", path);
+  for (const listener of listeners) listener();
+}
+
+export function onNavigate(listener) {
+  listeners.add(listener);
+  addEventListener("popstate", listener);
+}
+
+/** Let plain clicks on links of this page change the view without loading it again. */
+export function catchLinks() {
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest?.("a[href]");
+    if (!link || event.defaultPrevented || event.button || event.ctrlKey || event.metaKey || event.shiftKey) return;
+    const to = new URL(link.href);
+    const isFile = to.pathname.startsWith("/api/") || to.pathname.startsWith("/static/");
+    if (to.origin !== location.origin || link.target || link.hasAttribute("download") || isFile) return;
+    if (to.hash && to.pathname === location.pathname) return;
+    event.preventDefault();
+    go(to.pathname + to.search);
+  });
+}
+
+const STORE = "tracelet.ui.";
+
+/** What a person prefers in this browser (theme, columns, saved views). */
+export function recall(name, fallback) {
+  try {
+    return JSON.parse(localStorage.getItem(STORE + name)) ?? fallback;
+  } catch {
+    return fallback;
+  }
+}
+
+export function remember(name, value) {
+  try {
+    localStorage.setItem(STORE + name, JSON.stringify(value));
+  } catch {
+    // Private windows may have no storage; the address still has the view.
+  }
+}

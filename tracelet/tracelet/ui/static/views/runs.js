@@ -1,0 +1,321 @@
+// The table of all runs: only the visible rows exist, and only their pages are fetched.
+
+import { address, follow, get } from "../api.js";
+import { debounce, fill, formatDuration, formatNumber, formatTime, formatValue, h, notify, outcomeBadge, put } from "../dom.js";
+import { go, param, params, recall, remember, setParams } from "../state.js";
+import { chooseColumns } from "./columns.js";
+
+const ROW = 34; // pixels
+const PAGE = 100; // rows in one request
+const MOST_CHOSEN = 50;
+const BUILT_IN = {
+  outcome: ["outcome", (run) => outcomeBadge(run.outcome)],
+  project: ["project", (run) => run.project],
+  started: ["started", (run) => formatTime(run.started_at)],
+  duration: ["took", (run) => formatDuration(run.duration)],
+  host: ["host", (run) => run.host ?? "–"],
+  group: ["group", (run) => run.group ?? "–"],
+  job_type: ["job type", (run) => run.job_type ?? "–"],
+  notes: ["notes", (run) => run.notes ?? "–"],
+};
+
+/** Show the table. Returns a function that ends it. */
+export async function showRuns(main) {
+  document.title = "runs · tracelet";
+  main.className = "full";
+  const table = new RunsTable(await firstColumns());
+  put(main, table.element);
+  await table.load();
+  table.follow();
+  return () => table.destroy();
+}
+
+async function firstColumns() {
+  const chosen = params("col");
+  if (chosen.length) return chosen;
+  const known = recall("columns", null);
+  if (known) return known;
+  const { params: names, metrics } = await get("/fields", { newest: 20 });
+  const own = metrics.filter((name) => !/^(system|python|gpu)\//.test(name));
+  return ["outcome", "started", "duration", ...names.slice(0, 4).map((name) => `params.${quoted(name)}`), ...own.slice(0, 4).map((name) => `metrics.${quoted(name)}`)];
+}
+
+/** A name as `where` and `sort` want it. */
+export function quoted(name) {
+  return /^[\w/@-]+$/.test(name) ? name : `["${name.replaceAll("\\", "\\\\").replaceAll('"', '\\"')}"]`;
+}
+
+class RunsTable {
+  constructor(columns) {
+    this.columns = columns;
+    this.pages = new Map(); // page number to rows, or a promise of them
+    this.total = 0;
+    this.active = 0;
+    this.chosen = new Set(params("run"));
+    this.body = h("tbody");
+    this.head = h("thead");
+    this.scroller = h("div", { class: "tablewrap", onscroll: () => this.drawSoon() },
+      h("table", { class: "runs", role: "grid", "aria-label": "Runs", tabindex: "0", onkeydown: (event) => this.#key(event) }, this.head, this.body));
+    this.status = h("span", { class: "dim", role: "status" });
+    this.problem = h("p", { class: "error", role: "alert", hidden: true });
+    this.element = h("div", { class: "runsview" }, this.#controls(), this.problem, this.scroller);
+    this.generation = 0;
+    this.resized = new ResizeObserver(() => this.draw());
+    this.resized.observe(this.scroller);
+    this.waiting = false;
+  }
+
+  destroy() {
+    this.stop?.();
+    this.resized.disconnect();
+  }
+
+  get sort() {
+    return param("sort", "-started");
+  }
+
+  #controls() {
+    const where = h("input", {
+      type: "search", class: "grow", spellcheck: false, "aria-label": "Filter runs",
+      placeholder: "filter: params.lr < 0.1 and metrics.loss.min < 1  ·  name ~ \"*digits*\"  ·  outcome = failed",
+      oninput: debounce(() => { setParams({ where: where.value }); this.reload(); }, 180),
+    });
+    where.value = param("where");
+    this.chartsButton = h("button", { onclick: () => this.#open("/charts") }, "Charts");
+    this.compareButton = h("button", { onclick: () => this.#open("/compare") }, "Compare");
+    const exportMenu = h("details", { class: "menu" }, h("summary", {}, "Export"),
+      h("div", {}, ["csv", "latex"].map((format) => h("button", { onclick: () => { exportMenu.open = false; this.#export(format); } }, format === "csv" ? "CSV" : "LaTeX"))));
+    return h("div", { class: "controls" }, where, this.chartsButton, this.compareButton,
+      h("button", { onclick: () => this.#choose() }, "Columns"), this.#views(), exportMenu, this.status);
+  }
+
+  /** Views that were saved under a name: the address without the selection. */
+  #views() {
+    const list = h("div", {});
+    const menu = h("details", { class: "menu", ontoggle: () => show() }, h("summary", {}, "Views"), list);
+    const show = () => {
+      const saved = recall("views", {});
+      fill(list, Object.entries(saved).map(([name, query]) => h("div", { class: "row" },
+        h("button", { onclick: () => { menu.open = false; go(`/?${query}`); } }, name),
+        h("button", { class: "quiet", "aria-label": `Delete the view ${name}`, onclick: () => { delete saved[name]; remember("views", saved); show(); } }, "×"))),
+      h("form", { onsubmit: (event) => {
+        event.preventDefault();
+        setParams({ col: this.columns });
+        const query = new URLSearchParams(location.search);
+        query.delete("run");
+        remember("views", { ...saved, [name.value]: query.toString() });
+        menu.open = false;
+        notify(`saved as ${name.value}`);
+      } }, name));
+    };
+    const name = h("input", { required: true, placeholder: "save this view as …", "aria-label": "Name of the view" });
+    return menu;
+  }
+
+  #query(offset, limit) {
+    return { where: param("where"), sort: this.sort, offset, limit, column: this.#extra() };
+  }
+
+  #extra() {
+    return this.columns.filter((column) => !(column in BUILT_IN));
+  }
+
+  /** Fetch the table again from the beginning. */
+  async reload() {
+    this.pages.clear();
+    this.scroller.scrollTop = 0;
+    this.active = 0;
+    await this.load();
+  }
+
+  async load() {
+    const generation = ++this.generation;
+    const first = Math.floor(this.scroller.scrollTop / ROW / PAGE);
+    try {
+      const page = await get("/runs", this.#query(first * PAGE, PAGE));
+      if (generation !== this.generation) return;
+      this.pages.clear();
+      this.pages.set(first, page.runs);
+      this.total = page.total;
+      this.problem.hidden = true;
+    } catch (error) {
+      if (generation !== this.generation) return;
+      fill(this.problem, error.message);
+      this.problem.hidden = false;
+    }
+    this.draw();
+    this.element.setAttribute("data-ready", String(generation));
+  }
+
+  async #fetch(number) {
+    const generation = this.generation;
+    this.pages.set(number, null);
+    try {
+      const page = await get("/runs", this.#query(number * PAGE, PAGE));
+      if (generation !== this.generation) return;
+      this.pages.set(number, page.runs);
+      this.total = page.total;
+      this.drawSoon();
+    } catch (error) {
+      if (generation === this.generation) this.pages.delete(number);
+      notify(error.message, true);
+    }
+  }
+
+  follow() {
+    this.stop = follow({ table: true, on: { runs: () => this.load() } });
+  }
+
+  row(place) {
+    const page = this.pages.get(Math.floor(place / PAGE));
+    return page?.[place % PAGE];
+  }
+
+  // --- drawing ---------------------------------------------------------------------------------------
+
+  drawSoon() {
+    if (this.waiting) return;
+    this.waiting = true;
+    requestAnimationFrame(() => {
+      this.waiting = false;
+      this.draw();
+    });
+  }
+
+  draw() {
+    this.#drawHead();
+    const height = this.scroller.clientHeight || 600;
+    const first = Math.max(0, Math.floor(this.scroller.scrollTop / ROW) - 8);
+    const last = Math.min(this.total, first + Math.ceil(height / ROW) + 16);
+    for (let page = Math.floor(first / PAGE); page <= Math.floor(Math.max(first, last - 1) / PAGE); page++) {
+      if (!this.pages.has(page) && this.total) this.#fetch(page);
+    }
+    const rows = [];
+    for (let place = first; place < last; place++) rows.push(this.#drawRow(place));
+    fill(this.body, spacer(first * ROW), rows, spacer((this.total - last) * ROW));
+    if (!this.total && this.problem.hidden) this.body.append(h("tr", {}, h("td", { class: "empty", colSpan: this.columns.length + 2 }, param("where") ? "no run matches" : "no runs yet: tracelet run SCRIPT records one")));
+    this.#drawStatus();
+  }
+
+  #drawHead() {
+    this.numeric = this.#numericColumns();
+    const key = JSON.stringify([this.columns, this.sort, [...this.numeric]]);
+    if (this.headKey === key) return;
+    this.headKey = key;
+    const sortable = (column, label) => {
+      const direction = this.sort === column ? "ascending" : this.sort === `-${column}` ? "descending" : "none";
+      const arrow = { ascending: " ↑", descending: " ↓", none: "" }[direction];
+      return h("th", { scope: "col", class: this.numeric.has(column) ? "number" : "", "aria-sort": direction, title: column }, h("button", { class: "quiet", onclick: () => this.#sortBy(column) }, label + arrow));
+    };
+    fill(this.head, h("tr", {},
+      h("th", { class: "check" }, h("span", { class: "hidden" }, "selected")), sortable("name", "name"),
+      this.columns.map((column) => sortable(column, BUILT_IN[column]?.[0] ?? this.#label(column)))));
+  }
+
+  /** A column's name without its group, unless another column would have the same. */
+  #label(column) {
+    const short = shortName(column);
+    return this.#extra().filter((one) => shortName(one) === short).length > 1 ? column : short;
+  }
+
+  /** The columns that hold numbers only, as far as they were fetched. */
+  #numericColumns() {
+    const rows = [...this.pages.values()].filter(Boolean).flat();
+    const isNumber = (cell) => cell === null || !Number.isNaN(Number(cell)) || cell === "NaN";
+    return new Set(this.#extra().filter((_, i) => rows.length && rows.every((run) => typeof run.cells[i] !== "boolean" && isNumber(run.cells[i]))));
+  }
+
+  #drawRow(place) {
+    const run = this.row(place);
+    const isActive = place === this.active;
+    if (!run) return h("tr", { class: "waiting" }, h("td", { colSpan: this.columns.length + 2 }, "…"));
+    const isChosen = this.chosen.has(run.id);
+    const box = h("input", { type: "checkbox", tabindex: "-1", "aria-label": `Select ${run.name}`, onclick: (event) => { event.stopPropagation(); this.#toggle(run.id); } });
+    box.checked = isChosen;
+    const extra = this.#extra();
+    return h("tr", { class: [isChosen ? "chosen" : "", isActive ? "active" : ""].join(" ").trim(), "aria-selected": String(isChosen), "aria-rowindex": String(place + 2), "data-run": run.id, onclick: () => { this.active = place; this.draw(); } },
+      h("td", { class: "check" }, box),
+      h("td", { class: "name" }, h("a", { href: `/run/${encodeURIComponent(run.id)}`, tabindex: "-1", title: run.id }, run.name), run.problem ? h("span", { class: "warn", title: run.problem }, " ⚠") : null),
+      this.columns.map((column) => {
+        if (column in BUILT_IN) return h("td", {}, BUILT_IN[column][1](run));
+        const value = run.cells[extra.indexOf(column)];
+        return h("td", { class: this.numeric.has(column) ? "number" : "" }, formatValue(value));
+      }));
+  }
+
+  #drawStatus() {
+    const count = this.chosen.size;
+    fill(this.status, `${formatNumber(this.total)} ${this.total === 1 ? "run" : "runs"}${count ? `, ${count} selected` : ""}`);
+    this.chartsButton.disabled = count < 1;
+    this.compareButton.disabled = count < 1;
+  }
+
+  // --- what a person does --------------------------------------------------------------------------------
+
+  #sortBy(column) {
+    const next = this.sort === `-${column}` ? column : `-${column}`;
+    setParams({ sort: next });
+    this.reload();
+  }
+
+  #toggle(id) {
+    if (this.chosen.has(id)) this.chosen.delete(id);
+    else if (this.chosen.size < MOST_CHOSEN) this.chosen.add(id);
+    else notify(`at most ${MOST_CHOSEN} runs can be selected`, true);
+    setParams({ run: [...this.chosen] });
+    this.draw();
+  }
+
+  #open(path) {
+    if (!this.chosen.size) return;
+    const query = new URLSearchParams([...this.chosen].map((id) => ["run", id]));
+    go(`${path}?${query}`);
+  }
+
+  #key(event) {
+    const page = Math.floor(this.scroller.clientHeight / ROW);
+    const moves = { ArrowDown: 1, ArrowUp: -1, PageDown: page, PageUp: -page, Home: -this.total, End: this.total };
+    const run = this.row(this.active);
+    if (event.target.matches("button, input")) return;
+    if (event.key in moves) {
+      this.active = Math.min(Math.max(this.active + moves[event.key], 0), Math.max(0, this.total - 1));
+      const top = this.active * ROW;
+      if (top < this.scroller.scrollTop) this.scroller.scrollTop = top;
+      const below = top + 2 * ROW - this.scroller.clientHeight;
+      if (below > this.scroller.scrollTop) this.scroller.scrollTop = below;
+      this.draw();
+    } else if (event.key === " " && run) this.#toggle(run.id);
+    else if (event.key === "Enter" && run) go(`/run/${encodeURIComponent(run.id)}`);
+    else if (event.key === "c") this.#open("/charts");
+    else if (event.key === "v") this.#open("/compare");
+    else return;
+    event.preventDefault();
+  }
+
+  async #choose() {
+    const chosen = await chooseColumns(this.columns, Object.entries(BUILT_IN).map(([name, [label]]) => [name, label]));
+    if (!chosen) return;
+    this.columns = chosen;
+    remember("columns", chosen);
+    setParams({ col: chosen });
+    await this.load();
+  }
+
+  #export(format) {
+    const { where, sort } = this.#query(0, 0);
+    const link = h("a", { href: address("/runs/export", { where, sort, format, column: this.columns.filter((one) => one !== "notes") }), download: "" });
+    document.body.append(link);
+    link.click();
+    link.remove();
+  }
+}
+
+function spacer(height) {
+  const row = h("tr", { class: "spacer", "aria-hidden": "true" });
+  row.style.height = `${Math.max(0, height)}px`;
+  return row;
+}
+
+function shortName(column) {
+  return column.replace(/^(params|tags|metrics)\./, "").replace(/^\["(.*)"\]/, "$1");
+}
