@@ -18,6 +18,7 @@ from tracelet.ui.runs_api import describe_run, run_of, sources_of
 
 _TEXTS: Final = ("name", "notes", "group", "parent", "job_type")
 _FIELDS: Final = (*_TEXTS, "archived", "tags", "untag")
+_KINDS: Final = {"tags": "an object or a list of names", "untag": "a list of names"}
 _LARGEST: Final = 1 << 20  # bytes of a request
 
 
@@ -60,6 +61,9 @@ def check_changes(data: Any) -> dict[str, Any]:
             raise UsageError(f"edit: {name}: expected a text, found {data[name]!r}")
     if not isinstance(data.get("archived"), bool | None):
         raise UsageError(f"edit: archived: expected true or false, found {data['archived']!r}")
+    for name, kinds in (("tags", (Mapping, list)), ("untag", (list,))):
+        if name in data and not isinstance(data[name], kinds):
+            raise UsageError(f"edit: {name}: expected {_KINDS[name]}, found {data[name]!r}")
     return dict(data)
 
 

@@ -1,0 +1,227 @@
+"""The JSON API: every answer is compared with what the library says of the same runs."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+
+import pytest
+from starlette.testclient import TestClient
+
+from tracelet.store import Store
+
+
+def run_id(store: Store, name: str) -> str:
+    return store.run(name).id
+
+
+def test_api_says_its_name_and_version(client: TestClient, store: Store) -> None:
+    about = client.get("/api/v1/").json()
+    assert about["name"] == "tracelet"
+    assert about["api"] == 1
+    assert about["folder"] == str(store.dir)
+
+
+def test_table_has_the_columns_that_were_asked_for(client: TestClient, store: Store) -> None:
+    columns = ["params.lr", "metrics.train/loss.min", "tags.team"]
+    page = client.get("/api/v1/runs", params={"column": columns, "sort": "name"}).json()
+    records = store.runs(sort="name")
+    assert page["total"] == len(records)
+    assert [run["id"] for run in page["runs"]] == [record.id for record in records]
+    row = next(run for run in page["runs"] if run["name"] == "digits-1")
+    expected = store.run("digits-1")
+    assert row["cells"] == [0.1, expected.summary()["train/loss"]["min"], "vision"]
+
+
+def test_table_is_filtered_sorted_and_paged(client: TestClient, store: Store) -> None:
+    where = "params.lr < 0.2 and metrics.val/accuracy > 0.1"
+    query = {"where": where, "sort": "params.lr", "limit": 2, "offset": 1}
+    page = client.get("/api/v1/runs", params=query).json()
+    expected = store.runs(where=where, sort="params.lr")
+    assert page["total"] == len(expected) > 3
+    assert [run["id"] for run in page["runs"]] == [record.id for record in expected[1:3]]
+
+
+@pytest.mark.parametrize(
+    ("query", "message"),
+    [
+        ({"where": "params.lr <"}, "column 12"),
+        ({"sort": "parms.lr"}, "no field"),
+        ({"limit": "-1"}, "limit: expected a number"),
+        ({"offset": "x"}, "offset: expected a number"),
+        ({"column": "metrics"}, "no field"),
+    ],
+)
+def test_mistake_in_a_query_is_explained(client: TestClient, query: dict[str, str], message: str) -> None:
+    answer = client.get("/api/v1/runs", params=query)
+    assert answer.status_code == 400
+    assert message in answer.json()["error"]
+
+
+def test_fields_name_everything_that_a_column_can_show(client: TestClient) -> None:
+    fields = client.get("/api/v1/fields").json()
+    assert "model/depth" in fields["params"]
+    assert fields["tags"] == ["team"]
+    assert {"train/loss", "val/accuracy"} <= set(fields["metrics"])
+    newest = client.get("/api/v1/fields", params={"newest": 1}).json()
+    assert newest["metrics"] == ["train/loss"]  # of the run that failed
+
+
+def test_run_has_everything_but_its_points(client: TestClient, store: Store) -> None:
+    record = store.run("digits-2")
+    run = client.get(f"/api/v1/runs/{record.id}").json()
+    assert run["params"] == {"lr": 0.03, "optimizer": "adam", "model/hidden": 64, "model/depth": 4, "seed": 2}
+    loss = next(one for one in run["metrics"] if one["name"] == "val/loss")
+    assert (loss["goal"], loss["best"]) == ("min", record.summary()["val/loss"]["min"])
+    assert run["outcome"] == "finished"
+    assert run["processes"][0]["pid"] > 0
+
+
+@pytest.mark.parametrize("id", ["nothing", "..", "%2e%2e", "~", "latest", "digits-1"])
+def test_run_is_found_by_its_id_alone(client: TestClient, id: str) -> None:
+    assert client.get(f"/api/v1/runs/{id}/files").status_code == 404
+
+
+def test_run_of_another_folder_is_not_served(client: TestClient, store: Store) -> None:
+    outside = str(store.run("digits-1").dir)
+    answer = client.get("/api/v1/series", params={"run": outside, "name": "train/loss"})
+    assert answer.status_code == 404
+
+
+def test_series_that_fits_the_screen_is_exact(client: TestClient, store: Store) -> None:
+    record = store.run("digits-1")
+    query = {"run": record.id, "name": ["train/loss", "val/loss", "absent"]}
+    found = {one["name"]: one for one in client.get("/api/v1/series", params=query).json()["series"]}
+    assert set(found) == {"train/loss", "val/loss"}
+    assert found["train/loss"]["values"] == record.metric("train/loss").values
+    assert found["val/loss"]["x"] == record.metric("val/loss").iterations
+    assert found["train/loss"]["means"] is None
+
+
+def test_series_keeps_peaks_means_and_what_is_not_finite(client: TestClient, store: Store) -> None:
+    record = store.run("digits-0")
+    query = {"run": record.id, "name": "train/loss", "pixels": 20}
+    one = client.get("/api/v1/series", params=query).json()["series"][0]
+    values = [float(value) for value in one["values"]]
+    series = record.metric("train/loss")
+    finite = [value for value in series.values if math.isfinite(value)]
+    assert len(values) < 70 < one["total"] == 400
+    assert min(value for value in values if math.isfinite(value)) == min(finite)
+    assert any(map(math.isnan, values))
+    assert math.inf in values
+    assert len(one["means"]["x"]) == 20
+    first = [value for step, value in zip(series.iterations, series.values, strict=True) if step < 20]
+    assert one["means"]["values"][0] == pytest.approx(sum(first) / len(first))
+
+
+def test_series_of_a_range_has_the_points_next_to_it(client: TestClient, store: Store) -> None:
+    query = {"run": run_id(store, "digits-1"), "name": "train/loss", "from": 100.5, "to": 110}
+    one = client.get("/api/v1/series", params=query).json()["series"][0]
+    assert one["x"] == list(range(100, 112))
+
+
+@pytest.mark.parametrize("axis", ["time", "relative"])
+def test_series_over_time(client: TestClient, store: Store, axis: str) -> None:
+    record = store.run("digits-1")
+    query = {"run": record.id, "name": "train/loss", "x": axis}
+    one = client.get("/api/v1/series", params=query).json()["series"][0]
+    start = record.started_at if axis == "relative" else 0
+    assert one["x"] == pytest.approx([time - start for time in record.metric("train/loss").timestamps])
+
+
+def test_recomputed_stretch_is_a_ghost_with_its_deviation(client: TestClient, store: Store) -> None:
+    record = store.run("resumed")
+    query = {"run": record.id, "name": "train/loss"}
+    one = client.get("/api/v1/series", params=query).json()["series"][0]
+    assert one["x"] == list(range(300))
+    (ghost,) = one["ghosts"]
+    assert ghost["x"] == list(range(140, 200))
+    assert ghost["shared_steps"] == 60
+    apart = [abs(a - b) for a, b in zip(one["values"][140:200], ghost["values"], strict=True)]
+    assert ghost["deviation"] == max(apart) > 0
+    assert ghost["at_step"] == 140 + apart.index(max(apart))
+
+
+@pytest.mark.parametrize(
+    ("query", "message"),
+    [
+        ({}, "at least one run"),
+        ({"x": "clock"}, "x: expected"),
+        ({"from": "nan"}, "from: expected a number"),
+        ({"pixels": "many"}, "pixels: expected"),
+    ],
+)
+def test_mistake_in_a_request_for_series(
+    client: TestClient, store: Store, query: dict[str, str], message: str
+) -> None:
+    whole = {"run": run_id(store, "digits-1"), "name": "train/loss", **query} if query else {}
+    answer = client.get("/api/v1/series", params=whole)
+    assert answer.status_code == 400
+    assert message in answer.json()["error"]
+
+
+def test_console_can_be_searched_and_paged(client: TestClient, store: Store) -> None:
+    path = f"/api/v1/runs/{run_id(store, 'media')}/console"
+    whole = client.get(path).json()
+    assert whole["lines"][0]["text"] == "epoch 0: <b>loss</b> 1.000"
+    found = client.get(path, params={"search": "EPOCH 4"}).json()
+    assert [line["number"] for line in found["lines"]] == [5]
+    assert (found["found"], found["total"]) == (1, whole["total"])
+    assert [line["number"] for line in client.get(path, params={"offset": 1, "limit": 2}).json()["lines"]] == [2, 3]
+
+
+def test_losses_are_counted(client: TestClient, store: Store) -> None:
+    record = store.run("media")
+    losses = client.get(f"/api/v1/runs/{record.id}/losses").json()
+    assert losses == {"dropped": record.dropped, "damage": {}, "problem": None}
+    assert sum(losses["dropped"].values()) == 1
+
+
+def test_events_are_in_order(client: TestClient, store: Store) -> None:
+    found = client.get(f"/api/v1/runs/{run_id(store, 'digits-1')}/events").json()["events"]
+    types = [one["type"] for one in found]
+    assert types[0] == "writer"
+    assert {"params", "tags", "outcome"} <= set(types)
+
+
+def test_comparison_names_what_differs(client: TestClient, store: Store) -> None:
+    ids = [run_id(store, name) for name in ("digits-0", "digits-2")]
+    data = client.get("/api/v1/compare", params={"run": ids}).json()
+    assert [run["id"] for run in data["runs"]] == ids
+    assert set(data["differing"]) == {"lr", "model/depth", "seed"}
+    assert data["params"]["optimizer"] == ["adam", "adam"]
+    assert data["metrics"]["val/accuracy"][0]["best"] == store.run("digits-0").summary()["val/accuracy"]["max"]
+
+
+def test_table_is_exported(client: TestClient) -> None:
+    query = {"format": "csv", "sort": "name", "column": ["params.lr", "metrics.val/accuracy.max"], "where": "name ~ 'digits*'"}
+    rows = list(csv.reader(io.StringIO(client.get("/api/v1/runs/export", params=query).text)))
+    assert rows[0] == ["id", "name", "params.lr", "metrics.val/accuracy.max"]
+    assert [row[1] for row in rows[1:]] == [f"digits-{i}" for i in range(5)]
+    latex = client.get("/api/v1/runs/export", params={**query, "format": "latex"}).text
+    assert r"digits-3 & 0.01 & 0.4" in latex
+    assert latex.startswith(r"\begin{tabular}{llrr}")
+    assert client.get("/api/v1/runs/export", params={"format": "pdf"}).status_code == 400
+
+
+def test_answers_are_strict_json(client: TestClient, store: Store) -> None:
+    def refuse(name: str) -> None:
+        raise AssertionError(name)
+
+    text = client.get(f"/api/v1/runs/{run_id(store, 'media')}").text
+    assert json.loads(text, parse_constant=refuse)["metrics"][0]["last"] == "NaN"
+
+
+def test_unknown_address_of_the_api_is_json(client: TestClient) -> None:
+    answer = client.get("/api/v1/nothing/here")
+    assert answer.status_code == 404
+    assert "no such resource" in answer.json()["error"]
+
+
+def test_every_view_is_the_page(client: TestClient) -> None:
+    for path in ("/", "/charts", "/compare", "/run/anything"):
+        answer = client.get(path)
+        assert answer.status_code == 200
+        assert '<script type="module" src="/static/main.js">' in answer.text
