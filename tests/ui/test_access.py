@@ -29,7 +29,9 @@ def test_this_machine_needs_none(host: str) -> None:
     assert Access(host=host).allows_host(f"{host}:80" if ":" not in host else f"[{host}]:80")
 
 
-@pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example:80", "evil.example:80", "", "[::", "10.0.0.1"])
+@pytest.mark.parametrize(
+    "host", ["evil.example", "127.0.0.1.evil.example:80", "evil.example:80", "", "[::", "10.0.0.1"]
+)
 def test_name_that_leads_here_by_dns_is_refused(client: TestClient, host: str) -> None:
     for path in ("/", "/api/v1/runs", "/static/main.js"):
         assert client.get(path, headers={"host": host}).status_code == 421
@@ -116,7 +118,9 @@ def test_html_is_shown_in_a_sandbox_only(client: TestClient, store: Store) -> No
     assert alone.headers["content-disposition"].startswith("attachment;")
 
 
-@pytest.mark.parametrize("path", ["", "../other", "/etc/passwd", "journal", "console", "artifacts/../journal"])
+@pytest.mark.parametrize(
+    "path", ["", "../other", "/etc/passwd", "journal", "console", "artifacts/../journal"]
+)
 def test_only_listed_files_are_sent(client: TestClient, store: Store, path: str) -> None:
     run = store.run("media").id
     for what in ("file", "text", "content"):

@@ -169,7 +169,9 @@ def test_console_can_be_searched_and_paged(client: TestClient, store: Store) -> 
     found = client.get(path, params={"search": "EPOCH 4"}).json()
     assert [line["number"] for line in found["lines"]] == [5]
     assert (found["found"], found["total"]) == (1, whole["total"])
-    assert [line["number"] for line in client.get(path, params={"offset": 1, "limit": 2}).json()["lines"]] == [2, 3]
+    assert [
+        line["number"] for line in client.get(path, params={"offset": 1, "limit": 2}).json()["lines"]
+    ] == [2, 3]
 
 
 def test_losses_are_counted(client: TestClient, store: Store) -> None:
@@ -192,11 +194,18 @@ def test_comparison_names_what_differs(client: TestClient, store: Store) -> None
     assert [run["id"] for run in data["runs"]] == ids
     assert set(data["differing"]) == {"lr", "model/depth", "seed"}
     assert data["params"]["optimizer"] == ["adam", "adam"]
-    assert data["metrics"]["val/accuracy"][0]["best"] == store.run("digits-0").summary()["val/accuracy"]["max"]
+    assert (
+        data["metrics"]["val/accuracy"][0]["best"] == store.run("digits-0").summary()["val/accuracy"]["max"]
+    )
 
 
 def test_table_is_exported(client: TestClient) -> None:
-    query = {"format": "csv", "sort": "name", "column": ["params.lr", "metrics.val/accuracy.max"], "where": "name ~ 'digits*'"}
+    query = {
+        "format": "csv",
+        "sort": "name",
+        "column": ["params.lr", "metrics.val/accuracy.max"],
+        "where": "name ~ 'digits*'",
+    }
     rows = list(csv.reader(io.StringIO(client.get("/api/v1/runs/export", params=query).text)))
     assert rows[0] == ["id", "name", "params.lr", "metrics.val/accuracy.max"]
     assert [row[1] for row in rows[1:]] == [f"digits-{i}" for i in range(5)]

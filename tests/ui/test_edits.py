@@ -24,11 +24,22 @@ def own_store(tmp_path: Path) -> Store:
 
 def test_run_is_edited(own_store: Store, make_client: MakeClient) -> None:
     client, id = make_client(own_store), own_store.run("first").id
-    changes = {"name": "second", "notes": "**good**", "tags": {"new": "2"}, "untag": ["old"], "group": "sweep"}
+    changes = {
+        "name": "second",
+        "notes": "**good**",
+        "tags": {"new": "2"},
+        "untag": ["old"],
+        "group": "sweep",
+    }
     answer = client.post(f"/api/v1/runs/{id}/edit", json=changes)
     assert answer.status_code == 200
     record = own_store.run(id)
-    assert (record.name, record.notes, record.tags, record.group) == ("second", "**good**", {"new": "2"}, "sweep")
+    assert (record.name, record.notes, record.tags, record.group) == (
+        "second",
+        "**good**",
+        {"new": "2"},
+        "sweep",
+    )
     assert answer.json()["edits"][-1]["changes"]
 
 
