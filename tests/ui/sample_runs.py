@@ -5,12 +5,18 @@ from __future__ import annotations
 import math
 import random
 from pathlib import Path
+from typing import Any
 
 import numpy
 
 import tracelet
 
 PLAIN = ["no:system", "no:environment", "no:gpu"]
+
+
+def start(name: str, folder: Path, *, plugins: list[str] = PLAIN, **more: Any) -> tracelet.Run:
+    """Start a run of the samples' project."""
+    return tracelet.start_run(name, project="digits", dir=folder, plugins=plugins, **more)
 
 
 def record_samples(folder: Path) -> None:

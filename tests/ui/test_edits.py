@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 from starlette.testclient import TestClient
+from tests.ui.sample_runs import PLAIN
 
 import tracelet
-from tests.ui.sample_runs import PLAIN
 from tracelet.store import Store, open_store
 
 MakeClient = Callable[..., TestClient]

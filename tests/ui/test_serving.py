@@ -16,8 +16,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-import tracelet
+import pytest
 from tests.ui.sample_runs import PLAIN
+
+import tracelet
 from tracelet.run import Run
 
 Serve = Callable[..., Any]
@@ -58,12 +60,8 @@ def test_token_of_the_environment_is_in_the_address(samples: Path, serve: Serve)
     server = serve(samples, TRACELET_UI_TOKEN="a b")
     assert server.address.endswith("?token=a%20b")
     base = server.address.partition("/?")[0]
-    try:
+    with pytest.raises(urllib.error.HTTPError, match="401"):
         fetch(f"{base}/api/v1/runs")
-    except urllib.error.HTTPError as error:
-        assert error.code == 401
-    else:
-        raise AssertionError("served without a token")
     request = urllib.request.Request(f"{base}/api/v1/runs", headers={"authorization": "Bearer a b"})
     with urllib.request.urlopen(request, timeout=20) as answer:
         assert json.load(answer)["total"] == 8
