@@ -46,7 +46,18 @@ FAMILIES: dict[str, list[str]] = {
         *("catboost>=1.2", "click>=8.1", "hydra-core>=1.3", "keras>=3.5", "lightgbm>=4.5", "optuna>=4.0"),
         *("scikit-learn>=1.5", "torch==2.13.0", "xgboost-cpu>=2.1"),
     ],
-    "torch": ["matplotlib", "soundfile>=0.12", "tensorboard>=2.17", "tensorboardX>=2.6", "torch==2.13.0"],
+    "torch": [
+        "accelerate>=1.0",
+        "lightning>=2.3",
+        "matplotlib",
+        "pytorch-ignite>=0.5",
+        "soundfile>=0.12",
+        "stable-baselines3>=2.3",
+        "tensorboard>=2.17",
+        "tensorboardX>=2.6",
+        "torch==2.13.0",
+        "transformers>=5.0",
+    ],
 }
 
 

@@ -22,7 +22,7 @@ _ROOTS: Final = ("lightning.pytorch", "pytorch_lightning")
 
 
 def _base_classes() -> tuple[type[Any], ...]:
-    roots = [root for root in _ROOTS if root in sys.modules]
+    roots = [root for root in _ROOTS if sys.modules.get(root) is not None]
     if not roots:
         try:
             importlib.import_module(_ROOTS[0])

@@ -33,17 +33,15 @@ class TransformersCapture(CapturePlugin):
 
     @classmethod
     def patch_callbacks(cls, module: ModuleType, patches: Patches) -> None:
-        """Wrap the one place that calls all callbacks."""
-        patches.after(module.CallbackHandler, "call_event", cls.note_event, suspend=("summarywriter",))
+        """Wrap the one place that calls all callbacks. They change what they are given, so they come second."""
+        patches.before(module.CallbackHandler, "call_event", cls.note_event, suspend=("summarywriter",))
 
     @classmethod
     def patch_trainer(cls, module: ModuleType, patches: Patches) -> None:
         """Have files of a checkpoint recorded as parts of it only."""
         patches.after(module.Trainer, "_save_checkpoint", lambda *_, **__: None, suspend=("torch",))
 
-    def note_event(
-        self, _result: Any, handler: Any, event: str, args: Any, state: Any, _control: Any, **more: Any
-    ) -> None:
+    def note_event(self, handler: Any, event: str, args: Any, state: Any, _control: Any, **more: Any) -> None:
         """Record an event, unless a callback does it itself."""
         note = getattr(self, f"_{event}", None)
         if note is not None and state.is_world_process_zero and not records_into_tracelet(handler.callbacks):
