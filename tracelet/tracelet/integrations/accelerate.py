@@ -22,8 +22,8 @@ class TraceletTracker(GeneralTracker):  # type: ignore[misc]
     Only the main process records. ``accelerator.end_training()`` ends a run that was started here.
 
     Args:
+        run: the run to record into, instead of the active one; or the name of the one to start.
         name, project, tags: of the run, if one is started.
-        run: the run to record into, instead of the active one.
         options: further arguments of :func:`tracelet.start_run`.
     """
 
@@ -34,11 +34,11 @@ class TraceletTracker(GeneralTracker):  # type: ignore[misc]
 
     def __init__(
         self,
-        name: str | None = None,
+        run: Run | str | None = None,
         *,
+        name: str | None = None,
         project: str | None = None,
         tags: Mapping[str, Any] | None = None,
-        run: Run | None = None,
         **options: Any,
     ) -> None:
         super().__init__()

@@ -25,8 +25,8 @@ class TraceletLogger(BaseLogger):  # type: ignore[misc]
     (``log_params``, ``log_image``, ...) may be called on the logger.
 
     Args:
+        run: the run to record into, instead of the active one; or the name of the one to start.
         name, project, tags: of the run, if one is started.
-        run: the run to record into, instead of the active one.
         options: further arguments of :func:`tracelet.start_run`.
     """
 
@@ -34,11 +34,11 @@ class TraceletLogger(BaseLogger):  # type: ignore[misc]
 
     def __init__(
         self,
-        name: str | None = None,
+        run: Run | str | None = None,
         *,
+        name: str | None = None,
         project: str | None = None,
         tags: Mapping[str, Any] | None = None,
-        run: Run | None = None,
         **options: Any,
     ) -> None:
         self._slot = RunSlot(run, name=name, project=project, tags=tags, **options)

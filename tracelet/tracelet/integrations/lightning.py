@@ -56,8 +56,8 @@ class TraceletLogger(*_base_classes()):  # type: ignore[misc]
     ones when a loop ends, ``"all"`` each as soon as it is saved.
 
     Args:
+        run: the run to record into, instead of the active one; or the name of the one to start.
         name, project, tags: of the run, if one is started.
-        run: the run to record into, instead of the active one.
         prefix: comes before the name of each metric, with ``/``.
         log_model: ``False``, ``True`` or ``"all"``.
         options: further arguments of :func:`tracelet.start_run`.
@@ -67,11 +67,11 @@ class TraceletLogger(*_base_classes()):  # type: ignore[misc]
 
     def __init__(
         self,
-        name: str | None = None,
+        run: Run | str | None = None,
         *,
+        name: str | None = None,
         project: str | None = None,
         tags: Mapping[str, Any] | None = None,
-        run: Run | None = None,
         prefix: str = "",
         log_model: bool | str = False,
         **options: Any,

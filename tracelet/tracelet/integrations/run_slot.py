@@ -21,7 +21,10 @@ class RunSlot:
     another process, a copy continues the same run, unless that process has one of its own.
     """
 
-    def __init__(self, run: Run | None = None, **options: Any) -> None:
+    def __init__(self, run: Run | str | None = None, **options: Any) -> None:
+        """``run`` is the run itself, or the name of one to start."""
+        if isinstance(run, str):
+            run, options = None, {**options, "name": run}
         self.options = {key: value for key, value in options.items() if value is not None}
         self._run = run
         self._is_started = False

@@ -23,8 +23,8 @@ class TraceletOutputFormat(KVWriter):  # type: ignore[misc]
     leaves a value out. ``close()`` ends a run that was started here.
 
     Args:
+        run: the run to record into, instead of the active one; or the name of the one to start.
         name, project, tags: of the run, if one is started.
-        run: the run to record into, instead of the active one.
         options: further arguments of :func:`tracelet.start_run`.
     """
 
@@ -32,11 +32,11 @@ class TraceletOutputFormat(KVWriter):  # type: ignore[misc]
 
     def __init__(
         self,
-        name: str | None = None,
+        run: Run | str | None = None,
         *,
+        name: str | None = None,
         project: str | None = None,
         tags: Mapping[str, Any] | None = None,
-        run: Run | None = None,
         **options: Any,
     ) -> None:
         self._slot = RunSlot(run, name=name, project=project, tags=tags, **options)

@@ -26,8 +26,8 @@ class TraceletCallback(TrainerCallback):  # type: ignore[misc]
     ``state.global_step``. Only the process of world rank zero records.
 
     Args:
+        run: the run to record into, instead of the active one; or the name of the one to start.
         name, project, tags: of the run, if one is started.
-        run: the run to record into, instead of the active one.
         log_model: keep each checkpoint that is saved as an artifact.
         options: further arguments of :func:`tracelet.start_run`.
     """
@@ -36,11 +36,11 @@ class TraceletCallback(TrainerCallback):  # type: ignore[misc]
 
     def __init__(
         self,
-        name: str | None = None,
+        run: Run | str | None = None,
         *,
+        name: str | None = None,
         project: str | None = None,
         tags: Mapping[str, Any] | None = None,
-        run: Run | None = None,
         log_model: bool = False,
         **options: Any,
     ) -> None:
