@@ -8,6 +8,18 @@ TYPE_CHECKING = (
 if TYPE_CHECKING:
     from typing import Any
 
+    from tracelet.compat.original.session import (
+        ArtifactType,
+        Experiment,
+        ExperimentConfig,
+        capture_dataset,
+        capture_hyperparams,
+        capture_model,
+        create_artifact,
+        get_active_experiment,
+        start_logging,
+        stop_logging,
+    )
     from tracelet.errors import (
         ConfigError,
         NoActiveRunError,
@@ -50,7 +62,10 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "ArtifactType",
     "ConfigError",
+    "Experiment",
+    "ExperimentConfig",
     "NoActiveRunError",
     "PluginError",
     "RecordingError",
@@ -59,10 +74,15 @@ __all__ = [
     "TraceletError",
     "UsageError",
     "active_run",
+    "capture_dataset",
+    "capture_hyperparams",
+    "capture_model",
+    "create_artifact",
     "define_metric",
     "end_run",
     "finish",
     "flush",
+    "get_active_experiment",
     "hookimpl",
     "hookspec",
     "log",
@@ -84,19 +104,28 @@ __all__ = [
     "log_video",
     "open_store",
     "set_tags",
+    "start_logging",
     "start_run",
+    "stop_logging",
 ]
 
 _HOMES = {
     "hookimpl": "tracelet_hookspecs",
     "hookspec": "tracelet_hookspecs",
     "open_store": "tracelet.store",
+    **dict.fromkeys(
+        (
+            *("ArtifactType", "Experiment", "ExperimentConfig", "capture_dataset", "capture_hyperparams"),
+            *("capture_model", "create_artifact", "get_active_experiment", "start_logging", "stop_logging"),
+        ),
+        "tracelet.compat.original.session",
+    ),
     **dict.fromkeys((name for name in __all__ if name.endswith("Error")), "tracelet.errors"),
 }
 #: What other trackers call it.
 _ELSEWHERE = {
-    **dict.fromkeys(("init", "set_experiment", "start_logging", "start"), "start_run"),
-    **dict.fromkeys(("stop_logging", "end", "close", "stop"), "end_run"),
+    **dict.fromkeys(("init", "set_experiment", "start"), "start_run"),
+    **dict.fromkeys(("end", "close", "stop"), "end_run"),
     **dict.fromkeys(
         ("log_param", "log_hyperparams", "log_hparams", "log_parameters", "config"), "log_params"
     ),
@@ -107,7 +136,7 @@ _ELSEWHERE = {
     **dict.fromkeys(("Image", "add_image", "log_images"), "log_image"),
     **dict.fromkeys(("Table", "log_dataframe"), "log_table"),
     **dict.fromkeys(("Histogram", "add_histogram"), "log_histogram"),
-    **dict.fromkeys(("run", "get_run", "current_run", "get_active_experiment"), "active_run"),
+    **dict.fromkeys(("run", "get_run", "current_run"), "active_run"),
     **dict.fromkeys(("Api", "search_runs", "Store", "load"), "open_store"),
 }
 

@@ -43,10 +43,10 @@ class QuietServer(http.server.ThreadingHTTPServer):
 class StandIn:
     """A stand-in for W&B's server. ``status`` is its answer to everything while it is not 200."""
 
-    def __init__(self) -> None:
+    def __init__(self, port: int = 0) -> None:
         self.status = 200
         self.runs: dict[str, dict[str, Any]] = {}
-        self.server = QuietServer((HOST, 0), self._handler())
+        self.server = QuietServer((HOST, port), self._handler())
         self.url = f"http://{HOST}:{self.server.server_port}"
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
@@ -151,6 +151,20 @@ def stand_in() -> Iterator[StandIn]:
     server = StandIn()
     yield server
     server.close()
+
+
+@pytest.fixture
+def make_stand_in() -> Iterator[Callable[[int], StandIn]]:
+    """Start a server at a port."""
+    servers: list[StandIn] = []
+
+    def make(port: int) -> StandIn:
+        servers.append(StandIn(port))
+        return servers[-1]
+
+    yield make
+    for server in servers:
+        server.close()
 
 
 @pytest.fixture
