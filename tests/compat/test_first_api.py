@@ -35,7 +35,7 @@ def test_a_program_for_the_first_api(project: Any) -> None:
     assert json.loads(files(second)["net/settings.json"]) == {"a": [1, 2]}
     assert points(third, "x") == [(4, 1)]
     assert "has no artifact 'nets' (did you mean 'net'?)" in done.stdout
-    assert "unknown type 'modell' (did you mean 'model'?)" in done.stdout
+    assert "unknown type 'mdel' (did you mean 'model'?)" in done.stdout
     assert "experiment 'third' is not started; call experiment.start() first" in done.stdout
     assert "api_key: expected a backend that has one (wandb), found ['jsonl']" in done.stdout
 

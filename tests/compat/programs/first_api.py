@@ -55,7 +55,7 @@ with Experiment("second", tags=["a", "b"], project="original") as second:
     assert found.references == {"data": "s3://bucket/data"} and found.metadata == {"acc": 0.9}
     assert second.get_artifact("net").version == "v2"
     assert [one.name for one in second.list_artifacts(ArtifactType.MODEL)] == ["net", "net"]
-    for call in (lambda: second.get_artifact("nets"), lambda: second.create_artifact("x", "modell")):
+    for call in (lambda: second.get_artifact("nets"), lambda: second.create_artifact("x", "mdel")):
         try:
             call()
         except tracelet.UsageError as error:
