@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from tracelet.core.plugins import PluginManager
@@ -176,3 +178,14 @@ def test_a_record_that_came_late_is_due(stage, backend):
     assert got.values == [values[3]]
     assert not is_due(stage.run_dir, "backend")
     stage.verified()
+
+
+def test_sync_reports_its_progress(stage, backend):
+    stage.log(500)
+    stage.writer.close()
+    slow = backend(before=lambda hook, given: time.sleep(0.5))
+    seen = []
+    synced(stage, slow, progress=lambda done, total: seen.append((done, total)))
+    assert seen
+    assert all(0 <= done <= total for done, total in seen)
+    assert len(slow.values) == 500

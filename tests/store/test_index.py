@@ -537,3 +537,15 @@ def test_far_behind_is_caught_up_with_in_strides(records, numpy, monkeypatch):
     left = sum(summary["count"] for summary in run.summary().values())
     assert left < sum(summary["count"] for summary in json.loads(told)[0][-1].values())
     assert store.run("r").damage
+
+
+def test_building_an_index_reports_its_progress(records):
+    for run in "abc":
+        records.run(run)
+    store, seen = records.store(), []
+    store.report_progress(lambda *one: seen.append(one))
+    store.runs()
+    assert seen == [(0, 3), (1, 3), (2, 3), (3, 3)]
+    store.report_progress(None)
+    store.runs()
+    assert len(seen) == 4

@@ -23,6 +23,7 @@ COMMANDS: Final = {
     "show": "tracelet.cli.commands.show:show",
     "compare": "tracelet.cli.commands.compare:compare",
     "plot": "tracelet.cli.commands.plot:plot",
+    "watch": "tracelet.cli.commands.watch:watch",
     "edit": "tracelet.cli.commands.edit:edit",
     "delete": "tracelet.cli.commands.delete:delete",
     "ui": "tracelet.cli.commands.ui:ui",

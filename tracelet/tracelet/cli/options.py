@@ -65,6 +65,7 @@ class GlobalOptions:
     def store(self) -> Store:
         """Open the store that the configuration names, and print what the library logs about its runs."""
         from tracelet.cli.diagnostics import install_log_printer
+        from tracelet.cli.views.progress import index_progress
         from tracelet.errors import StoreError
         from tracelet.store import open_store
 
@@ -74,7 +75,10 @@ class GlobalOptions:
                 f"nothing has been recorded in {folder}; 'tracelet run SCRIPT' does so, --dir names another folder"
             )
         install_log_printer().print_held()
-        return open_store(folder)
+        store = open_store(folder)
+        if (progress := index_progress()) is not None:
+            store.report_progress(progress)
+        return store
 
     def store_of(self, record: RunRecord) -> Store:
         """Return the store that a run belongs to, which is another one if the run was given by its path."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 log = get_logger("tracelet.delivery")
 
 _FINISHING: Final = 5.0  # seconds
+_REPORT: Final = 0.2  # seconds between two reports of progress
 #: A batch that fails for an unknown reason is split before the breaker opens, which would end the waiting.
 LATER: Final = Settings(failures_before_split=Settings().breaker_after - 1)
 
@@ -55,6 +58,7 @@ def sync(
     beside: Iterable[str] = (),
     timeout: float = float("inf"),
     settings: Settings | None = None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> list[Synced]:
     """Deliver to these plugins what they have not received of a run: all of it, if they never had any.
 
@@ -62,7 +66,8 @@ def sync(
 
     The plugins are started (``run_started``, the data hooks, ``run_ended``) and stopped. Returns when everything is
     delivered, when continuing is pointless, or after ``timeout`` seconds. If a run in progress delivers to a backend,
-    that is left to the run.
+    that is left to the run. ``progress`` is called now and then with the records delivered and those in all, from a
+    thread of its own.
 
     Raises:
         UsageError: there is no run in that folder.
@@ -81,7 +86,8 @@ def sync(
 
     try:
         start_and_attach(manager, [*beside, *names], run, attach, delivery=delivery)
-        delivery.flush(timeout)
+        with _reporting(delivery, progress):
+            delivery.flush(timeout)
         status = delivery.status()
         call_each(manager, manager.active("run_ended"), "run_ended", run=run, outcome=run.outcome)
         due = delivery.finish(min(max(0.0, end - time.monotonic()), _FINISHING))
@@ -93,6 +99,29 @@ def sync(
         Synced(name, _delivered(run_dir, name) - before[name], due.get(name, ""), errors[name])
         for name in names
     ]
+
+
+@contextmanager
+def _reporting(delivery: Delivery, progress: Callable[[int, int], None] | None) -> Iterator[None]:
+    """Report how far a delivery is while the block waits for it."""
+    if progress is None:
+        yield
+        return
+    over = threading.Event()
+
+    def report() -> None:
+        while not over.wait(_REPORT):
+            states = delivery.status().values()
+            done = sum(int(state.get("delivered") or 0) for state in states)
+            progress(done, done + sum(int(state.get("pending") or 0) for state in states))
+
+    thread = threading.Thread(target=report, name="tracelet progress", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join(1.0)
 
 
 def _error(manager: PluginManager, name: str, status: Mapping[str, Mapping[str, Any]]) -> str | None:

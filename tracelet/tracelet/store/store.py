@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -41,6 +41,10 @@ class Store:
         self.dir = location.data
         self._location = location
         self._given_goals = goals
+
+    def report_progress(self, progress: Callable[[int, int], None] | None) -> None:
+        """Have a function called while the index is brought up to date: with the runs done, and the runs in all."""
+        self._index.progress = progress
 
     def runs(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
@@ -43,11 +44,15 @@ def compact(runs: tuple[str, ...]) -> int:
     RUN as in show; without it, all runs. A run in progress is skipped and reported; a run that is already compact
     is not changed. The exit status is 1 if a run could not be compacted.
     """
+    from tracelet.cli.views.progress import track
+
     store = global_options().store()
     found = map(store.run, runs) if runs else reversed(store.runs(global_options().project, archived=None))
     unique = {record.id: record for record in found}.values()
     results: list[CompactedRun] = []
-    progress = _compact_runs(unique, results)
+    progress: Iterable[CompactedRun] = _compact_runs(track(unique, "compacting", len(unique)), results)
+    if sys.stderr.isatty():
+        progress = list(progress)  # lines would be printed into the bar
     show_result(
         lambda: {"runs": [one.as_dict() for one in progress]},
         lambda screen: _print(screen, progress, results, named=bool(runs)),

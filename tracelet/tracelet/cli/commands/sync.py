@@ -11,6 +11,7 @@ from tracelet.cli.options import dir_option, global_options, plugin_options
 from tracelet.cli.output import json_option, show_result
 
 if TYPE_CHECKING:
+    from tracelet.cli.views.progress import Advance
     from tracelet.cli.views.screen import Screen
     from tracelet.config import Config
     from tracelet.delivery import Synced
@@ -34,6 +35,9 @@ def sync(run: str | None, everything: bool, timeout: float | None) -> int:
     With RUN, deliver everything the backends have not received yet, also to a backend added after the run. Without RUN,
     deliver what ended runs left pending. The exit status is 1 if something is still pending.
     """
+    from tracelet.cli.views.progress import progress_bar
+    from tracelet.messages import plain
+
     if run is not None and everything:
         raise click.UsageError("expected RUN or --all, found both")
     options = global_options()
@@ -42,7 +46,13 @@ def sync(run: str | None, everything: bool, timeout: float | None) -> int:
     records = [store.run(run)] if run is not None else [*reversed(store.runs(archived=None))]
     if run is None and not everything:
         records = [record for record in records if _is_pending(record, backends)]
-    results = [(record, _sync_run(config, record, backends, processors, timeout)) for record in records]
+    results = []
+    for at, record in enumerate(records, 1):
+        label = f"delivering {plain(record.name)[:30]}" + (
+            f" ({at}/{len(records)})" if len(records) > 1 else ""
+        )
+        with progress_bar(label) as progress:
+            results.append((record, _sync_run(config, record, backends, processors, timeout, progress)))
     show_result(
         lambda: {"runs": [_describe_results(record, several) for record, several in results]},
         lambda screen: _print(screen, results, backends),
@@ -77,12 +87,18 @@ def _is_pending(record: RunRecord, backends: Sequence[str]) -> bool:
 
 
 def _sync_run(
-    config: Config, record: RunRecord, backends: list[str], processors: list[str], timeout: float | None
+    config: Config,
+    record: RunRecord,
+    backends: list[str],
+    processors: list[str],
+    timeout: float | None,
+    progress: Advance | None,
 ) -> list[Synced]:
     from tracelet.delivery import sync
 
     limit = float("inf") if timeout is None else timeout
-    return sync(record.dir, global_options().manager(config), backends, beside=processors, timeout=limit)
+    manager = global_options().manager(config)
+    return sync(record.dir, manager, backends, beside=processors, timeout=limit, progress=progress)
 
 
 def _describe_results(record: RunRecord, results: Sequence[Synced]) -> dict[str, Any]:

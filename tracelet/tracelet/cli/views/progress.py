@@ -28,6 +28,8 @@ class _Bar:
         self._task: Any = None
 
     def __call__(self, done: int, total: int) -> None:
+        if done == 0:
+            self._began = time.monotonic()
         if self._progress is None:
             if time.monotonic() - self._began < DELAY or done >= total:
                 return
@@ -40,6 +42,7 @@ class _Bar:
         """Remove the bar."""
         if self._progress is not None:
             self._progress.stop()
+            self._progress = None
 
 
 def _make_progress(unit: str) -> Progress:
@@ -71,6 +74,26 @@ def progress_bar(label: str, unit: str = "") -> Iterator[Advance | None]:
         yield bar
     finally:
         bar.close()
+
+
+class _IndexBar(_Bar):
+    """A bar for work that the library begins by itself: it is gone as soon as all is done."""
+
+    def __call__(self, done: int, total: int) -> None:
+        super().__call__(done, total)
+        if done >= total:
+            self.close()
+
+
+def index_progress() -> Advance | None:
+    """Return a function that shows how far the index of runs is; ``None`` if stderr is no terminal."""
+    if not _is_terminal():
+        return None
+    import atexit
+
+    bar = _IndexBar("reading new runs", "")
+    atexit.register(bar.close)  # Ctrl-C must not leave the terminal without its cursor
+    return bar
 
 
 def track(items: Iterable[T], label: str, total: int) -> Iterator[T]:

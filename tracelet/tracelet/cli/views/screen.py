@@ -122,6 +122,10 @@ class Screen:
         self._separated = False
         self.console.print(Text(text.replace("\t", "    ")), soft_wrap=True)
 
+    def show(self, renderable: RenderableType) -> None:
+        """Print something made of safe texts."""
+        self._print(renderable)
+
     def rule(self, *parts: Part, style: str = "dim") -> None:
         """Print a line across the screen with a title near its left end."""
         self._separated = True

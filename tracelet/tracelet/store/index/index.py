@@ -8,7 +8,7 @@ import sqlite3
 import threading
 import time
 import weakref
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -49,6 +49,8 @@ class Index:
         #: Seconds for which the index is not brought up to date again; 0: each query does so.
         self.patience = 0.0
         self._refreshed = -math.inf
+        #: Called with the number of runs looked at and the number in all, while the index is brought up to date.
+        self.progress: Callable[[int, int], None] | None = None
         self._renew()
         _instances.add(self)
 
@@ -160,14 +162,19 @@ class Index:
         changed: list[ChangedRun] = []
         missed: list[str] = []
         began = time.monotonic()
-        for id in ids:
+        for at, id in enumerate(ids):
+            if self.progress is not None:
+                self.progress(at, len(ids))
             read = self._read(connection, id, known.get(id))
             if read is not None:
                 changed.append(read)
             if changed and time.monotonic() - began > _HELD:
                 missed += self._write(connection, changed)
                 changed, began = [], time.monotonic()
-        return missed + self._write(connection, changed)
+        missed += self._write(connection, changed)
+        if self.progress is not None and ids:
+            self.progress(len(ids), len(ids))
+        return missed
 
     def _read(self, connection: sqlite3.Connection, id: str, known: KnownRun | None) -> ChangedRun | None:
         """Return a run if it has changed, else ``None``."""
