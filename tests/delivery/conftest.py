@@ -148,13 +148,13 @@ class Stage:
             self.writer.point(name, value, start + at)
         return values
 
-    def flush(self, timeout: float = 10.0) -> None:
+    def flush(self, timeout: float = 40.0) -> None:
         assert self.delivery.flush(timeout), self.delivery.status()
 
     def status(self, name: str = "backend") -> dict[str, Any]:
         return self.delivery.status()[name]
 
-    def wait_for(self, condition: Callable[[], Any], timeout: float = 10.0) -> Any:
+    def wait_for(self, condition: Callable[[], Any], timeout: float = 40.0) -> Any:
         """Wait until something holds, and return what it is."""
         end = time.monotonic() + timeout
         while not (found := condition()):

@@ -130,7 +130,7 @@ def test_an_outage_at_a_restart_is_waited_out(stage, switched, step, how):
     service.is_up = True
     stage.flush()
     assert got.values == values
-    assert stage.status()["state"] in ("idle", "delivering")
+    stage.wait_for(lambda: stage.status()["state"] in ("idle", "delivering"))
     stage.verified()
 
 
