@@ -11,6 +11,8 @@ import pytest
 
 import tracelet_hookspecs
 
+pytestmark = pytest.mark.slow
+
 SOUND = '''
     """Two sound plugins, and a marker that tells when they are imported."""
 

@@ -11,6 +11,9 @@ import re
 
 import pytest
 
+# On one worker, since all of them read what one fixture makes.
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("reading")]
+
 TRAIN = """
     import sys
 

@@ -15,6 +15,9 @@ from rich.text import Text
 
 from tracelet.cli.views.screen import safe_text
 
+# On one worker, since all of them read what one fixture makes.
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("screen_edge")]
+
 EVIL = "\x1b]0;pwned\x07\x1b[31m\x9b2J\u202e\u2066\x7f\u200b"
 OBEYED = [sign for sign in EVIL if not sign.isprintable()]
 HOSTILE = f"""

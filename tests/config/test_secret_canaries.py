@@ -9,6 +9,9 @@ import sys
 
 import pytest
 
+# On one worker, since all of them read what one fixture makes.
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("secret_canaries")]
+
 ALPHABET = "Qz81Xw"
 
 

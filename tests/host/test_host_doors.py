@@ -8,6 +8,8 @@ import pytest
 
 from tracelet.core.plugins import CollectorPlugin, PluginMetadata
 
+pytestmark = pytest.mark.slow
+
 SINK = """
     from tracelet.core.plugins import BackendPlugin, PluginMetadata
 
