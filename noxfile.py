@@ -17,7 +17,7 @@ nox.options.sessions = ["lint", "types", "layers", "wheel", "docs", "tests"]
 OLDEST_AND_NEWEST = ["3.10", "3.13"]
 #: What the short passes leave out: tests that install packages, slow ones, and folders for which
 #: the version of Python makes no difference (pages, clients of others, what the kernel does).
-LEFT_OUT = ["backends", "docs", "downstream", "faults", "frameworks", "seeing", "testing"]
+LEFT_OUT = ["backends", "browser", "docs", "downstream", "faults", "frameworks", "seeing", "testing"]
 SHORT = [
     *("-m", "not pip and not slow", "--hypothesis-profile=short"),
     *(f"--ignore=tests/{folder}" for folder in LEFT_OUT),
@@ -143,6 +143,14 @@ def seeing(session: nox.Session) -> None:
     )
     session.install("-e", ".[media,numpy,plot,testing]", *tools)
     session.run("pytest", "-q", "tests/seeing", *(session.posargs or ["-n", "2"]))
+
+
+@nox.session
+def browser(session: nox.Session) -> None:
+    """Test the page in Chromium, which the machine must have: each view is opened, used and read."""
+    tools = ("axe-playwright-python>=0.1.6", "playwright>=1.50", "pytest-timeout>=2.3", "pytest-xdist>=3.5")
+    session.install("-e", ".[media,testing,ui]", "httpx2>=2.0", *tools)
+    session.run("pytest", "-q", "tests/browser", *(session.posargs or ["-n", "2"]))
 
 
 @nox.session(python=OLDEST_AND_NEWEST)

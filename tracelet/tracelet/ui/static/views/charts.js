@@ -18,7 +18,7 @@ export async function showCharts(main) {
   const shown = describe(runs);
   const names = Object.keys(metrics).sort();
   const grid = new ChartGrid(shown, names, measuredOf(metrics));
-  put(main, h("nav", { class: "crumbs" }, h("a", { href: "/" }, "runs"), " › charts"), legend(shown, runs), grid.element);
+  put(main, h("nav", { class: "crumbs", "aria-label": "Where you are" }, h("a", { href: "/" }, "runs"), " › charts"), h("h1", { class: "hidden" }, "Charts"), legend(shown, runs), grid.element);
   return () => grid.destroy();
 }
 

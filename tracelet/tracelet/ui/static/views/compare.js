@@ -22,7 +22,7 @@ export async function showCompare(main) {
   const shown = describe(data.runs);
   const query = new URLSearchParams(ids.map((id) => ["run", id]));
   const host = h("div");
-  put(main, h("nav", { class: "crumbs" }, h("a", { href: "/" }, "runs"), " › compare · ", h("a", { href: `/charts?${query}` }, "charts")), host);
+  put(main, h("h1", { class: "hidden" }, "Comparison"), h("nav", { class: "crumbs", "aria-label": "Where you are" }, h("a", { href: "/" }, "runs"), " › compare · ", h("a", { href: `/charts?${query}` }, "charts")), host);
   const draw = () => fill(host, controls(data, draw), table(data, shown), drawings(data, shown, draw), matrices(data, shown));
   draw();
   main.setAttribute("data-ready", "");
@@ -108,8 +108,8 @@ function drawings(data, shown, draw) {
   };
   const axes = (differing.length > 1 ? differing : names).slice(0, 8);
   return h("div", { class: "cards two" },
-    h("section", { class: "card drawing", "aria-label": "Scatter" }, h("header", {}, h("h3", {}, "scatter"), choice("sx", x, "Horizontal"), choice("sy", y, "Vertical")), drawScatter(shown, x, fields.get(x), y, fields.get(y))),
-    h("section", { class: "card drawing", "aria-label": "Parallel coordinates" }, h("header", {}, h("h3", {}, "parallel coordinates")), drawParallel(shown, axes.map((name) => [name, fields.get(name)]))));
+    h("section", { class: "card drawing", "aria-label": "Scatter" }, h("header", {}, h("h2", {}, "scatter"), choice("sx", x, "Horizontal"), choice("sy", y, "Vertical")), drawScatter(shown, x, fields.get(x), y, fields.get(y))),
+    h("section", { class: "card drawing", "aria-label": "Parallel coordinates" }, h("header", {}, h("h2", {}, "parallel coordinates")), drawParallel(shown, axes.map((name) => [name, fields.get(name)]))));
 }
 
 /** Confusion matrices of the same name side by side, the last of each run. */
@@ -119,7 +119,7 @@ function matrices(data, shown) {
     for (const [i, artifacts] of several.entries()) {
       for (const group of groupMedia(artifacts).filter((one) => one.kind === "confusion_matrix")) {
         const content = await get(`/runs/${encodeURIComponent(data.runs[i].id)}/content`, { path: group.items.at(-1).files[0].path });
-        host.append(h("section", { class: "card drawing" }, h("header", {}, h("h3", {}, `${group.name} · ${shown[i].label}`)), drawMatrix(content, group.name)));
+        host.append(h("section", { class: "card drawing" }, h("header", {}, h("h2", {}, `${group.name} · ${shown[i].label}`)), drawMatrix(content, group.name)));
       }
     }
   }).catch((error) => put(host, h("p", { class: "error" }, error.message)));

@@ -28,7 +28,7 @@ export async function showFiles(panel, run) {
     showPreview(preview, run, files.find((one) => one.path === path));
   };
   put(panel, h("div", { class: "split" },
-    h("table", { class: "plain" }, h("thead", {}, h("tr", {}, ["file", "size", ""].map((one) => h("th", { scope: "col" }, one)))),
+    h("table", { class: "plain" }, h("thead", {}, h("tr", {}, ["file", "size", "get"].map((one) => h("th", { scope: "col", class: one === "size" ? "number" : "" }, one)))),
       h("tbody", {}, files.map((file) => h("tr", {},
         h("td", {}, h("button", { class: "link", title: `SHA-256 ${file.sha256}`, onclick: () => open(file.path) }, file.path.replace(/^artifacts\//, ""))),
         h("td", { class: "number" }, formatSize(file.size)),

@@ -46,7 +46,7 @@ function mediaCard(run, group) {
   if (slider) slider.value = String(start);
   show(start);
   return h("section", { class: "card mediacard", "data-name": name, "data-kind": kind, "aria-label": `${kind} ${name}` },
-    h("header", {}, h("h3", { title: name }, name), h("span", { class: "dim" }, kind.replace("_", " "))), body,
+    h("header", {}, h("h2", { title: name }, name), h("span", { class: "dim" }, kind.replace("_", " "))), body,
     h("footer", {}, slider, at, h("span", { class: "grow" }), items.length > 1 ? h("span", { class: "dim" }, plural(items.length, "step")) : null));
 }
 

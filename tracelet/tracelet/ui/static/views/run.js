@@ -31,7 +31,7 @@ export async function showRun(main, id) {
   const tabs = h("div", { class: "tabs", role: "tablist", "aria-label": "Parts of the run", onkeydown: (event) => onKey(event, tabs) });
   let leave = () => {};
 
-  const drawHead = () => fill(head, h("nav", { class: "crumbs" }, h("a", { href: "/" }, "runs"), " › ", h("span", {}, run.name)),
+  const drawHead = () => fill(head, h("nav", { class: "crumbs", "aria-label": "Where you are" }, h("a", { href: "/" }, "runs"), " › ", h("span", {}, run.name)),
     h("div", { class: "row" }, h("h1", {}, run.name), outcomeBadge(run.outcome), h("span", { class: "dim" }, `${formatTime(run.started_at)} · ${formatDuration(run.duration)}`), h("span", { class: "grow" }), h("span", { class: "dim" }, run.id), editButton(run, () => refresh())),
     run.error ? h("p", { class: "error" }, run.error) : null, run.problem ? h("p", { class: "error" }, run.problem) : null);
 

@@ -58,7 +58,7 @@ class RunsTable {
       h("table", { class: "runs", role: "grid", "aria-label": "Runs", tabindex: "0", onkeydown: (event) => this.#key(event) }, this.head, this.body));
     this.status = h("span", { class: "dim", role: "status" });
     this.problem = h("p", { class: "error", role: "alert", hidden: true });
-    this.element = h("div", { class: "runsview" }, this.#controls(), this.problem, this.scroller);
+    this.element = h("div", { class: "runsview" }, h("h1", { class: "hidden" }, "Runs"), this.#controls(), this.problem, this.scroller);
     this.generation = 0;
     this.resized = new ResizeObserver(() => this.draw());
     this.resized.observe(this.scroller);
@@ -77,7 +77,7 @@ class RunsTable {
   #controls() {
     const where = h("input", {
       type: "search", class: "grow", spellcheck: false, "aria-label": "Filter runs",
-      placeholder: "filter: params.lr < 0.1 and metrics.loss.min < 1  ·  name ~ \"*digits*\"  ·  outcome = failed",
+      placeholder: "filter: params.lr < 0.1 and metrics.loss.min < 1  ·  name ~ '*digits*'  ·  outcome = 'failed'",
       oninput: debounce(() => { setParams({ where: where.value }); this.reload(); }, 180),
     });
     where.value = param("where");
@@ -122,7 +122,6 @@ class RunsTable {
 
   /** Fetch the table again from the beginning. */
   async reload() {
-    this.pages.clear();
     this.scroller.scrollTop = 0;
     this.active = 0;
     await this.load();
