@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import pytest
 
 import tracelet
+
+# Threads that wait for each other take longer than the tiny trainings here, on a busy machine many times.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 QUIET = ["no:system", "no:environment", "no:gpu"]
 
@@ -99,3 +103,19 @@ def recorded(store: Store) -> Callable[[Callable[[], Any]], Recorded]:
         return store.read(run)
 
     return record
+
+
+@pytest.fixture
+def record_with(store: Store) -> Callable[..., Callable[..., Recorded]]:
+    """Return a function that takes names of plugins, and returns one that records what another one trains."""
+
+    def choose(*plugins: str) -> Callable[..., Recorded]:
+        def record(train: Callable[[], Any], strict: Any = "all") -> Recorded:
+            names = [*plugins, "no:system", "no:environment"]
+            with tracelet.start_run("run", plugins=names, strict=strict) as run:
+                train()
+            return store.read(run)
+
+        return record
+
+    return choose

@@ -44,7 +44,6 @@ class TraceletCallback(keras.callbacks.Callback):  # type: ignore[misc]
     """
 
     records_into_tracelet = True
-    async_safe = True  # Keras may call batch hooks from a thread pool
 
     def __init__(
         self,
@@ -62,10 +61,12 @@ class TraceletCallback(keras.callbacks.Callback):  # type: ignore[misc]
         super().__init__()
         self.prefix = prefix
         self.batches = batches
+        # Whether Keras may call the batch hooks from a thread pool, in any order.
+        self.async_safe = not batches
         self.record_params = params
         self.checkpoints = checkpoints
         self._joined = JoinedRun(run)
-        self._saved = SavedFiles(self._joined, "checkpoints")
+        self._saved = SavedFiles(self._joined, "checkpoints", "keras")
         self._fitting = False
         self._reset(None, "")
 

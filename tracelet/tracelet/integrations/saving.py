@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from functools import update_wrapper
 from typing import TYPE_CHECKING, Any
 
+from tracelet_hookspecs import suspend_captures
+
 if TYPE_CHECKING:
     from tracelet.integrations.joining import JoinedRun
 
@@ -17,9 +19,10 @@ class SavedFiles:
     The model's methods are wrapped on this one object, and are its class's again afterwards.
     """
 
-    def __init__(self, joined: JoinedRun, folder: str) -> None:
+    def __init__(self, joined: JoinedRun, folder: str, framework: str) -> None:
         self._joined = joined
         self._folder = folder
+        self._framework = framework  # whose capture would keep the same files
         self._watched: list[tuple[Any, str]] = []
         self._depth = 0
 
@@ -43,7 +46,8 @@ class SavedFiles:
         """Call a method that saves, and record the file unless it saves through another one."""
         self._depth += 1
         try:
-            result = original(*arguments, **named)
+            with suspend_captures(self._framework):
+                result = original(*arguments, **named)
         finally:
             self._depth -= 1
         if not self._depth:
@@ -52,12 +56,18 @@ class SavedFiles:
         return result
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"_joined": self._joined, "_folder": self._folder, "_watched": [], "_depth": 0}
+        return {
+            "_joined": self._joined,
+            "_folder": self._folder,
+            "_framework": self._framework,
+            "_watched": [],
+            "_depth": 0,
+        }
 
     def __deepcopy__(self, memo: Any) -> SavedFiles:
         from copy import deepcopy
 
-        return SavedFiles(deepcopy(self._joined, memo), self._folder)
+        return SavedFiles(deepcopy(self._joined, memo), self._folder, self._framework)
 
 
 class _SavingMethod:

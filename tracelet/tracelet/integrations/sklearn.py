@@ -20,7 +20,7 @@ from tracelet.logs import get_logger
 from tracelet.run import Run
 
 try:
-    import sklearn.base
+    from sklearn import base
 except ImportError as error:
     raise missing_package("sklearn", ["scikit-learn"], error) from error
 
@@ -46,7 +46,7 @@ def capture(run: Run | None = None) -> Iterator[None]:
     from sklearn import model_selection
 
     joined = JoinedRun(run)
-    capturing = Capture(lambda: joined)
+    capturing = Capture(joined.join)
     capturing.start()
     try:
         capturing.wrap_validation(model_selection.cross_validate)
@@ -58,10 +58,10 @@ def capture(run: Run | None = None) -> Iterator[None]:
 class Capture:
     """Wraps the methods that fit, from :meth:`start` to :meth:`stop`.
 
-    ``choose`` returns where a fit is recorded, or None to leave it out.
+    ``choose`` returns the run that a fit is recorded in, or None to leave it out.
     """
 
-    def __init__(self, choose: Callable[[], JoinedRun | None]) -> None:
+    def __init__(self, choose: Callable[[], Run | None]) -> None:
         self._choose = choose
         self._patches = Patches()
         self._inside = threading.local()
@@ -71,10 +71,10 @@ class Capture:
     def start(self) -> None:
         """Wrap the estimators that are defined, and those that will be."""
         _captures.append(self)
-        for kind in _kinds(sklearn.base.BaseEstimator):
+        for kind in _kinds(base.BaseEstimator):
             self._wrap(kind)
-        base = sklearn.base.BaseEstimator
-        original = base.__init_subclass__.__func__
+        root = base.BaseEstimator
+        original = root.__init_subclass__.__func__
 
         def init_subclass(cls: Any, **options: Any) -> None:
             original(cls, **options)
@@ -82,7 +82,7 @@ class Capture:
                 self._wrap(cls)
 
         wrapped: Any = functools.wraps(original)(init_subclass)
-        self._patches.replace(base, "__init_subclass__", classmethod(wrapped))
+        self._patches.replace(root, "__init_subclass__", classmethod(wrapped))
 
     def stop(self) -> None:
         """Restore everything. A second call does nothing."""
@@ -157,8 +157,9 @@ class Capture:
         """Record something. What is fitted meanwhile is no record, and no failure reaches the program."""
         self._inside.depth = 1
         try:
-            joined = self._choose()
-            if joined is not None and joined.join() is not None:
+            run = self._choose()
+            joined = JoinedRun(run)
+            if run is not None and joined.join() is not None:
                 record(joined)
         except TraceletError:  # the run is strict, or cannot be started
             raise
@@ -168,17 +169,17 @@ class Capture:
             self._inside.depth = 0
 
 
-def _kinds(base: type) -> list[type]:
+def _kinds(root: type) -> list[type]:
     """Return a class and all classes below it, each once, and the mixins that define methods which fit."""
     found: dict[type, None] = {}
-    waiting = [base]
+    waiting = [root]
     while waiting:
         kind = waiting.pop()
         if kind not in found:
             found[kind] = None
             waiting.extend(type.__subclasses__(kind))
     parents = {parent: None for kind in found for parent in kind.__mro__ if parent is not object}
-    mixins = [*vars(sklearn.base).values(), *parents]
+    mixins = [*vars(base).values(), *parents]
     for mixin in mixins:
         if isinstance(mixin, type) and mixin.__module__.startswith("sklearn."):
             found.setdefault(mixin, None)

@@ -48,7 +48,7 @@ class TraceletCallback(xgboost.callback.TrainingCallback):  # type: ignore[misc]
         self.params = params
         self.checkpoints = checkpoints
         self._joined = JoinedRun(run)
-        self._saved = SavedFiles(self._joined, "checkpoints")
+        self._saved = SavedFiles(self._joined, "checkpoints", "xgboost")
         self._start("", 0)
 
     def _start(self, prefix: str, first: int) -> None:
