@@ -14,6 +14,7 @@ from tracelet.delivery.ledger.ledger import Ledger, ledger_file
 from tracelet.delivery.sync import LATER, is_due
 from tracelet.errors import UsageError
 from tracelet.journal import Cursor, Follower, PointRecord, writers
+from tracelet.store import open_store
 
 
 def synced(stage, *plugins, **options):
@@ -189,3 +190,30 @@ def test_sync_reports_its_progress(stage, backend):
     assert seen
     assert all(0 <= done <= total for done, total in seen)
     assert len(slow.values) == 500
+
+
+def test_an_edit_comes_after_what_it_replaces(stage, backend):
+    """Two writers are read in turn, so the edit of a long run would come too early."""
+
+    class Watching(backend):
+        def run_changed(self, run, changes):
+            self.calls.append(changes)
+
+    stage.log(3000)
+    stage.writer.event("tags", {"tags": {"old": 1}})
+    stage.writer.event("run", {"name": "late"})
+    stage.writer.close()
+    store = open_store(stage.run_dir)
+    store.edit(store.run(), name="edited", untag="old")
+    store.edit(store.run(), name="edited again")
+    watching = Watching()
+    synced(stage, watching)
+    events = [call for call in watching.calls if call != "log_metrics"]
+    assert events == [
+        "set_tags",
+        {"name": "late"},
+        {"name": "edited"},
+        {"untag": ["old"]},
+        {"name": "edited again"},
+    ]
+    stage.verified()

@@ -84,3 +84,26 @@ def _no_context():
     from aim.storage.context import Context
 
     return Context({})
+
+
+def test_group_parent_and_edits_reach_aim(aim_repo, read_aim, tmp_path):
+    with tracelet.start_run(
+        "t",
+        dir=tmp_path,
+        config={"plugins": {}},
+        group="sweep",
+        parent="other",
+        tags={"team": "v", "old": ""},
+    ) as run:
+        run.log_metric("x", 1.0, step=0)
+    tracelet.open_store(tmp_path).edit(run.id, name="edited", untag="old", notes="why")
+    deliver(run, aim_repo)
+    there = read_aim(aim_repo, mapping.run_hash(run.id))
+    assert (there.name, there["group"], there["parent"], there.description) == (
+        "edited",
+        "sweep",
+        "other",
+        "why",
+    )
+    assert sorted(there.tags) == ["team=v"]
+    assert there["tags"] == {"team": "v"}

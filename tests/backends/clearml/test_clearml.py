@@ -159,3 +159,19 @@ def test_a_link_in_a_foreign_run_leads_nowhere(tmp_path):
 
 def _on_a_thread() -> dict[str, object]:
     return {"plugins": {"clearml": {"isolation": "thread"}}}
+
+
+def test_parent_and_edits_reach_the_server(clearml_server, tmp_path):
+    table = {"plugins": {"clearml": {"isolation": "thread"}}}
+    with tracelet.start_run("parent", dir=tmp_path, config=table, strict="all") as parent:
+        parent.log_metric("x", 1.0)
+        with tracelet.start_run(
+            "child", dir=tmp_path, config=table, strict="all", parent=parent, tags={"team": "v", "old": ""}
+        ) as child:
+            child.log_metric("x", 1.0)
+            tracelet.open_store(tmp_path).edit(child.id, name="edited", untag="old", notes="why")
+            assert child.flush(timeout=60)
+    tasks = {task["name"]: task for task in clearml_server.tasks.values()}
+    assert tasks["edited"]["parent"] == tasks["parent"]["id"]
+    assert tasks["edited"]["comment"] == "why"
+    assert [tag for tag in tasks["edited"]["tags"] if "tracelet" not in tag] == ["team=v"]

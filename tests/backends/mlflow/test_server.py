@@ -259,11 +259,15 @@ def test_a_child_is_shown_below_its_parent(server: Any, project: Callable[..., A
     plugin.start()
     plugin.run_started(child)
     plugin.run_changed(child, {"parent": run.id, "group": "sweep", "notes": "the first child"})
+    plugin.set_tags({"team": "vision", "old": "1"})
+    plugin.run_changed(child, {"untag": ["old", "unknown"]})
     plugin.run_ended(child, "finished")
     plugin.stop()
     [there] = [one for one in here.runs(client) if one.info.run_name == "child"]
     assert there.data.tags["mlflow.parentRunId"] == parent.info.run_id
     assert there.data.tags["tracelet.group"] == "sweep"
+    assert there.data.tags["team"] == "vision"
+    assert "old" not in there.data.tags
     assert there.data.tags["mlflow.note.content"] == "the first child"
     assert there.info.status == "FINISHED"
 

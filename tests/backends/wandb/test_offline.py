@@ -10,6 +10,8 @@ import numpy
 import pytest
 from backend_servers import wait_until
 
+import tracelet
+
 pytest.importorskip("wandb", reason="needs wandb: pip install 'tracelet[wandb]'")
 
 PROGRAM = """
@@ -88,6 +90,15 @@ def test_parameters_and_tags(project: Any) -> None:
     assert {"team: audio", "only"} <= set(there.tags)
     assert "team: vision" not in there.tags
     assert all(len(tag) <= 64 for tag in there.tags)
+
+
+def test_a_removed_tag_is_gone(project: Any) -> None:
+    with project.record(run_id="untagged", tags={"team": "vision", "old": "1"}) as run:
+        tracelet.open_store(run.dir.parent.parent).edit(run.id, untag="old", notes="why")
+    there = project.read("untagged")
+    assert there.config["tags"] == {"team": "vision"}
+    assert "team: vision" in there.tags
+    assert "old: 1" not in there.tags
 
 
 def test_media_are_of_wandbs_own_types(project: Any) -> None:

@@ -126,10 +126,13 @@ class Describing(Recording):
 
         return RunRecord.read(self.dir)
 
-    def _repr_html_(self) -> str:
-        return self._record()._repr_html_()
+    def _repr_html_(self) -> str | None:
+        # A disabled run has no folder; notebooks then show its repr.
+        return self._record()._repr_html_() if self.dir.is_dir() else None
 
     def _ipython_display_(self) -> None:
+        if not self.dir.is_dir():
+            raise NotImplementedError
         self._record()._ipython_display_()
 
     def define_metric(self, name: str, *, goal: str) -> None:

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 __all__ = ["AimBackend"]
 
+_FACTS: Final = ("group", "parent", "job_type")  # of the run, which become attributes
+
 SCHEMA: Final[dict[str, dict[str, Any]]] = {
     "repo": {
         "type": "string",
@@ -188,12 +190,14 @@ class AimBackend(BackendPlugin):
 
     @hookimpl
     def run_changed(self, run: RunView, changes: Mapping[str, Any]) -> None:
-        """Store a new name, note or project."""
+        """Store a new name, note, group, parent or project, and remove tags."""
         there = self._open(run)
         if changes.get("name"):
             there.set_name(str(changes["name"]))
         if changes.get("notes") is not None:
             there.set_notes(str(changes["notes"]))
+        there.set_facts({key: changes[key] for key in _FACTS if changes.get(key) is not None})
+        there.remove_tags(changes.get("untag") or ())
         if changes.get("project") and not self._config.get("experiment"):
             there.set_experiment(str(changes["project"]))
 

@@ -122,6 +122,25 @@ class AimRun:
             for key, value in tags.items():
                 self._run["tags", mapping.tag_key(key)] = mapping.parameter_value(value)
 
+    def remove_tags(self, names: Iterable[str]) -> None:
+        """Remove tags."""
+        keys = {mapping.tag_key(name) for name in names}
+        if not keys:
+            return
+        with errors(self.folder):
+            for tag in list(self._run.tags):
+                if tag.partition("=")[0] in keys:
+                    self._run.remove_tag(tag)
+            for key in keys:
+                if self._run.get(("tags", key)) is not None:
+                    del self._run["tags", key]
+
+    def set_facts(self, facts: Mapping[str, Any]) -> None:
+        """Store the run's group, parent and kind of work, which Aim's search finds as ``run.group``."""
+        with errors(self.folder):
+            for key, value in facts.items():
+                self._run[key] = mapping.text(str(value))
+
     def add_artifact(self, key: str, file: Path) -> None:
         """List a file by reference."""
         with errors(self.folder):

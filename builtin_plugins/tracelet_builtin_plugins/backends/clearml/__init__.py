@@ -190,7 +190,7 @@ class ClearmlBackend(BackendPlugin):
 
     @hookimpl
     def run_changed(self, run: RunView, changes: Mapping[str, Any]) -> None:
-        """Store a new name, note or project."""
+        """Store a new name, note, parent or project, and remove tags."""
         fields = {"name": "name", "notes": "comment"} | (
             {} if self._config.get("project") else {"project": "project"}
         )
@@ -201,6 +201,12 @@ class ClearmlBackend(BackendPlugin):
         }
         if new:
             self._open(run).set_fields(new)
+        if changes.get("parent"):
+            self._open(run).set_parent(str(changes["parent"]))
+        if changes.get("untag"):
+            task, own = self._open(run), mapping.run_tag(self._run_id())
+            keys = {mapping.tag_key(key) for key in changes["untag"]}
+            task.set_tags([tag for tag in task.tags if tag == own or tag.partition("=")[0] not in keys])
 
     # -- the task ---------------------------------------------------------------------------------------
 

@@ -76,6 +76,10 @@ class OfflineTask:
         renamed = {"project": "project_name"}
         self._change({renamed.get(key, key): value for key, value in fields.items()})
 
+    def set_parent(self, run_id: str) -> None:
+        """Put the task below that of another run, as if that had been recorded to a file, too."""
+        self._change({"parent": f"offline-{run_id}"})
+
     def upload(self, source: Path, path: str) -> str:
         """Copy a file into the session, and return its address there."""
         target = self.folder / "data" / path

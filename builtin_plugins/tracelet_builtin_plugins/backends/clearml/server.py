@@ -213,6 +213,12 @@ class ServerTask:
         if changes:
             self._server.call("tasks.edit", {"task": self.id, "force": True, **changes})
 
+    def set_parent(self, run_id: str) -> None:
+        """Put the task below that of another run, if there is one."""
+        found = self._find(run_id)
+        if found:
+            self._server.call("tasks.edit", {"task": self.id, "parent": str(found["id"]), "force": True})
+
     def upload(self, source: Path, path: str) -> str:
         """Store a file on the files server, and return its address."""
         return self._server.upload(source, path)

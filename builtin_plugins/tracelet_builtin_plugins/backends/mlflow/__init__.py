@@ -210,11 +210,12 @@ class MlflowBackend(BackendPlugin):
 
     @hookimpl
     def run_changed(self, run: RunView, changes: Mapping[str, Any]) -> None:
-        """Store a new name, note, group or parent."""
+        """Store a new name, note, group or parent, and remove tags."""
         there = self._open(run)
         if changes.get("name") and not self._config.get("run_name"):
             there.rename(str(changes["name"]))
         there.send_tags(self._tags_of(changes))
+        there.remove_tags(changes.get("untag") or ())
         if changes.get("parent"):
             self._send_parent(there, str(changes["parent"]))
 

@@ -229,6 +229,15 @@ class ExternalRun:
             self._log_batch(tags=chunk)
             self.tags.update({entry.key: entry.value for entry in chunk})
 
+    def remove_tags(self, names: Iterable[str]) -> None:
+        """Remove tags of the user's that MLflow has."""
+        client = self._server.connect()
+        for key in map(mapping.tag_key, names):
+            if key in self.tags:
+                with self._server.errors():
+                    client.delete_tag(self.id, key)
+                del self.tags[key]
+
     def send_file(self, path: str, folder: str | None) -> None:
         """Store a file, or all files of a folder, below a folder of the run's artifacts."""
         client = self._server.connect()

@@ -199,12 +199,13 @@ class WandbBackend(BackendPlugin):
 
     @hookimpl
     def run_changed(self, run: RunView, changes: Mapping[str, Any]) -> None:
-        """Give the run another name or note. W&B keeps the group and the project that it began with."""
+        """Give the run another name or note, or remove tags. W&B keeps the group and project that it began with."""
         name, notes = changes.get("name"), changes.get("notes")
         self._open(run).change(
             name=mapping.text(name) if name else None,
             notes=mapping.text(notes) if notes is not None else None,
         )
+        self._open(run).remove_tags(changes.get("untag") or ())
 
     def _open(self, run: RunView | None) -> ExternalRun:
         from tracelet_builtin_plugins.backends.wandb.external_run import ExternalRun

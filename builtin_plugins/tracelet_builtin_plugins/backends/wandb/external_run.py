@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
@@ -161,6 +161,15 @@ class ExternalRun:
             self._run.config.update({"tags": dict(self._tags)}, allow_val_change=True)
 
         self._once(id, send)
+
+    def remove_tags(self, names: Iterable[str]) -> None:
+        """Remove tags."""
+        gone = {name: self._tags.pop(name) for name in names if name in self._tags}
+        if gone:
+            texts = {mapping.tag_text(key, value) for key, value in gone.items()}
+            with translated():
+                self._run.tags = tuple(tag for tag in self._run.tags or () if tag not in texts)
+                self._run.config.update({"tags": dict(self._tags)}, allow_val_change=True)
 
     def send_row(self, row: Mapping[str, Any], id: RecordId | None) -> None:
         """Log one row."""

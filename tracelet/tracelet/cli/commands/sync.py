@@ -36,7 +36,6 @@ def sync(run: str | None, everything: bool, timeout: float | None) -> int:
     deliver what ended runs left pending. The exit status is 1 if something is still pending.
     """
     from tracelet.cli.views.progress import progress_bar
-    from tracelet.messages import plain
 
     if run is not None and everything:
         raise click.UsageError("expected RUN or --all, found both")
@@ -48,9 +47,7 @@ def sync(run: str | None, everything: bool, timeout: float | None) -> int:
         records = [record for record in records if _is_pending(record, backends)]
     results = []
     for at, record in enumerate(records, 1):
-        label = f"delivering {plain(record.name)[:30]}" + (
-            f" ({at}/{len(records)})" if len(records) > 1 else ""
-        )
+        label = f"delivering {record.name[:30]}" + (f" ({at}/{len(records)})" if len(records) > 1 else "")
         with progress_bar(label) as progress:
             results.append((record, _sync_run(config, record, backends, processors, timeout, progress)))
     show_result(

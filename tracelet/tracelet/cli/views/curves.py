@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 from rich.text import Text
 
 from tracelet.cli.views.formatting import format_number
+from tracelet.cli.views.screen import styled_text
 
 STYLES: Final = ("cyan", "magenta", "yellow", "green", "blue", "red")
 MARKS: Final = "*+ox#@"
@@ -144,5 +145,7 @@ def draw_legend(labels: Sequence[str], *, ascii_only: bool = False) -> Text:
     text = Text()
     for at, label in enumerate(labels):
         mark = MARKS[at % len(MARKS)] if ascii_only else "━"
-        text.append("  " if at else "").append(f"{mark} ", STYLES[at % len(STYLES)]).append(label)
+        text.append("  " if at else "").append(f"{mark} ", STYLES[at % len(STYLES)]).append_text(
+            styled_text(label)
+        )
     return text

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from tracelet.messages import plain
+
 if TYPE_CHECKING:
     from rich.progress import Progress
 
@@ -34,7 +36,7 @@ class _Bar:
             if time.monotonic() - self._began < DELAY or done >= total:
                 return
             self._progress = _make_progress(self._unit)
-            self._task = self._progress.add_task(self._label, total=total)
+            self._task = self._progress.add_task(plain(self._label), total=total)
             self._progress.start()
         self._progress.update(self._task, completed=done, total=total)
 
@@ -51,7 +53,7 @@ def _make_progress(unit: str) -> Progress:
 
     amount = progress.DownloadColumn() if unit == "bytes" else progress.MofNCompleteColumn()
     return progress.Progress(
-        progress.TextColumn("{task.description}"),
+        progress.TextColumn("{task.description}", markup=False),
         progress.BarColumn(),
         amount,
         progress.TimeRemainingColumn(),

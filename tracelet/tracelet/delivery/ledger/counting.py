@@ -24,7 +24,7 @@ from tracelet.journal.format import (
 from tracelet.journal.reading.source import Source, segments
 
 #: The types of events that backends receive. They are counted like points.
-COUNTED_EVENTS: Final = frozenset({"params", "tags", "artifact", "run"})
+COUNTED_EVENTS: Final = frozenset({"params", "tags", "untag", "artifact", "run"})
 
 _CHUNK: Final = 32768  # slots read at a time
 _TAG: Final = 6  # the position of the tag in a slot of eight 32-bit words

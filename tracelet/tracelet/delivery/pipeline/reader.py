@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 from tracelet.delivery.ledger.ledger import Ledger
 from tracelet.delivery.pipeline.plan import id_of_record
 from tracelet.journal import Cursor, EventRecord, Follower, Record, writers
-from tracelet.journal.reading.lifetime import writer_facts
+from tracelet.journal.reading.lifetime import is_edit, writer_facts
 from tracelet.journal.reading.source import Source
 from tracelet_hookspecs import RecordId
 
@@ -57,6 +57,7 @@ class Reader:
         self._followers: dict[str, Follower] = {}
         self._ranks: dict[str, int | None] = {}
         self._turns: list[str] = []
+        self._waits: dict[str, set[str]] = {}  # edits: the writers whose records have to go first
         self._looked = float("-inf")
         self._short = 0  # consecutive batches with fewer records than requested
 
@@ -71,17 +72,24 @@ class Reader:
     def read(self, limit: int) -> Batch | None:
         """Return the next batch of about ``limit`` records at most, or ``None`` if there is nothing new.
 
-        A batch without records means that the cursor moved past something that concerns only readers.
+        A batch without records means that the cursor moved past something that concerns only readers. An edit comes
+        after all that was recorded before it, since it replaces that.
         """
         self._look_for_writers()
-        for turn, writer in enumerate(self._turns):
+        for writer in sorted(self._turns, key=lambda writer: bool(self._waits.get(writer))):
+            if self._waits.get(writer):
+                continue
             follower = self._followers[writer]
             before = follower.cursor
             records = follower.read(limit)
             after = follower.cursor
             self._short = self._short + 1 if len(records) < limit else 0
+            if len(records) < limit:
+                for others in self._waits.values():
+                    others.discard(writer)
             if records or after != before:
-                self._turns = [*self._turns[turn + 1 :], *self._turns[: turn + 1]]
+                turn = self._turns.index(writer) + 1
+                self._turns = [*self._turns[turn:], *self._turns[:turn]]
                 return Batch(writer, self._rank(writer), records, before, after)
         return None
 
@@ -98,6 +106,8 @@ class Reader:
             if writer not in self._followers:
                 page = self._ledger.pages.get(writer)
                 cursor = page.cursor if page is not None else None
+                if is_edit(self._run_dir, writer):
+                    self._waits[writer] = set(self._turns)
                 self._followers[writer] = Follower(self._run_dir, writer, cursor)
                 self._turns.append(writer)
 
