@@ -118,6 +118,8 @@ class _DropInDistribution(Distribution):
         self._name = name
 
     def read_text(self, filename: str) -> str | None:
+        if filename == "top_level.txt":
+            return f"{self._name}\n"
         if filename != "METADATA":
             return None
         return f"Metadata-Version: 2.1\nName: {self._name}\nVersion: {module_names.PACKAGES[self._name]}\n"
@@ -134,7 +136,10 @@ class _AliasLoader(Loader):
 
     def exec_module(self, module: ModuleType) -> None:
         assert module.__spec__ is not None
-        sys.modules[module.__spec__.name] = importlib.import_module(self._home)
+        found = importlib.import_module(self._home)
+        if not hasattr(found, "__path__"):
+            found.__path__ = []  # a package, whose modules the shield finds
+        sys.modules[module.__spec__.name] = found
 
 
 def _no_module(package: str, name: str) -> str:

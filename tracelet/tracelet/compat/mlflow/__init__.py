@@ -67,7 +67,9 @@ _FLAVORS: Final = (
     *("tensorflow", "transformers", "xgboost"),
 )
 _MODULES: Final = {
-    **dict.fromkeys(("artifacts", "client", "data", "entities", "exceptions", "models", "tracking"), ""),
+    **dict.fromkeys(
+        ("artifacts", "client", "data", "entities", "exceptions", "models", "tracking", "utils"), ""
+    ),
     **dict.fromkeys(_FLAVORS, "flavors."),
 }
 _CLOSEST: Final = {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from tracelet.compat.mlflow import fluent
+from tracelet.compat.mlflow import utils as context
 from tracelet.compat.mlflow.client import MlflowClient
 from tracelet.compat.mlflow.experiments import (
     get_registry_uri,
@@ -13,6 +15,8 @@ from tracelet.compat.mlflow.experiments import (
 
 __all__ = [
     "MlflowClient",
+    "context",
+    "fluent",
     "get_registry_uri",
     "get_tracking_uri",
     "is_tracking_uri_set",

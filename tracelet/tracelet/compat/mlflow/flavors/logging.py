@@ -27,8 +27,10 @@ class Flavor(NamedTuple):
     load: Callable[[str], Any]
 
 
-def save(flavor: Flavor, model: Any, path: Any, about: Mapping[str, Any]) -> None:
-    """Write a model and its description into a new folder.
+def save(
+    flavor: Flavor, model: Any, path: Any, about: Mapping[str, Any], files: Mapping[str, str] | None = None
+) -> None:
+    """Write a model, its description and files that go with it into a new folder.
 
     Raises:
         MlflowException: there is something in the folder.
@@ -38,6 +40,8 @@ def save(flavor: Flavor, model: Any, path: Any, about: Mapping[str, Any]) -> Non
         raise MlflowException(f"Path '{folder}' already exists and is not empty", "RESOURCE_ALREADY_EXISTS")
     folder.mkdir(parents=True, exist_ok=True)
     flavor.save(model, str(folder / flavor.file))
+    for inner, source in (files or {}).items():
+        copy_to(source, folder / inner)
     described = {
         "flavors": {
             flavor.name: {
@@ -53,12 +57,12 @@ def save(flavor: Flavor, model: Any, path: Any, about: Mapping[str, Any]) -> Non
 
 def log(
     flavor: Flavor, model: Any, artifact_path: str | None, name: str | None, about: Mapping[str, Any],
-    registered_name: str | None = None, run_id: str | None = None,
+    registered_name: str | None = None, files: Mapping[str, str] | None = None,
 ) -> ModelInfo:  # fmt: skip
     """Keep a model in the active run, or in a new one."""
     from tracelet.compat.mlflow.fluent import _handle
 
-    handle = _handle(run_id)
+    handle = _handle()
     place = artifact_path or name or "model"
     signature = about.get("signature")
     plain = {
@@ -67,7 +71,7 @@ def log(
     }
     with tempfile.TemporaryDirectory(prefix="mlflow-model-") as folder:
         target = Path(folder, os.path.basename(place))
-        save(flavor, model, target, {**plain, "artifact_path": place, "run_id": handle.run.id})
+        save(flavor, model, target, {**plain, "artifact_path": place, "run_id": handle.run.id}, files)
         handle.run.log_artifact(target, os.path.dirname(place) or None)
     uri = f"runs:/{handle.run.id}/{place}"
     version = None
@@ -101,9 +105,13 @@ def description(folder: Path) -> dict[str, Any]:
     return read
 
 
-def copy_folder(source: str, target: str) -> None:
-    """Copy a folder."""
-    shutil.copytree(source, target, dirs_exist_ok=True)
+def copy_to(source: str, target: Path) -> None:
+    """Copy a file or folder."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if Path(source).is_dir():
+        shutil.copytree(source, target)
+    else:
+        shutil.copyfile(source, target)
 
 
 def calls(
@@ -117,12 +125,12 @@ def calls(
         path = rest[0] if rest else kwargs.get("artifact_path")
         about = {key: kwargs.get(key) for key in ("signature", "metadata", "params", "model_type")}
         registered = kwargs.get("registered_model_name")
-        return log(flavor, model, path, kwargs.get("name"), about, registered)
+        return log(flavor, model, path, kwargs.get("name"), about, registered, kwargs.get("files"))
 
     def save_model(*args: Any, **kwargs: Any) -> None:
         """Write a model into a new folder."""
         model, rest = _first(argument, args, kwargs)
-        save(flavor, model, rest[0] if rest else kwargs["path"], {})
+        save(flavor, model, rest[0] if rest else kwargs["path"], {}, kwargs.get("files"))
 
     def load_model(model_uri: str, dst_path: str | None = None, **_: Any) -> Any:
         """Read a model from an address such as ``runs:/RUN/model``."""

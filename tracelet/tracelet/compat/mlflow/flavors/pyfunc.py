@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -10,6 +11,7 @@ from tracelet.compat.mlflow.artifacts import local_path
 from tracelet.compat.mlflow.exceptions import missing
 from tracelet.compat.mlflow.flavors import pickled
 from tracelet.compat.mlflow.flavors.logging import Flavor, calls, description
+from tracelet.compat.mlflow.models import ModelInfo
 
 _FLAVORS: Final = (
     "sklearn",
@@ -46,14 +48,17 @@ class PythonModel:
 class PyFuncModel:
     """A model that was loaded."""
 
-    def __init__(self, model: Any, described: dict[str, Any]) -> None:
+    def __init__(
+        self, model: Any, described: dict[str, Any], context: PythonModelContext | None = None
+    ) -> None:
         self._model = model
+        self._context = context or PythonModelContext()
         self.metadata = described
 
     def predict(self, data: Any, params: Any = None) -> Any:
         """Return predictions."""
         if isinstance(self._model, PythonModel):
-            return self._model.predict(PythonModelContext(), data, *([params] if params is not None else []))
+            return self._model.predict(self._context, data, *([params] if params is not None else []))
         predict = getattr(self._model, "predict", self._model)
         return predict(data)
 
@@ -62,8 +67,25 @@ class PyFuncModel:
         return self._model
 
 
+_FILES: Final = "artifacts"  # the folder of the files that go with a model
 _flavor = Flavor(_OWN, "python_model.pkl", pickled.save, pickled.load)
-log_model, save_model, _ = calls(_flavor, "python_model")
+_log_model, _save_model, _ = calls(_flavor, "python_model")
+
+
+def log_model(*args: Any, artifacts: Mapping[str, str] | None = None, **kwargs: Any) -> ModelInfo:
+    """Keep a model of the program's own in the active run, with the files that it needs."""
+    return _log_model(*args, files=_beside(artifacts), **kwargs)
+
+
+def save_model(*args: Any, artifacts: Mapping[str, str] | None = None, **kwargs: Any) -> None:
+    """Write a model of the program's own into a new folder, with the files that it needs."""
+    _save_model(*args, files=_beside(artifacts), **kwargs)
+
+
+def _beside(artifacts: Mapping[str, str] | None) -> dict[str, str]:
+    """Return where the files of a model are, by their paths in its folder."""
+    found = {key: local_path(uri) for key, uri in (artifacts or {}).items()}
+    return {f"{_FILES}/{key}/{Path(path).name}": path for key, path in found.items()}
 
 
 def load_model(model_uri: str, **_: Any) -> PyFuncModel:
@@ -77,9 +99,11 @@ def load_model(model_uri: str, **_: Any) -> PyFuncModel:
     for name in described.get("flavors", {}):
         if name == _OWN:
             model = _flavor.load(str(folder / _flavor.file))
+            files = sorted((folder / _FILES).glob("*/*"))
+            context = PythonModelContext({file.parent.name: str(file) for file in files})
             if isinstance(model, PythonModel):
-                model.load_context(PythonModelContext())
-            return PyFuncModel(model, described)
+                model.load_context(context)
+            return PyFuncModel(model, described, context)
         if name in _FLAVORS:
             module = importlib.import_module(f"tracelet.compat.mlflow.flavors.{name}")
             return PyFuncModel(module.load_model(str(folder)), described)
