@@ -12,8 +12,8 @@ from tracelet.compat.mlflow.exceptions import MlflowException
 
 _TOKEN: Final = re.compile(
     r"""\s*(?P<key>(?:[A-Za-z_]\w*\.)?(?:`[^`]+`|"[^"]+"|[A-Za-z_][\w.\-/]*))"""
-    r"""\s*(?P<op>!=|>=|<=|=|<|>|\bNOT\s+IN\b|\bIN\b|\bILIKE\b|\bLIKE\b|\bIS\s+NOT\s+NULL\b|\bIS\s+NULL\b)"""
-    r"""\s*(?P<value>'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|\([^)]*\)|[-+\w.]+)?\s*""",
+    r"""\s*(?:(?P<null>\bIS\s+(?:NOT\s+)?NULL\b)|(?P<op>!=|>=|<=|=|<|>|\bNOT\s+IN\b|\bIN\b|\bILIKE\b|\bLIKE\b)"""
+    r"""\s*(?P<value>'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|\([^)]*\)|[-+\w.]+)?)\s*""",
     re.IGNORECASE,
 )
 _AND: Final = re.compile(r"AND\b\s*", re.IGNORECASE)
@@ -73,7 +73,7 @@ def _invalid(text: str, at: int) -> MlflowException:
 
 def _condition(match: re.Match[str], text: str) -> Condition:
     kind, name = split_key(match["key"])
-    op = " ".join(match["op"].upper().split())
+    op = " ".join((match["null"] or match["op"]).upper().split())
     if op.startswith("IS"):
         return Condition(kind, name, op, None)
     if match["value"] is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -77,6 +78,7 @@ def log_draft(
     artifact.aliases = list(dict.fromkeys([*kept, *(aliases or ()), "latest"]))
     artifact.tags = tags
     artifact._version, artifact._where, artifact._run_id = f"v{number}", where, run.id
+    artifact._created_at = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
     about = {**_about(artifact), "digest": digest}
     run.keep_artifact(_folder_named(artifact), None, {KEY: about, "type": artifact.type})
 
@@ -116,6 +118,7 @@ def _about(artifact: Artifact) -> dict[str, Any]:
         "description": artifact.description,
         "metadata": json_value(artifact.metadata),
         "tags": artifact.tags,
+        "created_at": artifact._created_at,
     }
     return {**about, **({"references": references} if references else {})}
 
@@ -187,4 +190,5 @@ def _load(one: Logged) -> Artifact:
     artifact._version = about["version"]
     artifact._where = ("", one.project)
     artifact._run_id = one.run_id
+    artifact._created_at = about.get("created_at")
     return artifact
