@@ -55,11 +55,11 @@ def _read_run(
     )
     facts = {"name": name, "status": status, "start_time": started, "end_time": ended}
     run = runs.make_run(run_id, experiment, facts, params, tags, runs.as_series(points))
-    folder = runs.artifact_folder(str(uri or ""), root)
-    if folder is None:
-        damage[runs.ELSEWHERE] = 1
-    else:
+    folder = runs.artifact_folder(str(uri), root) if uri else None
+    if folder is not None:
         run.files = list(runs.find_artifacts(folder))
+    elif uri:
+        damage[runs.ELSEWHERE] = 1
     run.damage = damage
     return run
 

@@ -91,12 +91,12 @@ def _read_run(path: Path, experiment: str, about: dict[str, str], root: Path) ->
     about = {**about, "name": about.get("run_name", "")}
     run_id = about.get("run_id") or about.get("run_uuid") or path.name
     run = runs.make_run(run_id, experiment, about, params, tags, metrics)
-    folder = path / "artifacts"
-    if not folder.is_dir():
-        elsewhere = runs.artifact_folder(about["artifact_uri"], root)
-        folder = elsewhere if elsewhere is not None else folder
-        damage[runs.ELSEWHERE] = int(elsewhere is None)
-    run.files = list(runs.find_artifacts(folder))
+    local = path / "artifacts"
+    named = runs.artifact_folder(about["artifact_uri"], root)
+    is_local = about["artifact_uri"].rstrip("/").endswith(f"{path.parent.name}/{path.name}/artifacts")
+    damage[runs.ELSEWHERE] = int(named is None and not is_local)
+    places = dict.fromkeys(one.absolute() for one in (local, named) if one is not None)
+    run.files = [file for one in places for file in runs.find_artifacts(one)]
     run.damage = damage
     return run
 

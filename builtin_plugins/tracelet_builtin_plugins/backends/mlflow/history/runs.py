@@ -93,7 +93,7 @@ def artifact_folder(uri: str, root: Path) -> Path | None:
     else:
         return None
     path = Path(os.path.abspath(root / path))
-    return path if path.is_relative_to(root) else None
+    return path if path.is_relative_to(root) and path != root else None
 
 
 def find_artifacts(folder: Path) -> Iterator[ImportedFile]:

@@ -71,7 +71,8 @@ class RecordReader:
             size = os.fstat(fd).st_size
             wanted = _BLOCK
             while self._at + len(rest) < size:
-                data = rest + os.pread(fd, wanted - len(rest), self._at + len(rest))
+                more = min(wanted, size - self._at) - len(rest)  # a buffer as large as asked for is allocated
+                data = rest + os.pread(fd, more, self._at + len(rest))
                 if len(data) == len(rest):
                     return
                 is_last = self._at + len(data) >= size

@@ -158,7 +158,7 @@ class WandbRun:
                 self._about[field] = text
         if project:
             self._about["project"] = project
-        self._about["tags"] = dict.fromkeys(records.texts_of(content, 10), True)
+        self._about["tags"] = dict.fromkeys(records.texts_of(content, 10), "")
         started = records.seconds_of(content, 17)
         if started and self._started is None:
             self._started = self._about["started_at"] = started
