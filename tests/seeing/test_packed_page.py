@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 
 import pytest
 
@@ -47,6 +48,14 @@ def page(browser, store, tmp_path):
     context.close()
 
 
+def wait_drawn(page):
+    """Wait for the first chart. The page's policy forbids what ``wait_for_function`` does."""
+    end = time.monotonic() + 30
+    while page.evaluate("document.querySelector('canvas').width <= 300"):
+        assert time.monotonic() < end
+        page.wait_for_timeout(50)
+
+
 def drawn(page, name):
     """Return how many pixels of a chart are not background."""
     script = """(name) => {
@@ -66,7 +75,7 @@ def test_runs_curves_and_details_are_shown(page):
     assert page.locator("h1").inner_text() == "<b>two</b> runs"
     assert page.locator("tbody tr").first.inner_text().split("\t")[1:3] == ["rate-0.01", "finished"]
     assert sorted(page.locator("figcaption").all_inner_texts()) == ["$odd_{x}", "<b>", "train/loss"]
-    page.wait_for_function("document.querySelector('canvas').width > 300")
+    wait_drawn(page)
     before = drawn(page, "train/loss")
     assert before > 500
     page.get_by_label("Show rate-0.01", exact=True).uncheck()
@@ -82,7 +91,7 @@ def test_charts_are_filtered_scaled_and_read(page):
     page.get_by_label("x axis").select_option("time")
     page.get_by_label("x axis").select_option("step")
     canvas = page.locator("canvas").first
-    page.wait_for_function("document.querySelector('canvas').width > 300")
+    wait_drawn(page)
     canvas.hover(position={"x": 200, "y": 80})
     readout = page.locator(".readout").first
     assert "step 1" in readout.inner_text()

@@ -13,14 +13,13 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from tracelet.config.settings import RUN_ID_FORM, is_run_id
 from tracelet.errors import JournalError, RecordingError, StoreError, UsageError
-from tracelet.journal import Writer
+from tracelet.journal import Writer, liveness
 from tracelet.journal.format import MAX_BLOB
 from tracelet.journal.writing.values import plain_name
 from tracelet.messages import describe_value, did_you_mean
 from tracelet.safe_files import refuse_linked_folder
 from tracelet.secrets import mask_recorded, redact, report_masked
 from tracelet.store.details import UNREADABLE
-from tracelet.store.journal_access import read_history
 
 if TYPE_CHECKING:
     from tracelet.store.record import RunRecord
@@ -61,7 +60,7 @@ class Changes(NamedTuple):
 
 
 def apply_changes(record: RunRecord, changes: Changes) -> None:
-    """Append changes to a run.
+    """Append changes to a run, as it has just been read.
 
     Raises:
         StoreError: the run cannot be read, so nobody can say what a change would apply to.
@@ -79,8 +78,7 @@ def apply_changes(record: RunRecord, changes: Changes) -> None:
         if changes.untag:
             writer.event("untag", {"tags": changes.untag})
         writer.close(None)  # an edit does not say how the run went
-    process = read_history(record.dir).processes.get(writer.id)
-    if process is None or not process.closed:
+    if liveness(record.dir, writer.id) != "ended":
         raise JournalError(
             f"run {record.id}: the change could not be written to {record.dir}; check that the disk has room and that"
             " the folder is writable"
@@ -91,7 +89,7 @@ def _facts(record: RunRecord) -> dict[str, Any]:
     """Return what orders an edit after everything that it has seen, whatever this machine's clock says."""
     from math import nextafter
 
-    processes = read_history(record.dir).processes.values()
+    processes = record.processes
     latest = max((process.last_event for process in processes), default=0.0)
     attempt = max((process.attempt for process in processes), default=0)
     return {

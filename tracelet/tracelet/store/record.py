@@ -14,6 +14,7 @@ from tracelet.messages import did_you_mean
 from tracelet.store import point_columns
 from tracelet.store.accumulator import Summary
 from tracelet.store.console import Console, read_console
+from tracelet.store.described_record import DescribedRecord
 from tracelet.store.details import Details, read_details
 from tracelet.store.frames import make_frame
 from tracelet.store.goals import best_value, find_goal
@@ -47,7 +48,7 @@ class Surroundings(NamedTuple):
     find_children: Callable[[str], list[str]] | None = None
 
 
-class RunRecord:
+class RunRecord(DescribedRecord):
     """A run as of when it was read; :meth:`refresh` reads it again.
 
     Reading never writes into the run's folder and never disturbs a run that is still recording.
@@ -61,8 +62,7 @@ class RunRecord:
         summaries: Summaries | None = None,
         surroundings: Surroundings | None = None,
     ) -> None:
-        self.dir = run_dir
-        self._details = details
+        super().__init__(run_dir, details)
         self._surroundings = surroundings or Surroundings()
         self._summaries = summaries  # from the index, for the runs of a list
 
@@ -94,95 +94,10 @@ class RunRecord:
     # --- the run itself --------------------------------------------------------------------------------------
 
     @property
-    def id(self) -> str:
-        """The run's unique id."""
-        return self._details.id
-
-    @property
-    def name(self) -> str:
-        """The run's name, which other runs may share."""
-        return self._details.name
-
-    @property
-    def project(self) -> str:
-        """The project that the run belongs to."""
-        return self._details.project
-
-    @property
-    def started_at(self) -> float:
-        """When the run began, in seconds since the epoch."""
-        return self._details.started_at
-
-    @property
-    def ended_at(self) -> float | None:
-        """When the run ended, or gave its last sign of life if it was killed; ``None`` while it is running."""
-        return self._details.ended_at
-
-    @property
-    def duration(self) -> float:
-        """How long the run was active so far, in seconds. The time between two attempts does not count."""
-        return self._details.duration
-
-    @property
-    def outcome(self) -> str:
-        """``running``, ``finished``, ``failed``, ``killed``, ``unreadable``, or what the program set."""
-        return self._details.outcome
-
-    @property
-    def error(self) -> str | None:
-        """The text of the exception that ended the run."""
-        return self._details.error
-
-    @property
-    def host(self) -> str | None:
-        """The host that the run began on."""
-        return self._details.host
-
-    @property
-    def params(self) -> dict[str, Any]:
-        """The parameters; a later value replaces an earlier one."""
-        return self._details.params
-
-    @property
-    def tags(self) -> dict[str, Any]:
-        """The tags."""
-        return self._details.tags
-
-    @property
-    def group(self) -> str | None:
-        """The group that the run belongs to, such as a sweep."""
-        return self._details.group
-
-    @property
-    def parent(self) -> str | None:
-        """The id of the run that this one is part of. Nothing guarantees that there is such a run."""
-        return self._details.parent
-
-    @property
     def children(self) -> list[str]:
         """The ids of the runs of the same store whose parent this run is, the oldest first."""
         find = self._surroundings.find_children
         return find(self.id) if find is not None else []
-
-    @property
-    def job_type(self) -> str | None:
-        """What kind of work the run did: ``train``, ``eval``, ..."""
-        return self._details.job_type
-
-    @property
-    def notes(self) -> str | None:
-        """Notes, as Markdown."""
-        return self._details.notes
-
-    @property
-    def archived(self) -> bool:
-        """Whether the run is left out of lists unless they ask for it."""
-        return self._details.archived
-
-    @property
-    def problem(self) -> str | None:
-        """Why the run cannot be read, ``None`` if it can."""
-        return self._details.problem
 
     @cached_property
     def facts(self) -> dict[str, dict[str, Any]]:
@@ -214,6 +129,11 @@ class RunRecord:
     def writers(self) -> list[Process]:
         """The processes that recorded, in the order in which they began."""
         return sorted(self._history.recording, key=lambda one: one.age)
+
+    @property
+    def processes(self) -> list[Process]:
+        """All processes that wrote to the run's journal, those that only edited it included."""
+        return list(self._history.processes.values())
 
     @property
     def edits(self) -> list[dict[str, Any]]:

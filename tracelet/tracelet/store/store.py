@@ -8,17 +8,17 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from tracelet.errors import StoreError, UsageError
+from tracelet.errors import StoreError
 from tracelet.messages import closest, describe_value, did_you_mean
 from tracelet.store.data_folder import RunsLocation, configured_goals, is_run_folder, locate_runs
 from tracelet.store.record import RunRecord, Summaries, Surroundings
+from tracelet.store.upkeep import Upkeep
 
 if TYPE_CHECKING:
     from tracelet.store.details import Details
     from tracelet.store.index import Index
     from tracelet.store.selection import Moment
     from tracelet.store.series import Series
-    from tracelet.store.trash import DeletedRun
 
 LATEST: Final = ("latest", "last")
 
@@ -34,12 +34,11 @@ def open_store(dir: str | os.PathLike[str] | None = None) -> Store:
     return Store(locate_runs(dir))
 
 
-class Store:
+class Store(Upkeep):
     """The runs of a data folder. Made by :func:`open_store`; needs no closing, and any thread may use it."""
 
     def __init__(self, location: RunsLocation, goals: Mapping[str, str] | None = None) -> None:
-        self.dir = location.data
-        self._location = location
+        super().__init__(location)
         self._given_goals = goals
 
     def report_progress(self, progress: Callable[[int, int], None] | None) -> None:
@@ -208,98 +207,6 @@ class Store:
 
         records = list(self.runs(**selection) if runs is None else runs)
         return make_frame(runs_table(records, statistic), library)
-
-    # --- keeping order -------------------------------------------------------------------------------
-
-    def edit(
-        self,
-        run: RunRecord | str,
-        *,
-        name: str | None = None,
-        notes: str | None = None,
-        tags: Mapping[str, Any] | Iterable[str] | None = None,
-        untag: str | Iterable[str] = (),
-        group: str | None = None,
-        parent: str | None = None,
-        job_type: str | None = None,
-        archived: bool | None = None,
-    ) -> RunRecord:
-        """Change what a run says of itself, and return it as it is now. What is not given stays.
-
-        The change is appended to the run by a writer of its own, so nothing is overwritten (``record.edits`` lists
-        all changes), and the run may still be recording in another process, or be compacted. Backends receive it like
-        everything else.
-
-        Args:
-            run: a record, or what :meth:`run` takes.
-            name: another name.
-            notes: Markdown; an empty text removes the notes.
-            tags: tags to set: a mapping, or names alone.
-            untag: names of tags to remove.
-            group: another group; an empty text takes the run out of its group.
-            parent: the id of another run of this store; an empty text makes it a run of its own.
-            job_type: another kind of work.
-            archived: whether lists leave the run out by default.
-
-        Raises :class:`StoreError` if there is no such run, tag or parent, or the run cannot be read, and
-        :class:`UsageError` if nothing is to be changed or a value is invalid.
-        """
-        from tracelet.store.editing import Changes, apply_changes
-
-        record = self._known(run)
-        about = {"name": name, "notes": notes, "group": group, "parent": parent, "job_type": job_type}
-        changes = Changes.check(record, {**about, "archived": archived}, tags, untag)
-        if parent:
-            self._check_parent(record, parent)
-        apply_changes(record, changes)
-        return self._read(record.dir)
-
-    def delete(self, run: RunRecord | str) -> Path:
-        """Move a run to the trash, and return its folder there. :meth:`restore` brings it back.
-
-        Raises :class:`StoreError` if it is still recording.
-        """
-        from tracelet.store.trash import move_to_trash
-
-        return move_to_trash(self._location, self._known(run))
-
-    def trash(self) -> list[DeletedRun]:
-        """Return the deleted runs, the latest deletion first."""
-        from tracelet.store.trash import list_trash
-
-        return list_trash(self.dir)
-
-    def restore(self, run: str) -> RunRecord:
-        """Bring a deleted run back, given by its id or its name (the one deleted last).
-
-        Raises :class:`StoreError` if it is not in the trash, or there is a run of its id.
-        """
-        from tracelet.store.trash import restore_run
-
-        return self._read(restore_run(self._location, run))
-
-    def empty_trash(self) -> list[DeletedRun]:
-        """Remove the deleted runs for good, and return what they were."""
-        from tracelet.store.trash import empty_trash
-
-        return empty_trash(self.dir)
-
-    def _known(self, run: RunRecord | str) -> RunRecord:
-        return run if isinstance(run, RunRecord) else self.run(run)
-
-    def _check_parent(self, record: RunRecord, parent: str) -> None:
-        """Raise unless a run may have this parent: there is such a run, and it is no descendant."""
-        above: str | None = parent
-        seen: set[str] = set()
-        while above and above not in seen:
-            if above == record.id:
-                raise UsageError(
-                    f"parent: run {record.id!r} cannot be below itself: {parent!r} is the same run, or one below it"
-                )
-            seen.add(above)
-            if above == parent and self.run(parent).id != parent:
-                raise UsageError(f"parent: expected the id of a run, found {parent!r}")
-            above = self.run(above).parent if above in self._location.run_ids() else None
 
     def plot(
         self,

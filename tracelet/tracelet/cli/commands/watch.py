@@ -45,7 +45,10 @@ def watch(run: str | None, metrics: tuple[str, ...], total: int | None, interval
     from tracelet.cli.views.screen import Screen
     from tracelet.cli.views.watching import Watched, draw_frame
 
-    watched = Watched(_find(run), metrics, total)
+    record = _find(run)
+    store = global_options().store_of(record)
+    # By the store's index, which reads only what is new.
+    watched = Watched(record, metrics, total, lambda: store.run(record.id))
     screen = Screen()
     if not sys.stdout.isatty():
         screen.show(draw_frame(watched, screen.console.width, PIPED_HEIGHT, ascii_only=screen.ascii_only))

@@ -6,7 +6,7 @@ import math
 import re
 import time
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from rich.console import Group, RenderableType
@@ -56,8 +56,15 @@ class Look(NamedTuple):
 class Watched:
     """A run that is watched, and how it moves."""
 
-    def __init__(self, record: RunRecord, metrics: Sequence[str] = (), total: int | None = None) -> None:
+    def __init__(
+        self,
+        record: RunRecord,
+        metrics: Sequence[str] = (),
+        total: int | None = None,
+        read: Callable[[], RunRecord] | None = None,
+    ) -> None:
         self.record = record
+        self._read = read or record.refresh
         self._metrics = metrics
         self._total = total
         self._looks: deque[Look] = deque(maxlen=_WINDOW)
@@ -65,7 +72,7 @@ class Watched:
 
     def update(self) -> None:
         """Read the run again."""
-        self.record = self.record.refresh()
+        self.record = self._read()
         self._note()
 
     def _note(self) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import hashlib
+import sys
 import time
 import zlib
 from array import array
@@ -33,6 +35,7 @@ def describe_view(
     count = sum(map(len, several.values()))
     limit = max(_LEAST, min(_MOST, _POINTS // max(count, 1)))
     types = {series.name: series.type for each in several.values() for series in each}
+    columns = _Columns()
     return {
         "title": title,
         "tracelet": tracelet,
@@ -47,21 +50,36 @@ def describe_view(
                     for artifact in record.artifacts
                     for file in artifact["files"]
                 ],
-                "series": [_describe_series(record, series, limit) for series in several[record.id]],
+                "series": [_describe_series(record, series, limit, columns) for series in several[record.id]],
             }
             for record in records
         ],
+        "columns": columns.packed,
     }
 
 
-def _describe_series(record: RunRecord, series: Series, limit: int) -> dict[str, Any]:
+class _Columns:
+    """The columns of all series, each once: metrics that were logged together have the same steps and times."""
+
+    def __init__(self) -> None:
+        self.packed: list[str] = []
+        self._places: dict[bytes, int] = {}
+
+    def add(self, column: Any) -> int:
+        """Add a column of numbers, and return its place."""
+        numbers = array("d", map(float, plain_list(column)))
+        if sys.byteorder == "big":  # JavaScript's arrays are little-endian wherever browsers run
+            numbers.byteswap()
+        raw = numbers.tobytes()
+        key = hashlib.sha256(raw).digest()
+        if key not in self._places:
+            self._places[key] = len(self.packed)
+            self.packed.append(base64.b64encode(zlib.compress(raw, 6)).decode())
+        return self._places[key]
+
+
+def _describe_series(record: RunRecord, series: Series, limit: int, columns: _Columns) -> dict[str, Any]:
     thin = series.downsample(limit)
-    # JavaScript's typed arrays have the order of the machine, which is little-endian wherever browsers run.
-    columns = [
-        array("d", map(float, plain_list(column)))
-        for column in (thin.points.steps, thin.points.times, thin.points.values)
-    ]
-    raw = b"".join(_little_endian(column) for column in columns)
     return {
         "name": series.name,
         "type": series.type,
@@ -69,13 +87,7 @@ def _describe_series(record: RunRecord, series: Series, limit: int) -> dict[str,
         "shown": len(thin),
         **{key: series.summary[key] for key in ("last", "min", "max")},
         "best": best_value(series.summary, record.goal(series.name)),
-        "data": base64.b64encode(zlib.compress(raw, 6)).decode(),
+        "steps": columns.add(thin.points.steps),
+        "times": columns.add(thin.points.times),
+        "values": columns.add(thin.points.values),
     }
-
-
-def _little_endian(column: array[float]) -> bytes:
-    import sys
-
-    if sys.byteorder == "big":
-        column.byteswap()
-    return column.tobytes()

@@ -45,15 +45,13 @@
 
   // --- points --------------------------------------------------------------------------------------------------
   const loaded = new Map();
-  function points(series) {
-    if (!loaded.has(series)) {
-      loaded.set(series, inflate(decodeBase64(series.data)).then((raw) => {
-        const all = new Float64Array(raw.buffer, 0, series.shown * 3);
-        const column = (at) => all.subarray(at * series.shown, (at + 1) * series.shown);
-        return { steps: column(0), times: column(1), values: column(2) };
-      }));
-    }
-    return loaded.get(series);
+  function column(place) { // each is decoded when it is first drawn
+    if (!loaded.has(place)) loaded.set(place, inflate(decodeBase64(view.columns[place])).then((raw) => new Float64Array(raw.buffer)));
+    return loaded.get(place);
+  }
+  async function points(series) {
+    const [steps, times, values] = await Promise.all([series.steps, series.times, series.values].map(column));
+    return { steps, times, values };
   }
   function smooth(xs, ys, weight) {
     if (!weight || xs.length < 2) return ys;
