@@ -102,7 +102,7 @@ def test_several_segments_with_events_at_their_ends(tmp_path):
 def test_two_imports_cannot_write_the_same_file(tmp_path):
     identity = writer_id("run", 0, 5.0)
     JournalFile(tmp_path, identity, {}, 5.0)
-    with pytest.raises(UsageError, match="the only import of this run"):
+    with pytest.raises(FileExistsError):
         JournalFile(tmp_path, identity, {}, 5.0)
 
 

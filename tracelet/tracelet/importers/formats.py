@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from tracelet.errors import PluginError, UsageError
 from tracelet.importers.table import read_table
 from tracelet.messages import did_you_mean
+from tracelet.secrets import redact
 from tracelet_hookspecs import ImportedFile, ImportedPoints, ImportedRun
 
 if TYPE_CHECKING:
@@ -145,7 +146,7 @@ def open_source(importers: Iterable[Importer], source: str, *, follow: bool, ask
         return found[0]
     if found:
         names = " and ".join(one.format for one in found)
-        raise UsageError(f"import: {source} has runs of {names}; choose one with --from")
+        raise UsageError(f"import: {redact(source)} has runs of {names}; choose one with --from")
     raise UsageError(_describe_unknown(source, asked, importers, failures))
 
 
@@ -165,8 +166,8 @@ def _peeked(parts: Parts) -> Iterable[ImportedRun | None] | None:
 
 def _describe_unknown(source: str, asked: bool, importers: Iterable[Importer], failures: list[str]) -> str:
     names = ", ".join(sorted({STORE, *(one.name for one in importers)}))
-    is_url = "://" in source
-    if not is_url and not os.path.lexists(source):
+    source = redact(source)
+    if "://" not in source and not os.path.lexists(source):
         return f"import: expected a file, a folder or a URL, found nothing at {source}"
     expected = f"runs of {names}" if asked else f"a source of one of the formats {names}"
     more = f" ({'; '.join(failures)})" if failures else ""

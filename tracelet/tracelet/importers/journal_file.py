@@ -60,7 +60,7 @@ class JournalFile:
         """Create the file.
 
         Raises:
-            UsageError: another import of this run is writing it.
+            FileExistsError: an import that was killed has left it.
             OSError: the disk does not take it.
         """
         self.writer = writer
@@ -72,17 +72,12 @@ class JournalFile:
         self._size = 0
         self._file = self._open_segment()
         self.event("writer", {"owner": None, **facts, "id": writer}, began)
+        self.flush()  # the next import recognizes it by this event, whatever happens to this one
 
     def _open_segment(self) -> Descriptor:
         segment = self._seq >> SEGMENT_SHIFT
         name = file_name(self.writer, segment)
-        try:
-            opened = Descriptor(os.open(name, _NEW, 0o600, dir_fd=self._folder.fd))
-        except FileExistsError:
-            raise UsageError(
-                f"import: expected to be the only import of this run, found its file {name} in use; try again"
-                " when the other has ended"
-            ) from None
+        opened = Descriptor(os.open(name, _NEW, 0o600, dir_fd=self._folder.fd))
         info = SegmentInfo(self.writer, segment, self._seq, self._began, time.time(), 0)
         write_all(opened, pack_header(info))
         return opened

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import itertools
 import json
 import re
 import time
@@ -24,7 +25,7 @@ from tracelet.run.folder import make_run_folder
 from tracelet.run.parameters import flatten_parameters, split_by_size
 from tracelet.run.run import recorded_error
 from tracelet.safe_files import Descriptor, open_folder
-from tracelet.secrets import mask_command_line, mask_recorded
+from tracelet.secrets import mask_command_line, mask_recorded, redact
 from tracelet_hookspecs import ImportedPoints, ImportedRun, MetricType
 
 _SAFE_KEY: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{7,63}")
@@ -129,10 +130,8 @@ class RunImport:
             self._first = valid_time(float(self._about.started_at))
         for points in part.points:
             times: Any = points.timestamps
-            if len(times):
-                low, high = (
-                    (float(times.min()), float(times.max())) if hasattr(times, "min") else _limits(times)
-                )
+            if len(times) and (limits := _limits(times)) is not None:
+                low, high = limits
                 self._latest = max(self._latest, valid_time(high))
                 if self._about.started_at is None:
                     self._first = (
@@ -150,11 +149,20 @@ class RunImport:
         if self._journal is None and not self._dry_run:
             known = self._known
             began = known.began if known.began is not None else self._began()
-            self._journal = JournalFile(
-                self._dir, writer_id(self._dir.name, known.imports, began), self._facts(began), began
-            )
+            self._journal = self._new_journal(began)
             known.run.update({key: value for key, value in self._run().items() if value is not None})
         return self._journal
+
+    def _new_journal(self, began: float) -> JournalFile:
+        """Begin a file. A number may be taken by an import that was killed before it could write anything."""
+        for number in itertools.count(self._known.imports):
+            try:
+                return JournalFile(
+                    self._dir, writer_id(self._dir.name, number, began), self._facts(began), began
+                )
+            except FileExistsError:
+                continue
+        raise AssertionError("the numbers do not end")
 
     def _began(self) -> float:
         if self._first is None:
@@ -170,7 +178,7 @@ class RunImport:
             "name": plain_text(about.name or self.key, MAX_NAME),
             "project": plain_text(project, MAX_NAME),
             "parent": parent,
-            **{key: None if text is None else plain_text(text, _LONGEST_TEXT) for key, text in texts.items()},
+            **{key: text and redact(plain_text(text, _LONGEST_TEXT)) for key, text in texts.items()},
         }
 
     def _facts(self, began: float) -> dict[str, Any]:
@@ -296,9 +304,13 @@ def plain_text(text: Any, limit: int) -> str:
     return str(text).encode("utf-8", "backslashreplace").decode()[:limit]
 
 
-def _limits(times: Any) -> tuple[float, float]:
-    numbers = [float(time) for time in times if time == time]
-    return (min(numbers), max(numbers)) if numbers else (0.0, 0.0)
+def _limits(times: Any) -> tuple[float, float] | None:
+    """Return the earliest and the latest of the times that are possible, ``None`` if there is none."""
+    if hasattr(times, "min"):
+        times = times[times > 0]
+        return (float(times.min()), float(times.max())) if len(times) else None
+    numbers = [float(time) for time in times if time > 0]
+    return (min(numbers), max(numbers)) if numbers else None
 
 
 def _same(one: Any, other: Any) -> bool:

@@ -18,6 +18,7 @@ __all__ = ["import_trackio"]
 _FLOATS: Final = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 _KINDS: Final = {"trackio.image": "image", "trackio.video": "video", "trackio.audio": "audio"}
 _ROWS: Final = 50_000  # of one part
+_LARGEST_TEXTS: Final = 64 << 20  # characters in all
 _TEXTS: Final = 10_000  # texts of one metric that are kept
 _MOST_FILES: Final = 10_000
 _WRONG: Final = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
@@ -69,6 +70,7 @@ class TrackioRun:
         self._texts: dict[str, list[list[Any]]] = {}
         self._files: list[ImportedFile] = []
         self._damage: dict[str, int] = {}
+        self._room = _LARGEST_TEXTS
 
     def read(
         self, connection: sqlite3.Connection, which: str, key: str, tables: list[str]
@@ -152,8 +154,10 @@ class TrackioRun:
                 self._take(f"{name}/{key}", inner, step, when, is_system=is_system)
         elif value is not None:
             texts = self._texts.setdefault(name, [])
-            if len(texts) < _TEXTS:
-                texts.append([step, value if isinstance(value, str) else json.dumps(value)])
+            text = value if isinstance(value, str) else json.dumps(value)
+            self._room -= len(text)
+            if len(texts) < _TEXTS and self._room > 0:
+                texts.append([step, text])
             else:
                 self._count("texts beyond the first 10000")
 

@@ -101,7 +101,8 @@ def _as_json(results: Sequence[ImportResult], dry_run: bool) -> dict[str, Any]:
 def _print(screen: Screen, results: Sequence[ImportResult], dry_run: bool) -> None:
     from tracelet.cli.views.formatting import format_count, format_time, pluralize
 
-    shown = [one for one in results if one.changed or one.damage or len(results) <= _SHOWN][:_SHOWN]
+    listed = [one for one in results if one.changed or one.damage or len(results) <= _SHOWN]
+    shown = listed[:_SHOWN]
     rows: list[tuple[str, ...]] = [
         (
             one.name,
@@ -123,6 +124,8 @@ def _print(screen: Screen, results: Sequence[ImportResult], dry_run: bool) -> No
         screen.table(
             heads, rows, right=numbers, whole=("started",), optional=("params", "started", "project")
         )
+        if len(listed) > _SHOWN:
+            screen.line((f"and {pluralize(len(listed) - _SHOWN, 'more run')}; --json lists all", "dim"))
         screen.blank()
     for reason, count in _damage(results).items():
         screen.problem(f"not read: {format_count(count)} ({reason})")

@@ -32,7 +32,7 @@ _FLOATS, _DOUBLES, _STRINGS = 5, 6, 8
 _VARINTS: Final = {3: 7, 4: 7, 5: 7, 6: 7, 9: 10, 10: 11}  # of a type: the field with the numbers
 _STRING: Final = 7
 _TEXT_SUFFIX: Final = "/text_summary"  # torch adds it to the tag
-_MOST_NUMBERS: Final = 10_000_000  # in one tensor
+_MOST_NUMBERS: Final = 1_000_000  # in one tensor
 _STATUS: Final = {1: "finished", 2: "failed", 3: "running"}
 
 

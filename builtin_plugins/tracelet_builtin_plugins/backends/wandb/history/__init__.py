@@ -20,6 +20,7 @@ __all__ = ["import_wandb_folders"]
 _SUFFIX: Final = ".wandb"
 _DEEPEST: Final = 4  # folders below the source
 _ROWS: Final = 20_000  # records of one part
+_LARGEST_TEXTS: Final = 64 << 20  # characters in all
 _TEXTS: Final = 10_000  # texts of one metric that are kept
 _MOST_FILES: Final = 10_000
 _WRONG: Final = (ValueError, LookupError, TypeError, AttributeError, struct.error, OSError)
@@ -88,6 +89,8 @@ class WandbRun:
         self._damage: dict[str, int] = {}
         self._ticks = 0
         self._started: float | None = None
+        self._is_known = False  # whether the record that identifies the run was read
+        self._room = _LARGEST_TEXTS
 
     # --- parts -------------------------------------------------------------------------------------------------
 
@@ -99,11 +102,11 @@ class WandbRun:
             for data in file.records():
                 self._take(data, path.parent)
                 count += 1
-                if count % _ROWS == 0:
+                if count % _ROWS == 0 and self._is_known:
                     yield self._part(file)
         except OSError:
             self._count("files that cannot be read")
-        if count or self._damage:
+        if (count or self._damage) and self._is_known:
             yield self._part(file)
 
     def finish(self, path: Path) -> ImportedRun:
@@ -150,6 +153,7 @@ class WandbRun:
             self._count(DAMAGED)
 
     def _take_run(self, content: dict[int, list[Any]], folder: Path) -> None:
+        self._is_known = True
         entity, project = records.text_of(content, 2), records.text_of(content, 3)
         self._id = records.text_of(content, 1) or self._id
         self._key = "/".join(filter(None, (entity, project, self._id)))
@@ -262,10 +266,12 @@ class WandbRun:
                 self._add((f"{name}/{index}", False), step, float(number), when)
         elif value is not None:
             texts = self._texts.setdefault(name, [])
-            if len(texts) < _TEXTS:
-                texts.append([step, value if isinstance(value, str) else json.dumps(value)])
+            text = value if isinstance(value, str) else json.dumps(value)
+            self._room -= len(text)
+            if len(texts) < _TEXTS and self._room > 0:
+                texts.append([step, text])
             else:
-                self._count("texts in the history beyond the first 10000")
+                self._count("texts beyond the first 10000")
 
     def _add(self, key: tuple[str, bool], step: int, value: float, when: float) -> None:
         steps, values, times = self._columns.setdefault(key, ([], [], []))

@@ -20,6 +20,7 @@ _KINDS: Final = {
     "object3D-file": "mesh",
     "plotly-file": "figure",
 }
+_LARGEST_COUNTS: Final = 16 << 20  # bytes, unpacked
 _LARGEST_TABLE: Final = 64 << 20  # bytes
 
 
@@ -52,7 +53,7 @@ def media_of(
 def _histogram(value: dict[str, Any]) -> bytes:
     counts: Any = value.get("values")
     if isinstance(counts, str):  # packed: zlib in base64, of numbers as JSON
-        counts = json.loads(zlib.decompress(base64.b64decode(counts)))
+        counts = json.loads(zlib.decompressobj().decompress(base64.b64decode(counts), _LARGEST_COUNTS))
     edges = value.get("bins")
     if edges is None:
         packed = value["packedBins"]
