@@ -11,18 +11,14 @@ import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import timedelta
 from html import escape
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from tracelet.messages import plain
+from tracelet.store.accumulator import Summary
+from tracelet.store.drawable import DrawableRun, DrawableSeries, DrawableStore
 from tracelet.store.goals import best_value
 from tracelet.store.metric_keys import as_patterns
 from tracelet.store.point_columns import plain_list
-
-if TYPE_CHECKING:
-    from tracelet.store.accumulator import Summary
-    from tracelet.store.record import RunRecord
-    from tracelet.store.series import Series
-    from tracelet.store.store import Store
 
 MOST_METRICS: Final = 12
 MOST_VALUES: Final = 16  # parameters, and tags
@@ -44,7 +40,7 @@ border-bottom:1px solid rgba(128,128,128,.25);background:none;color:inherit;whit
 """
 
 
-def record_html(record: RunRecord) -> str:
+def record_html(record: DrawableRun) -> str:
     """Return a run: what it is, its metrics with their curves, parameters and tags."""
     about = [record.project, f"started {_moment(record.started_at)}", f"took {_duration(record.duration)}"]
     about += [f"group {record.group}"] if record.group else []
@@ -58,7 +54,7 @@ def record_html(record: RunRecord) -> str:
     return _wrap(parts)
 
 
-def series_html(series: Series) -> str:
+def series_html(series: DrawableSeries) -> str:
     """Return a series: its curve and statistics."""
     of = f" <span class=d>of run {_text(series.run)}</span>" if series.run else ""
     head = f"<div><b>{_text(series.name)}</b>{of}</div>"
@@ -73,7 +69,7 @@ def series_html(series: Series) -> str:
     return _wrap([head, draw(series, 480, 110, ends=True), f"<div class=d>{_text(line, 200)}</div>"])
 
 
-def store_html(store: Store) -> str:
+def store_html(store: DrawableStore) -> str:
     """Return a store: its newest runs."""
     records = store.runs(limit=MOST_RUNS + 1)
     more = len(records) > MOST_RUNS
@@ -84,7 +80,7 @@ def store_html(store: Store) -> str:
     return _wrap([head, _runs(records[:MOST_RUNS]), *note])
 
 
-def draw(series: Series, width: int, height: int, *, ends: bool = False) -> str:
+def draw(series: DrawableSeries, width: int, height: int, *, ends: bool = False) -> str:
     """Return a curve as SVG. NaN and infinities are gaps; ``ends`` adds the range of values and steps."""
     thin = series.downsample(_POINTS * 3 if ends else _POINTS)
     xs, ys = plain_list(thin.points.steps), plain_list(thin.points.values)
@@ -137,7 +133,7 @@ def _place(value: float, low: float, high: float, size: int) -> float:
     return (value / 2 - low / 2) / span * size if span > 0 else size / 2
 
 
-def _metrics(record: RunRecord) -> str:
+def _metrics(record: DrawableRun) -> str:
     own = {name: one for name, one in record.summary().items() if one["type"] != "system"}
     shown = dict(list(own.items())[:MOST_METRICS])
     curves = (
@@ -159,7 +155,7 @@ def _metrics(record: RunRecord) -> str:
     return f"<table>{head}{''.join(rows)}</table>{more}"
 
 
-def _runs(records: Sequence[RunRecord]) -> str:
+def _runs(records: Sequence[DrawableRun]) -> str:
     summaries = [record.summary() for record in records]
     names: dict[str, int] = {}
     for summary in summaries:
@@ -182,7 +178,7 @@ def _runs(records: Sequence[RunRecord]) -> str:
     return f"<table>{''.join(rows)}</table>"
 
 
-def _best_or_last(record: RunRecord, name: str, summary: Summary | None) -> str:
+def _best_or_last(record: DrawableRun, name: str, summary: Summary | None) -> str:
     if summary is None:
         return ""
     best = best_value(summary, record.goal(name))

@@ -16,8 +16,8 @@ from typing import Any, Final, NamedTuple
 
 from tracelet.errors import UsageError
 from tracelet.messages import one_of
+from tracelet.store.drawable import DrawableSeries
 from tracelet.store.point_columns import MissingExtraError, is_installed, plain_list
-from tracelet.store.series import Series
 
 LIBRARIES: Final = ("plotly", "matplotlib")
 AXES: Final = {"step": "step", "time": "time since the first point (s)", "wall": "time"}
@@ -66,9 +66,9 @@ class Style(NamedTuple):
         return self
 
 
-def make_panels(several: Sequence[Series], style: Style, names: Mapping[str, str]) -> list[Panel]:
+def make_panels(several: Sequence[DrawableSeries], style: Style, names: Mapping[str, str]) -> list[Panel]:
     """Return a panel per metric, with a line per run. ``names`` are the names of runs by id."""
-    by_metric: dict[str, list[Series]] = {}
+    by_metric: dict[str, list[DrawableSeries]] = {}
     for series in several:
         by_metric.setdefault(series.name, []).append(series)
     return [
@@ -77,7 +77,7 @@ def make_panels(several: Sequence[Series], style: Style, names: Mapping[str, str
     ]
 
 
-def _make_line(series: Series, style: Style, label: str) -> Line:
+def _make_line(series: DrawableSeries, style: Style, label: str) -> Line:
     thin = series.downsample(style.points)
     x: list[Any] = plain_list(thin.points.steps)
     if style.x != "step":
@@ -120,7 +120,7 @@ def smooth(x: Sequence[float], y: Sequence[float], smoothing: float) -> list[flo
 
 
 def plot(
-    several: Sequence[Series], style: Style, names: Mapping[str, str], library: str | None = None
+    several: Sequence[DrawableSeries], style: Style, names: Mapping[str, str], library: str | None = None
 ) -> Any:
     """Return a figure: a ``plotly.graph_objects.Figure`` or a ``matplotlib.figure.Figure``.
 
