@@ -91,6 +91,28 @@ class Patches:
 
         return self.wrap(owner, name, make)
 
+    def suspend_if(
+        self, owner: Any, name: str, captures: tuple[str, ...], condition: Callable[..., bool]
+    ) -> bool:
+        """Suspend captures during those calls of a function for which ``condition(*arguments, **keywords)`` is true."""
+        current = self._current
+
+        def make(original: Function) -> Function:
+            def wrapper(*arguments: Any, **keywords: Any) -> Any:
+                plugin = current()
+                is_suspended = False
+                try:
+                    is_suspended = plugin is not None and condition(*arguments, **keywords)
+                except Exception as error:
+                    if plugin is not None:
+                        plugin.report(error, name)
+                with suspend_captures(*captures) if is_suspended else nullcontext():
+                    return original(*arguments, **keywords)
+
+            return wrapper
+
+        return self.wrap(owner, name, make)
+
     def wrap(self, owner: Any, name: str, make: Callable[[Function], Function]) -> bool:
         """Put ``make(original)`` in the place of a function, method, class method or static method.
 

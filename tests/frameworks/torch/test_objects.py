@@ -17,7 +17,7 @@ from tracelet.integrations.accelerate import TraceletTracker
 
 def train(tracker):
     torch.manual_seed(0)
-    accelerator = Accelerator(cpu=True, log_with=[tracker])
+    accelerator = Accelerator(cpu=True, log_with=[tracker, "tensorboard"], project_dir="events")
     accelerator.init_trackers("digits", config={"lr": 0.1, "batch": 4})
     model = torch.nn.Linear(2, 1)
     model, optimizer = accelerator.prepare(model, torch.optim.SGD(model.parameters(), 0.1))
@@ -62,6 +62,7 @@ IGNITE = """
 import json, torch, tracelet
 from ignite.engine import Engine, Events, create_supervised_evaluator
 from ignite.handlers import global_step_from_engine
+from ignite.handlers.tensorboard_logger import TensorboardLogger
 from ignite.metrics import MeanSquaredError
 from tracelet.integrations.ignite import OutputHandler, TraceletLogger
 
@@ -88,7 +89,8 @@ def train(logger):
         evaluator.run(data)
         reported["val/mse"].append([engine.state.epoch, evaluator.state.metrics["mse"]])
 
-    with logger:
+    with logger, TensorboardLogger(log_dir="events") as own:
+        own.attach_output_handler(trainer, Events.ITERATION_COMPLETED, tag="train", output_transform=lambda x: x)
         logger.attach_output_handler(trainer, Events.ITERATION_COMPLETED, tag="train", output_transform=lambda x: x)
         logger.attach(evaluator, OutputHandler("val", "all", global_step_transform=global_step_from_engine(trainer)),
                       Events.EPOCH_COMPLETED)
@@ -137,15 +139,15 @@ import csv, json, warnings
 warnings.simplefilter("ignore")
 import numpy as np, torch, tracelet
 from stable_baselines3 import PPO
-from stable_baselines3.common.logger import CSVOutputFormat, Figure, Image, Logger
+from stable_baselines3.common.logger import CSVOutputFormat, Image, Logger, TensorBoardOutputFormat
 from tracelet.integrations.stable_baselines3 import TraceletOutputFormat
 
 def train(output):
     model = PPO("MlpPolicy", "CartPole-v1", n_steps=32, batch_size=16, n_epochs=1, seed=0, device="cpu")
-    logger = Logger(None, [CSVOutputFormat("progress.csv"), output])
+    logger = Logger(None, [CSVOutputFormat("progress.csv"), output, TensorBoardOutputFormat("events")])
     model.set_logger(logger)
     model.learn(64, log_interval=1)
-    logger.record("hidden", 1.0, exclude="tracelet")
+    logger.record("hidden", 1.0, exclude=("tracelet", "tensorboard"))
     logger.record("note", "text", exclude="csv")
     logger.record("picture", Image(np.zeros((3, 4, 5), np.uint8), "CHW"), exclude="csv")
     logger.record("weights", torch.arange(5.0), exclude="csv")

@@ -9,9 +9,6 @@ import pytest
 
 pytest.importorskip("torch", reason="PyTorch is not installed")
 
-from tracelet.testing import FrameworkConformance
-from tracelet_builtin_plugins.frameworks.torch import TorchCapture
-
 PROGRAM = """
 import sys, torch
 torch.manual_seed(0)
@@ -48,18 +45,3 @@ def test_rates_norms_and_files(record: Callable[..., Any], project: Any) -> None
     assert [value for _, value in series["torch/gradient_norm"]] == pytest.approx(found.printed, rel=1e-6)
     assert series["torch/optimizer_1/gradient_norm"][0] == (0, 4.0)
     assert [each["name"] for each in found.record.artifacts] == ["model.pt"]
-
-
-class TestConformance(FrameworkConformance):
-    """Every promise of a framework plugin."""
-
-    plugin = TorchCapture
-    modules = ("torch.optim.optimizer", "torch.serialization")
-    program = """
-import torch
-parameter = torch.nn.Parameter(torch.tensor([2.0]))
-optimizer = torch.optim.SGD([parameter], lr=0.5)
-for step in range(2):
-    optimizer.step()
-"""
-    records = {"torch/lr": 2}

@@ -139,6 +139,10 @@ class TraceletLogger(*_base_classes()):  # type: ignore[misc]
             self._slot.finish("failed", error=f"Lightning ended with status {status!r}")
 
     def __getstate__(self) -> dict[str, Any]:
+        if _rank() == 0:
+            _ = (
+                self._slot.run
+            )  # Lightning pickles it for the processes that it spawns; they continue this run
         return {**self.__dict__, "_checkpoints": None}
 
     def __deepcopy__(self, memo: dict[int, Any]) -> TraceletLogger:

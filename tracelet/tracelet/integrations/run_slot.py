@@ -98,8 +98,7 @@ class RunSlot:
             log.warning("%s", text)
 
     def __getstate__(self) -> dict[str, Any]:
-        run = self._run
-        origin = self._origin
+        run, origin = self.known, self._origin
         if run is not None and run.outcome is None:
             origin = {"run_id": run.id, "dir": str(run.config.dir), "pid": os.getpid()}
         return {"options": self.options, "origin": origin}

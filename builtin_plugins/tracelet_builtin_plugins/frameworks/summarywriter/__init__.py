@@ -13,8 +13,17 @@ from types import ModuleType
 from typing import Any, Final
 
 from tracelet_builtin_plugins.capturing import CapturePlugin, Patches
+from tracelet_builtin_plugins.frameworks.summarywriter import beside
 from tracelet_builtin_plugins.frameworks.summarywriter.decoding import bins_of, record_tensor
 from tracelet_builtin_plugins.frameworks.summarywriter.names import Names
+from tracelet_builtin_plugins.frameworks.summarywriter.tensorflow import (
+    folder_of_writer,
+    note_folder,
+    places_of_write,
+    record_written,
+    step_of,
+    wrap_write,
+)
 from tracelet_hookspecs import RunView, hookimpl
 
 __all__ = ["SummaryWriterCapture"]
@@ -35,7 +44,7 @@ _latest = _Latest()
 
 
 class SummaryWriterCapture(CapturePlugin):
-    """Records every ``add_*`` of the ``SummaryWriter`` of PyTorch and of tensorboardX.
+    """Records every ``add_*`` of the ``SummaryWriter`` of PyTorch and of tensorboardX, and ``tf.summary``.
 
     All of them write through a ``FileWriter``, whose summaries are recorded after they were written. The calls of which
     a summary keeps only a part (meshes, embeddings, curves, hyperparameters) are recorded with what they were given.
@@ -43,7 +52,17 @@ class SummaryWriterCapture(CapturePlugin):
 
     NAME = "summarywriter"
     DESCRIPTION = "Records what the program writes to TensorBoard"
-    MODULES = {"torch.utils.tensorboard.writer": "patch_writer", "tensorboardX.writer": "patch_writer"}
+    MODULES = {
+        "torch.utils.tensorboard.writer": "patch_writer",
+        "tensorboardX.writer": "patch_writer",
+        "tensorflow": "patch_tensorflow",
+        "accelerate.accelerator": "patch_accelerate",
+        "ignite.handlers.tensorboard_logger": "patch_ignite",
+        "stable_baselines3.common.logger": "patch_stable_baselines3",
+    }
+    patch_accelerate = staticmethod(beside.patch_accelerate)
+    patch_ignite = staticmethod(beside.patch_ignite)
+    patch_stable_baselines3 = staticmethod(beside.patch_stable_baselines3)
 
     @hookimpl
     def run_started(self, run: RunView) -> None:
@@ -66,6 +85,30 @@ class SummaryWriterCapture(CapturePlugin):
         patches.after(writer, "add_mesh", cls.note_mesh, suspend=_OWN)
         patches.after(writer, "add_pr_curve", cls.note_curve, suspend=_OWN)
         patches.after(writer, "add_embedding", cls.note_embedding, suspend=_OWN)
+
+    @classmethod
+    def patch_tensorflow(cls, module: ModuleType, patches: Patches) -> None:
+        """Wrap the one call that writes the summaries of TensorFlow."""
+
+        def note(*written: Any) -> None:
+            plugin: Any = cls.current()
+            if plugin is not None:
+                try:
+                    plugin.note_written(*written)
+                except Exception as error:
+                    plugin.report(error, "tf.summary")
+
+        for place in places_of_write(module):
+            patches.wrap(place, "write", lambda original: wrap_write(original, note))
+            patches.after(place, "create_file_writer", note_folder)
+
+    def note_written(self, result: Any, tag: Any, tensor: Any, step: Any, metadata: Any) -> None:
+        """Record a summary of TensorFlow. Inside a ``tf.function`` there are no values yet, so nothing is recorded."""
+        if not hasattr(result, "numpy") or not bool(result):
+            return
+        plugin = metadata.plugin_data.plugin_name if metadata is not None else ""
+        name = self._names(folder_of_writer(), str(tag))
+        record_written(self.run, name, tensor, step_of(step), plugin)
 
     @classmethod
     def _recording(cls, original: Callable[..., None], has_defaults: bool) -> Callable[..., None]:
