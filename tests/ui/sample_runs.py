@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import random
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,7 @@ def record_training(folder: Path, name: str, lr: float, seed: int, steps: int = 
         return run.id
 
 
-def record_media(folder: Path) -> str:
+def record_media(folder: Path, plugins: Sequence[str] = ("system", "environment", "console")) -> str:
     """Record a run with every kind of medium, an artifact, a console and collectors' metrics."""
     with tracelet.start_run(
         "media",

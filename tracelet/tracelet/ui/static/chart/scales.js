@@ -45,7 +45,7 @@ export function ticks(scale, kind, room) {
 
 function niceStep(rough, whole) {
   const power = 10 ** Math.floor(Math.log10(rough));
-  const step = [1, 2, 5, 10].find((one) => one * power >= rough * 0.999) * power;
+  const step = [1, 2, 5, 10].find((one) => one * power >= rough * 0.75) * power;
   return whole ? Math.max(1, Math.round(step)) : step;
 }
 

@@ -115,6 +115,7 @@ function showOwnCharts(panel, run) {
 
 function showOverview(panel, run) {
   const own = run.metrics.filter((one) => one.type !== "system");
+  const facts = Object.entries(run.facts).filter(([, known]) => Object.keys(known).length);
   const about = [
     ["project", run.project], ["group", run.group], ["job type", run.job_type], ["parent", run.parent], ["host", run.host],
     ["started", formatTime(run.started_at)], ["took", formatDuration(run.duration)], ["folder", run.dir],
@@ -130,7 +131,7 @@ function showOverview(panel, run) {
       h("h2", {}, "About"), pairs(about.filter(([, value]) => value)),
       run.children.length ? [h("h2", {}, "Children"), h("ul", {}, run.children.map((id) => h("li", {}, h("a", { href: `/run/${encodeURIComponent(id)}` }, id))))] : null,
       run.edits.length ? h("details", {}, h("summary", {}, plural(run.edits.length, "change")), h("ul", {}, run.edits.map((one) => h("li", {}, `${formatTime(one.at)}: ${JSON.stringify(one.changes)}`)))) : null),
-    h("section", {}, Object.entries(run.facts).map(([source, facts]) => facts && Object.keys(facts).length ? factsOf(source, facts) : null))));
+    facts.length ? h("section", {}, facts.map(([source, known]) => factsOf(source, known))) : null));
 }
 
 function metricTable(metrics) {

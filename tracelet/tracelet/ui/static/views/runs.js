@@ -77,7 +77,7 @@ class RunsTable {
   #controls() {
     const where = h("input", {
       type: "search", class: "grow", spellcheck: false, "aria-label": "Filter runs",
-      placeholder: "filter: params.lr < 0.1 and metrics.loss.min < 1  ·  name ~ '*digits*'  ·  outcome = 'failed'",
+      placeholder: "filter: params.lr < 0.1 and outcome = 'finished'",
       oninput: debounce(() => { setParams({ where: where.value }); this.reload(); }, 180),
     });
     where.value = param("where");
