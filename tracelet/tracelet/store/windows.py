@@ -114,13 +114,11 @@ def _extremes(numpy: Any, values: Any, bounds: list[int]) -> Any:
 
 def _means(numpy: Any, x: Any, values: Any, bounds: list[int]) -> Means:
     starts = numpy.array([start for start, stop in pairwise(bounds) if stop > start], dtype="int64")
-    if numpy.isnan(values).any():
+    sizes = numpy.diff(numpy.append(starts, len(values)))
+    counts, sums = sizes, numpy.add.reduceat(values, starts)
+    if numpy.isnan(sums).any():
         known = ~numpy.isnan(values)
         counts = numpy.add.reduceat(known.astype("int64"), starts)
         sums = numpy.add.reduceat(numpy.where(known, values, 0.0), starts)
-    else:
-        counts = numpy.diff(numpy.append(starts, len(values)))
-        sums = numpy.add.reduceat(values, starts)
-    sizes = numpy.diff(numpy.append(starts, len(values)))
     with numpy.errstate(invalid="ignore", divide="ignore"):
-        return Means(numpy.add.reduceat(x.astype("float64"), starts) / sizes, sums / counts)
+        return Means(numpy.add.reduceat(x, starts, dtype="float64") / sizes, sums / counts)

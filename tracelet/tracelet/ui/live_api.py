@@ -22,7 +22,8 @@ from tracelet_hookspecs.strict_json import to_json
 
 _PERIOD: Final = 0.4  # seconds between two looks at the runs
 _TABLE_PERIOD: Final = 1.0  # seconds between two looks at the list of all runs
-_SHARE: Final = 20  # looking at the list takes at most one part in so many of a core
+_LIVENESS: Final = 2.0  # seconds after which a run that says nothing is examined
+_SHARE: Final = 20  # looking again takes at most one part in so many of a core
 _BEAT: Final = 15.0  # seconds without news after which a comment keeps the connection open
 _MOST_RUNS: Final = 100
 _MOST_SERIES: Final = 5000
@@ -34,7 +35,7 @@ class Watch:
     def __init__(self, sources: Sources, cursors: dict[str, dict[str, SeriesCursor]], *, table: bool) -> None:
         self._sources = sources
         self._cursors = cursors
-        self._events: dict[str, int] = {}
+        self._records: dict[str, tuple[RunRecord, int, float]] = {}  # with its events, and when to look again
         self._shown: dict[str, Any] = {}
         self._table = table
         self._version: str | None = None
@@ -45,13 +46,27 @@ class Watch:
         found: list[tuple[str, Any]] = []
         for run in list(self._cursors):
             try:
-                found += self._news_of(self._sources.run(run))
+                found += self._news_of(self._record(run))
             except (StoreError, OSError):
                 found.append(("gone", {"run": run}))
                 del self._cursors[run]
         if self._table and time.monotonic() >= self._next_table:
             found += self._news_of_table()
         return found
+
+    def _record(self, run: str) -> RunRecord:
+        """Return a run; it is read again when it has a new event, and now and then in case it was killed."""
+        known = self._records.get(run)
+        if known is not None:
+            record, events, due = known
+            if time.monotonic() < due and self._sources.tail(record).events == events:
+                return record
+        began = time.monotonic()
+        events = self._sources.tail(known[0]).events if known is not None else -1
+        record = self._sources.run(run)
+        took = time.monotonic() - began
+        self._records[run] = (record, events, began + took + max(_LIVENESS, took * _SHARE))
+        return record
 
     def _news_of(self, record: RunRecord) -> list[tuple[str, Any]]:
         """Return the news of one run. When it has ended and its last points were sent, it is let go."""

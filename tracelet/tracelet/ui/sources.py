@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from tracelet.errors import StoreError
+from tracelet.layout import RUNS_FOLDER
 from tracelet.store import RunRecord, Store, journal_access
 from tracelet.store.metric_keys import as_patterns
 from tracelet.store.rewinds import Rewound, split_rewinds
 from tracelet.store.tail import RunTail, series_cursor
 
 _MOST_POINTS: Final = 3_000_000  # kept in memory: 72 MB
+_MOST_RECORDS: Final = 200  # kept in memory, without their points
 _PATIENCE: Final = 0.5  # seconds that a list of runs may be old
 _FRESH: Final = 1.0  # seconds for which the series of a running run are not read again
 _IDLE: Final = 60.0  # seconds after which a tail that nobody reads is dropped
@@ -44,6 +46,7 @@ class Sources:
         store.be_patient(_PATIENCE)
         self._fields: tuple[str, dict[str, list[str]]] = ("?", {})
         self._series: OrderedDict[tuple[str, str], SeriesRead] = OrderedDict()
+        self._records: dict[str, tuple[Any, RunRecord]] = {}  # with the state of the run's files before
         self._tails: dict[str, tuple[RunTail, float, float]] = {}
         self._lock = threading.Lock()
         self._reading = threading.Lock()  # one at a time: reading takes memory
@@ -60,7 +63,21 @@ class Sources:
         return self._fields[1]
 
     def run(self, id: str) -> RunRecord:
-        """Return a run of the store by its id. Paths and the like, which :meth:`Store.run` takes, are refused."""
+        """Return a run of the store by its id; one that has ended is read again only if its files have changed."""
+        state = _state(self.store.dir / RUNS_FOLDER / id) if os.path.basename(id) == id else None
+        with self._lock:
+            known = self._records.get(id)
+        if known is not None and state is not None and known[0] == state and known[1].outcome != "running":
+            return known[1]
+        record = self._read(id)
+        with self._lock:
+            if len(self._records) >= _MOST_RECORDS:
+                self._records.clear()
+            self._records[id] = (state, record)
+        return record
+
+    def _read(self, id: str) -> RunRecord:
+        """Read a run by its id. Paths and the like, which :meth:`Store.run` takes, are refused."""
         record = self.store.run(id) if os.path.basename(id) == id else None
         if record is None or record.id != id:
             raise StoreError(f"no run with the id {id!r}", run=id)
@@ -75,7 +92,7 @@ class Sources:
             found = {name: known for name in names if (known := self._known(record, name, state))}
             missing = [name for name in names if name not in found]
             if missing:
-                fresh = self.run(record.id)  # a record keeps what it has read
+                fresh = self._read(record.id)  # a record keeps the points that it has read
                 for one in fresh.series(as_patterns(missing), missing_ok=True):
                     cursor = series_cursor(one.origin.parts if one.origin is not None else ())
                     read = SeriesRead(split_rewinds(one), cursor, time.monotonic(), state)
@@ -124,5 +141,5 @@ class Sources:
 def _state(run_dir: Path) -> Any:
     try:
         return journal_access.list_segments(run_dir)
-    except OSError:
+    except (OSError, ValueError):  # none, or no name for a folder
         return None
