@@ -75,13 +75,20 @@ def _scale(value: float, log: bool) -> float:
     return math.log10(value) if value > 0 else math.nan
 
 
+def _unscale(value: float) -> float:
+    try:
+        return math.pow(10, value)
+    except OverflowError:
+        return math.inf
+
+
 def _tick_labels(up: Range, height: int, log: bool) -> dict[int, str]:
     """Return the labels of the vertical axis, by row."""
     rows = {0: up.high, height - 1: up.low}
     if height >= 5 and up.high > up.low:
         middle = (height - 1) // 2
         rows[middle] = up.high - (up.high - up.low) * middle / (height - 1)
-    return {row: format_number(10**value if log else value) for row, value in rows.items()}
+    return {row: format_number(_unscale(value) if log else value) for row, value in rows.items()}
 
 
 def _bottom(across: Range, margin: int, columns: int, *, ascii_only: bool) -> Iterator[Text]:
