@@ -259,6 +259,21 @@ def test_a_thread_may_still_record_when_the_program_has_run_through(project):
     assert "late" in done.stdout
 
 
+def test_processes_of_an_executor_that_is_left_open_do_not_keep_it(project):
+    project.write(
+        "left_open.py",
+        """
+        from concurrent.futures import ProcessPoolExecutor
+
+        if __name__ == "__main__":
+            pool = ProcessPoolExecutor(1)  # its thread ends only with the interpreter
+            print(pool.submit(sum, [1, 2]).result())
+        """,
+    )
+    done = project.tracelet("run", "-q", "-p", "no:console", "left_open.py", timeout=60)
+    assert done.stdout == "3\n"
+
+
 @pytest.mark.parametrize("method", ["spawn", "fork", "forkserver"])
 def test_multiprocessing_finds_the_script(project, method):
     project.write(

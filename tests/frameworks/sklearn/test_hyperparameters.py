@@ -102,6 +102,14 @@ def test_configuration_objects_are_recorded_by_their_variables(record):
     }
 
 
+def test_a_module_of_settings_is_recorded(record, project):
+    project.write(
+        "settings_of_mine.py", "import os\n\nlr = 0.3\nsizes = [1, 2]\n\n\ndef helper():\n    pass\n"
+    )
+    run = record("import settings_of_mine as config\n", *SETTINGS)
+    assert run.record.params == {"lr": 0.3, "sizes/0": 1, "sizes/1": 2}
+
+
 def test_arguments_that_were_parsed_before_the_run_are_recorded(record):
     run = record(
         """

@@ -91,18 +91,13 @@ def test_a_search_has_its_results(captured, digits, n_jobs):
     assert table["name"] == "GridSearchCV/cv_results"
 
 
-@pytest.mark.parametrize("n_jobs", [None, 2])
-def test_a_cross_validation_has_the_scores_of_its_folds(captured, digits, n_jobs):
+def test_a_cross_validation_has_the_scores_of_its_folds(captured, digits):
     model = DecisionTreeClassifier(max_depth=3, random_state=0)
     scores = []
 
     def validate():  # both were imported before the capture began
-        scores.append(cross_val_score(model, digits.x, digits.y, cv=3, n_jobs=n_jobs))
-        scores.append(
-            cross_validate(model, digits.x, digits.y, cv=3, n_jobs=n_jobs, return_train_score=True)[
-                "train_score"
-            ]
-        )
+        scores.append(cross_val_score(model, digits.x, digits.y, cv=3))
+        scores.append(cross_validate(model, digits.x, digits.y, cv=3, return_train_score=True)["train_score"])
 
     run = captured(validate)
     name = "cross_validate/DecisionTreeClassifier"
@@ -226,6 +221,33 @@ def test_estimators_stay_what_they_are_for_scikit_learn(captured, digits):
         assert GaussianNB.fit.__doc__.lstrip().startswith("Fit Gaussian Naive Bayes")
 
     captured(train)
+
+
+def test_a_class_of_the_main_module_still_goes_to_worker_processes(record, project):
+    run = record(
+        """
+        from sklearn.base import BaseEstimator, TransformerMixin
+        from sklearn.datasets import load_digits
+        from sklearn.model_selection import GridSearchCV
+        from sklearn.naive_bayes import GaussianNB
+        from sklearn.pipeline import make_pipeline
+
+        class Scale(TransformerMixin, BaseEstimator):
+            def __init__(self, by=1.0):
+                self.by = by
+
+            def fit(self, x, y=None):
+                return self
+
+            def transform(self, x):
+                return x * self.by
+
+        model = make_pipeline(Scale(), GaussianNB())
+        GridSearchCV(model, {"scale__by": [1, 2]}, cv=2, n_jobs=2).fit(*load_digits(n_class=2, return_X_y=True))
+        """,
+        *("-p", "sklearn"),
+    )
+    assert {name for name in run.series() if name.endswith("fit_seconds")} == {"GridSearchCV/fit_seconds"}
 
 
 def test_captures_inside_each_other_record_once(captured, digits):

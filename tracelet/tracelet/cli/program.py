@@ -18,6 +18,8 @@ from tracelet.errors import UsageError
 
 FAILED: Final = 1
 INTERRUPTED: Final = 130
+#: Modules whose threads end only with the interpreter: executors of threads and of processes, joblib's among them.
+_EXECUTORS: Final = ("concurrent.futures.thread", "concurrent.futures.process", "loky.process_executor")
 _original_main: list[types.ModuleType] = []  # keeps the module alive that was __main__ before the program
 
 
@@ -194,8 +196,13 @@ def _await_threads(others: set[threading.Thread]) -> None:
 
 
 def _must_be_awaited(thread: threading.Thread, others: set[threading.Thread]) -> bool:
-    executors = sys.modules.get("concurrent.futures.thread")
-    workers: Any = getattr(executors, "_threads_queues", ())
+    workers = {
+        worker
+        for name, module in list(sys.modules.items())
+        if name.endswith(_EXECUTORS)
+        for registry in ("_threads_queues", "_threads_wakeups")
+        for worker in list(getattr(module, registry, ()))
+    }
     here = threading.current_thread()
     return thread is not here and not thread.daemon and thread not in others and thread not in workers
 

@@ -84,6 +84,10 @@ class Capture:
         wrapped: Any = functools.wraps(original)(init_subclass)
         self._patches.replace(root, "__init_subclass__", classmethod(wrapped))
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # A class of the program's main module is pickled with its methods, for worker processes: they record nothing.
+        return _make_idle_capture, ()
+
     def stop(self) -> None:
         """Restore everything. A second call does nothing."""
         if self in _captures:
@@ -167,6 +171,10 @@ class Capture:
             log.warning("a fit is not recorded: %s: %s", type(error).__name__, error)
         finally:
             self._inside.depth = 0
+
+
+def _make_idle_capture() -> Capture:
+    return Capture(lambda: None)
 
 
 def _kinds(root: type) -> list[type]:

@@ -7,7 +7,7 @@ import sys
 import threading
 from collections.abc import Iterator, Mapping
 from enum import Enum
-from types import BuiltinFunctionType, FunctionType
+from types import BuiltinFunctionType, FunctionType, ModuleType
 from typing import Any, Final
 
 __all__ = ["find_configurations", "plain"]
@@ -64,6 +64,8 @@ def _values_of(name: str, value: Any) -> dict[str, Any]:
         return _public(vars(value))
     if name not in _NAMES or isinstance(value, type) or callable(value):
         return {}
+    if isinstance(value, ModuleType):
+        return _settings_of_module(value)
     if isinstance(value, dict):
         return _public(value)
     if kind.__module__.startswith("omegaconf."):
@@ -71,13 +73,23 @@ def _values_of(name: str, value: Any) -> dict[str, Any]:
     fields = getattr(kind, "__dataclass_fields__", None) or getattr(kind, "model_fields", None)
     if isinstance(fields, Mapping):
         return _public({key: getattr(value, key, None) for key in fields})
-    is_plain = kind.__module__ in ("types", "__main__") or _is_in_program(kind)
+    is_plain = kind.__module__ in ("types", "__main__") or _is_in_program(kind.__module__)
     return _public(getattr(value, "__dict__", {})) if is_plain else {}
 
 
-def _is_in_program(kind: type) -> bool:
-    """Return whether a class is the program's own, rather than that of an installed package."""
-    file = getattr(sys.modules.get(kind.__module__), "__file__", None) or ""
+def _settings_of_module(module: ModuleType) -> dict[str, Any]:
+    """Return what a module of the program's own sets, without what it imports and defines."""
+    if not _is_in_program(module.__name__):
+        return {}
+    values = vars(module).items()
+    return _public(
+        {key: value for key, value in values if not isinstance(value, (type, FunctionType, ModuleType))}
+    )
+
+
+def _is_in_program(module: str) -> bool:
+    """Return whether a module is the program's own, rather than that of an installed package."""
+    file = getattr(sys.modules.get(module), "__file__", None) or ""
     return bool(file) and "site-packages" not in file and not file.startswith(os.path.dirname(os.__file__))
 
 
