@@ -119,6 +119,19 @@ def test_views_are_no_tables(tmp_path):
     assert import_mlflow(str(tmp_path / "mlflow.db")) is None
 
 
+def test_values_of_any_type_are_counted(target, tmp_path):
+    connection = mlflow_database(tmp_path)
+    odd = [("text", 1, 0), (None, 1, 0), (b"\xff", 1, 0), (0.5, "text", 0), (0.5, 1.5, 0), (0.5, 1, "never")]
+    connection.executemany(
+        "INSERT INTO metrics VALUES ('odd', ?, ?, ?, ?, 0)",
+        [(v, when, PARENT, step) for v, step, when in odd],
+    )
+    connection.execute("INSERT INTO params VALUES (NULL, x'ff', ?)", (PARENT,))
+    connection.commit()
+    result = target.load(tmp_path / "mlflow.db")[0]
+    assert (result.points, result.damage) == (6, {"damaged records": 6})
+
+
 def test_a_damaged_database_yields_what_can_be_read(target, tmp_path):
     connection = mlflow_database(tmp_path)
     connection.executemany(
@@ -197,16 +210,17 @@ def test_trackio(target, tmp_path):
         "INSERT INTO system_metrics VALUES (1, 'r1', '2023-11-14T22:13:21+00:00', 'run a', '{\"gpu\": 5}')"
     )
     connection.execute("INSERT INTO metrics VALUES (99, 'r1', 'no time', 'run a', 4, '{\"loss\": 1}')")
+    add_rows(connection, [("text", {"loss": 1}), (5, {"loss": 10**400}), (6, [1]), (7, {"loss": 2**53 + 1})])
     connection.commit()
     (tmp_path / "media" / "proj").mkdir(parents=True)
     (tmp_path / "media" / "proj" / "a.png").write_bytes(b"picture")
     [result] = target.load(tmp_path)
-    assert (result.format, result.project, result.points, result.files) == ("trackio", "proj", 4, 2)
-    assert result.damage == {"damaged records": 1}
+    assert (result.format, result.project, result.points, result.files) == ("trackio", "proj", 5, 2)
+    assert result.damage == {"damaged records": 4, "whole numbers beyond 2**53, rounded": 1}
     run = target.run("run a")
     assert (run.params, run.group, run.started_at) == ({"lr": 0.1}, "g", 1_700_000_000.0)
     losses = target.points("run a", "loss")
-    assert [(step, when) for step, _, when in losses] == [(0, 1_700_000_000.25), (1, 1_700_000_000.25)]
+    assert [(step, when) for step, _, when in losses] == [(at, 1_700_000_000.25) for at in (0, 1, 7)]
     assert losses[1][1] == struct.pack("<d", -math.inf)
     assert run.metric("gpu").type == "system"
     add_rows(connection, [(3, {"loss": 0.5})])

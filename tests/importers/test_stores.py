@@ -45,6 +45,18 @@ def test_a_run_stays_exactly_the_same(target, other):
     assert (again.points, again.files, again.known_points, again.changed) == (0, 0, 200, False)
 
 
+def test_what_else_belongs_to_a_run_comes_along(target, other):
+    [name] = os.listdir(other / "runs")
+    for folder in ("console", "code", "delivery", "ranks"):
+        (other / "runs" / name / folder).mkdir(exist_ok=True)
+        (other / "runs" / name / folder / "file").write_text(folder)
+    (other / "runs" / name / "code" / ".x.part").write_text("unfinished")
+    target.load(other)
+    copied = {path.split("/", 2)[2] for path in target.files() if path.startswith("runs/")}
+    assert {"console/file", "code/file"} <= copied
+    assert not {"delivery/file", "ranks/file", "code/.x.part"} & copied
+
+
 def test_one_run_s_folder_and_another_project(target, other):
     [name] = os.listdir(other / "runs")
     [result] = target.load(other / "runs" / name, project="elsewhere")

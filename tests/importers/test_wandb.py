@@ -162,6 +162,25 @@ def test_media_stay_inside_the_folder(target, tmp_path):
     assert [(one["name"], one["step"]) for one in media] == [("good", 1)]
 
 
+def test_numbers_that_do_not_fit_are_counted(target, tmp_path):
+    rows = [(1, {"loss": 10**400}), (10**30, {"loss": 1}), (2, {"loss": 2**53 + 1}), (3, {"loss": 0.5})]
+    path = write_run(
+        tmp_path,
+        [
+            run_record(),
+            *(
+                bytes_field(
+                    2, item(["_step"], step) + b"".join(item([key], value) for key, value in row.items())
+                )
+                for step, row in rows
+            ),
+        ],
+    )
+    [result] = target.load(path)
+    assert result.damage == {"damaged records": 2, "whole numbers beyond 2**53, rounded": 1}
+    assert [step for step, _, _ in target.points("my run", "loss")] == [2, 3]
+
+
 def test_histograms_and_tables(target, tmp_path):
     histogram = {"_type": "histogram", "values": [1, 2], "bins": [0, 1, 2]}
     table = {"_type": "table-file", "path": "t.json"}

@@ -20,7 +20,8 @@ PROGRAM = """
 import math, numpy as np, trackio
 run = trackio.init(project="proj", name="run a", config={"lr": 0.1, "n": {"x": 1}}, auto_log_cpu=False)
 for i in range(30):
-    trackio.log({"loss": 1 / (i + 1), "odd": [math.nan, math.inf, -math.inf][i % 3], "sub": {"a": i}, "big": 2**53 + i})
+    trackio.log({"loss": 1 / (i + 1),
+                 "odd": [math.nan, math.inf, -math.inf][i % 3], "sub": {"a": i}, "big": 2**53 + 2 * i})
 trackio.log({"img": trackio.Image(np.zeros((4, 4, 3), dtype=np.uint8))})
 trackio.finish()
 from trackio.sqlite_storage import SQLiteStorage

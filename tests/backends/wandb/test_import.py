@@ -21,7 +21,7 @@ import math, numpy as np, wandb
 run = wandb.init(mode="offline", project="proj", name="my run", group="g1", job_type="train", tags=["a", "b"],
                  notes="some notes", config={"lr": 0.1, "nested": {"x": [1, 2]}})
 for i in range(40):
-    run.log({"loss": 1 / (i + 1), "count": i, "big": 2**53 + i, "odd": [math.nan, math.inf, -math.inf, -0.0][i % 4],
+    run.log({"loss": 1 / (i + 1), "count": i, "big": 2**53 + 2 * i, "odd": [math.nan, math.inf, -math.inf, -0.0][i % 4],
              "sub": {"a": i * 0.5}})
 run.log({"img": wandb.Image(np.zeros((4, 4, 3), dtype=np.uint8)), "hist": wandb.Histogram([1, 2, 3, 3]),
          "tab": wandb.Table(columns=["x", "y"], data=[[1, "a"], [2, None]])})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from typing import Final, NamedTuple
 
@@ -37,8 +37,9 @@ from tracelet.safe_files import (
     write_all,
 )
 from tracelet.store import open_store
+from tracelet.store.packing.layout import LEFT_OUT
 
-_FILES: Final = ("artifacts", "media")
+_UNFINISHED: Final = ".part"  # ends the name of a file that is still being written
 _CHUNK: Final = 1 << 20
 UNREADABLE: Final = "files that cannot be read"
 
@@ -151,21 +152,12 @@ class _Copy:
         self._source, self._target, self._result, self._dry_run = source, target, result, dry_run
 
     def copy_files(self) -> None:
-        """Copy artifacts and media."""
-        for top in _FILES:
-            for path in self._walk(top):
+        """Copy artifacts, media and whatever else belongs to the run, but not to the machine that it ran on."""
+        for path in walk_files(self._source):
+            top = path.partition("/")[0]
+            if top not in (FOLDER, *LEFT_OUT) and not path.endswith(_UNFINISHED):
                 with self._counting():
                     self._copy_file(path)
-
-    def _walk(self, top: str) -> Iterator[str]:
-        try:
-            open_folder(self._source, top)
-        except FileNotFoundError:
-            return
-        except OSError:
-            self._count_unreadable()
-            return
-        yield from walk_files(self._source, top)
 
     def _counting(self) -> _Counting:
         return _Counting(self._count_unreadable)

@@ -10,6 +10,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Final
 
+from tracelet_builtin_plugins.numbers import ROUNDED, is_rounded, is_step
 from tracelet_builtin_plugins.sqlite_source import columns_of, is_database, open_database, tables_of
 from tracelet_hookspecs import ImportedFile, ImportedPoints, ImportedRun, MetricType
 
@@ -21,7 +22,7 @@ _ROWS: Final = 50_000  # of one part
 _LARGEST_TEXTS: Final = 64 << 20  # characters in all
 _TEXTS: Final = 10_000  # texts of one metric that are kept
 _MOST_FILES: Final = 10_000
-_WRONG: Final = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
+_WRONG: Final = (ValueError, ArithmeticError, LookupError, TypeError, AttributeError, RecursionError)
 DAMAGED: Final = "damaged records"
 
 
@@ -104,6 +105,8 @@ class TrackioRun:
         for number, (step, when, metrics) in enumerate(rows):
             try:
                 at = number if is_system else int(step)
+                if not is_step(at):
+                    raise ValueError("a step beyond 64 bits")
                 for name, value in _parse(metrics).items():
                     self._take(name, value, at, _seconds(when), is_system=is_system)
             except _WRONG:
@@ -143,9 +146,12 @@ class TrackioRun:
         if isinstance(value, str) and value in _FLOATS:
             value = _FLOATS[value]
         if isinstance(value, (int, float)):  # truth values, too
+            found = float(value)
+            if is_rounded(value):
+                self._count(ROUNDED)
             steps, values, times = self._columns.setdefault((name, is_system), ([], [], []))
             steps.append(step)
-            values.append(float(value))
+            values.append(found)
             times.append(when)
         elif isinstance(value, dict) and str(value.get("_type", "")).startswith("trackio."):
             self._take_medium(name, value, {"step": step, "timestamp": when})

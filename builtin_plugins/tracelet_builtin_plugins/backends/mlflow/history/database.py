@@ -15,7 +15,6 @@ from tracelet_hookspecs import ImportedRun
 __all__ = ["is_store", "read_database"]
 
 _TABLES: Final = {"experiments", "runs", "metrics", "params", "tags"}
-_DAMAGED: Final = "damaged records"
 
 
 def is_store(path: Path) -> bool:
@@ -46,15 +45,20 @@ def _read_run(
 ) -> ImportedRun:
     name, status, started, ended, uri = about
     damage: dict[str, int] = {}
-    params = dict(_select(connection, "key, value FROM params", run_id, damage))
-    tags = dict(_select(connection, "key, value FROM tags", run_id, damage))
-    rows = _select(connection, "key, step, value, is_nan, timestamp FROM metrics", run_id, damage)
+    params, tags = (
+        {
+            str(key): str(value)
+            for key, value in _select(connection, f"key, value FROM {kind}", run_id, damage)
+        }
+        for kind in ("params", "tags")
+    )
+    columns = "key, step, value, is_nan, timestamp FROM metrics"
+    rows = sorted(_select(connection, columns, run_id, damage), key=_place)  # not by the damaged database
     points = (
-        (str(key), step, math.nan if is_nan else value, when)
-        for key, step, value, is_nan, when in sorted(rows, key=lambda row: (str(row[0]), row[4], row[1]))
+        (str(key), step, math.nan if is_nan else value, when) for key, step, value, is_nan, when in rows
     )
     facts = {"name": name, "status": status, "start_time": started, "end_time": ended}
-    run = runs.make_run(run_id, experiment, facts, params, tags, runs.as_series(points))
+    run = runs.make_run(run_id, experiment, facts, params, tags, runs.as_series(points, damage))
     folder = runs.artifact_folder(str(uri), root) if uri else None
     if folder is not None:
         run.files = list(runs.find_artifacts(folder))
@@ -62,6 +66,13 @@ def _read_run(
         damage[runs.ELSEWHERE] = 1
     run.damage = damage
     return run
+
+
+def _place(row: tuple[Any, ...]) -> tuple[str, float, float]:
+    """Return what sorts points: by metric, then by time and step."""
+    name, step, _, _, when = row
+    numbers = (one if isinstance(one, (int, float)) else 0 for one in (when, step))
+    return (str(name), *numbers)  # type: ignore[return-value]
 
 
 def _select(
@@ -72,5 +83,5 @@ def _select(
     try:
         rows.extend(connection.execute(f"SELECT {what} WHERE run_uuid = ?", (run_id,)))
     except sqlite3.DatabaseError:
-        damage[_DAMAGED] = damage.get(_DAMAGED, 0) + 1
+        damage[runs.DAMAGED] = damage.get(runs.DAMAGED, 0) + 1
     return rows

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from tracelet_builtin_plugins.backends.mlflow.history import runs
+from tracelet_builtin_plugins.numbers import is_step
 from tracelet_hookspecs import ImportedRun
 
 __all__ = ["is_store", "read_folder"]
@@ -137,13 +138,16 @@ def _read_metric(path: Path, damage: dict[str, int]) -> runs.Series:
     for line in lines:
         words = line.split()
         try:
-            when, value, step = int(words[0]), float(words[1]), int(words[2]) if len(words) > 2 else 0
-        except (ValueError, IndexError):
+            when, value = int(words[0]) / 1000, float(words[1])
+            step = int(words[2]) if len(words) > 2 else 0
+        except (ValueError, ArithmeticError, IndexError):
+            step = 1 << 64
+        if not is_step(step):
             _count(damage, "damaged lines")
             continue
         columns[0].append(step)
         columns[1].append(value)
-        columns[2].append(when / 1000)
+        columns[2].append(when)
     return columns
 
 

@@ -4,15 +4,26 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
+from tracelet_builtin_plugins.numbers import is_step
 from tracelet_hookspecs import ImportedFile, ImportedPoints, ImportedRun, MetricType
 
-__all__ = ["ELSEWHERE", "Series", "artifact_folder", "find_artifacts", "make_points", "make_run"]
+__all__ = [
+    "DAMAGED",
+    "ELSEWHERE",
+    "Series",
+    "artifact_folder",
+    "as_series",
+    "find_artifacts",
+    "make_points",
+    "make_run",
+]
 
+DAMAGED: Final = "damaged records"
 ELSEWHERE: Final = "artifact folders outside the source"
 _OUTCOMES: Final = {
     "RUNNING": "running",
@@ -110,12 +121,20 @@ def find_artifacts(folder: Path) -> Iterator[ImportedFile]:
                 yield ImportedFile(path.name, path=str(path), artifact_path=None if place == "." else place)
 
 
-def as_series(rows: Iterable[tuple[str, int, float, float]]) -> dict[str, Series]:
-    """Return columns by metric, of rows of name, step, value and milliseconds."""
+def as_series(rows: Iterable[Sequence[Any]], damage: dict[str, int]) -> dict[str, Series]:
+    """Return columns by metric, of rows of name, step, value and milliseconds; what is no number is counted."""
     found: dict[str, Series] = {}
     for name, step, value, milliseconds in rows:
-        steps, values, times = found.setdefault(name, ([], [], []))
-        steps.append(int(step))
-        values.append(float(value))
-        times.append(milliseconds / 1000)
+        try:
+            at, number, when = int(step), float(value), int(milliseconds) / 1000
+            is_whole = is_step(at) and (isinstance(step, str) or at == step)
+        except (TypeError, ValueError, ArithmeticError):
+            is_whole = False
+        if not is_whole:
+            damage[DAMAGED] = damage.get(DAMAGED, 0) + 1
+            continue
+        steps, values, times = found.setdefault(str(name), ([], [], []))
+        steps.append(at)
+        values.append(number)
+        times.append(when)
     return found

@@ -87,28 +87,25 @@ def _read_run(server: _Server, found: dict[str, Any], experiment: str) -> Import
         for kind in ("params", "tags")
     )
     names = sorted({str(each["key"]) for each in data.get("metrics") or ()})
-    metrics = runs.as_series(row for name in names for row in _history(server, run_id, name))
+    damage: dict[str, int] = {}
+    metrics = runs.as_series((row for name in names for row in _history(server, run_id, name)), damage)
     about = {**info, "name": info.get("run_name")}
     run = runs.make_run(run_id, experiment, about, params, tags, metrics)
-    damage: dict[str, int] = {}
     run.files = list(_artifacts(server, run_id, damage))
     run.damage = damage
     return run
 
 
-def _history(server: _Server, run_id: str, name: str) -> Iterator[tuple[str, int, float, float]]:
+def _history(server: _Server, run_id: str, name: str) -> Iterator[tuple[str, Any, Any, Any]]:
     token = None
-    rows: list[tuple[float, int, float]] = []
     while True:
         path = f"{_API}metrics/get-history"
         page = _parse(server.get(path, run_id=run_id, metric_key=name, max_results=_POINTS, page_token=token))
         for each in page.get("metrics") or ():
-            rows.append((int(each["timestamp"]), int(each.get("step", 0)), float(each.get("value", 0.0))))
+            yield name, each.get("step", 0), each.get("value", 0.0), each.get("timestamp", 0)
         token = page.get("next_page_token")
         if not token:
-            break
-    for when, step, value in rows:
-        yield name, step, value, when
+            return
 
 
 def _artifacts(server: _Server, run_id: str, damage: dict[str, int]) -> Iterator[ImportedFile]:

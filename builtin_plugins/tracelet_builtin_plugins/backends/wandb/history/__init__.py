@@ -13,6 +13,7 @@ from typing import Any, Final
 from tracelet_builtin_plugins.backends.wandb.history import records
 from tracelet_builtin_plugins.backends.wandb.history.log_file import LogFile, is_log_file
 from tracelet_builtin_plugins.backends.wandb.history.media import media_of
+from tracelet_builtin_plugins.numbers import ROUNDED, is_rounded, is_step
 from tracelet_hookspecs import ImportedFile, ImportedPoints, ImportedRun, MetricType
 
 __all__ = ["import_wandb_folders"]
@@ -23,7 +24,7 @@ _ROWS: Final = 20_000  # records of one part
 _LARGEST_TEXTS: Final = 64 << 20  # characters in all
 _TEXTS: Final = 10_000  # texts of one metric that are kept
 _MOST_FILES: Final = 10_000
-_WRONG: Final = (ValueError, LookupError, TypeError, AttributeError, struct.error, OSError)
+_WRONG: Final = (ValueError, ArithmeticError, LookupError, TypeError, AttributeError, struct.error, OSError)
 DAMAGED: Final = "damaged records"
 CUT: Final = "records that are cut off"
 _SPECIAL: Final = ("_step", "_timestamp", "_runtime", "_wandb")
@@ -222,7 +223,7 @@ class WandbRun:
         when = records.seconds_of(content, 2) or 0.0
         for path, value in records.items_of(content, 3):
             if isinstance(value, (int, float)):
-                self._add(("/".join(("system", *path)), True), self._ticks, float(value), when)
+                self._add(("/".join(("system", *path)), True), self._ticks, value, when)
         self._ticks += 1
 
     def _take_history(self, content: dict[int, list[Any]], folder: Path) -> None:
@@ -239,6 +240,8 @@ class WandbRun:
         if not isinstance(step, int):
             found = dict(records.fields(content[2][-1])).get(1, 0) if 2 in content else 0
             step = found - (found >> 63 << 64)
+        if not is_step(step):
+            raise ValueError("a step beyond 64 bits")
         when = row.get("_timestamp")
         when = float(when) if isinstance(when, (int, float)) else 0.0
         for name, value in row.items():
@@ -248,7 +251,7 @@ class WandbRun:
     def _take_value(self, name: str, value: Any, step: int, when: float, folder: Path) -> None:
         self._in_history.add(name)
         if isinstance(value, (int, float)):  # truth values, too
-            self._add((name, False), step, float(value), when)
+            self._add((name, False), step, value, when)
         elif isinstance(value, dict) and "_type" in value:
             try:
                 files = media_of(name, value, folder / "files", step, when)
@@ -263,7 +266,7 @@ class WandbRun:
                 self._take_value(f"{name}/{key}", inner, step, when, folder)
         elif isinstance(value, list) and value and all(isinstance(one, (int, float)) for one in value):
             for index, number in enumerate(value[:1000]):
-                self._add((f"{name}/{index}", False), step, float(number), when)
+                self._add((f"{name}/{index}", False), step, number, when)
         elif value is not None:
             texts = self._texts.setdefault(name, [])
             text = value if isinstance(value, str) else json.dumps(value)
@@ -274,9 +277,12 @@ class WandbRun:
                 self._count("texts beyond the first 10000")
 
     def _add(self, key: tuple[str, bool], step: int, value: float, when: float) -> None:
+        number = float(value)
+        if is_rounded(value):
+            self._count(ROUNDED)
         steps, values, times = self._columns.setdefault(key, ([], [], []))
         steps.append(step)
-        values.append(value)
+        values.append(number)
         times.append(when)
 
     # --- files -------------------------------------------------------------------------------------------------
