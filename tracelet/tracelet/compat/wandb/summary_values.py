@@ -16,7 +16,8 @@ class Summary:
         object.__setattr__(self, "_values", {})
         object.__setattr__(self, "_kinds", {})
         object.__setattr__(self, "_counts", {})
-        object.__setattr__(self, "_own", set())
+        object.__setattr__(self, "_own", set())  # names whose value the program has set
+        object.__setattr__(self, "_replaced", set())  # names that were logged before the program set them
 
     def note(self, row: Mapping[str, Any]) -> None:
         """Take over the values of a row that was logged."""
@@ -31,6 +32,10 @@ class Summary:
                 self._values[name] = value
             elif "none" not in kinds:
                 self._values[name] = self._reduced(name, value, kinds)
+
+    def was_logged(self, name: str) -> bool:
+        """Return whether a metric of this name was logged."""
+        return name in self._replaced or (name in self._values and name not in self._own)
 
     def define(self, name: str, kinds: list[str]) -> None:
         """Keep the least, greatest, ... value of a metric instead of the last one."""
@@ -82,6 +87,8 @@ class Summary:
         return self._values[key]
 
     def __setitem__(self, key: str, value: Any) -> None:
+        if key in self._values and key not in self._own:
+            self._replaced.add(key)
         self._values[key] = value
         self._own.add(key)
         self._record(key, value)

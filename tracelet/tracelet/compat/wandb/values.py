@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from tracelet.run import Run
 
+_PLAIN: Final = frozenset({float, int, bool})
+_TEXT: Final = frozenset({str})
 _SMALL: Final = 32  # values of an array that W&B keeps as they are; of more it makes a histogram
 
 
@@ -46,8 +48,14 @@ class Media:
 
 def split_row(data: Mapping[str, Any]) -> tuple[dict[str, Any], list[tuple[str, Any]]]:
     """Return the numbers of a row, flat, and the other values with their names."""
-    numbers: dict[str, Any] = {}
     others: list[tuple[str, Any]] = []
+    if (
+        type(data) is dict
+        and _PLAIN.issuperset(map(type, data.values()))
+        and _TEXT.issuperset(map(type, data))
+    ):
+        return data, others  # the usual row
+    numbers: dict[str, Any] = {}
     _split("", data, numbers, others)
     return numbers, others
 

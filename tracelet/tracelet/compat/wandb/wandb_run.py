@@ -37,7 +37,6 @@ class Run(ArtifactCalls):
         self._config = Config(self._record_config, allow_val_change=allow_val_change)
         self._summary = Summary(self._record_summary)
         self._axes = Axes(self._summary)
-        self._logged: set[str] = set()
         self._tags: tuple[str, ...] = ()
         self._watched: Any = None
         self.starting_step = 0 if recorded.last_step is None else recorded.last_step + 1
@@ -79,7 +78,6 @@ class Run(ArtifactCalls):
             else:
                 self.tracelet_run.log(numbers, step)
             self._summary.note(numbers)
-            self._logged.update(numbers)
         for name, value in others:
             record_value(self.tracelet_run, name, value, self._axes.step_of(name, numbers, step))
         if self._watched is not None:
@@ -92,9 +90,8 @@ class Run(ArtifactCalls):
         """Record what the program sets in the summary: numbers as a metric of one point, others as a tag."""
         numbers, others = split_row({name: value})
         for each, number in numbers.items():
-            self.tracelet_run.log_metric(
-                f"summary/{each}" if each in self._logged else each, number, self._step
-            )
+            label = f"summary/{each}" if self._summary.was_logged(each) else each
+            self.tracelet_run.log_metric(label, number, self._step)
         for each, other in others:
             if isinstance(other, str):
                 self.tracelet_run.set_tags({f"summary/{each}": other})
