@@ -6,6 +6,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+from shielded import points, records
+
 REAL = "offered_by = 'the real package'\n"
 WHICH = "import wandb; print('got', getattr(wandb, 'offered_by', wandb.__name__))"
 QUICK = ("-q", "-p", "no:system", "-p", "no:environment", "-p", "no:code", "-p", "no:console")
@@ -202,3 +204,66 @@ def test_the_pages_name_what_is_offered() -> None:
             "load_model",
         }
         assert [name for name in names - values if not any(hasattr(home, name) for home in homes)] == []
+
+
+def test_programs_in_disabled_runs(project: Any) -> None:
+    """Everything is accepted, and nothing is recorded."""
+    project.write(
+        "train.py",
+        """
+        import os
+        import mlflow, wandb
+
+        run = wandb.init(mode="disabled", id="x", tags=["a"], config={"a": 1})
+        run.log({"a": 1, "t": wandb.Table(columns=["a"], data=[[1]])}, commit=False)
+        open(os.path.join(run.dir, "f.txt"), "w").close()
+        artifact = wandb.Artifact("n", "t")
+        artifact.add_file("train.py")
+        assert run.log_artifact(artifact).version == "v0"
+        run.save("train.py")
+        run.log_code(".")
+        run.summary["a"] = 1
+        run.finish()
+        with mlflow.start_run() as run:
+            mlflow.log_metric("a", 1)
+            mlflow.log_text("x", "a.txt")
+            assert run.data.metrics == {}
+        assert mlflow.get_run(run.info.run_id).info.status == "FINISHED"
+        assert len(mlflow.search_runs(output_format="list")) == 0
+        """,
+    )
+    environ = {"TRACELET_MODE": "disabled"}
+    project.tracelet("run", *QUICK, "--shield", "wandb,mlflow", "train.py", environ=environ)
+    assert not (project.path / ".tracelet").exists()
+
+
+def test_rows_of_several_threads_have_different_steps(project: Any) -> None:
+    project.write(
+        "train.py",
+        """
+        import threading
+        import wandb
+
+        run = wandb.init()
+
+        def work():
+            for _ in range(200):
+                wandb.log({"a": 1})
+
+        threads = [threading.Thread(target=work) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        for call in (lambda: wandb.log([1]), lambda: wandb.log({"a": 1}, step="x")):
+            try:
+                call()
+            except Exception as error:
+                print(type(error).__name__, error)
+        """,
+    )
+    done = project.tracelet("run", *QUICK, "--shield", "wandb", "train.py")
+    [record] = records(project)
+    assert sorted(step for step, _ in points(record, "a")) == list(range(800))
+    assert "TypeError Data must be a mapping of names to values, found list" in done.stdout
+    assert "Error wandb.log: step: expected a whole number, found 'x'" in done.stdout

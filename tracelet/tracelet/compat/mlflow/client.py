@@ -9,7 +9,7 @@ from tracelet.compat.mlflow import experiments, fluent, handles, registry, searc
 from tracelet.compat.mlflow.artifacts import copy_artifacts, list_run_artifacts
 from tracelet.compat.mlflow.entities import Experiment, FileInfo, Metric, PagedList, Run, RunTag
 from tracelet.compat.mlflow.handles import handle_of
-from tracelet.compat.mlflow.recorded import OUTCOMES, record_of, run_of
+from tracelet.compat.mlflow.recorded import OUTCOMES, record_of
 from tracelet.compat.offered import not_offered
 
 _CLOSEST: Final = {
@@ -74,11 +74,11 @@ class MlflowClient:
     ) -> Run:
         """Start a run; it goes on until ``set_terminated`` or the end of the program."""
         handle = handles.start(run_name, experiment_id, None, tags=tags)
-        return run_of(record_of(handle.run.id))
+        return fluent.get_run(handle.run.id)
 
     def get_run(self, run_id: str) -> Run:
         """Return a run as it is recorded so far."""
-        return run_of(record_of(run_id))
+        return fluent.get_run(run_id)
 
     def get_parent_run(self, run_id: str) -> Run | None:
         """Return the run that a nested run belongs to."""

@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any, Final
 
 from tracelet.compat.mlflow import handles
-from tracelet.compat.mlflow.entities import Run, RunData, RunInfo
+from tracelet.compat.mlflow.entities import Run, RunData, RunInfo, RunInputs
 from tracelet.compat.mlflow.exceptions import MlflowException
 from tracelet.compat.mlflow.experiments import current_project, experiment_id_of
 from tracelet.compat.mlflow.handles import RunHandle, handle_of
@@ -63,7 +63,7 @@ class ActiveRun(Run):
     def info(self) -> RunInfo:
         """What is known of the run besides its data."""
         run = self.handle.run
-        ended = run.outcome is not None
+        ended = run.outcome is not None and run.dir.is_dir()
         return RunInfo(
             run_id=run.id,
             experiment_id=experiment_id_of(run.project),
@@ -77,13 +77,15 @@ class ActiveRun(Run):
 
     @property
     def data(self) -> RunData:
-        """What it recorded so far."""
+        """What it recorded so far; nothing in a disabled run."""
+        if not self.handle.run.dir.is_dir():
+            return RunData({}, {}, {})
         return run_of(record_of(self.handle.run.id)).data
 
     @property
     def inputs(self) -> Any:
         """Its data sets, which are recorded as tags."""
-        return run_of(record_of(self.handle.run.id)).inputs
+        return RunInputs()
 
     def __enter__(self) -> ActiveRun:
         return self
@@ -331,6 +333,9 @@ def get_run(run_id: str) -> Run:
     Raises:
         MlflowException: there is none.
     """
+    handle = handles.open_handle(run_id)
+    if handle is not None and not handle.run.dir.is_dir():  # a disabled run
+        return ActiveRun(handle)
     return run_of(record_of(run_id))
 
 

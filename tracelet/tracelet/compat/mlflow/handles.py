@@ -30,7 +30,8 @@ class RunHandle:
         recorded.before_end.append(self._forget)
 
     def _forget(self) -> None:
-        _open.pop(self.run.id, None)
+        if self.run.dir.is_dir():  # a disabled run is nowhere else
+            _open.pop(self.run.id, None)
 
     # -- values -----------------------------------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import itertools
 import os
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -15,6 +16,7 @@ from tracelet.compat.wandb.artifact_calls import ArtifactCalls
 from tracelet.compat.wandb.axes import Axes, MetricDefinition
 from tracelet.compat.wandb.config_values import Config
 from tracelet.compat.wandb.current import remove_run
+from tracelet.compat.wandb.errors import Error
 from tracelet.compat.wandb.saved_files import SavedFiles
 from tracelet.compat.wandb.settings import Settings
 from tracelet.compat.wandb.summary_values import Summary
@@ -41,6 +43,7 @@ class Run(ArtifactCalls):
         self._watched: Any = None
         self.starting_step = 0 if recorded.last_step is None else recorded.last_step + 1
         self._step = self.starting_step
+        self._steps = itertools.count(self.starting_step)
         self._files = SavedFiles(recorded)
         recorded.before_end.append(self._before_end)
 
@@ -56,18 +59,21 @@ class Run(ArtifactCalls):
 
         Raises:
             TypeError: the row is not a mapping.
+            Error: the step is not a whole number.
         """
         if not isinstance(data, Mapping):
             raise TypeError(f"Data must be a mapping of names to values, found {type(data).__name__}")
         if step is not None:
-            step = int(step)
-            at = step
-            self._step = max(self._step, step)
-        else:
+            at = _whole(step)
+            following = at + 1 if commit else at
+            if following > self._step:
+                self._step, self._steps = following, itertools.count(following)
+        elif commit is False:
             at = self._step
+        else:
+            at = next(self._steps)  # one step in C: rows of several threads have different steps
+            self._step = max(self._step, at + 1)
         self._record_row(data, at)
-        if commit or (commit is None and step is None):
-            self._step = at + 1 if at >= self._step else self._step
 
     def _record_row(self, data: Mapping[str, Any], step: int) -> None:
         numbers, others = split_row(data)
@@ -384,6 +390,13 @@ class Run(ArtifactCalls):
 
 class RunDisabled:
     """What some programs compare a run's class with; runs of the drop-in are never of this class."""
+
+
+def _whole(step: Any) -> int:
+    try:
+        return int(step)
+    except (TypeError, ValueError):
+        raise Error(f"wandb.log: step: expected a whole number, found {step!r}") from None
 
 
 def _user() -> str:
