@@ -165,12 +165,13 @@ def test_the_pages_name_what_is_offered() -> None:
     import tracelet.compat.mlflow as mlflow
     import tracelet.compat.wandb as wandb
     from tracelet.compat.mlflow.client import MlflowClient
+    from tracelet.compat.wandb import api
     from tracelet.compat.wandb.artifacts import Artifact
     from tracelet.compat.wandb.wandb_run import Run
 
     page = (Path(__file__).parents[2] / "docs" / "drop-ins.md").read_text()
     places = {
-        "W&B": (wandb, Run, Artifact, wandb.plot, wandb.api),
+        "W&B": (wandb, Run, Artifact, wandb.plot, api),
         "MLflow": (mlflow, MlflowClient, mlflow.models),
     }
     for title, homes in places.items():
