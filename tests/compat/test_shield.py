@@ -268,3 +268,37 @@ def test_rows_of_several_threads_have_different_steps(project: Any) -> None:
     assert sorted(step for step, _ in points(record, "a")) == list(range(800))
     assert "TypeError Data must be a mapping of names to values, found list" in done.stdout
     assert "Error wandb.log: step: expected a whole number, found 'x'" in done.stdout
+
+
+def test_names_that_submodules_lack(project: Any) -> None:
+    project.write(
+        "train.py",
+        """
+        import mlflow.models, mlflow.sklearn, mlflow.entities, wandb.plot, wandb.data_types
+
+        def try_from():
+            from mlflow.models import evaluate
+
+        calls = (
+            lambda: mlflow.models.evaluate,
+            try_from,
+            lambda: mlflow.sklearn.log_models,
+            lambda: wandb.plot.scater,
+            lambda: wandb.data_types.Tables,
+            lambda: wandb.run,
+        )
+        for call in calls:
+            try:
+                print(call())
+            except (AttributeError, ImportError) as error:
+                print(type(error).__name__, error)
+        """,
+    )
+    lines = project.tracelet("run", *QUICK, "--shield", "wandb,mlflow", "train.py").stdout.splitlines()
+    hint = "mlflow.models.evaluate is not offered by tracelet's drop-in for mlflow; use mlflow.log_metrics"
+    assert lines[0].startswith(f"AttributeError {hint}")
+    assert lines[1].startswith(f"ImportError {hint}")
+    assert lines[2].endswith("did you mean mlflow.sklearn.log_model?")
+    assert lines[3].endswith("did you mean wandb.plot.scatter?")
+    assert lines[4].endswith("did you mean wandb.data_types.Table?")
+    assert lines[5] == "None"

@@ -18,6 +18,7 @@ from types import ModuleType
 from typing import Any, Final
 
 from tracelet.compat import module_names
+from tracelet.compat.offered import not_offered
 from tracelet.errors import UsageError
 from tracelet.layout import SHIELD
 from tracelet.messages import did_you_mean
@@ -139,7 +140,26 @@ class _AliasLoader(Loader):
         found = importlib.import_module(self._home)
         if not hasattr(found, "__path__"):
             found.__path__ = []  # a package, whose modules the shield finds
+        _explain_missing_names(found, module.__spec__.name)
         sys.modules[module.__spec__.name] = found
+
+
+def _explain_missing_names(module: ModuleType, public_name: str) -> None:
+    """Let a module of a drop-in say what it offers in the place of a name that it lacks."""
+    if "__getattr__" in vars(module):
+        return
+
+    def find(name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(f"module {public_name!r} has no attribute {name!r}")
+        package = importlib.import_module(f"tracelet.compat.{public_name.partition('.')[0]}")
+        offered = [each for each in vars(module) if not each.startswith("_")]
+        text = not_offered(public_name, name, offered, package._CLOSEST)
+        # ``from MODULE import name`` replaces the text of an AttributeError by its own.
+        is_from_import = sys._getframe(1).f_code.co_name == "_handle_fromlist"
+        raise ImportError(text) if is_from_import else AttributeError(text)
+
+    module.__getattr__ = find  # type: ignore[method-assign]
 
 
 def _no_module(package: str, name: str) -> str:
