@@ -80,7 +80,7 @@ def test_every_call_is_kept_and_event_files_stay_the_same(
     }
     best = run.metric("best/loss")
     assert (best.iterations, best.values) == ([4], [0.2])
-    assert run.params == {"lr": 0.1, "layers": 2, "name": "adam"}
+    assert run.params.items() >= {"lr": 0.1, "layers": 2, "name": "adam"}.items()
     files = {each["name"]: run.dir / each["files"][0]["path"] for each in run.artifacts if each["media"]}
     assert {each["step"] for each in run.artifacts if each["media"]} == {1}
     media = {name: (path.name.partition(".")[2]) for name, path in files.items()}
