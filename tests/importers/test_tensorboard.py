@@ -321,6 +321,32 @@ def test_media(target, tmp_path):
     assert (again.files, again.known_files) == (0, 4)
 
 
+CONTENTS = [
+    protobuf.image(PNG, 4, 4, 3),
+    protobuf.audio(b"RIFF", 8000.0, 1, 4),
+    protobuf.histogram([0.0, 1.0, 2.0], [1.0, 3.0, 1.0], 4.0, 5.0),
+    protobuf.text("hello"),
+    protobuf.tensor_double(0.5),
+]
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.sampled_from(CONTENTS),
+    st.sampled_from(["", "text", "hparams"]),
+    st.lists(st.tuples(st.integers(0, 200), st.integers(0, 255)), max_size=3),
+)
+def test_a_damaged_medium_with_a_right_checksum_is_counted(tmp_path_factory, content, plugin, changes):
+    data = bytearray(protobuf.event(BEGAN, 3, protobuf.summary_value("tag", content, plugin)))
+    for at, value in changes:
+        data[at % len(data)] = value
+    folder = tmp_path_factory.mktemp("logs")
+    write_run(folder, [frame(bytes(data)), scalar("loss", 1, 0.5)])
+    parts = list(import_event_files(str(folder), follow=False))
+    assert any(points.name == "loss" for part in parts for points in part.points)
+    assert all(isinstance(file.data, bytes) for part in parts for file in part.files)
+
+
 def test_hyperparameters_and_the_outcome(target, tmp_path):
     start = protobuf.hparams_start({"lr": 0.1, "opt": "adam", "big": True}, BEGAN, "group 7")
     end = protobuf.hparams_end(2, BEGAN + 60)

@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tracelet.importers.columns import as_columns
 from tracelet_builtin_plugins.backends.tensorboard.protobuf import bytes_field, double_field, int_field
 from tracelet_builtin_plugins.backends.wandb.history import import_wandb_folders
 from tracelet_builtin_plugins.backends.wandb.history.log_file import LogFile
@@ -247,6 +248,30 @@ def test_any_bytes_end_without_a_traceback(tmp_path_factory, data, end):
     path = tmp_path_factory.mktemp("wandb") / "run-x.wandb"
     path.write_bytes(b":W&B\xe1\xbe\0" + data + end)
     assert loaded(path)[1] >= 0
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.sampled_from(
+        [
+            run_record(lr=0.1),
+            history(3, {"loss": 1, "m": {"_type": "image-file", "path": "a"}}),
+            exit_record(1),
+        ]
+    ),
+    st.lists(st.tuples(st.integers(0, 300), st.integers(0, 255)), max_size=3),
+)
+def test_a_damaged_record_with_a_right_checksum_is_no_more_than_counted(tmp_path_factory, record, changes):
+    data = bytearray(record)
+    for at, value in changes:
+        data[at % len(data)] = value
+    path = tmp_path_factory.mktemp("wandb") / "run-x.wandb"
+    path.write_bytes(log([run_record(), bytes(data), history(9, {"last": 5})]))
+    parts = list(import_wandb_folders(str(path), follow=False))
+    found = [points for part in parts for points in part.points]
+    assert any(points.name == "last" for points in found)
+    for points in found:
+        as_columns(points.name, points.steps, points.values, points.timestamps)
 
 
 def test_a_growing_file_is_read_from_where_it_ended(tmp_path):

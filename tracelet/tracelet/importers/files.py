@@ -45,12 +45,14 @@ class FileImport:
         for file in files:
             try:
                 self._add(file, write)
-            except (RecordingError, ValueError):
+            except (RecordingError, ValueError, TypeError):
                 count({OUTSIDE: 1})
             except OSError:
                 count({UNREADABLE: 1})
 
     def _add(self, file: ImportedFile, write: Write) -> None:
+        if not isinstance(file.data, (bytes, type(None))):
+            raise TypeError("expected bytes as data")
         opened = None if file.data is not None else self._open(file)
         size, digest = _digest(opened, file.data or b"")
         kind = media_type(file.kind) if file.kind else None

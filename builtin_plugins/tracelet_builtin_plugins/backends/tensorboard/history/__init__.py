@@ -25,7 +25,7 @@ __all__ = ["import_event_files"]
 _MARK: Final = "tfevents"
 _MOST_ENTRIES: Final = 1_000_000  # files and folders that are looked at
 _NAME: Final = re.compile(r"tfevents\.(\d+)\.(.+?)\.(\d+)\.(\d+)(?:\.v2)?$")
-_WRONG: Final = (ValueError, LookupError, TypeError, struct.error, RecursionError)
+_WRONG: Final = (ValueError, ArithmeticError, LookupError, TypeError, struct.error, RecursionError)
 DAMAGED: Final = "damaged records"
 CUT: Final = "records that are cut off"
 

@@ -108,16 +108,25 @@ def _read_value(data: bytes, step: int, time: float, extra: Mapping[int, Any]) -
     plugin, content = _plugin(found.get(9, b""))
     medium: dict[str, Any] = {"name": tag, "step": step, "timestamp": time}
     if 4 in found:
-        data = dict(protobuf.fields(found[4]))[4]
+        data = _bytes(dict(protobuf.fields(found[4]))[4])
         yield ImportedFile(data=data, kind="image", suffix=image_suffix(data), **medium)
     elif 5 in found:
         yield _of_histogram(found[5], medium)
     elif 6 in found:
-        yield ImportedFile(data=dict(protobuf.fields(found[6]))[4], kind="audio", suffix=".wav", **medium)
+        yield ImportedFile(
+            data=_bytes(dict(protobuf.fields(found[6]))[4]), kind="audio", suffix=".wav", **medium
+        )
     elif plugin == "hparams":
         yield from _read_session(content)
     elif 8 in found:
         yield from _read_tensor(plugin, found[8], medium, _text(extra[SOURCE]) if SOURCE in extra else None)
+
+
+def _bytes(value: Any) -> bytes:
+    """Return a value that has to be bytes. Raises ``TypeError`` for a number."""
+    if not isinstance(value, bytes):
+        raise TypeError("expected bytes, found a number")
+    return value
 
 
 def _text(data: Any) -> str:
@@ -158,7 +167,7 @@ def read_tensor(data: bytes) -> Tensor:
         elif number == 4:
             content = value
         elif number == _STRINGS:
-            strings.append(value)
+            strings.append(_bytes(value))
         elif number in (_FLOATS, _DOUBLES):
             numbers += _unpack(value, "f" if number == _FLOATS else "d", 4 if number == _FLOATS else 8)
         elif number == _VARINTS.get(type_):
