@@ -344,6 +344,27 @@ def import_runs(source: str, follow: bool = False) -> Iterable[ImportedRun | Non
     """
 
 
+@since("1.1")
+@hookspec
+def ui_panels(run: Any) -> Iterable[Mapping[str, Any]] | None:
+    """Return panels that ``tracelet ui`` shows on the page of a run.
+
+    When: each time somebody opens or refreshes the panels of a run. The plugin is neither initialized nor started for
+    it. Thread: the plugin's own. Order: as the plugins were found. ``run`` is the record of the run, as
+    ``open_store().run(id)`` returns it. Return: ``None``, or mappings with ``title`` (a text), ``data`` (rows as
+    mappings, or a function of the run that returns them) and ``chart``: ``"table"``, ``"text"``, or a mapping with
+    ``type`` (``"line"``, ``"bar"``, ``"scatter"``), ``x`` and ``y`` (names in the rows; ``y`` may be several).
+    Exception: the page shows it in place of the panels. Deadline: 10 s, ``deadlines.ui_panels``.
+
+    .. code-block:: python
+
+        @tracelet.hookimpl
+        def ui_panels(run):
+            rows = [{"epoch": step, "cost": value * 0.12} for step, value, _ in run.metric("energy")]
+            return [{"title": "Cost", "data": rows, "chart": {"type": "line", "x": "epoch", "y": "cost"}}]
+    """
+
+
 @hookspec
 def report_header(config: Mapping[str, Any]) -> str | Sequence[str] | None:
     """Return lines for the header of ``tracelet run``.

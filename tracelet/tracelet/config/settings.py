@@ -28,6 +28,7 @@ DEADLINES: Final[Mapping[str, float]] = {
     "plugin_state_changed": 10.0,
     "report": 5.0,
     "import_runs": 3600.0,
+    "ui_panels": 10.0,
 }
 #: Steps and hooks whose deadline has another name, or is shared.
 DEADLINE_OF: Final[Mapping[str, str]] = {

@@ -15,9 +15,11 @@ from starlette.staticfiles import StaticFiles
 
 import tracelet
 from tracelet.errors import StoreError, UsageError
+from tracelet.host.plugins import PluginManager
 from tracelet.store import Store
-from tracelet.ui import answers, edit_api, files_api, live_api, runs_api, series_api
+from tracelet.ui import answers, edit_api, files_api, live_api, panels_api, runs_api, series_api
 from tracelet.ui.access import Access, Guard
+from tracelet.ui.panels import Panels
 from tracelet.ui.sources import Sources
 
 STATIC: Final = Path(__file__).parent / "static"
@@ -25,8 +27,11 @@ API: Final = "/api/v1"
 _PACKED: Final = 1000  # bytes from which an answer is compressed
 
 
-def create_app(store: Store, access: Access | None = None) -> Starlette:
-    """Return an ASGI application that shows a store. It only reads, except for edits that :class:`Access` allows."""
+def create_app(store: Store, access: Access | None = None, manager: PluginManager | None = None) -> Starlette:
+    """Return an ASGI application that shows a store. It only reads, except for edits that :class:`Access` allows.
+
+    ``manager`` has searched the plugins whose hook ``ui_panels`` adds panels to the page of a run.
+    """
     access = access or Access()
     app = Starlette(
         routes=[
@@ -40,6 +45,7 @@ def create_app(store: Store, access: Access | None = None) -> Starlette:
     )
     app.state.sources = Sources(store)
     app.state.access = access
+    app.state.panels = Panels(manager)
     return app
 
 
@@ -58,6 +64,7 @@ def _api_routes() -> list[BaseRoute]:
         *files_api.ROUTES,
         *live_api.ROUTES,
         *edit_api.ROUTES,
+        *panels_api.ROUTES,
         Route("/{path:path}", _unknown),
     ]
 

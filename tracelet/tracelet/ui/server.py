@@ -14,6 +14,7 @@ from urllib.parse import quote
 import uvicorn
 
 from tracelet.errors import UsageError
+from tracelet.host.plugins import PluginManager
 from tracelet.store import Store
 from tracelet.ui.access import Access
 from tracelet.ui.app import create_app
@@ -30,6 +31,7 @@ def serve(
     port: int | None = None,
     open_browser: bool = False,
     ready: Callable[[str], Any] | None = None,
+    manager: PluginManager | None = None,
 ) -> None:
     """Serve the page of a store until SIGINT or SIGTERM.
 
@@ -39,13 +41,14 @@ def serve(
         port: the port; 0 for any free one. By default 6007, or the next one that is free.
         open_browser: whether to open the page in the user's browser.
         ready: called with the page's address when it can be opened.
+        manager: the plugins that may add panels.
 
     Raises :class:`UsageError` if the address cannot be used.
     """
     access = access or Access()
     listening = _listen(access.host, port)
     address = page_address(access, listening.getsockname()[1])
-    app = create_app(store, access)
+    app = create_app(store, access, manager)
     config = uvicorn.Config(
         app, log_level="warning", access_log=False, timeout_graceful_shutdown=_PATIENCE, lifespan="off"
     )

@@ -44,7 +44,8 @@ def ui(
     Access, serve = _load()
     access = Access(host=host, token=token or None, read_only=read_only)
     store = global_options().store() if path is None else _open(path)
-    serve(store, access, port=port, open_browser=not no_open, ready=_announce)
+    manager = global_options().manager()
+    serve(store, access, port=port, open_browser=not no_open, ready=_announce, manager=manager)
 
 
 def _load() -> tuple[Any, Any]:

@@ -145,7 +145,7 @@ export class Plot {
     context.stroke();
   }
 
-  #line(context, { x, y, color: stroke, under, dash, faint }) {
+  #line(context, { x, y, color: stroke, under, dash, faint, dots }) {
     const { x: sx, y: sy } = this.scaled;
     context.strokeStyle = context.fillStyle = stroke;
     context.globalAlpha = under ? 0.28 : faint ? 0.55 : 1;
@@ -154,7 +154,7 @@ export class Plot {
     context.setLineDash(dash ? [5, 4] : []);
     context.beginPath();
     const isDense = x.length > 2.2 * this.width;
-    const path = isDense ? new ColumnPath(context) : new PlainPath(context);
+    const path = dots ? new Dots(context) : isDense ? new ColumnPath(context) : new PlainPath(context);
     const [from, to] = [Math.max(0, nearest(x, sx.low) - 1), Math.min(x.length, nearest(x, sx.high) + 2)];
     for (let i = from; i < to; i++) {
       const value = y[i];
@@ -328,6 +328,20 @@ class PlainPath {
     if (this.count === 1) this.context.rect(this.x - 1.5, this.y - 1.5, 3, 3);
     this.count = 0;
   }
+}
+
+/** A dot for each point. */
+class Dots {
+  constructor(context) {
+    this.context = context;
+  }
+
+  add(x, y) {
+    this.context.moveTo(x + 2.5, y);
+    this.context.arc(x, y, 2.5, 0, 7);
+  }
+
+  end() {}
 }
 
 /** A path for more points than pixels: of each column of pixels, it goes through the first, least, greatest and last. */

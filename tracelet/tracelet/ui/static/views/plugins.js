@@ -1,16 +1,19 @@
 // What each plugin did and cost, what each backend has, and what was lost.
 
 import { get } from "../api.js";
+import { drawPanel } from "./panels.js";
 import { fill, formatDuration, formatNumber, h, put } from "../dom.js";
 
-/** Show plugins, delivery, losses and damage. */
+/** Show plugins, delivery, losses and damage, and what plugins add to the page. */
 export function showPlugins(panel, run) {
+  const added = h("div", { class: "media" });
   const plugins = Object.entries(run.plugins);
   const backends = Object.entries(run.delivery);
   put(panel, h("div", { class: "columns" },
     h("section", {}, h("h2", {}, "Plugins"), plugins.length ? pluginTable(plugins) : h("p", { class: "dim" }, "their costs are recorded when the run ends"), overhead(run.overhead)),
     h("section", {}, h("h2", {}, "Delivery"), backends.length ? deliveryTable(backends) : h("p", { class: "dim" }, "the run has no backends: the journal has everything"),
-      h("h2", {}, "Losses and damage"), losses(run))));
+      h("h2", {}, "Losses and damage"), losses(run))), added);
+  return get(`/runs/${encodeURIComponent(run.id)}/panels`).then(({ panels }) => fill(added, panels.map(drawPanel))).then(() => undefined);
 }
 
 function pluginTable(plugins) {
