@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import inspect
-import threading
 from collections.abc import Callable, Iterator
 from functools import partial
 from types import ModuleType
@@ -15,6 +13,7 @@ from typing import Any, Final
 from tracelet_builtin_plugins.capturing import CapturePlugin, Patches
 from tracelet_builtin_plugins.frameworks.summarywriter import beside
 from tracelet_builtin_plugins.frameworks.summarywriter.decoding import bins_of, record_tensor
+from tracelet_builtin_plugins.frameworks.summarywriter.latest import latest, marking_figures, remembering
 from tracelet_builtin_plugins.frameworks.summarywriter.names import Names
 from tracelet_builtin_plugins.frameworks.summarywriter.tensorflow import (
     folder_of_writer,
@@ -29,18 +28,7 @@ from tracelet_hookspecs import RunView, hookimpl
 __all__ = ["SummaryWriterCapture"]
 
 _GIF: Final = b"GIF8"
-_EIGHT: Final = 8  # bytes of a float64
 _OWN: Final = ("summarywriter",)
-
-
-class _Latest(threading.local):
-    """What this thread has just made: the number of a scalar in full precision, and whether a figure is drawn."""
-
-    scalar: tuple[Any, float, Any] = None, 0.0, None  # the summary, its number and the tag that was given
-    is_figure = False
-
-
-_latest = _Latest()
 
 
 class SummaryWriterCapture(CapturePlugin):
@@ -77,9 +65,9 @@ class SummaryWriterCapture(CapturePlugin):
         """Wrap the calls of a module that defines ``FileWriter`` and ``SummaryWriter``."""
         has_defaults = hasattr(module.FileWriter, "use_metadata")
         patches.wrap(module.FileWriter, "add_summary", partial(cls._recording, has_defaults=has_defaults))
-        patches.wrap(module, "scalar", _remembering)
+        patches.wrap(module, "scalar", remembering)
         writer = module.SummaryWriter
-        patches.wrap(writer, "add_figure", _marking_figures)
+        patches.wrap(writer, "add_figure", marking_figures)
         patches.after(writer, "add_scalars", cls.note_scalars, suspend=_OWN)
         patches.after(writer, "add_hparams", cls.note_hparams, suspend=_OWN)
         patches.after(writer, "add_mesh", cls.note_mesh, suspend=_OWN)
@@ -113,7 +101,7 @@ class SummaryWriterCapture(CapturePlugin):
     @classmethod
     def _recording(cls, original: Callable[..., None], has_defaults: bool) -> Callable[..., None]:
         """Wrap ``add_summary``; with ``has_defaults``, the writer may have a step and a time for a block of calls."""
-        current, latest = cls.current, _latest
+        current, made_last = cls.current, latest
 
         def add_summary(self: Any, summary: Any, global_step: Any = None, walltime: Any = None) -> None:
             original(self, summary, global_step, walltime)
@@ -121,7 +109,7 @@ class SummaryWriterCapture(CapturePlugin):
             if plugin is None:
                 return
             try:
-                made, number, tag = latest.scalar
+                made, number, tag = made_last.scalar
                 # This covers nearly every call, and costs as little as it can.
                 if (
                     made is summary
@@ -142,7 +130,7 @@ class SummaryWriterCapture(CapturePlugin):
     def note(self, writer: Any, summary: Any, step: Any, walltime: Any) -> None:
         """Record a summary that was written."""
         folder = writer.event_writer.get_logdir()
-        made, number, given = _latest.scalar
+        made, number, given = latest.scalar
         for value in summary.value:
             name = self._names(folder, value.tag)
             if made is summary:
@@ -175,7 +163,7 @@ class SummaryWriterCapture(CapturePlugin):
     def _log_image(self, name: str, data: bytes, step: int | None) -> None:
         if data.startswith(_GIF):
             self.run.log_video(name, data, step)
-        elif _latest.is_figure:
+        elif latest.is_figure:
             self.run.log_figure(name, data, step)
         else:
             self.run.log_image(name, data, step)
@@ -284,49 +272,3 @@ def _flattened(values: Any) -> Iterator[Any]:
             yield from _flattened(value)
         else:
             yield value
-
-
-def _remembering(original: Callable[..., Any]) -> Callable[..., Any]:
-    """Wrap ``scalar``: a summary has 32 bits for a number, and is made from one with 64."""
-
-    latest = _latest
-
-    def remember(summary: Any, name: Any, value: Any) -> None:
-        if isinstance(value, (float, int)):
-            latest.scalar = summary, float(value), name
-        elif getattr(getattr(value, "dtype", None), "itemsize", 0) == _EIGHT and hasattr(value, "item"):
-            latest.scalar = summary, float(value.item()), name
-
-    def scalar(name: Any, value: Any, *arguments: Any, **keywords: Any) -> Any:
-        summary = original(name, value, *arguments, **keywords)
-        remember(summary, name, value)
-        return summary
-
-    def quick_scalar(
-        name: Any, tensor: Any, collections: Any = None, new_style: Any = False, double_precision: Any = False
-    ) -> Any:
-        summary = original(name, tensor, collections, new_style, double_precision)
-        if tensor.__class__ is float:
-            latest.scalar = summary, tensor, name
-        else:
-            remember(summary, name, tensor)
-        return summary
-
-    # Passing on named arguments one by one costs half as much.
-    is_known = list(inspect.signature(original).parameters) == list(
-        inspect.signature(quick_scalar).parameters
-    )
-    return quick_scalar if is_known else scalar
-
-
-def _marking_figures(original: Callable[..., Any]) -> Callable[..., Any]:
-    """Wrap ``add_figure``: what is written as an image during the call is a figure."""
-
-    def add_figure(*arguments: Any, **keywords: Any) -> Any:
-        _latest.is_figure = True
-        try:
-            return original(*arguments, **keywords)
-        finally:
-            _latest.is_figure = False
-
-    return add_figure
