@@ -66,7 +66,7 @@ def test_cross_validation_has_mean_and_deviation(recorded, data):
 def test_the_estimators_take_it_and_a_search_records_the_final_fit_only(recorded, digits):
     selection = pytest.importorskip("sklearn.model_selection")
     search = selection.GridSearchCV(
-        lgb.LGBMClassifier(n_estimators=3, verbose=-1, n_jobs=1), {"num_leaves": [4, 8]}, cv=2, n_jobs=2
+        lgb.LGBMClassifier(n_estimators=3, verbose=-1, n_jobs=1), {"num_leaves": [4, 8]}, cv=2
     )
     fit = {"eval_X": digits.x_test, "eval_y": digits.y_test, "callbacks": [TraceletCallback()]}
     run = recorded(lambda: search.fit(digits.x, digits.y, **fit))

@@ -166,6 +166,25 @@ def test_an_estimator_of_the_programs_own_is_recorded_and_never_asked(captured, 
     assert "Own/training_score" not in run.names
 
 
+def test_odd_estimators_are_left_in_peace(captured, digits):
+    class Odd(BaseEstimator):
+        __hash__ = None
+
+        @staticmethod
+        def fit(x):
+            return len(x)
+
+        def partial_fit(self, x):
+            return self
+
+    def train():
+        odd = Odd()
+        assert odd.partial_fit(digits.x).partial_fit(digits.x) is odd
+        assert odd.fit(digits.x) == len(digits.x)
+
+    captured(train)
+
+
 class Own(BaseEstimator):
     def __init__(self, level=1):
         self.level = level

@@ -29,6 +29,7 @@ __all__ = ["Capture", "capture"]
 log = get_logger("tracelet.integrations")
 
 _FITTING: Final = ("fit", "fit_transform", "fit_predict", "partial_fit")
+_NO_METHODS: Final = (staticmethod, classmethod, type)
 _captures: list[Capture] = []  # those that are on, the latest last
 
 
@@ -103,7 +104,7 @@ class Capture:
                 available = copy.copy(method)
                 available.fn = self._wrapped_fit(method.fn, name)
                 self._patches.replace(kind, name, available)
-            elif callable(method) and not getattr(method, "__isabstractmethod__", False):
+            elif callable(method) and not isinstance(method, _NO_METHODS):
                 self._patches.replace(kind, name, self._wrapped_fit(method, name))
 
     # -- fits --------------------------------------------------------------------------------------------
@@ -111,17 +112,23 @@ class Capture:
     def _wrapped_fit(self, method: Callable[..., Any], name: str) -> Callable[..., Any]:
         @functools.wraps(method)
         def fit(estimator: Any, *arguments: Any, **named: Any) -> Any:
-            if self._is_nested() or (name == "partial_fit" and estimator in self._started_in_parts):
+            if self._is_nested() or (name == "partial_fit" and not self._is_first_part(estimator)):
                 return method(estimator, *arguments, **named)
             with self._recorded() as seconds:
                 result = method(estimator, *arguments, **named)
-            if name == "partial_fit":
-                self._started_in_parts.add(estimator)
             data = (*arguments, *(named[key] for key in ("X", "y") if key in named))[:2]
             self._record(lambda joined: record_fit(joined, estimator, data, seconds(), name))
             return result
 
         return fit
+
+    def _is_first_part(self, estimator: Any) -> bool:
+        try:
+            is_first = estimator not in self._started_in_parts
+            self._started_in_parts.add(estimator)
+        except TypeError:  # an estimator of the program's own that has no hash
+            return False
+        return is_first
 
     def wrap_validation(self, function: Callable[..., Any]) -> None:
         """Wrap ``cross_validate``, which ``cross_val_score`` calls, too."""
