@@ -19,6 +19,7 @@ from tracelet.store.tail import RunTail, series_cursor
 _MOST_POINTS: Final = 3_000_000  # kept in memory: 72 MB
 _MOST_RECORDS: Final = 200  # kept in memory, without their points
 _PATIENCE: Final = 0.5  # seconds that a list of runs may be old
+_AHEAD: Final = 1_000_000  # points read ahead
 _FRESH: Final = 1.0  # seconds for which the series of a running run are not read again
 _IDLE: Final = 60.0  # seconds after which a tail that nobody reads is dropped
 _RECENT: Final = 0.2  # seconds for which a tail is not moved on again
@@ -93,11 +94,13 @@ class Sources:
             missing = [name for name in names if name not in found]
             if missing:
                 fresh = self._read(record.id)  # a record keeps the points that it has read
-                for one in fresh.series(as_patterns(missing), missing_ok=True):
+                wanted = [*missing, *_read_ahead(fresh, missing)]
+                for one in fresh.series(as_patterns(wanted), missing_ok=True):
                     cursor = series_cursor(one.origin.parts if one.origin is not None else ())
                     read = SeriesRead(split_rewinds(one), cursor, time.monotonic(), state)
-                    found[one.name] = read
                     self._keep(record.id, one.name, read)
+                    if one.name in missing:
+                        found[one.name] = read
         return found
 
     def _known(self, record: RunRecord, name: str, state: Any) -> SeriesRead | None:
@@ -136,6 +139,22 @@ class Sources:
             kept = self._tails.setdefault(record.id, (tail, advanced, now))[0]
             self._tails[record.id] = (kept, advanced, now)
         return kept
+
+
+def _read_ahead(record: RunRecord, names: list[str]) -> list[str]:
+    """Return the metrics that follow by name, as many as memory allows.
+
+    Reading some metrics takes about as long as reading many, and whoever sees these charts will scroll to the next.
+    """
+    summary = record.summary()
+    room = _AHEAD - sum(summary[name]["count"] for name in names if name in summary)
+    following: list[str] = []
+    for name in sorted(name for name in summary if name > max(names)):
+        room -= summary[name]["count"]
+        if room < 0:
+            break
+        following.append(name)
+    return following
 
 
 def _state(run_dir: Path) -> Any:
