@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _DESCRIBED: Final = 25  # fits of one class in a run whose parameters and curves are recorded
 _ROWS: Final = 200  # samples of which the time to score is measured
-_CHEAP: Final = 0.1  # seconds that a training score may take in any case
+_CHEAP: Final = 0.5  # seconds that a training score may take in any case
 _SHARE: Final = 0.1  # of the time of the fit
 _TEXT: Final = 200  # characters of a parameter that is some object
 _ITEMS: Final = 50  # of a parameter that is a list
