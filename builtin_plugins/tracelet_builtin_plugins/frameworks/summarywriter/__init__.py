@@ -23,7 +23,7 @@ from tracelet_builtin_plugins.frameworks.summarywriter.tensorflow import (
     step_of,
     wrap_write,
 )
-from tracelet_hookspecs import RunView, hookimpl
+from tracelet_hookspecs import RunView, hookimpl, is_suspended
 
 __all__ = ["SummaryWriterCapture"]
 
@@ -58,6 +58,7 @@ class SummaryWriterCapture(CapturePlugin):
         self._names = Names()
         #: By folder and the tag as it was given, since tensorboardX replaces characters in it.
         self.quick_names: dict[tuple[str, Any], str] = {}
+        self.log_metric = run.log_metric
         super().run_started(run)
 
     @classmethod
@@ -101,12 +102,14 @@ class SummaryWriterCapture(CapturePlugin):
     @classmethod
     def _recording(cls, original: Callable[..., None], has_defaults: bool) -> Callable[..., None]:
         """Wrap ``add_summary``; with ``has_defaults``, the writer may have a step and a time for a block of calls."""
-        current, made_last = cls.current, latest
+        current, made_last, shared, own = cls.current, latest, cls._shared, cls.NAME
 
         def add_summary(self: Any, summary: Any, global_step: Any = None, walltime: Any = None) -> None:
             original(self, summary, global_step, walltime)
-            plugin: Any = current()
-            if plugin is None:
+            recording = shared.recording
+            if len(recording) == 1 and not is_suspended(own):
+                plugin: Any = recording[0]  # as ``current`` does
+            elif (plugin := current()) is None:
                 return
             try:
                 made, number, tag = made_last.scalar
@@ -119,7 +122,7 @@ class SummaryWriterCapture(CapturePlugin):
                 ):
                     name = plugin.quick_names.get((self.event_writer.get_logdir(), tag))
                     if name is not None:
-                        plugin.run.log_metric(name, number, global_step)
+                        plugin.log_metric(name, number, global_step)
                         return
                 plugin.note(self, summary, global_step, walltime)
             except Exception as error:
