@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
+import time
 
 import pytest
 
@@ -115,3 +118,48 @@ def test_a_folder_that_is_no_store(target, tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(UsageError, match=r"expected a \.tracelet folder"):
         target.load(tmp_path / "empty", "tracelet")
+
+
+FOLLOWING = """
+import sys
+from tracelet.importers import import_runs
+print("following", flush=True)
+for result in import_runs(sys.argv[1], dir=sys.argv[2], follow=True):
+    print(result.name, result.points)
+"""
+
+
+def test_another_store_is_followed_until_ctrl_c(other, tmp_path):
+    copied = tmp_path / "copy"
+    words = [sys.executable, "-c", FOLLOWING, str(other), str(copied)]
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, text=True)
+    try:
+        points_of = wait_for(copied, "done", "loss")
+        settings = {"plugins": ["no:system", "no:environment", "no:gpu"]}
+        with tracelet.start_run("later", dir=other, **settings) as run:
+            run.log_metric("acc", 0.5, 1)
+        wait_for(copied, "later", "acc")
+    finally:
+        process.send_signal(2)
+        printed = process.communicate(timeout=30)[0]
+    assert points_of == 100
+    assert process.returncode == 0, printed
+    assert set(printed.splitlines()) == {"following", "done 200", "later 1"}
+
+
+def wait_for(folder, name, metric):
+    end = time.monotonic() + 40
+    while time.monotonic() < end:
+        runs = tracelet.open_store(folder).runs(name=name) if folder.exists() else []
+        if runs and metric in runs[0].metrics():
+            return len(runs[0].metric(metric))
+        time.sleep(0.1)
+    raise AssertionError(f"{name} was not copied")
+
+
+def test_a_packed_file_cannot_be_followed(target, other, tmp_path):
+    from tracelet.store.packing import pack
+
+    pack([tracelet.open_store(other).run("done")], tmp_path / "one.html")
+    with pytest.raises(UsageError, match="expected a source that grows, found a packed file"):
+        target.load(tmp_path / "one.html", follow=True)

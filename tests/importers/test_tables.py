@@ -33,6 +33,16 @@ def test_a_row_per_step(target, tmp_path):
     assert "note" not in target.run("a").metrics()
 
 
+def test_whole_numbers_that_are_rounded_are_counted(target, tmp_path):
+    text = (
+        f"step,a\n0,{1 << 53}\n1,{(1 << 53) + 1}\n2,-{(1 << 60) + 2}\n3,1e300\n4,{1 << 60}\n5,{'9' * 400}\n"
+    )
+    [wide] = target.load(write(tmp_path, "wide.csv", text))
+    assert (wide.points, wide.damage) == (6, {"whole numbers beyond 2**53, rounded": 3})
+    [long] = target.load(write(tmp_path, "long.csv", f"name,step,value\na,0,{(1 << 53) + 1}\n"))
+    assert long.damage == {"whole numbers beyond 2**53, rounded": 1}
+
+
 def test_a_row_per_point_and_several_runs(target, tmp_path):
     text = "run,metric,step,value\none,loss,1,0.5\ntwo,loss,1,0.25\none,acc,9007199254740993,1\n"
     results = target.load(write(tmp_path, "long.csv", text))

@@ -65,10 +65,21 @@ def import_runs(
         config = _load_config(dir)
     data = Path(config.dir)
     if format in (None, formats.STORE) and is_pack(source):
+        if follow:
+            raise UsageError(
+                f"import: expected a source that grows, found a packed file ({source}); leave out follow"
+            )
         return _import_pack(source, data, project, dry_run, progress)
     store = tracelet_store.find_store(source) if format in (None, formats.STORE) else None
     if store is not None and (format or not tracelet_store.is_same(store, data)):
-        return tracelet_store.import_store(store, data, project=project, dry_run=dry_run, progress=progress)
+
+        def copy() -> list[ImportResult]:
+            found = tracelet_store.find_store(source)  # again: it may have new runs
+            return tracelet_store.import_store(
+                found or store, data, project=project, dry_run=dry_run, progress=progress
+            )
+
+        return _follow_store(copy) if follow else copy()
     if format == formats.STORE:
         raise UsageError(
             f"import: expected a .tracelet folder, the folder of a run or a packed file, found none at {source}"
@@ -78,6 +89,20 @@ def import_runs(
             manager = stack.enter_context(_make_manager(config))
         session = _Session(config, source, manager, format, project, dry_run=dry_run, progress=progress)
         return session.follow() if follow else session.run_once()
+
+
+def _follow_store(copy: Callable[[], list[ImportResult]]) -> list[ImportResult]:
+    """Copy what is added to another store, until Ctrl-C. Returns what was added in all."""
+    total: dict[str, ImportResult] = {}
+    try:
+        while True:
+            for result in copy():
+                first = total.setdefault(result.id, result)
+                if first is not result:
+                    first.add(result)
+            time.sleep(_PAUSE)
+    except KeyboardInterrupt:
+        return list(total.values())
 
 
 def _import_pack(

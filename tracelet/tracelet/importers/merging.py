@@ -59,6 +59,12 @@ class ImportResult:
         """Whether anything was new."""
         return bool(self.is_new or self.points or self.params or self.tags or self.files)
 
+    def add(self, later: ImportResult) -> None:
+        """Add what a later import of the same run has added."""
+        for count in ("points", "params", "tags", "files"):
+            setattr(self, count, getattr(self, count) + getattr(later, count))
+        self.metrics, self.outcome = later.metrics, later.outcome
+
 
 def run_id_of(format: str, key: str) -> str:
     """Return the id of an imported run: the format, what is readable of the key, and a hash of it if needed."""

@@ -29,6 +29,9 @@ _MOST_FILES: Final = 10_000  # in a folder
 _LONGEST_LINE: Final = 1 << 20  # characters of the header
 _SETTLED: Final = 5.0  # seconds since the last change after which a last line without an end counts as whole
 _WHOLE: Final = re.compile(r"[+-]?\d+")
+_EXACT: Final = 1 << 53  # up to here, a float64 holds every whole number
+_LONGEST_WHOLE: Final = 309  # digits: more than that is infinite
+ROUNDED: Final = "whole numbers beyond 2**53, rounded"
 NOT_NUMBERS: Final = "cells that are not numbers"
 BAD_STEPS: Final = "rows without a whole number as the step"
 CUT: Final = "rows that are cut off"
@@ -207,6 +210,7 @@ def _read_row(
         if value is None or not (name := cell(layout.name)):
             damage[NOT_NUMBERS] = damage.get(NOT_NUMBERS, 0) + 1
         else:
+            _count_rounded(cell(layout.value) or "", value, damage)
             part.add(name, step, value, when)
         return
     for at, name in layout.metrics.items():
@@ -218,6 +222,7 @@ def _read_row(
             texts[at] = texts.get(at, 0) + 1
         else:
             names[at] = True
+            _count_rounded(text, value, damage)
             part.add(name, step, value, when)
 
 
@@ -257,6 +262,14 @@ def _number(text: str, delimiter: str = ",") -> float | None:
         except ValueError:
             pass
     return None
+
+
+def _count_rounded(text: str, value: float, damage: dict[str, int]) -> None:
+    """Count a whole number that a float64 cannot hold."""
+    if not abs(value) >= _EXACT or not _WHOLE.fullmatch(text.strip()):
+        return
+    if len(text) > _LONGEST_WHOLE or int(text) != int(value):
+        damage[ROUNDED] = damage.get(ROUNDED, 0) + 1
 
 
 def _step(text: str) -> int | None:
