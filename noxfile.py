@@ -17,7 +17,7 @@ nox.options.sessions = ["lint", "types", "layers", "wheel", "docs", "tests"]
 OLDEST_AND_NEWEST = ["3.10", "3.13"]
 #: What the short passes leave out: tests that install packages, slow ones, and folders for which
 #: the version of Python makes no difference (pages, clients of others, what the kernel does).
-LEFT_OUT = ["backends", "browser", "docs", "downstream", "faults", "frameworks", "seeing", "testing"]
+LEFT_OUT = ["backends", "browser", "docs", "downstream", "faults", "frameworks", "seeing", "testing", "ui"]
 SHORT = [
     *("-m", "not pip and not slow", "--hypothesis-profile=short"),
     *(f"--ignore=tests/{folder}" for folder in LEFT_OUT),

@@ -163,6 +163,30 @@ def test_comparison_shows_differences_from_the_baseline(visit: Visit, ids: dict[
     expect(page.get_by_role("img", name=re.compile("^parallel coordinates of 3 runs"))).to_be_visible()
 
 
+def test_panels_of_a_plugin(
+    visit: Visit, serve: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "tracelet.toml").write_text("")
+    (tmp_path / "tracelet_plugins.py").write_text(
+        "import tracelet\n\n@tracelet.hookimpl\ndef ui_panels(run):\n"
+        "    rows = [{'step': i, 'square': i * i, 'name': '<b>x</b>'} for i in range(5)]\n"
+        "    axes = {'x': 'step', 'y': 'square'}\n"
+        "    yield {'title': 'Rows', 'data': rows}\n"
+        "    for kind in ('line', 'scatter', 'bar'):\n"
+        "        yield {'title': kind, 'data': rows, 'chart': {'type': kind, **axes}}\n"
+    )
+    with tracelet.start_run("first", dir=tmp_path / ".tracelet", plugins=PLAIN) as run:
+        run.log_metric("loss", 1.0)
+    monkeypatch.chdir(tmp_path)
+    page = visit(f"/run/{run.id}?tab=plugins", on=serve(tmp_path))
+    panels = panel(page).locator(".pluginpanel")
+    expect(panels).to_have_count(4)
+    expect(panels.first.locator("tbody tr")).to_have_count(5)
+    expect(panels.first).to_contain_text("<b>x</b>")
+    expect(page.get_by_role("img", name="line: square over step")).to_be_visible()
+    expect(panels.last).to_contain_text("16")
+
+
 def test_unknown_run_is_explained(visit: Visit) -> None:
     page = visit("/run/nothing")
     page.visitor.wrong.clear()
