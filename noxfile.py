@@ -46,7 +46,7 @@ FAMILIES: dict[str, list[str]] = {
         *("catboost>=1.2", "click>=8.1", "hydra-core>=1.3", "keras>=3.5", "lightgbm>=4.5", "optuna>=4.0"),
         *("scikit-learn>=1.5", "torch==2.13.0", "xgboost-cpu>=2.1"),
     ],
-    "tensorflow": ["tensorflow-cpu>=2.16"],
+    "tensorflow": ["tensorboard>=2.17", "tensorflow-cpu>=2.16"],
     "torch": [
         "accelerate>=1.0",
         "lightning>=2.3",
