@@ -20,6 +20,7 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any, Final
 
+from tracelet.host.frames import current_frames
 from tracelet.logs import get_logger
 
 log = get_logger("tracelet.plugins")
@@ -170,14 +171,17 @@ def _watch() -> None:
 
 def _left_behind() -> list[str]:
     """Return what the interpreter is waiting for, if all of it is plugins'."""
-    main = sys._current_frames().get(threading.main_thread().ident or 0)
     if _running_exit:
         plugin, function = _running_exit[-1]
         return [f"plugin {plugin!r}: its exit function {function}()"]
-    if _is_in(main, threading.__file__, "_shutdown"):
-        return _all_marked([each for each in threading.enumerate() if _is_awaited(each)], "thread")
-    if _is_in(main, _file_of("multiprocessing.util"), "_exit_function"):
-        return _all_marked([each for each in children() if not each.daemon], "child process")
+    # Nearly always there is neither, so that the frames need not be looked at.
+    threads = _all_marked([each for each in threading.enumerate() if _is_awaited(each)], "thread")
+    processes = _all_marked([each for each in children() if not each.daemon], "child process")
+    main = current_frames().get(threading.main_thread().ident or 0) if threads or processes else None
+    if threads and _is_in(main, threading.__file__, "_shutdown"):
+        return threads
+    if processes and _is_in(main, _file_of("multiprocessing.util"), "_exit_function"):
+        return processes
     return []
 
 

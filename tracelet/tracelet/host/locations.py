@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import sys
 import traceback
 from pathlib import Path
 from types import CodeType, FrameType
 from typing import Final
+
+from tracelet.host.frames import current_frames
 
 _HOST: Final = frozenset(
     {"tracelet", "tracelet_hookspecs", "pluggy", "threading", "importlib", "_frozen_importlib", "ast"}
@@ -29,7 +30,7 @@ def of_error(error: BaseException) -> str:
 
 def of_thread(ident: int | None) -> tuple[str, str, list[Call]]:
     """Return where a thread is now: the line as for :func:`of_error`, its stack as text, and the calls on it."""
-    frame = sys._current_frames().get(ident or 0)
+    frame = current_frames().get(ident or 0)
     if frame is None:
         return "", "", []
     frames = [each for each, _ in traceback.walk_stack(frame)][::-1]

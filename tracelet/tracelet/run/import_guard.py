@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import functools
 import os
-import sys
 import threading
 import time
 import weakref
 from types import FrameType
 from typing import Final
+
+from tracelet.host.frames import current_frames
 
 _LONGEST: Final = 5.0  # seconds: an import that hangs must not keep the program from forking
 _MACHINERY: Final = "<frozen importlib._bootstrap>"  # on the stack of a thread that holds a module's lock
@@ -38,7 +39,7 @@ def _await_imports() -> None:
 
 
 def _importing_threads() -> list[threading.Thread]:
-    here, frames = threading.get_ident(), sys._current_frames()
+    here, frames = threading.get_ident(), current_frames()
     return [
         thread
         for thread in threading.enumerate()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import threading
@@ -44,12 +45,27 @@ def find_configurations() -> Iterator[dict[str, Any]]:
                 yield values
 
 
+def _main_frame() -> Any:
+    """Return the frame of the main thread.
+
+    Nothing is collected meanwhile: before Python 3.12, a collection inside ``sys._current_frames`` can make the whole
+    program hang (https://github.com/python/cpython/issues/106883).
+    """
+    is_collecting = gc.isenabled()
+    gc.disable()
+    try:
+        return sys._current_frames().get(threading.main_thread().ident or 0)
+    finally:
+        if is_collecting:
+            gc.enable()
+
+
 def _scopes() -> Iterator[Mapping[str, Any]]:
     """Yield the variables of the main module, and of its functions that run on the main thread."""
     main = sys.modules.get("__main__")
     names = getattr(main, "__dict__", {})
     yield names
-    frame: Any = sys._current_frames().get(threading.main_thread().ident or 0)
+    frame = _main_frame()
     for _ in range(_FRAMES):
         if frame is None:
             return
