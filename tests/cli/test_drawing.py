@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tracelet.cli.views.best import find_direction
 from tracelet.cli.views.formatting import (
     format_age,
     format_count,
@@ -18,6 +17,7 @@ from tracelet.cli.views.formatting import (
     pluralize,
 )
 from tracelet.cli.views.trends import ASCII_LEVELS, BLOCKS, draw_sparkline
+from tracelet.store.goals import find_direction
 
 anything = st.floats(allow_nan=True, allow_infinity=True)
 

@@ -259,8 +259,8 @@ class TestFaults:
             f"{file}: deadlines.stop: expected a number above 0, found 0 (integer)",
             f"{file}: deadlines.log_metrics: unknown key (did you mean 'log'?)",
             "TRACELET_MODE: expected one of 'online', 'offline', 'disabled', found 'x' (string)",
-            "start_run(...): unknown key 'lr'; known: activate, budget, deadlines, dir, finish_timeout, goals,"
-            " mode, not_secret, plugin_paths, plugins, project, quiet, ranks, resume, run_id, ..."
+            "start_run(...): unknown key 'lr'; known: activate, automagic, budget, deadlines, dir, finish_timeout,"
+            " goals, mode, not_secret, plugin_paths, plugins, project, quiet, ranks, resume, ..."
             "; pass hyperparameters as params=",
             "-p[0]: expected the name of a plugin or module, or no:NAME, found '-' (string)",
         ]

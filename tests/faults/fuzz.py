@@ -11,6 +11,7 @@ on time and memory. An input that breaks something is named, and kept if ``--kee
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import random
@@ -306,6 +307,7 @@ _CHANGES = [
 def read_everything(folder: Path) -> None:
     """Read the run with every reader of the journal there is, with NumPy and without."""
     from tracelet.journal import Damage, Follower, compact, liveness, read_columns, read_events, writers
+    from tracelet.safe_files import UnsafeFileError
 
     run_dir = folder / "runs" / "seed"
     for numpy in (True, False):
@@ -317,7 +319,8 @@ def read_everything(folder: Path) -> None:
         follower = Follower(run_dir, writer)
         while follower.read(5000) or follower.is_waiting:
             pass
-    compact(run_dir)
+    with contextlib.suppress(UnsafeFileError):  # a link in place of the folder is refused, as documented
+        compact(run_dir)
     read_columns(run_dir, damage=Damage())
 
 

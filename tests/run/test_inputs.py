@@ -365,7 +365,7 @@ def test_an_image_in_a_file_object(run, tmp_path):
             ("init", "start_run"),
             ("log_param", "log_params"),
             ("set_tag", "set_tags"),
-            ("stop_logging", "end_run"),
+            ("stop_loging", "stop_logging"),
         ],
         *[
             ("log_metrics", "log"),
