@@ -10,17 +10,16 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, Final
 
-from tracelet_builtin_plugins.numbers import ROUNDED, is_rounded, is_step
+from tracelet_builtin_plugins.history_values import HistoryValues
+from tracelet_builtin_plugins.numbers import is_step
 from tracelet_builtin_plugins.sqlite_source import columns_of, is_database, open_database, tables_of
-from tracelet_hookspecs import ImportedFile, ImportedPoints, ImportedRun, MetricType
+from tracelet_hookspecs import ImportedFile, ImportedRun
 
 __all__ = ["import_trackio"]
 
 _FLOATS: Final = {"NaN": math.nan, "Infinity": math.inf, "-Infinity": -math.inf}
 _KINDS: Final = {"trackio.image": "image", "trackio.video": "video", "trackio.audio": "audio"}
 _ROWS: Final = 50_000  # of one part
-_LARGEST_TEXTS: Final = 64 << 20  # characters in all
-_TEXTS: Final = 10_000  # texts of one metric that are kept
 _MOST_FILES: Final = 10_000
 _WRONG: Final = (ValueError, ArithmeticError, LookupError, TypeError, AttributeError, RecursionError)
 DAMAGED: Final = "damaged records"
@@ -67,11 +66,8 @@ class TrackioRun:
     def __init__(self, path: Path, key: str, name: str) -> None:
         self._media = path.parent / "media"
         self._about: dict[str, Any] = {"key": key, "name": name, "project": path.stem}
-        self._columns: dict[tuple[str, bool], tuple[list[int], list[float], list[float]]] = {}
-        self._texts: dict[str, list[list[Any]]] = {}
+        self._values = HistoryValues("trackio")
         self._files: list[ImportedFile] = []
-        self._damage: dict[str, int] = {}
-        self._room = _LARGEST_TEXTS
 
     def read(
         self, connection: sqlite3.Connection, which: str, key: str, tables: list[str]
@@ -85,13 +81,9 @@ class TrackioRun:
                 if table != "configs":
                     yield from self._read_rows(connection, table, which, key)
         except sqlite3.DatabaseError:
-            self._count()
+            self._values.count(DAMAGED)
         part = self._part()
-        about: dict[str, Any] = {"kind": "table", "suffix": ".table.json"}
-        part.files = [*part.files] + [
-            ImportedFile(name, data=json.dumps({"columns": ["step", "text"], "rows": rows}).encode(), **about)
-            for name, rows in self._texts.items()
-        ]
+        part.files = [*part.files, *self._values.tables()]
         yield part
 
     def _read_rows(
@@ -110,29 +102,23 @@ class TrackioRun:
                 for name, value in _parse(metrics).items():
                     self._take(name, value, at, _seconds(when), is_system=is_system)
             except _WRONG:
-                self._count()
+                self._values.count(DAMAGED)
             if number % _ROWS == _ROWS - 1:
                 yield self._part()
 
     def _part(self) -> ImportedRun:
-        points = [
-            ImportedPoints(name, *columns, MetricType.SYSTEM, "trackio")
-            if is_system
-            else ImportedPoints(name, *columns)
-            for (name, is_system), columns in self._columns.items()
-        ]
-        part = ImportedRun(points=points, files=self._files, damage=self._damage, **self._about)
-        self._columns, self._files, self._damage = {}, [], {}
+        values = self._values
+        part = ImportedRun(
+            points=values.take_points(), files=self._files, damage=values.take_damage(), **self._about
+        )
+        self._files = []
         return part
-
-    def _count(self, reason: str = DAMAGED) -> None:
-        self._damage[reason] = self._damage.get(reason, 0) + 1
 
     def _take_config(self, text: Any) -> None:
         try:
             config = _parse(text)
         except _WRONG:
-            self._count()
+            self._values.count(DAMAGED)
             return
         self._about["params"] = {key: value for key, value in config.items() if not key.startswith("_")}
         if config.get("_Group"):
@@ -146,26 +132,14 @@ class TrackioRun:
         if isinstance(value, str) and value in _FLOATS:
             value = _FLOATS[value]
         if isinstance(value, (int, float)):  # truth values, too
-            found = float(value)
-            if is_rounded(value):
-                self._count(ROUNDED)
-            steps, values, times = self._columns.setdefault((name, is_system), ([], [], []))
-            steps.append(step)
-            values.append(found)
-            times.append(when)
+            self._values.add(name, step, value, when, is_system=is_system)
         elif isinstance(value, dict) and str(value.get("_type", "")).startswith("trackio."):
             self._take_medium(name, value, {"step": step, "timestamp": when})
         elif isinstance(value, dict):
             for key, inner in value.items():
                 self._take(f"{name}/{key}", inner, step, when, is_system=is_system)
         elif value is not None:
-            texts = self._texts.setdefault(name, [])
-            text = value if isinstance(value, str) else json.dumps(value)
-            self._room -= len(text)
-            if len(texts) < _TEXTS and self._room > 0:
-                texts.append([step, text])
-            else:
-                self._count("texts beyond the first 10000")
+            self._values.add_text(name, step, value)
 
     def _take_medium(self, name: str, value: dict[str, Any], about: dict[str, Any]) -> None:
         kind = value["_type"]
@@ -197,7 +171,7 @@ class TrackioRun:
                 ImportedFile(name, data=data, kind="histogram", suffix=".histogram.json", **about)
             )
         else:
-            self._count(f"media of type {kind}")
+            self._values.count(f"media of type {kind}")
 
 
 def _parse(text: Any) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import struct
 from collections.abc import Iterator
@@ -13,16 +12,15 @@ from typing import Any, Final
 from tracelet_builtin_plugins.backends.wandb.history import records
 from tracelet_builtin_plugins.backends.wandb.history.log_file import LogFile, is_log_file
 from tracelet_builtin_plugins.backends.wandb.history.media import media_of
-from tracelet_builtin_plugins.numbers import ROUNDED, is_rounded, is_step
-from tracelet_hookspecs import ImportedFile, ImportedPoints, ImportedRun, MetricType
+from tracelet_builtin_plugins.history_values import HistoryValues
+from tracelet_builtin_plugins.numbers import is_step
+from tracelet_hookspecs import ImportedFile, ImportedRun
 
 __all__ = ["import_wandb_folders"]
 
 _SUFFIX: Final = ".wandb"
 _DEEPEST: Final = 4  # folders below the source
 _ROWS: Final = 20_000  # records of one part
-_LARGEST_TEXTS: Final = 64 << 20  # characters in all
-_TEXTS: Final = 10_000  # texts of one metric that are kept
 _MOST_FILES: Final = 10_000
 _WRONG: Final = (ValueError, ArithmeticError, LookupError, TypeError, AttributeError, struct.error, OSError)
 DAMAGED: Final = "damaged records"
@@ -81,17 +79,14 @@ class WandbRun:
         self._key = run_id
         self._about: dict[str, Any] = {"name": run_id, "facts": {"wandb_id": run_id}}
         self._files: dict[Path, LogFile] = {}
-        self._columns: dict[tuple[str, bool], tuple[list[int], list[float], list[float]]] = {}
-        self._texts: dict[str, list[list[Any]]] = {}
+        self._values = HistoryValues("wandb")
         self._lines: list[str] = []
         self._summary: dict[str, Any] = {}
         self._in_history: set[str] = set()
         self._media: list[ImportedFile] = []
-        self._damage: dict[str, int] = {}
         self._ticks = 0
         self._started: float | None = None
         self._is_known = False  # whether the record that identifies the run was read
-        self._room = _LARGEST_TEXTS
 
     # --- parts -------------------------------------------------------------------------------------------------
 
@@ -106,17 +101,17 @@ class WandbRun:
                 if count % _ROWS == 0 and self._is_known:
                     yield self._part(file)
         except OSError:
-            self._count("files that cannot be read")
-        if (count or self._damage) and self._is_known:
+            self._values.count("files that cannot be read")
+        if (count or self._values.damage) and self._is_known:
             yield self._part(file)
 
     def finish(self, path: Path) -> ImportedRun:
         """Return what is known only at the end of a file: the files beside it, and what could not be read."""
         file = self._files[path]
         if file.is_cut:
-            self._count(CUT)
+            self._values.count(CUT)
         part = self._part(file)
-        part.files = [*self._tables(), *self._folder_files(path.parent)]
+        part.files = [*self._values.tables(), *self._folder_files(path.parent)]
         part.outcome = self._about.get("outcome") or "killed"
         summary = {key: value for key, value in self._summary.items() if key not in self._in_history}
         if summary:
@@ -125,23 +120,12 @@ class WandbRun:
 
     def _part(self, file: LogFile) -> ImportedRun:
         if file.damaged:
-            self._count(DAMAGED, file.damaged)
+            self._values.count(DAMAGED, file.damaged)
             file.damaged = 0
-        points = [
-            ImportedPoints(
-                name,
-                *columns,
-                MetricType.SYSTEM if is_system else MetricType.SCALAR,
-                "wandb" if is_system else None,
-            )
-            for (name, is_system), columns in self._columns.items()
-        ]
-        part = ImportedRun(self._key, points=points, files=self._media, damage=self._damage, **self._about)
-        self._columns, self._media, self._damage = {}, [], {}
+        points, damage = self._values.take_points(), self._values.take_damage()
+        part = ImportedRun(self._key, points=points, files=self._media, damage=damage, **self._about)
+        self._media = []
         return part
-
-    def _count(self, reason: str, count: int = 1) -> None:
-        self._damage[reason] = self._damage.get(reason, 0) + count
 
     # --- records -----------------------------------------------------------------------------------------------
 
@@ -151,7 +135,7 @@ class WandbRun:
             if record is not None:
                 getattr(self, f"_take_{record.kind}")(record.content, folder)
         except _WRONG:
-            self._count(DAMAGED)
+            self._values.count(DAMAGED)
 
     def _take_run(self, content: dict[int, list[Any]], folder: Path) -> None:
         self._is_known = True
@@ -217,13 +201,13 @@ class WandbRun:
         if not (records.text_of(content, 4) or "").startswith(
             "run_table"
         ):  # a copy of a table in the history
-            self._count("artifacts, whose files are not in the folder")
+            self._values.count("artifacts, whose files are not in the folder")
 
     def _take_stats(self, content: dict[int, list[Any]], _: Path) -> None:
         when = records.seconds_of(content, 2) or 0.0
         for path, value in records.items_of(content, 3):
             if isinstance(value, (int, float)):
-                self._add(("/".join(("system", *path)), True), self._ticks, value, when)
+                self._values.add("/".join(("system", *path)), self._ticks, value, when, is_system=True)
         self._ticks += 1
 
     def _take_history(self, content: dict[int, list[Any]], folder: Path) -> None:
@@ -251,49 +235,26 @@ class WandbRun:
     def _take_value(self, name: str, value: Any, step: int, when: float, folder: Path) -> None:
         self._in_history.add(name)
         if isinstance(value, (int, float)):  # truth values, too
-            self._add((name, False), step, value, when)
+            self._values.add(name, step, value, when)
         elif isinstance(value, dict) and "_type" in value:
             try:
                 files = media_of(name, value, folder / "files", step, when)
             except _WRONG:
-                self._count("media that cannot be read")
+                self._values.count("media that cannot be read")
             else:
                 if files is None:
-                    self._count(f"media of type {value['_type']}")
+                    self._values.count(f"media of type {value['_type']}")
                 self._media += files or []
         elif isinstance(value, dict):
             for key, inner in value.items():
                 self._take_value(f"{name}/{key}", inner, step, when, folder)
         elif isinstance(value, list) and value and all(isinstance(one, (int, float)) for one in value):
             for index, number in enumerate(value[:1000]):
-                self._add((f"{name}/{index}", False), step, number, when)
+                self._values.add(f"{name}/{index}", step, number, when)
         elif value is not None:
-            texts = self._texts.setdefault(name, [])
-            text = value if isinstance(value, str) else json.dumps(value)
-            self._room -= len(text)
-            if len(texts) < _TEXTS and self._room > 0:
-                texts.append([step, text])
-            else:
-                self._count("texts beyond the first 10000")
-
-    def _add(self, key: tuple[str, bool], step: int, value: float, when: float) -> None:
-        number = float(value)
-        if is_rounded(value):
-            self._count(ROUNDED)
-        steps, values, times = self._columns.setdefault(key, ([], [], []))
-        steps.append(step)
-        values.append(number)
-        times.append(when)
+            self._values.add_text(name, step, value)
 
     # --- files -------------------------------------------------------------------------------------------------
-
-    def _tables(self) -> list[ImportedFile]:
-        """Return the texts of the history, a table for each name."""
-        about: dict[str, Any] = {"kind": "table", "suffix": ".table.json"}
-        return [
-            ImportedFile(name, data=json.dumps({"columns": ["step", "text"], "rows": rows}).encode(), **about)
-            for name, rows in self._texts.items()
-        ]
 
     def _folder_files(self, folder: Path) -> list[ImportedFile]:
         """Return the files that the run has saved; media belong to the history."""
