@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
 from tracelet.compat.offered import note_once
+from tracelet.compat.wandb.attribute_values import AttributeValues
 from tracelet.compat.wandb.errors import ConfigError, UsageError
 
 
-class Config:
+class Config(AttributeValues):
     """A mapping that also has its values as attributes. A value may be set once, unless a change is allowed."""
 
     def __init__(
         self, record: Callable[[Mapping[str, Any]], None], *, allow_val_change: bool = False
     ) -> None:
-        object.__setattr__(self, "_record", record)
-        object.__setattr__(self, "_values", {})
+        super().__init__(record)
         object.__setattr__(self, "_locked", {})
         object.__setattr__(self, "_may_change", allow_val_change)
 
@@ -65,54 +65,11 @@ class Config:
         same = self._values[key] == value
         return not (bool(same) if not hasattr(same, "all") else bool(same.all()))
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return the values as a dict."""
-        return dict(self._values)
-
-    def get(self, key: str, default: Any = None) -> Any:
-        """Return a value, or ``default``."""
-        return self._values.get(key, default)
-
-    def keys(self) -> Any:
-        """Return the names."""
-        return self._values.keys()
-
-    def values(self) -> Any:
-        """Return the values."""
-        return self._values.values()
-
-    def items(self) -> Any:
-        """Return names and values."""
-        return self._values.items()
-
     def persist(self) -> None:
         """Do nothing: values are recorded when they are set."""
 
-    def __getitem__(self, key: str) -> Any:
-        return self._values[key]
-
     def __setitem__(self, key: str, value: Any) -> None:
         self._set({key: value}, False)
-
-    def __getattr__(self, key: str) -> Any:
-        if key.startswith("__") or key not in self._values:
-            raise AttributeError(f"{type(self).__name__!r} object has no attribute {key!r}")
-        return self._values[key]
-
-    def __setattr__(self, key: str, value: Any) -> None:
-        self._set({key: value}, False)
-
-    def __contains__(self, key: object) -> bool:
-        return key in self._values
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._values)
-
-    def __len__(self) -> int:
-        return len(self._values)
-
-    def __repr__(self) -> str:
-        return repr(self._values)
 
 
 def read_config(given: Any) -> dict[str, Any]:

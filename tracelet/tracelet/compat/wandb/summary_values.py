@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
+
+from tracelet.compat.wandb.attribute_values import AttributeValues
 
 KINDS: Final = ("min", "max", "mean", "first", "last", "best", "copy", "none")
 
 
-class Summary:
+class Summary(AttributeValues):
     """A mapping that also has its values as attributes. What the program sets is recorded."""
 
     def __init__(self, record: Callable[[str, Any], None]) -> None:
-        object.__setattr__(self, "_record", record)
-        object.__setattr__(self, "_values", {})
+        super().__init__(record)
         object.__setattr__(self, "_kinds", {})
         object.__setattr__(self, "_counts", {})
         object.__setattr__(self, "_own", set())  # names whose value the program has set
@@ -61,30 +62,7 @@ class Summary:
         for key, value in {**(d or {}), **more}.items():
             self[key] = value
 
-    def get(self, key: str, default: Any = None) -> Any:
-        """Return a value, or ``default``."""
-        return self._values.get(key, default)
-
-    def keys(self) -> Any:
-        """Return the names."""
-        return self._values.keys()
-
-    def values(self) -> Any:
-        """Return the values."""
-        return self._values.values()
-
-    def items(self) -> Any:
-        """Return names and values."""
-        return self._values.items()
-
-    def as_dict(self) -> dict[str, Any]:
-        """Return the values as a dict."""
-        return dict(self._values)
-
-    _as_dict = as_dict
-
-    def __getitem__(self, key: str) -> Any:
-        return self._values[key]
+    _as_dict = AttributeValues.as_dict
 
     def __setitem__(self, key: str, value: Any) -> None:
         if key in self._values and key not in self._own:
@@ -95,23 +73,3 @@ class Summary:
 
     def __delitem__(self, key: str) -> None:
         del self._values[key]
-
-    def __getattr__(self, key: str) -> Any:
-        if key.startswith("__") or key not in self._values:
-            raise AttributeError(f"{type(self).__name__!r} object has no attribute {key!r}")
-        return self._values[key]
-
-    def __setattr__(self, key: str, value: Any) -> None:
-        self[key] = value
-
-    def __contains__(self, key: object) -> bool:
-        return key in self._values
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._values)
-
-    def __len__(self) -> int:
-        return len(self._values)
-
-    def __repr__(self) -> str:
-        return repr(self._values)
