@@ -5,16 +5,12 @@
 
 from __future__ import annotations
 
-import importlib
-import sys
 from typing import Any, Final
 
 from tracelet.compat.module_names import PACKAGES
 
 __version__ = VERSION = PACKAGES["mlflow"]
 
-_FROM: Final = "_handle_fromlist"  # what asks for the names of ``from PACKAGE import NAME``
-_HERE: Final = "tracelet.compat.mlflow"
 _HOMES: Final = {
     "fluent": (
         *(
@@ -99,17 +95,9 @@ __all__ = [*_WHERE, *_MODULES]
 
 def __getattr__(name: str) -> Any:
     """Return what is imported on first use."""
-    if name in _MODULES:
-        return importlib.import_module(f"{_HERE}.{_MODULES[name]}{name}")
-    if name in _WHERE:
-        value = getattr(importlib.import_module(f"{_HERE}.{_WHERE[name]}"), name)
-        globals()[name] = value
-        return value
-    from tracelet.compat.offered import unknown_name
+    from tracelet.compat.offered import find_name
 
-    raise unknown_name(
-        "mlflow", name, __all__, _CLOSEST, is_from_import=sys._getframe(1).f_code.co_name == _FROM
-    )
+    return find_name("mlflow", name, globals(), where=_WHERE, modules=_MODULES, closest_calls=_CLOSEST)
 
 
 def __dir__() -> list[str]:

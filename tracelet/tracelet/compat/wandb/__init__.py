@@ -6,14 +6,12 @@
 from __future__ import annotations
 
 import importlib
-import sys
 from typing import Any, Final
 
 from tracelet.compat.module_names import PACKAGES
 
 __version__ = PACKAGES["wandb"]
 
-_FROM: Final = "_handle_fromlist"  # what asks for the names of ``from PACKAGE import NAME``
 _HERE: Final = "tracelet.compat.wandb"
 _HOMES: Final = {
     "starting": ("init", "login", "setup", "teardown", "require", "attach"),
@@ -77,17 +75,9 @@ def __getattr__(name: str) -> Any:
         return current_run()
     if name in _ALIASES:
         return importlib.import_module(f"{_HERE}.{_ALIASES[name]}".rstrip("."))
-    if name in _MODULES:
-        return importlib.import_module(f"{_HERE}.{_MODULES[name]}{name}")
-    if name in _WHERE:
-        value = getattr(importlib.import_module(f"{_HERE}.{_WHERE[name]}"), name)
-        globals()[name] = value
-        return value
-    from tracelet.compat.offered import unknown_name
+    from tracelet.compat.offered import find_name
 
-    raise unknown_name(
-        "wandb", name, __all__, _CLOSEST, is_from_import=sys._getframe(1).f_code.co_name == _FROM
-    )
+    return find_name("wandb", name, globals(), where=_WHERE, modules=_MODULES, closest_calls=_CLOSEST)
 
 
 def __dir__() -> list[str]:
