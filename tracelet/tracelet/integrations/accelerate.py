@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tracelet.integrations.run_slot import RunSlot, missing_package
+from tracelet.integrations.run_slot import RecordsIntoRun, missing_package
 from tracelet.run import Run
 
 try:
@@ -16,7 +16,7 @@ except ImportError as error:
 __all__ = ["TraceletTracker"]
 
 
-class TraceletTracker(GeneralTracker):  # type: ignore[misc]
+class TraceletTracker(RecordsIntoRun, GeneralTracker):  # type: ignore[misc]
     """Records into the active run what ``accelerator.log`` is given; without one, into a run that it starts.
 
     Only the main process records. ``accelerator.end_training()`` ends a run that was started here.
@@ -30,19 +30,10 @@ class TraceletTracker(GeneralTracker):  # type: ignore[misc]
     name = "tracelet"
     requires_logging_directory = False
     main_process_only = True
-    records_into_tracelet = True
 
-    def __init__(
-        self,
-        run: Run | str | None = None,
-        *,
-        name: str | None = None,
-        project: str | None = None,
-        tags: Mapping[str, Any] | None = None,
-        **options: Any,
-    ) -> None:
-        super().__init__()
-        self._slot = RunSlot(run, name=name, project=project, tags=tags, **options)
+    def __init__(self, run: Run | str | None = None, **options: Any) -> None:
+        RecordsIntoRun.__init__(self, run, **options)
+        GeneralTracker.__init__(self)
 
     @property
     def tracker(self) -> Run:

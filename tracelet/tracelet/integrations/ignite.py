@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tracelet.integrations.run_slot import RunSlot, missing_package
-from tracelet.run import Run
+from tracelet.integrations.run_slot import RecordsIntoRun, missing_package
 
 try:
     from ignite.handlers.base_logger import BaseLogger, BaseOptimizerParamsHandler, BaseOutputHandler
@@ -16,7 +15,7 @@ except ImportError as error:
 __all__ = ["OptimizerParamsHandler", "OutputHandler", "TraceletLogger"]
 
 
-class TraceletLogger(BaseLogger):  # type: ignore[misc]
+class TraceletLogger(RecordsIntoRun, BaseLogger):  # type: ignore[misc]
     """Records into the active run what engines report; without one, into a run that it starts.
 
     Steps are those of the event that a handler is attached to, unless ``global_step_transform`` says otherwise:
@@ -29,24 +28,6 @@ class TraceletLogger(BaseLogger):  # type: ignore[misc]
         name, project, tags: of the run, if one is started.
         options: further arguments of :func:`tracelet.start_run`.
     """
-
-    records_into_tracelet = True
-
-    def __init__(
-        self,
-        run: Run | str | None = None,
-        *,
-        name: str | None = None,
-        project: str | None = None,
-        tags: Mapping[str, Any] | None = None,
-        **options: Any,
-    ) -> None:
-        self._slot = RunSlot(run, name=name, project=project, tags=tags, **options)
-
-    @property
-    def run(self) -> Run:
-        """The run that is recorded into."""
-        return self._slot.run
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("_"):

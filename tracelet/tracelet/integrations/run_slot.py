@@ -114,6 +114,28 @@ class RunSlot:
         return copy
 
 
+class RecordsIntoRun:
+    """What the objects in frameworks' slots share: the run that they record into."""
+
+    records_into_tracelet = True
+
+    def __init__(
+        self,
+        run: Run | str | None = None,
+        *,
+        name: str | None = None,
+        project: str | None = None,
+        tags: Mapping[str, Any] | None = None,
+        **options: Any,
+    ) -> None:
+        self._slot = RunSlot(run, name=name, project=project, tags=tags, **options)
+
+    @property
+    def run(self) -> Run:
+        """The run that is recorded into."""
+        return self._slot.run
+
+
 def missing_package(framework: str, packages: Sequence[str], error: ImportError) -> ImportError:
     """Return the error for a framework that is not installed, naming the pip packages that have it."""
     names = " or ".join(f"pip install {package}" for package in packages)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
-from tracelet.integrations.run_slot import RunSlot, missing_package
-from tracelet.run import Run
+from tracelet.integrations.run_slot import RecordsIntoRun, missing_package
 
 try:
     from stable_baselines3.common.logger import Figure, HParam, Image, KVWriter, Video
@@ -16,7 +14,7 @@ except ImportError as error:
 __all__ = ["TraceletOutputFormat"]
 
 
-class TraceletOutputFormat(KVWriter):  # type: ignore[misc]
+class TraceletOutputFormat(RecordsIntoRun, KVWriter):  # type: ignore[misc]
     """Records into the active run what an algorithm logs; without one, into a run that it starts.
 
     The step is the number of timesteps, as Stable-Baselines3 passes it. ``exclude="tracelet"`` of ``logger.record``
@@ -27,24 +25,6 @@ class TraceletOutputFormat(KVWriter):  # type: ignore[misc]
         name, project, tags: of the run, if one is started.
         options: further arguments of :func:`tracelet.start_run`.
     """
-
-    records_into_tracelet = True
-
-    def __init__(
-        self,
-        run: Run | str | None = None,
-        *,
-        name: str | None = None,
-        project: str | None = None,
-        tags: Mapping[str, Any] | None = None,
-        **options: Any,
-    ) -> None:
-        self._slot = RunSlot(run, name=name, project=project, tags=tags, **options)
-
-    @property
-    def run(self) -> Run:
-        """The run that is recorded into."""
-        return self._slot.run
 
     def write(self, key_values: dict[str, Any], key_excluded: dict[str, Any], step: int = 0) -> None:
         """Record one dump of the logger: its numbers as one row, and its texts and media."""

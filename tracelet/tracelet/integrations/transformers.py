@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from tracelet.integrations.run_slot import RunSlot, missing_package
+from tracelet.integrations.run_slot import RecordsIntoRun, missing_package
 from tracelet.run import Run
 
 try:
@@ -19,7 +19,7 @@ __all__ = ["TraceletCallback"]
 _PREFIXES: Final = {"eval_": "eval/", "test_": "test/"}
 
 
-class TraceletCallback(TrainerCallback):  # type: ignore[misc]
+class TraceletCallback(RecordsIntoRun, TrainerCallback):  # type: ignore[misc]
     """Records into the active run what a ``Trainer`` logs; without one, into a run that it starts.
 
     Names are those of the other reporters of Transformers: ``train/loss``, ``eval/loss``. The step is
@@ -32,25 +32,9 @@ class TraceletCallback(TrainerCallback):  # type: ignore[misc]
         options: further arguments of :func:`tracelet.start_run`.
     """
 
-    records_into_tracelet = True
-
-    def __init__(
-        self,
-        run: Run | str | None = None,
-        *,
-        name: str | None = None,
-        project: str | None = None,
-        tags: Mapping[str, Any] | None = None,
-        log_model: bool = False,
-        **options: Any,
-    ) -> None:
-        self._slot = RunSlot(run, name=name, project=project, tags=tags, **options)
+    def __init__(self, run: Run | str | None = None, *, log_model: bool = False, **options: Any) -> None:
+        super().__init__(run, **options)
         self._log_model = log_model
-
-    @property
-    def run(self) -> Run:
-        """The run that is recorded into."""
-        return self._slot.run
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """Record the training's arguments and the model's configuration."""
