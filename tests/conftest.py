@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -80,11 +80,21 @@ class Project:
         return self.run(Path(sys.executable).with_name("tracelet"), *argv, **options)
 
 
-@pytest.fixture
-def project(tmp_path: Path) -> Project:
-    """Return a fresh project: a folder with an empty ``tracelet.toml``, and an empty home folder."""
-    path, home = tmp_path / "project", tmp_path / "home"
+def _make_project(base: Path) -> Project:
+    path, home = base / "project", base / "home"
     path.mkdir()
     home.mkdir()
     (path / "tracelet.toml").touch()
     return Project(path, home)
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    """Return a fresh project: a folder with an empty ``tracelet.toml``, and an empty home folder."""
+    return _make_project(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def make_project(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Project]:
+    """Return what makes projects that several tests share. The argument is the beginning of the folder's name."""
+    return lambda name: _make_project(tmp_path_factory.mktemp(name))

@@ -23,14 +23,9 @@ NAMES = [f"svc-C{number}-g0.001" for number in range(20)]
 
 
 @pytest.fixture(scope="module")
-def grid(tmp_path_factory):
+def grid(make_project):
     """Return a project with the 20 runs of a grid search; no test here changes it."""
-    from tests.conftest import Project
-
-    base = tmp_path_factory.mktemp("grid")
-    (base / "home").mkdir()
-    (base / "project").mkdir()
-    project = Project(base / "project", base / "home")
+    project = make_project("grid")
     project.write("tracelet.toml", 'project = "grid"\nplugins = ["no:system", "no:environment", "no:gpu"]\n')
     project.write("train.py", TRAIN)
     project.python("train.py")

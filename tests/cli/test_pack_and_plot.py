@@ -27,14 +27,9 @@ TRAIN = """
 
 
 @pytest.fixture(scope="module")
-def recorded(tmp_path_factory):
+def recorded(make_project):
     """Return a project with two runs, shared by the tests here: none of them changes it."""
-    from tests.conftest import Project
-
-    base = tmp_path_factory.mktemp("recorded")
-    (base / "home").mkdir()
-    (base / "project").mkdir()
-    project = Project(base / "project", base / "home")
+    project = make_project("recorded")
     project.write("tracelet.toml", 'project = "tests"\n')
     project.write("train.py", TRAIN)
     project.environ["TRACELET_PLUGINS"] = "no:gpu,no:system"

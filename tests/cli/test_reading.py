@@ -28,14 +28,9 @@ TRAIN = """
 
 
 @pytest.fixture(scope="module")
-def recorded(tmp_path_factory):
+def recorded(make_project):
     """Return a project with three runs, shared by the tests here: none of them writes to it."""
-    from tests.conftest import Project
-
-    base = tmp_path_factory.mktemp("recorded")
-    (base / "home").mkdir()
-    (base / "project").mkdir()
-    project = Project(base / "project", base / "home")
+    project = make_project("recorded")
     project.write("tracelet.toml", 'project = "tests"\n')
     project.write("train.py", TRAIN)
     for name, rate in (("first", "0.1"), ("second", "0.2"), ("first", "0.05")):

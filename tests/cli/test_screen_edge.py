@@ -37,14 +37,9 @@ QUIET = 'plugins = ["no:system", "no:environment", "no:gpu"]\n'
 
 
 @pytest.fixture(scope="module")
-def hostile(tmp_path_factory):
+def hostile(make_project):
     """Return a project whose runs try to control the terminal; no test here changes it."""
-    from tests.conftest import Project
-
-    base = tmp_path_factory.mktemp("hostile")
-    (base / "home").mkdir()
-    (base / "project").mkdir()
-    project = Project(base / "project", base / "home")
+    project = make_project("hostile")
     project.write("tracelet.toml", QUIET)
     project.write("train.py", HOSTILE)
     project.python("train.py", environ={"PYTHONUTF8": "1"})
