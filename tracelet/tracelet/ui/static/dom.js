@@ -13,6 +13,19 @@ export function h(tag, props = {}, ...children) {
   return element;
 }
 
+const SVG = "http://www.w3.org/2000/svg";
+
+/** Make an element of a drawing. */
+export function svg(tag, attributes = {}, ...children) {
+  const element = document.createElementNS(SVG, tag);
+  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
+  element.append(...children.filter((one) => one !== null));
+  return element;
+}
+
+/** A text beside an axis of a drawing. */
+export const label = (x, y, text, anchor = "middle") => svg("text", { x, y, "text-anchor": anchor, class: "axis" }, text);
+
 /** Append children: elements, texts, lists; nothing for null and false. */
 export function put(element, ...children) {
   for (const child of children.flat(Infinity)) {

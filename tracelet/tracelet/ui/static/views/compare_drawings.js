@@ -2,18 +2,8 @@
 
 import { lineColor } from "../chart/plot.js";
 import { Scale, ticks } from "../chart/scales.js";
-import { formatNumber } from "../dom.js";
+import { formatNumber, label, svg } from "../dom.js";
 
-const NAMESPACE = "http://www.w3.org/2000/svg";
-
-function svg(tag, attributes = {}, ...children) {
-  const element = document.createElementNS(NAMESPACE, tag);
-  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
-  element.append(...children.filter((one) => one !== null));
-  return element;
-}
-
-const label = (x, y, text, anchor = "middle") => svg("text", { x, y, "text-anchor": anchor, class: "axis" }, text);
 const short = (name) => name.replace(/^(params|metrics)\./, "");
 
 function scaleOf(values, start, end) {

@@ -1,18 +1,7 @@
 // Histograms, confusion matrices and curves as SVG.
 
 import { lineColor } from "../chart/plot.js";
-import { formatNumber, h } from "../dom.js";
-
-const NAMESPACE = "http://www.w3.org/2000/svg";
-
-function svg(tag, attributes = {}, ...children) {
-  const element = document.createElementNS(NAMESPACE, tag);
-  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
-  element.append(...children.filter((one) => one !== null));
-  return element;
-}
-
-const label = (x, y, text, anchor = "middle") => svg("text", { x, y, "text-anchor": anchor, class: "axis" }, text);
+import { formatNumber, h, label, svg } from "../dom.js";
 
 /** {edges, counts}: a bar per bin. */
 export function drawHistogram({ edges, counts, not_finite: odd }, name) {
