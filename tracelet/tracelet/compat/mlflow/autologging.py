@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, Final
 
 from tracelet.compat.mlflow import handles
@@ -44,6 +45,16 @@ def autolog(
     for library, plugin in _ALL.items():
         if library not in excluded:
             switch(plugin, enabled=not disable, quiet=True)
+
+
+def autolog_of(plugin: str) -> Callable[..., None]:
+    """Return the ``autolog`` of a library that a framework plugin captures."""
+
+    def autolog(*, disable: bool = False, **kwargs: Any) -> None:
+        """Record what the library reports by itself."""
+        switch(plugin, enabled=not disable)
+
+    return autolog
 
 
 def switch(plugin: str, *, enabled: bool, quiet: bool = False) -> None:

@@ -12,7 +12,6 @@ from tracelet.compat.mlflow.entities import Experiment, PagedList
 from tracelet.compat.mlflow.exceptions import MlflowException, missing
 from tracelet.compat.offered import note_once
 from tracelet.compat.starting import store_of
-from tracelet.messages import did_you_mean
 
 DEFAULT: Final = "Default"  # the experiment of a program that names none: the configured project
 DEFAULT_ID: Final = "0"
@@ -191,18 +190,6 @@ def set_experiment_tags(tags: Mapping[str, Any]) -> None:
     )
     name = _chosen.experiment or DEFAULT
     _chosen.known.setdefault(name, {}).update({str(key): str(value) for key, value in tags.items()})
-
-
-def find_experiment(name_or_id: str) -> str:
-    """Return the name of an experiment, for a message.
-
-    Raises:
-        MlflowException: there is none.
-    """
-    known = _all_projects()
-    if name_or_id not in known:
-        raise missing(f"No experiment {name_or_id!r}{did_you_mean(name_or_id, known)}")
-    return name_or_id
 
 
 def set_tracking_uri(uri: Any) -> None:

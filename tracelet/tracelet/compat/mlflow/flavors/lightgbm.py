@@ -19,8 +19,4 @@ def _load(path: str) -> Any:
 
 
 log_model, save_model, load_model = calls(Flavor("lightgbm", "model.txt", _save, _load), "lgb_model")
-
-
-def autolog(*, disable: bool = False, **kwargs: Any) -> None:
-    """Record what the library reports by itself."""
-    autologging.switch("lightgbm", enabled=not disable)
+autolog = autologging.autolog_of("lightgbm")

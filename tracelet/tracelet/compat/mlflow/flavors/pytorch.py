@@ -23,8 +23,4 @@ def _load(path: str) -> Any:
 
 
 log_model, save_model, load_model = calls(Flavor("pytorch", "data/model.pth", _save, _load), "pytorch_model")
-
-
-def autolog(*, disable: bool = False, **kwargs: Any) -> None:
-    """Record what the library reports by itself."""
-    autologging.switch("lightning", enabled=not disable)
+autolog = autologging.autolog_of("lightning")

@@ -19,8 +19,4 @@ def _load(path: str) -> Any:
 
 
 log_model, save_model, load_model = calls(Flavor("tensorflow", "model.keras", _save, _load), "model")
-
-
-def autolog(*, disable: bool = False, **kwargs: Any) -> None:
-    """Record what the library reports by itself."""
-    autologging.switch("keras", enabled=not disable)
+autolog = autologging.autolog_of("keras")

@@ -20,8 +20,4 @@ def _load(path: str) -> Any:
 
 
 log_model, save_model, load_model = calls(Flavor("transformers", "model", _save, _load), "transformers_model")
-
-
-def autolog(*, disable: bool = False, **kwargs: Any) -> None:
-    """Record what the library reports by itself."""
-    autologging.switch("transformers", enabled=not disable)
+autolog = autologging.autolog_of("transformers")
