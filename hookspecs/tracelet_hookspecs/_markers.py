@@ -20,4 +20,5 @@ BACKEND_HOOKS: Final = (
     "log_media",
     "set_tags",
     "run_changed",
+    "log_event",
 )

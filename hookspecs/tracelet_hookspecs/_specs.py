@@ -233,6 +233,35 @@ def run_changed(run: RunView, changes: Mapping[str, Any], id: RecordId | None = 
     """
 
 
+@since("1.2")
+@hookspec
+def log_event(
+    type: str,
+    payload: Mapping[str, Any],
+    timestamp: float,
+    run: RunView | None = None,
+    id: RecordId | None = None,
+) -> None:
+    """Receive an event as the journal has it, in place of ``log_params``, ``set_tags``, ``log_artifact``, ``log_media``
+    and ``run_changed``.
+
+    When: for everything that a run records besides points, in order with the points: also what no other hook
+    receives. It is for backends that keep a complete copy of the run. Thread: the plugin's own. Order: as recorded,
+    per writer; the first event of each writer is ``"writer"``. ``type`` is ``"writer"``, ``"run"``, ``"params"``,
+    ``"tags"``, ``"untag"``, ``"metric"``, ``"fact"``, ``"artifact"``, ``"artifact_files"``, ``"drops"``,
+    ``"plugins"``, ``"outcome"`` or a later one; ``docs/journal-format.md`` describes the payload of each. The path of
+    an artifact is relative to ``run.dir``, and has been checked to stay in it. ``timestamp`` is in seconds since the
+    epoch; ``id`` is the same each time the call is repeated. Return: nothing. Exception: retried. Deadline: 30 s,
+    ``deadlines.log``.
+
+    .. code-block:: python
+
+        @tracelet.hookimpl
+        def log_event(type, payload, timestamp):
+            print(timestamp, type, payload)
+    """
+
+
 @hookspec
 def collect() -> Mapping[str, Any]:  # type: ignore[empty-body]
     """Return measurements.

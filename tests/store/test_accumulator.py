@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tracelet.store import exact_sum as sums
 from tracelet.store.accumulator import MetricAccumulator, summarize
 from tracelet.store.point_columns import Points
+from tracelet_hookspecs import _exact_sum as sums
 
 points = st.lists(st.tuples(st.integers(-5, 5), st.floats(), st.floats(0, 100)), min_size=1, max_size=200)
 

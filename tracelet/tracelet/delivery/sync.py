@@ -16,7 +16,7 @@ from tracelet.delivery.ledger.ledger import Ledger, ledger_file
 from tracelet.delivery.limits import Settings
 from tracelet.errors import JournalError, UsageError
 from tracelet.journal import Cursor, liveness, read_events_by_writer, writers
-from tracelet.journal.reading.lifetime import is_edit
+from tracelet.journal.reading.lifetime import is_edit, last_heartbeat
 from tracelet.logs import get_logger
 from tracelet.safe_files import refuse_linked_folder
 from tracelet_hookspecs import BACKEND_HOOKS
@@ -211,6 +211,17 @@ class RecordedRun:
         recording = (writer for writer in writers(self.dir) if not is_edit(self.dir, writer))
         alive = any(liveness(self.dir, writer) == RUNNING for writer in recording)
         return RUNNING if alive else self._ended or KILLED
+
+    @property
+    def writer_states(self) -> dict[str, tuple[str, float]]:
+        """The state of each process that wrote to the run, and when it was last seen (seconds since the epoch).
+
+        The states are ``running``, ``ended`` and ``killed``.
+        """
+        return {
+            writer: (liveness(self.dir, writer), last_heartbeat(self.dir, writer))
+            for writer in writers(self.dir)
+        }
 
     def log_metric(self, name: str, value: Any, iteration: int | None = None) -> None:
         """Record nothing."""

@@ -127,11 +127,6 @@ def plain_list(column: Any) -> list[Any]:
     return list(column.tolist())
 
 
-def min_of(column: Any) -> Any:
-    """Return the least item of a column."""
-    return min(column) if isinstance(column, (array, list)) else column.min()
-
-
 def max_of(column: Any) -> Any:
     """Return the greatest item of a column."""
     return max(column) if isinstance(column, (array, list)) else column.max()

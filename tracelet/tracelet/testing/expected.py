@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import attrs
 
-from tracelet.delivery.pipeline.event_calls import UndeliverableError, arguments_for
+from tracelet.delivery.pipeline.event_calls import UndeliverableError, arguments_for, hook_for
 from tracelet.delivery.pipeline.plan import Plan, Step, id_of_event, metrics_of
 from tracelet.delivery.pipeline.planner import Planner
 from tracelet.delivery.pipeline.processors import BackendProcessors, ProcessorObjects, names_of_processors
@@ -186,8 +186,16 @@ def _add(received: Received, step: Step, run_dir: Path) -> None:
         received.points += metrics_of(step.writer, step.points, step.metadata)
         received.ids += [(step.writer, point.seq, point.index) for point in step.points]
         return
+    hook = step.hook if step.hook != "log_event" else hook_for(step.event, _has_all_but_log_event)
+    if not hook:
+        return
     try:
-        given = arguments_for(step.hook, step.event, run_dir)
+        given = arguments_for(hook, step.event, run_dir)
     except UndeliverableError:
         return
-    received.add(step.hook, {**given, "id": id_of_event(step.writer, step.event)})
+    received.add(hook, {**given, "id": id_of_event(step.writer, step.event)})
+
+
+def _has_all_but_log_event(hook: str) -> bool:
+    """Say what each other hook would have been given in place of ``log_event``."""
+    return hook != "log_event"

@@ -39,9 +39,12 @@ def hook_for(event: EventRecord, implements: Callable[[str], bool]) -> str:
         hooks: tuple[str, ...] = ("log_media", "log_artifact")
     else:
         hooks = _HOOKS.get(event.type, ())
+    hooks = ("log_event", *hooks) if event.type not in _INTERNAL else ()
     return next((hook for hook in hooks if implements(hook)), "")
 
 
+#: Events that concern only the journal itself.
+_INTERNAL: Final = frozenset({"name", "columns", "dictionary", "skip"})
 _HOOKS: Final = {
     "params": ("log_params",),
     "tags": ("set_tags", "run_changed"),
@@ -58,6 +61,11 @@ def arguments_for(hook: str, event: EventRecord, run_dir: Path) -> dict[str, Any
     """
     event = event._replace(payload=copy.deepcopy(event.payload))
     payload = event.payload
+    if hook == "log_event":
+        if event.type == "artifact":
+            _inside(run_dir, payload.get("path"))
+            _target(payload.get("artifact_path"))
+        return {"type": event.type, "payload": payload, "timestamp": event.time}
     if hook == "log_params":
         return {"params": _mapping(event, "params")}
     if hook == "set_tags":

@@ -7,6 +7,7 @@ from collections import Counter, deque
 from collections.abc import Iterable
 from typing import Any, Final, NamedTuple
 
+from tracelet.delivery.ledger.counting import is_counted
 from tracelet.journal import Cursor, EventRecord, PointRecord
 from tracelet.journal.format import NO_STEP
 from tracelet_hookspecs import MetricData, MetricType, RecordId
@@ -135,8 +136,9 @@ class Plan:
         self.is_processed = False  # whether processors have handled its points
 
     def drop(self, step: Step, reason: str) -> None:
-        """Drop the rest of a step."""
-        self.dropped.update(dict.fromkeys(step.records(), reason))
+        """Drop the rest of a step. The accounts do not contain events that only ``log_event`` receives."""
+        if step.event is None or is_counted(step.event):
+            self.dropped.update(dict.fromkeys(step.records(), reason))
 
     def restore(self) -> None:
         """Put back what was set aside, before the remaining steps."""

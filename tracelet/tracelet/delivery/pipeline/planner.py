@@ -61,6 +61,8 @@ class Planner:
             routed += self._add_points(plan, batch.writer, batch.records[begin:at], excluded)
             if is_counted(event):
                 routed += self._add_event(plan, batch.writer, event, excluded)
+            elif hook := hook_for(event, self._implements):
+                plan.steps.append(Step(hook, batch.writer, [], event=event))
             begin = at + 1
         routed += self._add_points(plan, batch.writer, batch.records[begin:], excluded)
         plan.entries.append(Entry(batch.writer, batch.after, routed, excluded))

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tracelet.delivery.guarded_run import GuardedRun
+from tracelet.delivery.ledger.counting import is_counted
 from tracelet.delivery.limits import Settings
 from tracelet.delivery.pipeline.event_calls import arguments_for, check_contents
 from tracelet.delivery.pipeline.failures import BrokenHookError
@@ -62,7 +63,7 @@ class Sender:
         before = len(step)
         if step.event is not None:
             self._send_event(step)
-            self.accepted += 1
+            self.accepted += is_counted(step.event)
             return True
         if step.hook == "log_metric":
             try:
@@ -83,6 +84,8 @@ class Sender:
         arguments = arguments_for(step.hook, step.event, self._run_dir)
         if step.hook == "log_artifact":
             check_contents(arguments["local_path"])
+        elif step.event.type == "artifact" and step.hook == "log_event":
+            check_contents(str(self._run_dir / step.event.payload["path"]))
         self._begin(step.hook, id=id_of_event(step.writer, step.event), **arguments)()
 
     def _begin(self, hook: str, **arguments: Any) -> Callable[[], Any]:

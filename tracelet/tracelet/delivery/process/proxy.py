@@ -105,7 +105,7 @@ class PluginProxy:
 
     def _about_run(self) -> dict[str, Any]:
         about = {key: getattr(self._run, key) for key in ("id", "name", "project", "dir", "started_at")}
-        more = ("ended_at", "group", "parent", "job_type", "notes")
+        more = ("ended_at", "group", "parent", "job_type", "notes", "writer_states")
         return {**about, **{key: getattr(self._run, key, None) for key in more}}
 
     def _companions(self, names: Iterable[str]) -> list[Companion]:
@@ -306,6 +306,7 @@ class _Hooks:
         raise PluginError("the plugin's data hooks are called in its own process")
 
     log_metric = log_metrics = log_params = log_artifact = log_media = set_tags = run_changed = _not_here
+    log_event = _not_here
 
 
 def is_isolated(info: PluginInfo, manager: PluginManager) -> bool:

@@ -18,6 +18,7 @@ class RemoteRun:
         self.dir: Path = about["dir"]
         self.started_at: float = about["started_at"]
         self.ended_at: float | None = about.get("ended_at")
+        self.writer_states: dict[str, tuple[str, float]] | None = about.get("writer_states")
         self.name: str = about["name"]
         self.project: str = about["project"]
         self._record = record

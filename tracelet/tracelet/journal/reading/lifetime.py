@@ -34,6 +34,14 @@ def liveness(run_dir: Path, writer: str) -> str:
     return "ended" if numbers and _has_outcome(source, numbers[-1]) else "killed"
 
 
+def last_heartbeat(run_dir: Path, writer: str) -> float:
+    """Return when a writer last showed that it was alive, in seconds since the epoch; 0 if nothing says so."""
+    source = Source(Path(run_dir), writer)
+    numbers = source.segments()
+    header = source.header(numbers[-1]) if numbers else None
+    return abs(header.heartbeat) if header is not None else 0.0
+
+
 def _is_alive(facts: dict[str, Any] | None, heartbeat: float) -> bool:
     if facts is not None and _is_here(facts):
         return identity.is_alive(facts["pid"], facts.get("pid_started"))
