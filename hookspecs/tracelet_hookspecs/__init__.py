@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from tracelet_hookspecs._imports import ImportedFile, ImportedPoints, ImportedRun
     from tracelet_hookspecs._markers import BACKEND_HOOKS, PROJECT_NAME, hookimpl, hookspec
     from tracelet_hookspecs._records import (
+        Batching,
         MetricData,
         MetricType,
         PluginInfo,
@@ -60,6 +61,7 @@ __all__ = [
     "USERINFO",
     "BackendInterface",
     "BackendPlugin",
+    "Batching",
     "CollectorInterface",
     "CollectorPlugin",
     "ContractDeprecationWarning",

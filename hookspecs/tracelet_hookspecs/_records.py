@@ -6,7 +6,7 @@ import enum
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import attrs
 
@@ -175,6 +175,18 @@ class MetricData:
     def __attrs_post_init__(self) -> None:
         if self.timestamp is None:
             self.timestamp = time.time()
+
+
+class Batching(NamedTuple):
+    """Which batches a backend prefers. It is the value of the attribute ``batching`` of a backend.
+
+    While a run records, the host calls ``log_metrics`` when the last batch is ``seconds`` old, or when ``records`` are
+    pending, whichever comes first. A flush and the end of the run do not wait. A backend without the attribute gets its
+    records as soon as possible.
+    """
+
+    seconds: float
+    records: int
 
 
 @runtime_checkable

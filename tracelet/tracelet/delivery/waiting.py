@@ -11,6 +11,7 @@ from typing import Any, Final
 STARTING: Final = "starting"
 DELIVERING: Final = "delivering"
 IDLE: Final = "idle"  # the backend has everything
+GATHERING: Final = "gathering"  # the backend prefers fewer and larger batches
 RETRYING: Final = "retrying"
 STANDBY: Final = "standby"  # another process delivers
 RESTING: Final = "resting"  # retrying is pointless: it hangs, its credentials are wrong, or it is not active

@@ -19,6 +19,7 @@ from tracelet.delivery.pipeline.processors import ProcessorObjects
 from tracelet.delivery.pipeline.reader import Writers
 from tracelet.delivery.waiting import (
     DELIVERING,
+    GATHERING,
     IDLE,
     RESTING,
     RETRYING,
@@ -239,14 +240,21 @@ class BackendWorker(DeliveryWorker):
             pipeline.save()
             self._wake.wait(wait)
             return
+        if not self._waiting and (wait := pipeline.gather()) > 0:
+            self._move(GATHERING)
+            pipeline.save_if_due()
+            self._wake.wait(wait)
+            return
         began = time.monotonic()
-        if pipeline.step():
+        if worked := pipeline.step():
             self.pace.worked(time.monotonic() - began)
             self._move(RETRYING if self.breaker.failures else DELIVERING)
         else:
             self.pace.looked(time.monotonic() - began)
         self.error = None
         if pipeline.caught_up():
+            if worked:
+                pipeline.gathering.begin()
             self._move(IDLE)
             pipeline.save_if_due()
             self._wake.wait(self.settings.poll_shortest if self._waiting else self.pace.rest())

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 from tracelet.delivery.ledger.ledger import Ledger
 from tracelet.delivery.limits import Settings
 from tracelet.delivery.pipeline.breaker import Breaker
+from tracelet.delivery.pipeline.gathering import Gathering
 from tracelet.delivery.pipeline.plan import Entry, Plan
 from tracelet.delivery.pipeline.planner import Planner
 from tracelet.delivery.pipeline.processors import BackendProcessors, ProcessorObjects
@@ -58,7 +59,9 @@ class Pipeline:
         self._settings = settings
         self._reader = Reader(run_dir, self.ledger, writers)
         self._ahead: Batch | Exception | None = None  # what comes next, or why it cannot be read
-        self._sender = Sender(manager.handle(name), run, run_dir, settings, self._read_ahead)
+        self.gathering = Gathering(manager.handle(name), run_dir)
+        sizes = self.gathering.adapt(settings)
+        self._sender = Sender(manager.handle(name), run, run_dir, sizes, self._read_ahead)
         self._retrying = RetryingSender(name, self._sender, breaker, settings)
         self._processors = processors
         self._is_ours = is_ours  # says whether this process is still the one that delivers
@@ -182,6 +185,10 @@ class Pipeline:
     def _count_accepted(self) -> None:
         self.ledger.accepted += self._sender.accepted
         self._sender.accepted = 0
+
+    def gather(self) -> float:
+        """Return the seconds to wait because the backend prefers larger batches; 0 if a call is due."""
+        return self.gathering.wait(self.ledger.position) if self.caught_up() else 0.0
 
     def caught_up(self) -> bool:
         """Say whether the backend has everything that the last read found."""
