@@ -27,7 +27,9 @@ from collections import Counter
 from pathlib import Path
 from typing import NamedTuple
 
-SECONDS, MEGABYTES = 5.0, 300  # that an input may take at most
+#: What an input may take at most. The memory is on top of what the process had before it read anything: about 50 MB
+#: for a command of its own, but several hundred in a test runner, whose pages a forked child has from the start.
+SECONDS, MEGABYTES = 5.0, 250
 _ODD = [
     None,
     True,
@@ -103,7 +105,7 @@ class Outcome(NamedTuple):
     """What reading one input took."""
 
     seconds: float
-    megabytes: float
+    megabytes: float  # on top of what the process began with
     fault: str  # empty if none
 
 
@@ -139,11 +141,7 @@ _MOST_BYTES = 64 << 20
 def mutate(chance: random.Random, folder: Path) -> None:
     """Change one to four files of the run called seed."""
     for _ in range(chance.choice([1, 1, 2, 4])):
-        files = [
-            file
-            for file in sorted((folder / "runs" / "seed").rglob("*"))
-            if file.is_file() and not file.is_symlink()
-        ]
+        files = _files_of(folder / "runs" / "seed")
         if not files:
             return  # an earlier mutation has exchanged the folder itself
         journal = [file for file in files if file.suffix in (".trj", ".trz")]
@@ -169,6 +167,14 @@ def mutate(chance: random.Random, folder: Path) -> None:
             change(chance, file)
         except (OSError, struct.error, IndexError, ValueError):
             continue
+
+
+def _files_of(folder: Path) -> list[Path]:
+    """Return the regular files of a folder, never through a link: an earlier mutation may have made one to ``/``."""
+    if folder.is_symlink():
+        return []
+    found = (Path(parent, name) for parent, _, names in os.walk(folder, followlinks=False) for name in names)
+    return sorted(file for file in found if stat.S_ISREG(file.lstat().st_mode))
 
 
 def _flip(chance: random.Random, file: Path) -> None:
@@ -338,6 +344,7 @@ def attempt(folder: Path, words: list[str] | None, as_user: int | None = None) -
     """Read an input in a child process, as another user if one is given; return what it took and what was wrong."""
     began = time.monotonic()
     errors = folder / "stderr"
+    inherited = _resident_megabytes()
     child = os.fork()
     if child == 0:
         _become_reader(folder, words, errors, as_user)
@@ -350,8 +357,8 @@ def attempt(folder: Path, words: list[str] | None, as_user: int | None = None) -
     else:
         os.kill(child, 9)
         _, status, usage = os.wait4(child, 0)
-        return Outcome(time.monotonic() - began, usage.ru_maxrss / 1024, "hangs")
-    seconds, megabytes = usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024
+        return Outcome(time.monotonic() - began, usage.ru_maxrss / 1024 - inherited, "hangs")
+    seconds, megabytes = usage.ru_utime + usage.ru_stime, max(0.0, usage.ru_maxrss / 1024 - inherited)
     text = errors.read_text(errors="replace") if errors.exists() else ""
     if os.WIFSIGNALED(status):
         return Outcome(seconds, megabytes, f"signal {os.WTERMSIG(status)} {text[-2000:]}")
@@ -362,6 +369,11 @@ def attempt(folder: Path, words: list[str] | None, as_user: int | None = None) -
     if megabytes > MEGABYTES:
         return Outcome(seconds, megabytes, f"takes {megabytes:.0f} MB")
     return Outcome(seconds, megabytes, "")
+
+
+def _resident_megabytes() -> float:
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / (1 << 20)
 
 
 def _is_stuck(child: int, seconds: float) -> bool:

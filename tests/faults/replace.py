@@ -4,7 +4,8 @@
 
 Each file and folder is exchanged, in turn, for nothing, an empty file, a folder, a named pipe, a socket, a symbolic
 link to a file outside, a dangling link, a sparse file of a terabyte, a file of another user that nobody else may read,
-and a device. No command may show a traceback, take more than 5 s or 300 MB, or write anything outside the store.
+and a device. No command may show a traceback, take more than 5 s, 250 MB on top of what it began with, or write
+anything outside the store.
 """
 
 from __future__ import annotations
