@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tracelet_builtin_plugins import AUTHOR, VERSION
 from tracelet_builtin_plugins.backends.aim import mapping
+from tracelet_builtin_plugins.batch_hooks import BatchHooks
 from tracelet_builtin_plugins.locations import in_project
 from tracelet_hookspecs import (
     BackendPlugin,
@@ -44,10 +45,9 @@ PATIENCE: Final = 20.0  # seconds to wait for the import and a new repository; a
 SHORT_PATIENCE: Final = 5.0  # the same in hooks that may take 10
 
 
-class AimBackend(BackendPlugin):
+class AimBackend(BatchHooks, BackendPlugin):
     """Writes each run to a repository of Aim, under a hash that is computed from the run's id."""
 
-    _run: RunView | None = None
     _there: AimRun | None = None
     _preparation: Preparation | None = None
     _sent = 0
@@ -129,18 +129,6 @@ class AimBackend(BackendPlugin):
         self._newest = max([self._newest, *(point.timestamp or 0.0 for point in points)])
 
     @hookimpl
-    def log_metric(
-        self,
-        name: str,
-        value: Any,
-        iteration: int | None,
-        timestamp: float | None = None,
-        run: RunView | None = None,
-    ) -> None:
-        """Write one point."""
-        self.log_metrics([MetricData(name, value, iteration=iteration, timestamp=timestamp)], run)
-
-    @hookimpl
     def log_params(self, params: Mapping[str, Any], run: RunView | None = None) -> None:
         """Store parameters."""
         self._open(run).set_params(params)
@@ -204,9 +192,7 @@ class AimBackend(BackendPlugin):
     # -- the run in Aim ---------------------------------------------------------------------------------
 
     def _open(self, run: RunView | None, within: float = PATIENCE) -> AimRun:
-        run = run or self._run
-        if run is None:
-            raise RuntimeError("plugin 'aim': expected a run, found none; call run_started first")
+        run = self._known_run(run)
         if self._there is None or self._run is None or self._run.id != run.id:
             self.stop()
             self._there = self._open_there(run, within)

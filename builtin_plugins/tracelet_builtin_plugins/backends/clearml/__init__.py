@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tracelet_builtin_plugins import AUTHOR, VERSION
 from tracelet_builtin_plugins.backends.clearml import mapping
+from tracelet_builtin_plugins.batch_hooks import BatchHooks
 from tracelet_hookspecs import BackendPlugin, MetricData, PluginMetadata, PluginType, RunView, hookimpl
 
 if TYPE_CHECKING:
@@ -37,10 +38,9 @@ SCHEMA: Final[dict[str, dict[str, Any]]] = {
 _PLOT_LIMIT: Final = 4_000_000  # characters; the server refuses documents that are much larger
 
 
-class ClearmlBackend(BackendPlugin):
+class ClearmlBackend(BatchHooks, BackendPlugin):
     """Delivers each run to a task of its own, and returns when the server or the file has the data."""
 
-    _run: RunView | None = None
     _task: ServerTask | OfflineTask | None = None
     _server: Server | None = None
     _sent = 0
@@ -121,18 +121,6 @@ class ClearmlBackend(BackendPlugin):
         self._sent += len(points)
 
     @hookimpl
-    def log_metric(
-        self,
-        name: str,
-        value: Any,
-        iteration: int | None,
-        timestamp: float | None = None,
-        run: RunView | None = None,
-    ) -> None:
-        """Store one point."""
-        self.log_metrics([MetricData(name, value, iteration=iteration, timestamp=timestamp)], run)
-
-    @hookimpl
     def log_params(self, params: Mapping[str, Any], run: RunView | None = None) -> None:
         """Store parameters."""
         self._open(run).set_params([mapping.parameter(key, value) for key, value in params.items()])
@@ -211,9 +199,7 @@ class ClearmlBackend(BackendPlugin):
     # -- the task ---------------------------------------------------------------------------------------
 
     def _open(self, run: RunView | None) -> ServerTask | OfflineTask:
-        run = run or self._run
-        if run is None:
-            raise RuntimeError("plugin 'clearml': expected a run, found none; call run_started first")
+        run = self._known_run(run)
         if self._task is None or self._run is None or self._run.id != run.id:
             self._task = self._make_task(run)
         self._run = run

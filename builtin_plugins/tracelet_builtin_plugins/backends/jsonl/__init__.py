@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from tracelet_builtin_plugins import AUTHOR, VERSION
 from tracelet_builtin_plugins.backends.jsonl.file import JsonlFile
+from tracelet_builtin_plugins.batch_hooks import BatchHooks
 from tracelet_hookspecs import BackendPlugin, MetricData, PluginMetadata, PluginType, RunView, hookimpl
 from tracelet_hookspecs.strict_json import to_json
 
@@ -36,10 +37,9 @@ encode: Final = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 quoted: Final = lru_cache(maxsize=8192)(encode)  # names, sources and writers are repeated often
 
 
-class JsonlBackend(BackendPlugin):
+class JsonlBackend(BatchHooks, BackendPlugin):
     """Appends what a run records to a file of JSON lines: whole lines only, each point once."""
 
-    _run: RunView | None = None
     _file: JsonlFile | None = None
 
     @classmethod
@@ -93,18 +93,6 @@ class JsonlBackend(BackendPlugin):
         run = run or self._run
         head = f'{{"type":"metric","run":{quoted(run.id if run else None)}'
         self._file_of(run).append([(point.id, metric_line(head, point)) for point in points])
-
-    @hookimpl
-    def log_metric(
-        self,
-        name: str,
-        value: Any,
-        iteration: int | None,
-        timestamp: float | None = None,
-        run: RunView | None = None,
-    ) -> None:
-        """Append one point."""
-        self.log_metrics([MetricData(name, value, iteration=iteration, timestamp=timestamp)], run)
 
     @hookimpl
     def log_params(self, params: Mapping[str, Any], run: RunView | None = None) -> None:

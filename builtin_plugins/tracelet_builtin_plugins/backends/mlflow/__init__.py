@@ -22,6 +22,7 @@ from tracelet_builtin_plugins.backends.mlflow.client import (
     Server,
     configure_own_process,
 )
+from tracelet_builtin_plugins.batch_hooks import BatchHooks
 from tracelet_builtin_plugins.locations import project_folder
 from tracelet_hookspecs import (
     BackendPlugin,
@@ -58,11 +59,10 @@ _TAGS_OF_RUN: Final = {
 }
 
 
-class MlflowBackend(BackendPlugin):
+class MlflowBackend(BatchHooks, BackendPlugin):
     """Delivers to MLflow through ``MlflowClient``, one MLflow run for each run."""
 
     _server: Server | None = None
-    _run: RunView | None = None
     _there: ExternalRun | None = None
     _newest = 0.0
     _ending: tuple[str, float] | None = None  # the outcome and the time of the end, until MLflow has them
@@ -162,18 +162,6 @@ class MlflowBackend(BackendPlugin):
         self._store_ending()
 
     @hookimpl
-    def log_metric(
-        self,
-        name: str,
-        value: Any,
-        iteration: int | None,
-        timestamp: float | None = None,
-        run: RunView | None = None,
-    ) -> None:
-        """Store one point."""
-        self.log_metrics([MetricData(name, value, iteration=iteration, timestamp=timestamp)], run)
-
-    @hookimpl
     def log_params(self, params: Mapping[str, Any], run: RunView | None = None) -> None:
         """Store parameters."""
         self._open(run).send_params(params)
@@ -222,9 +210,7 @@ class MlflowBackend(BackendPlugin):
     # -- where to ---------------------------------------------------------------------------------------
 
     def _open(self, run: RunView | None, within: float = PATIENCE) -> ExternalRun:
-        run = run or self._run
-        if run is None:
-            raise RuntimeError("plugin 'mlflow': expected a run, found none; call run_started first")
+        run = self._known_run(run)
         if self._there is None or self._run is None or self._run.id != run.id:
             self._there = self._open_there(run, within)
         self._run = run

@@ -22,6 +22,7 @@ from tracelet_builtin_plugins.backends.otlp.transport import (
     Transport,
     default_endpoint,
 )
+from tracelet_builtin_plugins.batch_hooks import BatchHooks
 from tracelet_hookspecs import (
     BackendPlugin,
     MetricData,
@@ -57,10 +58,9 @@ LARGEST: Final = 2_000_000  # bytes of a request; receivers of gRPC take 4 MiB u
 LONGEST: Final = 25.0  # seconds, less than the host's limit for a call
 
 
-class OtlpBackend(BackendPlugin):
+class OtlpBackend(BatchHooks, BackendPlugin):
     """Sends points as gauges with their own times, and everything else as log records."""
 
-    _run: RunView | None = None
     _transport: Transport | None = None
     _messages: Messages
 
@@ -148,19 +148,6 @@ class OtlpBackend(BackendPlugin):
             self._send_points(list(group), self._resource(run, writer))
         if points:
             self._latest = points[-1].timestamp or self._latest
-
-    @hookimpl
-    def log_metric(
-        self,
-        name: str,
-        value: Any,
-        iteration: int | None,
-        timestamp: float | None = None,
-        run: RunView | None = None,
-        id: RecordId | None = None,
-    ) -> None:
-        """Send one point."""
-        self.log_metrics([MetricData(name, value, iteration=iteration, timestamp=timestamp, id=id)], run)
 
     @hookimpl
     def log_params(

@@ -17,6 +17,7 @@ from tracelet_builtin_plugins.backends.postgres.connection import Link
 from tracelet_builtin_plugins.backends.postgres.files import FileReader
 from tracelet_builtin_plugins.backends.postgres.mapping import MAPPING
 from tracelet_builtin_plugins.backends.postgres.writing import File, RunWriter
+from tracelet_builtin_plugins.batch_hooks import BatchHooks
 from tracelet_builtin_plugins.extras import import_extra
 from tracelet_hookspecs import (
     BackendPlugin,
@@ -45,10 +46,9 @@ SCHEMA: Final[dict[str, dict[str, Any]]] = {
 }
 
 
-class PostgresBackend(BackendPlugin):
+class PostgresBackend(BatchHooks, BackendPlugin):
     """Writes what a run records to tables, each record exactly once."""
 
-    _run: RunView | None = None
     _link: Link | None = None
     _writer: RunWriter | None = None
 
@@ -137,19 +137,6 @@ class PostgresBackend(BackendPlugin):
         self._writer_of(run).store_points(points)
 
     @hookimpl
-    def log_metric(
-        self,
-        name: str,
-        value: Any,
-        iteration: int | None,
-        timestamp: float | None = None,
-        run: RunView | None = None,
-        id: RecordId | None = None,
-    ) -> None:
-        """Store one point."""
-        self.log_metrics([MetricData(name, value, iteration=iteration, timestamp=timestamp, id=id)], run)
-
-    @hookimpl
     def log_params(
         self, params: Mapping[str, Any], run: RunView | None = None, id: RecordId | None = None
     ) -> None:
@@ -213,11 +200,7 @@ class PostgresBackend(BackendPlugin):
         return os.fspath(path)
 
     def _writer_of(self, run: RunView | None) -> RunWriter:
-        run = run or self._run
-        if run is None:
-            raise RuntimeError(
-                "plugin 'postgres': no run is known; expected run_started, or the argument 'run'"
-            )
+        run = self._known_run(run)
         if self._link is None:
             raise RuntimeError("plugin 'postgres' has not been started")
         if self._writer is None or self._writer.id != run.id:

@@ -23,9 +23,10 @@ from tracelet_builtin_plugins.backends.prometheus.mapping import (
 from tracelet_builtin_plugins.backends.prometheus.remote_write import RemoteWrite
 from tracelet_builtin_plugins.backends.prometheus.sent_times import SentTimes
 from tracelet_builtin_plugins.backends.prometheus.wire import encode_labels
+from tracelet_builtin_plugins.batch_hooks import BatchHooks
 from tracelet_builtin_plugins.extras import import_extra
 from tracelet_builtin_plugins.http_client import HttpClient, parse_url
-from tracelet_hookspecs import MetricData, PluginBase, PluginMetadata, PluginType, RecordId, RunView, hookimpl
+from tracelet_hookspecs import MetricData, PluginBase, PluginMetadata, PluginType, RunView, hookimpl
 
 __all__ = ["PrometheusBackend"]
 
@@ -53,10 +54,9 @@ TIMEOUT: Final = 10.0  # seconds for an answer
 _MOST_KNOWN: Final = 100_000
 
 
-class PrometheusBackend(PluginBase):
+class PrometheusBackend(BatchHooks, PluginBase):
     """Sends points to Prometheus. What is no number (parameters, tags, artifacts) has no place there."""
 
-    _run: RunView | None = None
     _sink: RemoteWrite | Latest | None = None
     _sink_run: str | None = None
     _is_over = False
@@ -137,25 +137,8 @@ class PrometheusBackend(PluginBase):
         """Send a batch of points."""
         self._sink_of(run).store(points)
 
-    @hookimpl
-    def log_metric(
-        self,
-        name: str,
-        value: Any,
-        iteration: int | None,
-        timestamp: float | None = None,
-        run: RunView | None = None,
-        id: RecordId | None = None,
-    ) -> None:
-        """Send one point."""
-        self.log_metrics([MetricData(name, value, iteration=iteration, timestamp=timestamp, id=id)], run)
-
     def _sink_of(self, run: RunView | None) -> RemoteWrite | Latest:
-        run = run or self._run
-        if run is None:
-            raise RuntimeError(
-                "plugin 'prometheus': no run is known; expected run_started, or the argument 'run'"
-            )
+        run = self._known_run(run)
         if self._sink is None or self._sink_run != run.id:
             self._sink, self._sink_run = self._make_sink(run), run.id
         return self._sink

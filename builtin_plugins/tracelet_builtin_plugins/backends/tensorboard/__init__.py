@@ -15,6 +15,7 @@ from tracelet_builtin_plugins.backends.tensorboard.mapping import MAPPING, reada
 from tracelet_builtin_plugins.backends.tensorboard.media import Medium, load_medium, text_medium
 from tracelet_builtin_plugins.backends.tensorboard.run_folder import RunFolder
 from tracelet_builtin_plugins.backends.tensorboard.series import WriterSeries
+from tracelet_builtin_plugins.batch_hooks import BatchHooks
 from tracelet_builtin_plugins.locations import in_project
 from tracelet_hookspecs import (
     BackendPlugin,
@@ -48,7 +49,7 @@ SCHEMA: Final[dict[str, dict[str, Any]]] = {
 }
 
 
-class TensorBoardBackend(BackendPlugin):
+class TensorBoardBackend(BatchHooks, BackendPlugin):
     """Writes event files: a folder per run and writer, each record once."""
 
     def __init__(self) -> None:
@@ -136,19 +137,6 @@ class TensorBoardBackend(BackendPlugin):
             except BaseException:
                 self._forget(writer)
                 raise
-
-    @hookimpl
-    def log_metric(
-        self,
-        name: str,
-        value: Any,
-        iteration: int | None,
-        timestamp: float | None = None,
-        run: RunView | None = None,
-        id: RecordId | None = None,
-    ) -> None:
-        """Append one point."""
-        self.log_metrics([MetricData(name, value, iteration=iteration, timestamp=timestamp, id=id)], run)
 
     @hookimpl
     def log_params(self, params: Mapping[str, Any], run: RunView | None = None) -> None:
@@ -251,9 +239,7 @@ class TensorBoardBackend(BackendPlugin):
         self._counts["repeats_skipped"] += series.repeats if series else 0
 
     def _folder_of(self, run: RunView | None) -> RunFolder:
-        run = run or self._run
-        if run is None:
-            raise RuntimeError("tensorboard: the folder is named after the run, and no run is known")
+        run = self._known_run(run)
         if self._folder is None or self._folder.run_id != run.id:
             self._writers = {}
             log_dir = in_project(self._config["log_dir"], run.dir)

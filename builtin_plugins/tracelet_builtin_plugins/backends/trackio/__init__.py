@@ -12,6 +12,7 @@ from typing import Any, Final
 from tracelet_builtin_plugins import AUTHOR, VERSION
 from tracelet_builtin_plugins.backends.trackio import mapping, media
 from tracelet_builtin_plugins.backends.trackio.store import MINIMUM, Config, LocalStore, RunKey
+from tracelet_builtin_plugins.batch_hooks import BatchHooks
 from tracelet_builtin_plugins.extras import import_extra
 from tracelet_builtin_plugins.locations import in_project
 from tracelet_hookspecs import (
@@ -43,7 +44,7 @@ SCHEMA: Final[dict[str, dict[str, Any]]] = {
 }
 
 
-class TrackioBackend(BackendPlugin):
+class TrackioBackend(BatchHooks, BackendPlugin):
     """Stores runs at Trackio: rows whole, steps in any order, each record once."""
 
     def __init__(self) -> None:
@@ -122,19 +123,6 @@ class TrackioBackend(BackendPlugin):
         rows = mapping.rows_of(points)
         for is_system in (False, True):
             self._written += self._store.add_rows(key, [row for row in rows if row.is_system is is_system])
-
-    @hookimpl
-    def log_metric(
-        self,
-        name: str,
-        value: Any,
-        iteration: int | None,
-        timestamp: float | None = None,
-        run: RunView | None = None,
-        id: RecordId | None = None,
-    ) -> None:
-        """Store one point."""
-        self.log_metrics([MetricData(name, value, iteration=iteration, timestamp=timestamp, id=id)], run)
 
     @hookimpl
     def log_params(self, params: Mapping[str, Any], run: RunView | None = None) -> None:
@@ -229,9 +217,7 @@ class TrackioBackend(BackendPlugin):
         return self._store
 
     def _key_of(self, run: RunView | None) -> RunKey:
-        run = run or self._run
-        if run is None:
-            raise RuntimeError("trackio: nothing can be stored, as no run is known")
+        run = self._known_run(run)
         if self._store is None:
             self._store = self._open(run)
         if self._key is None or self._key.run_id != run.id:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tracelet_builtin_plugins import AUTHOR, VERSION
 from tracelet_builtin_plugins.backends.wandb import mapping
+from tracelet_builtin_plugins.batch_hooks import BatchHooks
 from tracelet_builtin_plugins.locations import project_folder
 from tracelet_hookspecs import (
     BackendPlugin,
@@ -53,10 +54,9 @@ MODES: Final = ("online", "offline")
 _FINISHING: Final = 7.0  # seconds; `stop` may take 10
 
 
-class WandbBackend(BackendPlugin):
+class WandbBackend(BatchHooks, BackendPlugin):
     """Delivers to Weights & Biases, one W&B run of the same id for each run."""
 
-    _run: RunView | None = None
     _there: ExternalRun | None = None
     _outcome = ""
     _unfinished = False
@@ -138,19 +138,6 @@ class WandbBackend(BackendPlugin):
         self._open(run).send_points(points)
 
     @hookimpl
-    def log_metric(
-        self,
-        name: str,
-        value: Any,
-        iteration: int | None,
-        timestamp: float | None = None,
-        run: RunView | None = None,
-        id: RecordId | None = None,
-    ) -> None:
-        """Log one point."""
-        self.log_metrics([MetricData(name, value, iteration=iteration, timestamp=timestamp, id=id)], run)
-
-    @hookimpl
     def log_params(
         self, params: Mapping[str, Any], run: RunView | None = None, id: RecordId | None = None
     ) -> None:
@@ -210,9 +197,7 @@ class WandbBackend(BackendPlugin):
     def _open(self, run: RunView | None) -> ExternalRun:
         from tracelet_builtin_plugins.backends.wandb.external_run import ExternalRun
 
-        run = run or self._run
-        if run is None:
-            raise RuntimeError("plugin 'wandb': expected a run, found none; call run_started first")
+        run = self._known_run(run)
         if self._there is None or self._run is None or self._run.id != run.id:
             self._there = ExternalRun(self._config, run, project_folder(run.dir))
         self._run = run
