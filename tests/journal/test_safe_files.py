@@ -11,6 +11,7 @@ import time
 
 import pytest
 
+from tracelet.journal import read_columns
 from tracelet.safe_files import (
     Descriptor,
     LostDescriptorError,
@@ -62,6 +63,14 @@ def test_links_are_refused_whichever_component_they_are(folder):
         open_folder(folder, "away", create=True)
     assert list(walk_files(folder)) == ["sub/file"]
     assert (folder.parent / "secret").read_text() == "private key"
+
+
+def test_links_in_a_circle_are_refused(folder):
+    (folder / "one").symlink_to("two")
+    (folder / "two").symlink_to("one")
+    with pytest.raises(UnsafeFileError, match="symbolic links that lead in a circle"):
+        open_folder(folder / "one")
+    assert read_columns(folder / "one") == {}
 
 
 def test_what_is_no_regular_file_is_refused_at_once(folder):

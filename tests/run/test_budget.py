@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import threading
 import time
 
 import pytest
 
 import tracelet
+from tracelet.run.budget import _cpu_seconds
 
 
 def test_the_share_is_measured_and_shown(tmp_path):
@@ -21,6 +23,28 @@ def test_the_share_is_measured_and_shown(tmp_path):
     assert 0 < overhead["us_per_point"] < 1000
     assert 0 < overhead["share"] < 1
     assert overhead["call_s"] > 0
+
+
+def test_what_threads_took_before_the_run_does_not_count(tmp_path):
+    """A thread of an earlier run may still be there, as one that waits for a server."""
+    stop = threading.Event()
+
+    def compute():
+        while time.thread_time() < 1.5:
+            pass
+        stop.wait(60)
+
+    thread = threading.Thread(target=compute, name="tracelet of an earlier run")
+    thread.start()
+    while _cpu_seconds(thread.native_id) < 1.5:
+        time.sleep(0.05)
+    try:
+        with tracelet.start_run(dir=tmp_path, plugins=["no:system", "no:environment", "no:gpu"]) as run:
+            overhead = run.status()["overhead"]
+    finally:
+        stop.set()
+        thread.join()
+    assert overhead["threads_cpu_s"] < 1.4
 
 
 def test_over_budget_collectors_slow_down_first_and_it_is_told(tmp_path, caplog):

@@ -210,10 +210,15 @@ def open_folder(folder: Folder, relative: Folder = "", *, create: bool = False) 
         create: whether to create what is missing of ``relative``, for the user alone (0700).
 
     Raises:
-        UnsafeFileError: a component is a link or no folder.
+        UnsafeFileError: a component is a link or no folder, or the folder is a link that leads to itself.
         OSError: as of ``open``.
     """
-    at = Descriptor(os.open(folder, _FOLDER))
+    try:
+        at = Descriptor(os.open(folder, _FOLDER))
+    except OSError as error:
+        if error.errno != errno.ELOOP:
+            raise
+        raise UnsafeFileError(folder, "a folder", "symbolic links that lead in a circle") from None
     path = Path(folder)
     for name in split_path(folder, relative):
         path /= name

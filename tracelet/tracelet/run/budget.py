@@ -96,6 +96,7 @@ class Budget:
         self._started = time.perf_counter()
         self._cpu_of_ended = 0.0  # CPU seconds of threads that have ended
         self._cpu: dict[int, float] = {}
+        self._cpu_before: dict[int, float] = _cpu_of_threads()  # of earlier runs, or of several
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="tracelet budget", daemon=True)
 
@@ -142,14 +143,10 @@ class Budget:
         return self._sampler.seconds_per_point * self._writer.recorded
 
     def _read_threads(self) -> None:
-        """Read the CPU time of tracelet's threads, if the kernel reports it (Linux's schedstat, in ns)."""
-        alive = {}
-        for thread in threading.enumerate():
-            if thread.name.startswith(THREAD_PREFIX) and thread.native_id is not None:
-                with contextlib.suppress(
-                    OSError, ValueError, IndexError
-                ):  # it has just ended, or not on Linux
-                    alive[thread.native_id] = _cpu_seconds(thread.native_id)
+        """Read the CPU time that tracelet's threads have taken since this run started."""
+        now = _cpu_of_threads()
+        self._cpu_before = {ident: cpu for ident, cpu in self._cpu_before.items() if ident in now}
+        alive = {ident: max(0.0, cpu - self._cpu_before.get(ident, 0.0)) for ident, cpu in now.items()}
         self._cpu_of_ended += sum(cpu for ident, cpu in self._cpu.items() if ident not in alive)
         self._cpu = alive
 
@@ -192,6 +189,16 @@ class _Reading(NamedTuple):
     at: float
     recorded: int
     threads: float  # CPU seconds
+
+
+def _cpu_of_threads() -> dict[int, float]:
+    """Return the CPU seconds of tracelet's threads, if the kernel reports them (Linux's schedstat, in ns)."""
+    found = {}
+    for thread in threading.enumerate():
+        if thread.name.startswith(THREAD_PREFIX) and thread.native_id is not None:
+            with contextlib.suppress(OSError, ValueError, IndexError):  # it has just ended, or not on Linux
+                found[thread.native_id] = _cpu_seconds(thread.native_id)
+    return found
 
 
 def _cpu_seconds(native_id: int) -> float:
