@@ -13,6 +13,9 @@ Visit = Callable[..., Any]
 VIEWS = {
     "runs": "/",
     "charts": "/charts?run={digits-0}&run={digits-1}",
+    "groups": "/charts?run={digits-0}&run={digits-1}&by=params.optimizer",
+    "grouped rows": "/?by=params.optimizer&pin=outcome&col=outcome",
+    "trash": "/trash",
     "compare": "/compare?run={digits-0}&run={digits-1}",
     **{
         tab: f"/run/{{media}}?tab={tab}"
@@ -20,7 +23,7 @@ VIEWS = {
     },
 }
 #: A table is read row by row, and its own scrollbar is enough; axe sees its canvas text only as pixels.
-READY = "table.runs tr[data-run], .card[data-ready], .sheet, #panel[data-ready]"
+READY = "table.runs tr[data-run], .card[data-ready], .sheet, #panel[data-ready], #main > div > .empty"
 
 
 def address(view: str, ids: dict[str, str]) -> str:

@@ -23,7 +23,8 @@ def _read_field(record: RunRecord, field: Field) -> Any:
             return best_value(summary, record.goal(field.key))
         return None if summary is None else summary[field.statistic]  # type: ignore[literal-required]
     if field.kind in ("params", "tags"):
-        return getattr(record, field.kind).get(field.key)
+        values = getattr(record, field.kind)
+        return values.get(field.key, values.get(field.key.replace(".", "/")))
     return getattr(record, {"started": "started_at", "ended": "ended_at"}.get(field.kind, field.kind))
 
 

@@ -11,6 +11,7 @@ from tracelet.store.point_columns import Points, require_numpy
 from tracelet.store.series import Series
 
 AXES: Final = ("step", "time", "relative")
+METRIC: Final = "metric:"  # and a name: another metric of the run is the axis
 
 
 class Means(NamedTuple):
@@ -41,28 +42,31 @@ def read_window(
     last: float | None = None,
     pixels: int = 800,
     start: float = 0.0,
+    along: Series | None = None,
 ) -> Window:
     """Return the least and the greatest value of each pixel, in the order of x.
 
     Args:
         series: the points.
-        axis: what x is: ``step``, ``time`` (seconds since the epoch) or ``relative`` (seconds since ``start``).
+        axis: what x is: ``step``, ``time`` (seconds since the epoch), ``relative`` (seconds since ``start``), or
+            ``metric:NAME`` for the values of another metric.
         first: the least x, by default the first point's.
         last: the greatest x, by default the last point's. The points next to the range are kept, too, so that a
             line leaves the screen where it should.
         pixels: the number of parts into which the range is divided. A NaN in a part is kept, in addition to the
             extremes.
         start: what ``relative`` counts from.
+        along: the metric that is the axis. Each point is placed at its value at the same step, or else at the latest
+            step before; points that have none are left out.
     """
-    if axis not in AXES:
-        raise UsageError(f"x: expected {one_of(AXES)}, found {axis!r}")
+    check_axis(axis)
     if pixels < 1:
         raise UsageError(f"pixels: expected a positive number, found {pixels}")
     numpy = require_numpy("tracelet ui")
-    points, x = _in_order(numpy, series.points, axis)
-    if axis == "relative":
-        x = x - start
-    low, high = _range(numpy, x, first, last)
+    points, x = place_points(series.points, axis, start, along)
+    if not len(x):
+        return Window(x, points, 0)
+    low, high = range_of(x, first, last)
     points, x = points.take(slice(low, high)), x[low:high]
     if len(x) > 2 * pixels:
         values = numpy.asarray(points.values)
@@ -72,16 +76,41 @@ def read_window(
     return Window(x, points, len(x))
 
 
-def _in_order(numpy: Any, points: Points, axis: str) -> tuple[Points, Any]:
-    """Return the points sorted by x. Those of one process come in any order of steps."""
-    x = numpy.asarray(points.steps if axis == "step" else points.times)
+def check_axis(axis: str) -> None:
+    """Raise :class:`UsageError` unless x can be this."""
+    if axis not in AXES and not (axis.startswith(METRIC) and len(axis) > len(METRIC)):
+        raise UsageError(f"x: expected {one_of([*AXES, f'{METRIC}NAME'])}, found {axis!r}")
+
+
+def place_points(
+    points: Points, axis: str, start: float = 0.0, along: Series | None = None
+) -> tuple[Points, Any]:
+    """Return the points in the order of x, and their x. See :func:`read_window`."""
+    numpy = require_numpy("tracelet ui")
+    if axis in AXES:
+        points, x = _in_order(numpy, points, points.steps if axis == "step" else points.times)
+        return points, x - start if axis == "relative" else x
+    if along is None or not len(along):
+        return points.take(slice(0, 0)), numpy.zeros(0)
+    others, steps = _in_order(numpy, along.points, along.points.steps)
+    places = numpy.searchsorted(steps, numpy.asarray(points.steps), "right") - 1
+    x = numpy.asarray(others.values)[numpy.maximum(places, 0)]
+    known = numpy.flatnonzero((places >= 0) & numpy.isfinite(x))
+    return _in_order(numpy, points.take(known), x[known])
+
+
+def _in_order(numpy: Any, points: Points, column: Any) -> tuple[Points, Any]:
+    """Return the points sorted by a column, and the column. Those of one process come in any order of steps."""
+    x = numpy.asarray(column)
     if len(x) > 1 and not (x[1:] >= x[:-1]).all():
         order = numpy.argsort(x, kind="stable")
         return points.take(order), x[order]
     return points, x
 
 
-def _range(numpy: Any, x: Any, first: float | None, last: float | None) -> tuple[int, int]:
+def range_of(x: Any, first: float | None, last: float | None) -> tuple[int, int]:
+    """Return the places between two values of a sorted column, with a neighbor at each end."""
+    numpy = require_numpy("tracelet ui")
     low = 0 if first is None else max(0, int(numpy.searchsorted(x, first, "left")) - 1)
     high = len(x) if last is None else min(len(x), int(numpy.searchsorted(x, last, "right")) + 1)
     return low, max(low, high)

@@ -45,6 +45,13 @@ async def restore_run(request: Request) -> Response:
     return answer(describe_run(await asyncio.to_thread(lambda: sources.store.restore(id))))
 
 
+async def empty_trash(request: Request) -> Response:
+    """Remove the deleted runs for good."""
+    await _read_json(request)
+    removed = await asyncio.to_thread(sources_of(request).store.empty_trash)
+    return answer({"removed": [one.id for one in removed]})
+
+
 def list_trash(request: Request) -> Response:
     """The deleted runs, the latest deletion first."""
     return answer({"runs": [one._asdict() for one in sources_of(request).store.trash()]})
@@ -84,6 +91,7 @@ async def _read_json(request: Request) -> Any:
 
 ROUTES: Final = [
     Route("/trash", list_trash),
+    Route("/trash/empty", empty_trash, methods=["POST"]),
     Route("/trash/{id}/restore", restore_run, methods=["POST"]),
     Route("/runs/{id}/edit", edit_run, methods=["POST"]),
     Route("/runs/{id}/delete", delete_run, methods=["POST"]),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import groupby
 from typing import Any, Final
 
 from starlette.requests import Request
@@ -74,6 +75,25 @@ def list_runs(request: Request) -> Response:
         for place, record in enumerate(records)
     ]
     return answer({"total": store.count(where, project=project), "columns": list(columns), "runs": rows})
+
+
+def list_groups(request: Request) -> Response:
+    """The groups of a table that is sorted by a field (``by``) first: their values, sizes and first ids, in order."""
+    query = request.query_params
+    if not (by := query.get("by")):
+        raise UsageError("by: expected a field such as group, job_type or params.NAME, found none")
+    records = sources_of(request).store.runs(
+        query.get("project") or None,
+        where=query.get("where") or None,
+        sort=[by, query.get("sort") or "-started"],
+    )
+    values = read_columns(records, [by])[by]
+    groups: list[dict[str, Any]] = []
+    for _, several in groupby(zip(records, values, strict=True), lambda one: (one[1] is None, str(one[1]))):
+        of_group = list(several)
+        ids = [record.id for record, _ in of_group[:_MOST_COMPARED]]
+        groups.append({"value": of_group[0][1], "count": len(of_group), "ids": ids})
+    return answer({"by": by, "total": len(records), "groups": groups})
 
 
 def export_runs(request: Request) -> Response:
@@ -190,6 +210,7 @@ def compare_runs(request: Request) -> Response:
             "runs": [describe_run(record) for record in records],
             "params": {name: _values(records, name) for name in _names(records)},
             "differing": list(differing),
+            "tags": {name: [one.tags.get(name) for one in records] for name in _tag_names(records)},
             "metrics": _compare_metrics(records),
         }
     )
@@ -197,6 +218,10 @@ def compare_runs(request: Request) -> Response:
 
 def _names(records: Sequence[RunRecord]) -> list[str]:
     return list(dict.fromkeys(name for record in records for name in record.params))
+
+
+def _tag_names(records: Sequence[RunRecord]) -> list[str]:
+    return sorted({name for record in records for name in record.tags})
 
 
 def _values(records: Sequence[RunRecord], name: str) -> list[Any]:
@@ -212,6 +237,7 @@ def _compare_metrics(records: Sequence[RunRecord]) -> dict[str, list[dict[str, A
 ROUTES: Final = [
     Route("/runs", list_runs),
     Route("/runs/export", export_runs),
+    Route("/runs/groups", list_groups),
     Route("/fields", list_fields),
     Route("/compare", compare_runs),
     Route("/runs/{id}", show_run),

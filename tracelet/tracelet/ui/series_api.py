@@ -1,7 +1,8 @@
-"""The API for series: what a chart draws of several runs and metrics, for a range of x."""
+"""The API for series: what a chart draws of several runs and metrics, or of groups of runs, for a range of x."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from starlette.requests import Request
@@ -10,11 +11,13 @@ from starlette.routing import Route
 
 from tracelet.errors import UsageError
 from tracelet.store import RunRecord, Series
-from tracelet.store.windows import Window, read_window
+from tracelet.store.fields import read_columns
+from tracelet.store.group_bands import Member, summarize_group
+from tracelet.store.windows import METRIC, Window, check_axis, read_window
 from tracelet.ui.answers import answer_json, count_of, number_of, numbers
 from tracelet.ui.runs_api import sources_of
 from tracelet.ui.sources import SeriesRead
-from tracelet_hookspecs.strict_json import float_to_json
+from tracelet_hookspecs.strict_json import float_to_json, to_json
 
 _MOST_PIXELS: Final = 4000
 _MOST_SERIES: Final = 1000  # in one answer
@@ -23,9 +26,58 @@ _MOST_SERIES: Final = 1000  # in one answer
 def list_series(request: Request) -> Response:
     """Metrics (``name``, repeatable) of runs (``run``, repeatable).
 
-    ``x`` is ``step``, ``time`` or ``relative``; ``from`` and ``to`` are the range of x; ``pixels`` its width on the
-    screen. Of each pixel the least and the greatest value are returned, and a NaN if there is one.
+    ``x`` is ``step``, ``time``, ``relative`` or ``metric:NAME``; ``from`` and ``to`` are the range of x; ``pixels`` its
+    width on the screen. Of each pixel the least and the greatest value are returned, and a NaN if there is one.
     """
+    names, view = _names_and_view(request)
+    found: list[dict[str, Any]] = []
+    for record in _records(request):
+        several, along = _read(request, record, names, view["axis"])
+        found += [_describe(record, one, {**view, "along": along}) for one in several.values()]
+    return answer_json({"series": found})
+
+
+def list_groups(request: Request) -> Response:
+    """The same runs as groups: those with the same value of a field (``by``) become one curve with a band."""
+    names, view = _names_and_view(request)
+    if not (by := request.query_params.get("by")):
+        raise UsageError("by: expected a field such as group, job_type or params.NAME, found none")
+    records = _records(request)
+    groups: dict[tuple[bool, str], tuple[Any, list[RunRecord]]] = {}
+    for record, value in zip(records, read_columns(records, [by])[by], strict=True):
+        groups.setdefault((value is None, str(value)), (value, []))[1].append(record)
+    members: dict[tuple[int, str], list[Member]] = {}
+    cursors: dict[tuple[int, str], dict[str, Any]] = {}
+    for place, (_, several) in enumerate(groups.values()):
+        for record in several:
+            read, along = _read(request, record, names, view["axis"])
+            for name, one in read.items():
+                member = Member(one.rewound.effective, record.started_at, along)
+                members.setdefault((place, name), []).append(member)
+                if record.outcome == "running":
+                    cursors.setdefault((place, name), {})[record.id] = one.cursor
+    return answer_json(
+        {
+            "by": by,
+            "groups": [
+                {"value": to_json(value), "runs": [one.id for one in several]}
+                for value, several in groups.values()
+            ],
+            "series": [
+                {
+                    "group": key[0],
+                    "name": key[1],
+                    **_describe_band(several, view),
+                    "cursors": cursors.get(key, {}),
+                }
+                for key, several in members.items()
+            ],
+        }
+    )
+
+
+def _names_and_view(request: Request) -> tuple[list[str], dict[str, Any]]:
+    """Return the names, and the range of x, of a request. Raises :class:`UsageError`."""
     query = request.query_params
     runs, names = query.getlist("run"), query.getlist("name")
     if not runs or not names or len(runs) * len(names) > _MOST_SERIES:
@@ -33,18 +85,30 @@ def list_series(request: Request) -> Response:
             f"series: expected at least one run and one name and at most {_MOST_SERIES} series, found"
             f" {len(runs)} runs and {len(names)} names"
         )
+    check_axis(axis := query.get("x", "step"))
     view = {
-        "axis": query.get("x", "step"),
+        "axis": axis,
         "first": number_of(query, "from"),
         "last": number_of(query, "to"),
         "pixels": max(1, count_of(query, "pixels", 800, _MOST_PIXELS)),
     }
-    found: list[dict[str, Any]] = []
-    for id in dict.fromkeys(runs):
-        record = sources_of(request).run(id)
-        read = sources_of(request).series(record, list(dict.fromkeys(names)))
-        found += [_describe(record, one, view) for one in read.values()]
-    return answer_json({"series": found})
+    return list(dict.fromkeys(names)), view
+
+
+def _records(request: Request) -> list[RunRecord]:
+    ids = dict.fromkeys(request.query_params.getlist("run"))
+    return [sources_of(request).run(id) for id in ids]
+
+
+def _read(
+    request: Request, record: RunRecord, names: Sequence[str], axis: str
+) -> tuple[Mapping[str, SeriesRead], Series | None]:
+    """Return some metrics of a run, and the one that is the axis, if one is and the run has it."""
+    other = axis[len(METRIC) :] if axis.startswith(METRIC) else None
+    wanted = [*names, other] if other is not None and other not in names else [*names]
+    found = sources_of(request).series(record, wanted)
+    along = found[other].rewound.effective if other is not None and other in found else None
+    return {name: found[name] for name in names if name in found}, along
 
 
 def _describe(record: RunRecord, read: SeriesRead, view: dict[str, Any]) -> dict[str, Any]:
@@ -85,4 +149,14 @@ def _columns(window: Window) -> dict[str, Any]:
     }
 
 
-ROUTES: Final = [Route("/series", list_series)]
+def _describe_band(members: Sequence[Member], view: dict[str, Any]) -> dict[str, Any]:
+    band = summarize_group(members, **view)
+    columns = ("x", "mean", "deviation", "low", "high", "runs")
+    return {
+        **{key: numbers(getattr(band, key)) for key in columns},
+        "total": band.total,
+        "not_finite": band.not_finite,
+    }
+
+
+ROUTES: Final = [Route("/series", list_series), Route("/series/groups", list_groups)]

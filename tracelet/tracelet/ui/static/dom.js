@@ -113,6 +113,17 @@ export function debounce(action, wait) {
   };
 }
 
+/** Call a function at most once in some milliseconds, the last time after the last call. */
+export function throttle(action, wait) {
+  let timer = 0;
+  return () => {
+    timer ||= setTimeout(() => {
+      timer = 0;
+      action();
+    }, wait);
+  };
+}
+
 /** Tell the user something, also by screen reader. */
 export function notify(text, isError = false) {
   const notice = document.getElementById("notice");

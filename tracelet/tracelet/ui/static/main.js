@@ -8,6 +8,7 @@ import { showCharts } from "./views/charts.js";
 import { showCompare } from "./views/compare.js";
 import { showRun } from "./views/run.js";
 import { showRuns } from "./views/runs.js";
+import { showTrash } from "./views/trash.js";
 
 const main = document.getElementById("main");
 const bar = document.getElementById("bar");
@@ -17,6 +18,7 @@ const VIEWS = [
   [/^\/$/, showRuns],
   [/^\/charts$/, showCharts],
   [/^\/compare$/, showCompare],
+  [/^\/trash$/, showTrash],
   [/^\/run\/([^/]+)$/, showRun],
 ];
 
@@ -73,7 +75,7 @@ function makeBar(about) {
 
 function showKeys() {
   const keys = [
-    ["/", "go to the search"], ["↑ ↓", "move in the table"], ["space", "select a run"], ["enter", "open a run"],
+    ["/", "go to the search"], ["↑ ↓", "move in the table"], ["space", "select a run or a group"], ["enter", "open a run, fold a group"],
     ["c", "charts of the selection"], ["v", "compare the selection"], ["← →", "move the cursor of a chart"],
     ["+ − 0", "zoom a chart in, out, reset"], ["?", "this help"],
   ];

@@ -1,12 +1,13 @@
 // One chart of one metric, of one or several runs: it loads what its width and range need, and takes live points.
 
-import { debounce, formatNumber, h, fill, plural } from "../dom.js";
+import { debounce, fill, formatNumber, h, plural, throttle } from "../dom.js";
 import { loadSeries } from "./loader.js";
 import { Plot, lineColor } from "./plot.js";
-import { smooth } from "./smooth.js";
+import { ghostNote, groupLabel, groupLine, runLines } from "./series_lines.js";
 
 const MOST_APPENDED = 2000; // live points after which the series is loaded again, downsampled
 const MOST_NAMED = 4; // runs in a legend
+const AGAIN = 1500; // milliseconds between two looks at what cannot be appended to: groups, and x = another metric
 
 export class Card {
   /** `runs` are {id, label, place}; `view()` returns the options that all charts share; `onZoom(first, last)`. */
@@ -16,7 +17,9 @@ export class Card {
     this.view = view;
     this.onZoom = onZoom;
     this.logY = null; // as all charts, unless chosen here
-    this.series = new Map();
+    this.series = new Map(); // by run
+    this.bands = []; // of groups of runs, if they are shown as groups
+    this.groups = [];
     this.plotHost = h("div", { class: "plot" });
     this.legend = h("div", { class: "legend" });
     this.logButton = h("button", { class: "quiet", title: "Logarithmic y axis", "aria-pressed": "false", onclick: () => this.#toggleLog() }, "log");
@@ -27,6 +30,7 @@ export class Card {
       this.plotHost, this.legend,
     );
     this.refreshSoon = debounce(() => this.load(), 80);
+    this.refreshLater = throttle(() => this.load(), AGAIN);
     this.queued = false;
   }
 
@@ -48,6 +52,7 @@ export class Card {
     this.plot.destroy();
     this.plot = undefined;
     this.series.clear();
+    this.bands = [];
     this.request = null;
     this.element.removeAttribute("data-ready");
   }
@@ -55,14 +60,16 @@ export class Card {
   /** Load what the current range needs. */
   async load() {
     if (!this.isMounted) return;
-    const { x, from, to } = this.view();
-    const view = { x, from, to, pixels: Math.min(2000, Math.max(100, Math.round(this.plot.width))) };
+    const { x, from, to, by } = this.view();
+    const view = { x, from, to, by, pixels: Math.min(2000, Math.max(100, Math.round(this.plot.width))) };
     const request = (this.request = {});
     this.show();
     try {
-      const found = await loadSeries(this.runs.map((run) => run.id), this.name, view);
+      const { series, groups } = await loadSeries(this.runs.map((run) => run.id), this.name, view);
       if (request !== this.request || !this.isMounted) return; // there is a newer one
-      this.series = new Map(found.map((one) => [one.run, { ...one, appended: 0, kind: x }]));
+      this.series = new Map(by ? [] : series.map((one) => [one.run, { ...one, appended: 0, kind: x }]));
+      this.bands = by ? series : [];
+      this.groups = groups;
       this.loaded = true;
       this.failed = null;
       this.element.setAttribute("data-ready", "");
@@ -73,8 +80,19 @@ export class Card {
     this.show();
   }
 
+  /** By run, the cursor behind what is loaded. */
+  get cursors() {
+    const own = [...this.series].map(([run, one]) => [run, one.cursor]);
+    return Object.fromEntries([...own, ...this.bands.flatMap((band) => Object.entries(band.cursors))]);
+  }
+
   /** Take points that were just recorded. */
   append(run, { steps, values, times, relative, lost, cursor }) {
+    const { x, by } = this.view();
+    if (by || x.startsWith("metric:")) {
+      this.refreshLater();
+      return;
+    }
     const known = this.series.get(run);
     if (lost || !known || known.appended > MOST_APPENDED) {
       this.refreshSoon();
@@ -107,19 +125,22 @@ export class Card {
   /** Draw what is loaded. */
   show() {
     if (!this.isMounted) return;
-    const { x, from, to, smoothing, logX, logY, outliers } = this.view();
-    const lines = [];
-    for (const run of this.runs) {
-      const one = this.series.get(run.id);
-      if (one) lines.push(...linesOf(one, run, smoothing));
-    }
+    const { x, from, to, smoothing, logX, logY, outliers, by, band } = this.view();
+    const isShown = (run) => this.series.has(run.id);
+    const lines = by
+      ? this.bands.map((one) => groupLine(one, this.groups[one.group], band, smoothing))
+      : this.runs.filter(isShown).flatMap((run) => runLines(this.series.get(run.id), run, smoothing));
     const isLog = this.logY ?? logY;
     this.logButton.setAttribute("aria-pressed", String(isLog));
     this.plot.set(lines, { kind: x, logX, logY: isLog, outliers, first: from, last: to, loading: !this.loaded });
-    this.#describe();
+    const { parts, texts } = by ? this.#describeGroups() : this.#describeRuns();
+    if (this.failed) parts.push(h("span", { class: "warn" }, this.failed));
+    fill(this.legend, parts);
+    const what = plural(texts.length, by ? "group" : "run");
+    this.plot.top.setAttribute("aria-label", `${this.name}: line chart of ${what}. ${texts.slice(0, 10).join("; ")}`);
   }
 
-  #describe() {
+  #describeRuns() {
     const parts = [];
     const texts = [];
     for (const run of this.runs) {
@@ -130,18 +151,24 @@ export class Card {
       const odd = one.values.length - finite.length;
       const range = finite.length ? `, from ${formatNumber(min(finite))} to ${formatNumber(max(finite))}` : "";
       texts.push(`${run.label}: last ${formatNumber(last)}${range}`);
-      if (this.runs.length <= MOST_NAMED) {
-        const swatch = h("span", { class: "swatch" });
-        swatch.style.background = lineColor(run.place);
-        parts.push(h("span", { class: "entry" }, swatch, this.runs.length > 1 ? `${run.label} ` : "", h("b", {}, formatNumber(last))));
-      }
+      if (this.runs.length <= MOST_NAMED) parts.push(entry(lineColor(run.place), this.runs.length > 1 ? run.label : "", last));
       if (odd) parts.push(h("span", { class: "entry warn" }, `${formatNumber(odd)} not finite`));
       for (const ghost of one.ghosts) parts.push(ghostNote(ghost));
     }
-    if (this.failed) parts.push(h("span", { class: "warn" }, this.failed));
-    fill(this.legend, parts);
-    const runs = plural(texts.length, "run");
-    this.plot.top.setAttribute("aria-label", `${this.name}: line chart of ${runs}. ${texts.slice(0, 10).join("; ")}`);
+    return { parts, texts };
+  }
+
+  #describeGroups() {
+    const parts = [];
+    const texts = [];
+    for (const one of this.bands.filter((band) => band.x.length)) {
+      const label = groupLabel(this.groups[one.group]);
+      const last = one.mean.at(-1);
+      texts.push(`${label}: mean ${formatNumber(last)} of ${plural(one.runs.at(-1), "run")}, from ${formatNumber(min(one.low))} to ${formatNumber(max(one.high))}`);
+      if (this.bands.length <= MOST_NAMED) parts.push(entry(lineColor(one.group), label, last));
+      if (one.not_finite) parts.push(h("span", { class: "entry warn" }, `${label}: ${formatNumber(one.not_finite)} not finite, left out`));
+    }
+    return { parts, texts };
   }
 
   #toggleLog() {
@@ -158,22 +185,8 @@ export class Card {
 const min = (values) => values.reduce((a, b) => Math.min(a, b));
 const max = (values) => values.reduce((a, b) => Math.max(a, b));
 
-function linesOf(one, run, smoothing) {
-  const color = lineColor(run.place);
-  const raw = { label: run.label, color, x: one.x, y: one.values, marks: true };
-  const ghosts = one.ghosts.map((ghost) => ({
-    label: `${run.label}, attempt ${ghost.attempt}, recomputed`, color, x: ghost.x, y: ghost.values, dash: true, faint: true,
-  }));
-  if (!(smoothing > 0)) return [...ghosts, raw];
-  const base = one.means ?? { x: one.x, values: one.values };
-  return [...ghosts, { ...raw, under: true }, { label: run.label, color, x: base.x, y: smooth(base.x, base.values, smoothing) }];
-}
-
-/** What a resumed run computed twice, and how far the two differ. */
-function ghostNote(ghost) {
-  const steps = plural(ghost.shared_steps, "step");
-  const apart = Number(ghost.deviation);
-  if (Number.isNaN(apart)) return h("span", { class: "entry ghost" }, `attempt ${ghost.attempt}: replaced`);
-  const text = apart === 0 ? "identical" : `differ by up to ${formatNumber(apart)} (step ${formatNumber(ghost.at_step)})`;
-  return h("span", { class: "entry ghost" }, `${steps} recomputed: ${text}`);
+function entry(color, label, value) {
+  const swatch = h("span", { class: "swatch" });
+  swatch.style.background = color;
+  return h("span", { class: "entry" }, swatch, label ? h("span", {}, label) : null, h("b", {}, formatNumber(value)));
 }

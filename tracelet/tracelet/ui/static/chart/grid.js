@@ -9,9 +9,13 @@ const NEAR = "300px"; // around the visible part
 const OPEN_GROUPS = 12; // groups that are open from the beginning
 
 export class ChartGrid {
-  /** `runs` are {id, label, place, running}; `names` the metrics; `measured` those that collectors recorded. */
-  constructor(runs, names, measured = new Set()) {
+  /**
+   * `runs` are {id, label, place, running}; `names` the metrics; `measured` those that collectors recorded; `fields` what
+   * the runs can be grouped by, as [field, label].
+   */
+  constructor(runs, names, measured = new Set(), fields = []) {
     this.runs = runs;
+    this.fields = fields;
     this.measured = measured;
     this.names = names;
     this.cards = new Map();
@@ -42,13 +46,15 @@ export class ChartGrid {
       logX: param("logx") === "1",
       logY: param("logy") === "1",
       outliers: param("outliers") === "1",
+      by: this.fields.length ? param("by") || null : null,
+      band: param("band", "range"),
     };
   };
 
-  /** The same for what collectors measured: their steps are ticks of a clock, so time takes the place of steps. */
+  /** The same for what collectors measured: their steps are ticks of a clock, so time takes the place of anything else. */
   viewByTime = () => {
     const view = this.view();
-    return view.x === "step" ? { ...view, x: "relative", from: null, to: null, logX: false } : view;
+    return view.x === "step" || view.x.startsWith("metric:") ? { ...view, x: "relative", from: null, to: null, logX: false } : view;
   };
 
   #makeControls() {
@@ -60,7 +66,8 @@ export class ChartGrid {
     this.search = search;
     const axis = h("select", { "aria-label": "Horizontal axis", onchange: () => { setParams({ x: axis.value === "step" ? null : axis.value, from: null, to: null }); this.reload(); } },
       [["step", "step"], ["relative", "relative time"], ["time", "wall time"]].map(([value, label]) => h("option", { value }, label)));
-    axis.value = param("x", "step");
+    this.axis = axis;
+    this.#offerMetrics();
     const shown = h("output", {}, param("smooth", "0"));
     const smoothing = h("input", {
       type: "range", min: "0", max: "0.999", step: "0.001", "aria-label": "Smoothing",
@@ -69,10 +76,35 @@ export class ChartGrid {
     smoothing.value = param("smooth", "0");
     this.reset = h("button", { onclick: () => this.zoom(null, null) }, "reset zoom");
     fill(this.controls, search,
-      h("label", {}, "x ", axis), h("label", {}, "smooth ", smoothing, shown),
+      h("label", {}, "x ", axis), this.#grouping(), h("label", {}, "smooth ", smoothing, shown),
       this.#toggle("logx", "log x"), this.#toggle("logy", "log y"), this.#toggle("outliers", "ignore outliers"),
       this.reset, this.count);
     this.#showReset();
+  }
+
+  /** Let x be any metric of the program. */
+  #offerMetrics() {
+    this.axis.querySelector("optgroup")?.remove();
+    const own = this.names.filter((name) => !this.measured.has(name));
+    if (own.length) this.axis.append(h("optgroup", { label: "a metric" }, own.map((name) => h("option", { value: `metric:${name}` }, name))));
+    this.axis.value = param("x", "step");
+    if (this.axis.selectedIndex < 0) this.axis.append(h("option", { value: param("x") }, param("x").replace(/^metric:/, "")));
+    this.axis.value = param("x", "step");
+  }
+
+  /** Show runs with the same value of a field as one curve with a band. */
+  #grouping() {
+    if (!this.fields.length) return null;
+    const change = () => { this.onGroups?.([]); this.reload(); showBand(); };
+    const by = h("select", { "aria-label": "Group runs by", onchange: () => { setParams({ by: by.value || null }); change(); } },
+      [["", "no groups"], ...this.fields].map(([value, label]) => h("option", { value }, label)));
+    by.value = param("by");
+    const band = h("select", { "aria-label": "Band of a group", onchange: () => { setParams({ band: band.value === "range" ? null : band.value }); this.redraw(); } },
+      [["range", "least to greatest"], ["std", "± standard deviation"]].map(([value, label]) => h("option", { value }, label)));
+    band.value = param("band", "range");
+    const showBand = () => (band.hidden = !by.value);
+    showBand();
+    return h("label", {}, "group ", by, band);
   }
 
   #toggle(name, label) {
@@ -148,7 +180,7 @@ export class ChartGrid {
       const isMeasured = this.measured.has(name);
       const card = new Card(name, this.runs, isMeasured ? this.viewByTime : this.view, this.zoom);
       card.element.card = card;
-      card.onLoad = this.listenSoon;
+      card.onLoad = () => { this.listenSoon(); this.onGroups?.(card.groups); };
       this.cards.set(name, card);
     }
     return this.cards.get(name);
@@ -172,7 +204,7 @@ export class ChartGrid {
     if (!running.length) return;
     const cursors = Object.fromEntries(running.map((run) => [run.id, {}]));
     for (const card of this.cards.values()) {
-      for (const [run, one] of card.series) if (run in cursors && one.cursor) cursors[run][card.name] = one.cursor;
+      for (const [run, cursor] of Object.entries(card.cursors)) if (run in cursors && cursor) cursors[run][card.name] = cursor;
     }
     this.stop = follow({ cursors, on: { points: (data) => this.#take(data), run: (data) => this.#changed(data) } });
   }
@@ -191,6 +223,7 @@ export class ChartGrid {
   setNames(names) {
     if (names.length === this.names.length && names.every((name, i) => name === this.names[i])) return;
     this.names = names;
+    this.#offerMetrics();
     this.arrange();
   }
 }

@@ -5,7 +5,10 @@ import { get } from "../api.js";
 const TOGETHER = 8; // metrics in one request
 const waiting = new Map();
 
-/** Return a promise of the series of one metric of some runs. `view` has x, from, to and pixels. */
+/**
+ * Return a promise of what a chart of one metric of some runs needs: {series, groups}. `view` has x, from, to and pixels;
+ * with `by`, runs with the same value of that field are one series with a band, and `groups` says which they are.
+ */
 export function loadSeries(runs, name, view) {
   const key = JSON.stringify([runs, view]);
   if (!waiting.has(key)) {
@@ -32,8 +35,10 @@ function flush(key) {
 
 async function request(runs, view, several) {
   try {
-    const { series } = await get("/series", { run: runs, name: several.map(([name]) => name), ...view });
-    for (const [name, { resolve }] of several) resolve(series.filter((one) => one.name === name).map(decode));
+    const isGrouped = Boolean(view.by);
+    const { series, groups = [] } = await get(isGrouped ? "/series/groups" : "/series", { run: runs, name: several.map(([name]) => name), ...view });
+    const own = (name) => series.filter((one) => one.name === name).map(isGrouped ? (one) => one : decode);
+    for (const [name, { resolve }] of several) resolve({ series: own(name), groups });
   } catch (error) {
     for (const [, { reject }] of several) reject(error);
   }

@@ -14,12 +14,14 @@ const shared = new Set(); // the mounted charts, which share a cursor
 export function formatX(value, kind) {
   if (kind === "time") return formatTime(value);
   if (kind === "relative") return formatDuration(value);
+  if (kind?.startsWith("metric:")) return `${kind.slice(7)} ${formatNumber(value)}`;
   return kind === "step" ? `step ${formatNumber(Math.round(value))}` : formatNumber(value);
 }
 
 /**
- * Draws lines: {label, color, x, y, under, dash, faint, marks}. `under` lines are drawn pale behind the others and are
- * left out of the tooltip. Calls `onZoom(first, last)`, with null for all.
+ * Draws lines: {label, color, x, y, under, dash, faint, marks, low, high, note}. `under` lines are drawn pale behind the
+ * others and are left out of the tooltip. `low` and `high` are the edges of a band around a line, and `note(place)` what
+ * the tooltip adds. Calls `onZoom(first, last)`, with null for all.
  */
 export class Plot {
   constructor(host, { onZoom, label }) {
@@ -85,6 +87,7 @@ export class Plot {
     context.rect(LEFT, TOP - 4, width - LEFT - RIGHT, height - TOP - BOTTOM + 8);
     context.clip();
     const ordered = [...this.lines].sort((a, b) => Boolean(b.under) - Boolean(a.under));
+    for (const line of ordered) if (line.low) this.#area(context, line);
     for (const line of ordered) this.#line(context, line);
     context.restore();
     for (const line of ordered) this.#marks(context, line, height);
@@ -99,7 +102,8 @@ export class Plot {
     first ??= Math.min(...shown.map((line) => positive(line.x)));
     last ??= Math.max(...shown.map((line) => line.x[line.x.length - 1]));
     if (logX && first <= 0) first = Math.min(1, last);
-    const range = rangeOf(shown, first, last, logY, outliers) ?? (logY ? [0.1, 1] : [0, 1]);
+    const edges = shown.filter((line) => line.low).flatMap(({ x, low, high }) => [{ x, y: low }, { x, y: high }]);
+    const range = rangeOf([...shown, ...edges], first, last, logY, outliers) ?? (logY ? [0.1, 1] : [0, 1]);
     let [low, high] = range;
     if (logY) [low, high] = [low / 1.15, high * 1.15];
     else {
@@ -164,6 +168,21 @@ export class Plot {
     path.end();
     context.stroke();
     context.setLineDash([]);
+    context.globalAlpha = 1;
+  }
+
+  /** Fill the band around a line. */
+  #area(context, { x, low, high, color: fill }) {
+    const { x: sx, y: sy } = this.scaled;
+    const height = (value) => sy.at(sy.isLog ? Math.max(value, sy.low) : value);
+    const places = [...x.keys()].filter((i) => !(sx.isLog && x[i] <= 0));
+    if (places.length < 2) return;
+    context.fillStyle = fill;
+    context.globalAlpha = 0.16;
+    context.beginPath();
+    for (const i of places) context.lineTo(sx.at(x[i]), height(high[i]));
+    for (const i of places.reverse()) context.lineTo(sx.at(x[i]), height(low[i]));
+    context.fill();
     context.globalAlpha = 1;
   }
 
@@ -273,7 +292,7 @@ export class Plot {
     for (const line of this.lines) {
       if (line.under || !line.x.length) continue;
       const at = nearest(line.x, value);
-      found.push({ line, x: line.x[at], y: line.y[at] });
+      found.push({ line, x: line.x[at], y: line.y[at], note: line.note?.(at) });
     }
     const place = Math.round(x.at(value)) + 0.5;
     context.strokeStyle = color("--dim");
@@ -298,7 +317,7 @@ export class Plot {
     const rows = near.map((one) => {
       const swatch = h("span", { class: "swatch" });
       swatch.style.background = one.line.color;
-      return h("div", {}, swatch, h("b", {}, formatNumber(one.y)), " ", one.line.label);
+      return h("div", {}, swatch, h("b", {}, formatNumber(one.y)), " ", one.line.label, one.note ? h("span", { class: "dim" }, ` ${one.note}`) : null);
     });
     const head = near.length ? near[0].x : value;
     this.tip.replaceChildren(h("div", { class: "dim" }, formatX(head, this.scaled.kind)), ...rows);

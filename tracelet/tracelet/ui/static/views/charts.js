@@ -3,8 +3,10 @@
 import { get } from "../api.js";
 import { ChartGrid } from "../chart/grid.js";
 import { lineColor } from "../chart/plot.js";
-import { h, outcomeBadge, put } from "../dom.js";
+import { groupLabel } from "../chart/series_lines.js";
+import { fill, h, outcomeBadge, plural, put } from "../dom.js";
 import { params } from "../state.js";
+import { quoted } from "./runs.js";
 
 /** Show the charts of the runs in the address. Returns a function that ends it. */
 export async function showCharts(main) {
@@ -14,11 +16,19 @@ export async function showCharts(main) {
     put(main, h("p", { class: "empty" }, "no runs are selected; ", h("a", { href: "/" }, "choose some")));
     return undefined;
   }
-  const { runs, metrics } = await get("/compare", { run: ids });
+  const { runs, metrics, differing, tags } = await get("/compare", { run: ids });
   const shown = describe(runs);
   const names = Object.keys(metrics).sort();
-  const grid = new ChartGrid(shown, names, measuredOf(metrics));
-  put(main, h("nav", { class: "crumbs", "aria-label": "Where you are" }, h("a", { href: "/" }, "runs"), " › charts"), h("h1", { class: "hidden" }, "Charts"), legend(shown, runs), grid.element);
+  const fields = runs.length > 1 ? fieldsOf(runs, differing, tags) : [];
+  const grid = new ChartGrid(shown, names, measuredOf(metrics), fields);
+  const legend = h("ul", { class: "runlegend", "aria-label": "Runs" }, runEntries(shown, runs));
+  let drawn = "";
+  grid.onGroups = (groups) => {
+    const key = JSON.stringify(groups);
+    if (key !== drawn) fill(legend, groups.length ? groupEntries(groups) : runEntries(shown, runs));
+    drawn = key;
+  };
+  put(main, h("nav", { class: "crumbs", "aria-label": "Where you are" }, h("a", { href: "/" }, "runs"), " › charts"), h("h1", { class: "hidden" }, "Charts"), legend, grid.element);
   return () => grid.destroy();
 }
 
@@ -40,10 +50,27 @@ export function measuredOf(metrics) {
   return new Set(Object.entries(metrics).filter(([, several]) => isMeasured(several)).map(([name]) => name));
 }
 
-function legend(shown, runs) {
-  return h("ul", { class: "runlegend", "aria-label": "Runs" }, shown.map((run, i) => {
-    const swatch = h("span", { class: "swatch" });
-    swatch.style.background = lineColor(run.place);
-    return h("li", {}, swatch, h("a", { href: `/run/${encodeURIComponent(run.id)}` }, run.label), " ", outcomeBadge(runs[i].outcome));
-  }));
+/** What runs can be grouped by: what differs between them, and what they say of themselves. */
+function fieldsOf(runs, differing, tags) {
+  const own = [["group", "group"], ["job_type", "job type"], ["project", "project"], ["host", "host"]];
+  const isKnown = ([field]) => runs.some((run) => run[field]);
+  return [
+    ...own.filter((one, i) => i < 2 || isKnown(one)),
+    ...differing.map((name) => [`params.${quoted(name)}`, name]),
+    ...Object.keys(tags).map((name) => [`tags.${quoted(name)}`, `${name} (tag)`]),
+  ];
+}
+
+function swatch(place) {
+  const made = h("span", { class: "swatch" });
+  made.style.background = lineColor(place);
+  return made;
+}
+
+function runEntries(shown, runs) {
+  return shown.map((run, i) => h("li", {}, swatch(run.place), h("a", { href: `/run/${encodeURIComponent(run.id)}` }, run.label), " ", outcomeBadge(runs[i].outcome)));
+}
+
+function groupEntries(groups) {
+  return groups.map((group, place) => h("li", {}, swatch(place), groupLabel(group), " ", h("span", { class: "dim" }, plural(group.runs.length, "run"))));
 }

@@ -7,8 +7,11 @@ import { quoted } from "./runs.js";
 const MOST_LISTED = 300;
 const STATISTICS = ["last", "min", "max", "mean", "best"];
 
-/** Let a person choose; returns the columns in their order, or null. `own` are [field, label] of a run itself. */
-export async function chooseColumns(columns, own) {
+/**
+ * Let a person choose; returns {columns, pinned} in their order, or null. `own` are [field, label] of a run itself; at most
+ * `most` columns can be pinned.
+ */
+export async function chooseColumns(columns, pinned, most, own) {
   const fields = await get("/fields");
   const groups = [
     ["run", own],
@@ -17,11 +20,12 @@ export async function chooseColumns(columns, own) {
     ["tags", fields.tags.map((name) => [`tags.${quoted(name)}`, name])],
   ];
   const chosen = [...columns];
+  let pins = [...pinned];
   return new Promise((resolve) => {
     const list = h("div", { class: "columnlist" });
     const order = h("ol", { class: "chosen", "aria-label": "Shown columns" });
     const search = h("input", { type: "search", placeholder: "search", "aria-label": "Search columns", oninput: () => show() });
-    const dialog = h("dialog", { class: "choose", "aria-label": "Columns", onclose: () => { dialog.remove(); resolve(dialog.returnValue === "ok" ? chosen : null); } },
+    const dialog = h("dialog", { class: "choose", "aria-label": "Columns", onclose: () => { dialog.remove(); resolve(dialog.returnValue === "ok" ? { columns: chosen, pinned: pins.filter((one) => chosen.includes(one)) } : null); } },
       h("h2", {}, "Columns"), h("div", { class: "two" }, h("div", {}, search, list), h("div", {}, h("h3", {}, "Shown"), order)),
       h("div", { class: "row" }, h("button", { class: "primary", onclick: () => dialog.close("ok") }, "Apply"), h("button", { onclick: () => dialog.close("") }, "Cancel")));
 
@@ -30,7 +34,19 @@ export async function chooseColumns(columns, own) {
       chosen.splice(at + by, 0, one);
       showOrder();
     };
-    const showOrder = () => fill(order, chosen.map((column, at) => h("li", {}, h("span", { class: "grow" }, column), statisticOf(chosen, at, showOrder),
+    const changed = (before, after) => {
+      pins = pins.map((one) => (one === before ? after : one));
+      showOrder();
+    };
+    const pinButton = (column) => {
+      const isPinned = pins.includes(column);
+      const toggle = () => {
+        pins = isPinned ? pins.filter((one) => one !== column) : [...pins, column];
+        showOrder();
+      };
+      return h("button", { class: "quiet", "aria-pressed": String(isPinned), disabled: !isPinned && pins.length >= most, "aria-label": `Pin ${column}`, title: "keep it beside the name while the table scrolls", onclick: toggle }, "pin");
+    };
+    const showOrder = () => fill(order, chosen.map((column, at) => h("li", {}, h("span", { class: "grow" }, column), statisticOf(chosen, at, changed), pinButton(column),
       h("button", { class: "quiet", disabled: at === 0, "aria-label": `Move ${column} up`, onclick: () => move(at, -1) }, "↑"),
       h("button", { class: "quiet", disabled: at === chosen.length - 1, "aria-label": `Move ${column} down`, onclick: () => move(at, 1) }, "↓"),
       h("button", { class: "quiet", "aria-label": `Hide ${column}`, onclick: () => { chosen.splice(at, 1); showOrder(); show(); } }, "×"))));
@@ -71,7 +87,7 @@ function statisticOf(chosen, at, again) {
   const column = chosen[at];
   if (!column.startsWith("metrics.")) return null;
   const base = baseOf(column);
-  const select = h("select", { "aria-label": `Value of ${base}`, onchange: () => { chosen[at] = select.value === "last" ? base : `${base}.${select.value}`; again(); } },
+  const select = h("select", { "aria-label": `Value of ${base}`, onchange: () => { chosen[at] = select.value === "last" ? base : `${base}.${select.value}`; again(column, chosen[at]); } },
     STATISTICS.map((one) => h("option", { value: one }, one)));
   select.value = column === base ? "last" : column.slice(base.length + 1);
   return select;

@@ -39,7 +39,7 @@ function edit(run, done) {
   const remove = () => act(async () => {
     if (!confirm(`Move the run ${run.name} to the trash?`)) return;
     await post(`${path}/delete`, {});
-    notify("moved to the trash; 'tracelet delete --restore' brings it back");
+    notify("moved to the trash, where it can be restored");
     go("/");
   });
   const field = (label, input) => h("label", { class: "field" }, h("span", {}, label), input);

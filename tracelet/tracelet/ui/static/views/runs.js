@@ -4,10 +4,12 @@ import { address, follow, get } from "../api.js";
 import { debounce, fill, formatDuration, formatNumber, formatTime, formatValue, h, notify, outcomeBadge, put } from "../dom.js";
 import { go, param, params, recall, remember, setParams } from "../state.js";
 import { chooseColumns } from "./columns.js";
+import { RowLayout, keyOf } from "./row_layout.js";
 
 const ROW = 34; // pixels
 const PAGE = 100; // rows in one request
 const MOST_CHOSEN = 50;
+const MOST_PINNED = 4; // more would leave no room for what scrolls
 const BUILT_IN = {
   outcome: ["outcome", (run) => outcomeBadge(run.outcome)],
   project: ["project", (run) => run.project],
@@ -47,9 +49,13 @@ export function quoted(name) {
 
 class RunsTable {
   constructor(columns) {
-    this.columns = columns;
+    const pinned = params("pin");
+    this.pinned = (pinned.length || params("col").length ? pinned : recall("pins", [])).slice(0, MOST_PINNED);
+    this.columns = this.#ordered(columns);
     this.pages = new Map(); // page number to rows, or a promise of them
     this.total = 0;
+    this.layout = new RowLayout(0, null, new Set());
+    this.folded = new Set(params("fold"));
     this.active = 0;
     this.chosen = new Set(params("run"));
     this.body = h("tbody");
@@ -74,6 +80,12 @@ class RunsTable {
     return param("sort", "-started");
   }
 
+  /** The pinned columns come first. */
+  #ordered(columns) {
+    this.pinned = this.pinned.filter((one) => columns.includes(one));
+    return [...this.pinned, ...columns.filter((one) => !this.pinned.includes(one))];
+  }
+
   #controls() {
     const where = h("input", {
       type: "search", class: "grow", spellcheck: false, "aria-label": "Filter runs",
@@ -86,7 +98,32 @@ class RunsTable {
     const exportMenu = h("details", { class: "menu" }, h("summary", {}, "Export"),
       h("div", {}, ["csv", "latex"].map((format) => h("button", { onclick: () => { exportMenu.open = false; this.#export(format); } }, format === "csv" ? "CSV" : "LaTeX"))));
     return h("div", { class: "controls" }, where, this.chartsButton, this.compareButton,
-      h("button", { onclick: () => this.#choose() }, "Columns"), this.#views(), exportMenu, this.status);
+      this.#grouping(), h("button", { onclick: () => this.#choose() }, "Columns"), this.#views(), exportMenu,
+      h("a", { class: "button", href: "/trash" }, "Trash"), this.status);
+  }
+
+  /** Group the rows by what the runs say of themselves, or by a param or tag. */
+  #grouping() {
+    const select = h("select", { "aria-label": "Group rows by", onchange: () => {
+      this.folded.clear();
+      setParams({ by: select.value || null, fold: null });
+      this.reload();
+    } });
+    const own = [["", "no groups"], ["group", "group"], ["job_type", "job type"], ["project", "project"], ["outcome", "outcome"], ["host", "host"]];
+    const offer = (more) => {
+      const chosen = param("by");
+      const all = [...own, ...more];
+      if (!all.some(([value]) => value === chosen)) all.push([chosen, chosen]);
+      fill(select, all.map(([value, label]) => h("option", { value }, label)));
+      select.value = chosen;
+    };
+    offer([]);
+    const names = async () => {
+      const fields = await get("/fields");
+      offer([...fields.params.map((name) => [`params.${quoted(name)}`, name]), ...fields.tags.map((name) => [`tags.${quoted(name)}`, `${name} (tag)`])]);
+    };
+    this.showFields = () => names().catch((error) => notify(error.message, true));
+    return h("label", {}, "group ", select);
   }
 
   /** Views that were saved under a name: the address without the selection. */
@@ -100,7 +137,7 @@ class RunsTable {
         h("button", { class: "quiet", "aria-label": `Delete the view ${name}`, onclick: () => { delete saved[name]; remember("views", saved); show(); } }, "×"))),
       h("form", { onsubmit: (event) => {
         event.preventDefault();
-        setParams({ col: this.columns });
+        setParams({ col: this.columns, pin: this.pinned });
         const query = new URLSearchParams(location.search);
         query.delete("run");
         remember("views", { ...saved, [name.value]: query.toString() });
@@ -113,7 +150,8 @@ class RunsTable {
   }
 
   #query(offset, limit) {
-    return { where: param("where"), sort: this.sort, offset, limit, column: this.#extra() };
+    const sort = param("by") ? `${param("by")},${this.sort}` : this.sort;
+    return { where: param("where"), sort, offset, limit, column: this.#extra() };
   }
 
   #extra() {
@@ -129,13 +167,17 @@ class RunsTable {
 
   async load() {
     const generation = ++this.generation;
-    const first = Math.floor(this.scroller.scrollTop / ROW / PAGE);
+    const by = param("by");
     try {
+      const groups = by ? (await get("/runs/groups", { by, where: param("where"), sort: this.sort })).groups : null;
+      const top = Math.floor(this.scroller.scrollTop / ROW);
+      const first = Math.floor(this.#firstRun(new RowLayout(top + 1, groups, this.folded), top) / PAGE);
       const page = await get("/runs", this.#query(first * PAGE, PAGE));
       if (generation !== this.generation) return;
       this.pages.clear();
       this.pages.set(first, page.runs);
       this.total = page.total;
+      this.layout = new RowLayout(this.total, groups, this.folded);
       this.problem.hidden = true;
     } catch (error) {
       if (generation !== this.generation) return;
@@ -144,6 +186,15 @@ class RunsTable {
     }
     this.draw();
     this.element.setAttribute("data-ready", String(generation));
+  }
+
+  /** The place of the first run at or below a row. */
+  #firstRun(layout, top) {
+    for (let row = Math.min(top, layout.rows - 1); row >= 0 && row < layout.rows; row++) {
+      const { place } = layout.at(row);
+      if (place !== undefined) return place;
+    }
+    return 0;
   }
 
   async #fetch(number) {
@@ -162,6 +213,7 @@ class RunsTable {
   }
 
   follow() {
+    this.showFields();
     this.stop = follow({ table: true, on: { runs: () => this.load() } });
   }
 
@@ -182,33 +234,51 @@ class RunsTable {
   }
 
   draw() {
+    this.scroller.firstElementChild.setAttribute("role", this.layout.groups ? "treegrid" : "grid");
     this.#drawHead();
     const height = this.scroller.clientHeight || 600;
     const first = Math.max(0, Math.floor(this.scroller.scrollTop / ROW) - 8);
-    const last = Math.min(this.total, first + Math.ceil(height / ROW) + 16);
-    for (let page = Math.floor(first / PAGE); page <= Math.floor(Math.max(first, last - 1) / PAGE); page++) {
-      if (!this.pages.has(page) && this.total) this.#fetch(page);
-    }
+    const last = Math.min(this.layout.rows, first + Math.ceil(height / ROW) + 16);
     const rows = [];
-    for (let place = first; place < last; place++) rows.push(this.#drawRow(place));
-    fill(this.body, spacer(first * ROW), rows, spacer((this.total - last) * ROW));
+    for (let row = first; row < last; row++) {
+      const { group, place } = this.layout.at(row);
+      const page = Math.floor(place / PAGE);
+      if (!group && !this.pages.has(page) && this.total) this.#fetch(page);
+      rows.push(group ? this.#drawGroup(row, group) : this.#drawRow(row, place));
+    }
+    fill(this.body, spacer(first * ROW), rows, spacer((this.layout.rows - last) * ROW));
     if (!this.total && this.problem.hidden) this.body.append(h("tr", {}, h("td", { class: "empty", colSpan: this.columns.length + 2 }, param("where") ? "no run matches" : "no runs yet: tracelet run SCRIPT records one")));
+    this.#placePins();
     this.#drawStatus();
+  }
+
+  /** Keep the pinned columns beside the name while the others scroll. */
+  #placePins() {
+    const heads = this.head.querySelectorAll("th");
+    let left = heads[0].offsetWidth + heads[1].offsetWidth;
+    this.pinned.forEach((_, i) => {
+      this.scroller.style.setProperty(`--pin-${i}`, `${left}px`);
+      left += heads[i + 2].offsetWidth;
+    });
+  }
+
+  #pinClass(place) {
+    return place < this.pinned.length ? ` pin pin-${place}` : "";
   }
 
   #drawHead() {
     this.numeric = this.#numericColumns();
-    const key = JSON.stringify([this.columns, this.sort, [...this.numeric]]);
+    const key = JSON.stringify([this.columns, this.pinned, this.sort, [...this.numeric]]);
     if (this.headKey === key) return;
     this.headKey = key;
-    const sortable = (column, label) => {
+    const sortable = (column, label, pin = "") => {
       const direction = this.sort === column ? "ascending" : this.sort === `-${column}` ? "descending" : "none";
       const arrow = { ascending: " ↑", descending: " ↓", none: "" }[direction];
-      return h("th", { scope: "col", class: this.numeric.has(column) ? "number" : "", "aria-sort": direction, title: column }, h("button", { class: "quiet", onclick: () => this.#sortBy(column) }, label + arrow));
+      return h("th", { scope: "col", class: (this.numeric.has(column) ? "number" : "") + pin, "aria-sort": direction, title: column }, h("button", { class: "quiet", onclick: () => this.#sortBy(column) }, label + arrow));
     };
     fill(this.head, h("tr", {},
       h("th", { class: "check" }, h("span", { class: "hidden" }, "selected")), sortable("name", "name"),
-      this.columns.map((column) => sortable(column, BUILT_IN[column]?.[0] ?? this.#label(column)))));
+      this.columns.map((column, i) => sortable(column, BUILT_IN[column]?.[0] ?? this.#label(column), this.#pinClass(i)))));
   }
 
   /** A column's name without its group, unless another column would have the same. */
@@ -224,21 +294,42 @@ class RunsTable {
     return new Set(this.#extra().filter((_, i) => rows.length && rows.every((run) => typeof run.cells[i] !== "boolean" && isNumber(run.cells[i]))));
   }
 
-  #drawRow(place) {
+  #drawGroup(row, group) {
+    const isFolded = this.folded.has(keyOf(group));
+    const chosen = group.ids.filter((id) => this.chosen.has(id)).length;
+    const label = group.value === null ? "none" : formatValue(group.value);
+    const box = h("input", { type: "checkbox", tabindex: "-1", "aria-label": `Select the runs of ${label}`, onclick: (event) => { event.stopPropagation(); this.#toggleGroup(group); } });
+    box.checked = chosen > 0 && chosen === group.count;
+    box.indeterminate = chosen > 0 && chosen < group.count;
+    return h("tr", { class: row === this.active ? "group active" : "group", "aria-expanded": String(!isFolded), "aria-rowindex": String(row + 2), onclick: () => { this.active = row; this.#fold(group); } },
+      h("td", { class: "check" }, box),
+      h("td", { class: "name", colSpan: this.pinned.length + 1 }, h("span", { class: "dim" }, isFolded ? "▸ " : "▾ "), label, h("span", { class: "dim" }, ` · ${formatNumber(group.count)} ${group.count === 1 ? "run" : "runs"}`)),
+      this.columns.length > this.pinned.length ? h("td", { colSpan: this.columns.length - this.pinned.length }) : null);
+  }
+
+  #fold(group) {
+    const key = keyOf(group);
+    if (!this.folded.delete(key)) this.folded.add(key);
+    setParams({ fold: [...this.folded] });
+    this.layout = new RowLayout(this.total, this.layout.groups, this.folded);
+    this.draw();
+  }
+
+  #drawRow(rowPlace, place) {
     const run = this.row(place);
-    const isActive = place === this.active;
+    const isActive = rowPlace === this.active;
     if (!run) return h("tr", { class: "waiting" }, h("td", { colSpan: this.columns.length + 2 }, "…"));
     const isChosen = this.chosen.has(run.id);
     const box = h("input", { type: "checkbox", tabindex: "-1", "aria-label": `Select ${run.name}`, onclick: (event) => { event.stopPropagation(); this.#toggle(run.id); } });
     box.checked = isChosen;
     const extra = this.#extra();
-    return h("tr", { class: [isChosen ? "chosen" : "", isActive ? "active" : ""].join(" ").trim(), "aria-selected": String(isChosen), "aria-rowindex": String(place + 2), "data-run": run.id, onclick: () => { this.active = place; this.draw(); } },
+    return h("tr", { class: [isChosen ? "chosen" : "", isActive ? "active" : ""].join(" ").trim(), "aria-selected": String(isChosen), "aria-rowindex": String(rowPlace + 2), "data-run": run.id, onclick: () => { this.active = rowPlace; this.draw(); } },
       h("td", { class: "check" }, box),
       h("td", { class: "name" }, h("a", { href: `/run/${encodeURIComponent(run.id)}`, tabindex: "-1", title: run.id }, run.name), run.problem ? h("span", { class: "warn", title: run.problem }, " ⚠") : null),
-      this.columns.map((column) => {
-        if (column in BUILT_IN) return h("td", {}, BUILT_IN[column][1](run));
+      this.columns.map((column, i) => {
+        if (column in BUILT_IN) return h("td", { class: this.#pinClass(i).trim() }, BUILT_IN[column][1](run));
         const value = run.cells[extra.indexOf(column)];
-        return h("td", { class: this.numeric.has(column) ? "number" : "" }, formatValue(value));
+        return h("td", { class: (this.numeric.has(column) ? "number" : "") + this.#pinClass(i) }, formatValue(value));
       }));
   }
 
@@ -265,25 +356,40 @@ class RunsTable {
     this.draw();
   }
 
+  #toggleGroup(group) {
+    const all = group.ids.every((id) => this.chosen.has(id));
+    for (const id of group.ids) {
+      if (all) this.chosen.delete(id);
+      else if (this.chosen.size < MOST_CHOSEN) this.chosen.add(id);
+    }
+    if (!all && (group.count > group.ids.length || !group.ids.every((id) => this.chosen.has(id)))) notify(`at most ${MOST_CHOSEN} runs can be selected`, true);
+    setParams({ run: [...this.chosen] });
+    this.draw();
+  }
+
   #open(path) {
     if (!this.chosen.size) return;
     const query = new URLSearchParams([...this.chosen].map((id) => ["run", id]));
+    if (path === "/charts" && param("by")) query.set("by", param("by"));
     go(`${path}?${query}`);
   }
 
   #key(event) {
     const page = Math.floor(this.scroller.clientHeight / ROW);
-    const moves = { ArrowDown: 1, ArrowUp: -1, PageDown: page, PageUp: -page, Home: -this.total, End: this.total };
-    const run = this.row(this.active);
+    const moves = { ArrowDown: 1, ArrowUp: -1, PageDown: page, PageUp: -page, Home: -this.layout.rows, End: this.layout.rows };
+    const { group, place } = this.layout.rows ? this.layout.at(this.active) : {};
+    const run = this.row(place);
     if (event.target.matches("button, input")) return;
     if (event.key in moves) {
-      this.active = Math.min(Math.max(this.active + moves[event.key], 0), Math.max(0, this.total - 1));
+      this.active = Math.min(Math.max(this.active + moves[event.key], 0), Math.max(0, this.layout.rows - 1));
       const top = this.active * ROW;
       if (top < this.scroller.scrollTop) this.scroller.scrollTop = top;
       const below = top + 2 * ROW - this.scroller.clientHeight;
       if (below > this.scroller.scrollTop) this.scroller.scrollTop = below;
       this.draw();
-    } else if (event.key === " " && run) this.#toggle(run.id);
+    } else if (event.key === " " && group) this.#toggleGroup(group);
+    else if (event.key === "Enter" && group) this.#fold(group);
+    else if (event.key === " " && run) this.#toggle(run.id);
     else if (event.key === "Enter" && run) go(`/run/${encodeURIComponent(run.id)}`);
     else if (event.key === "c") this.#open("/charts");
     else if (event.key === "v") this.#open("/compare");
@@ -292,11 +398,13 @@ class RunsTable {
   }
 
   async #choose() {
-    const chosen = await chooseColumns(this.columns, Object.entries(BUILT_IN).map(([name, [label]]) => [name, label]));
-    if (!chosen) return;
-    this.columns = chosen;
-    remember("columns", chosen);
-    setParams({ col: chosen });
+    const answer = await chooseColumns(this.columns, this.pinned, MOST_PINNED, Object.entries(BUILT_IN).map(([name, [label]]) => [name, label]));
+    if (!answer) return;
+    this.pinned = answer.pinned;
+    this.columns = this.#ordered(answer.columns);
+    remember("columns", this.columns);
+    remember("pins", this.pinned);
+    setParams({ col: this.columns, pin: this.pinned });
     await this.load();
   }
 
