@@ -42,7 +42,9 @@ def test_rows_are_grouped_folded_and_selected(visit: Visit) -> None:
 
 
 def test_pinned_column_stays_beside_the_name(visit: Visit) -> None:
-    page = visit("/?col=started&col=outcome&col=notes&col=host&col=project&col=params.seed&col=params.optimizer&col=params.lr")
+    page = visit(
+        "/?col=started&col=outcome&col=notes&col=host&col=project&col=params.seed&col=params.optimizer&col=params.lr"
+    )
     page.set_viewport_size({"width": 760, "height": 600})
     page.get_by_role("button", name="Columns").click()
     dialog = page.get_by_role("dialog", name="Columns")

@@ -491,3 +491,16 @@ def test_a_reader_that_goes_away_does_not_change_its_status(project):
     os.close(write)
     assert done.returncode == 6
     assert "Traceback" not in done.stderr
+
+
+def test_group_and_notes_are_recorded(project):
+    project.write("train.py", "print('trained')\n")
+    project.tracelet("run", "--group", "sweep", "--notes", "the **first** one", "train.py")
+    import tracelet
+
+    record = tracelet.open_store(project.path).run()
+    assert (record.group, record.notes) == ("sweep", "the **first** one")
+    project.tracelet("edit", record.id, "--notes", "edited")
+    project.tracelet("run", "--resume", "--group", "other", "--notes", "the **first** one", "train.py")
+    again = tracelet.open_store(project.path).run(record.id)
+    assert (again.group, again.notes) == ("other", "edited")

@@ -9,6 +9,7 @@ import re
 import select
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -103,7 +104,9 @@ def test_header_program_summary(train):
     assert re.search(r"^tags +kind test$", summary, re.M)
     assert re.search(r"^(artifacts)? +artifacts/train.py  \d+ B$", summary, re.M)
     assert re.search(r"^system +collector +\d+ +0 +.*ok$", summary, re.M)
-    last = done.stdout.splitlines()[-1]
+    page, last = done.stdout.splitlines()[-2:]
+    has_page = find_spec("starlette") is not None and find_spec("uvicorn") is not None
+    assert ("tracelet ui shows it in a browser" in page) == has_page
     assert re.match(r"── decay finished in .+ · tracelet show \S+ ─+$", last)
 
 

@@ -64,6 +64,7 @@ def test_without_a_terminal_one_frame_is_printed(live):
     assert "finished" in ended
     assert " 50%" in ended
     assert "ETA" not in ended
+    assert re.search(r"^.*system +[\d\s]+ \d+.* m?s", ended, re.M)  # what the plugin cost
     assert "train/loss  0" not in ended  # its curve was not asked for
 
 
@@ -155,3 +156,34 @@ def test_the_total_comes_from_a_parameter(tmp_path, params, metrics, total, posi
     watched = Watched(tracelet.open_store(tmp_path / "d").run())
     assert (watched.total, watched.position) == (total, position)
     assert watched.left is None
+
+
+def test_costs_of_plugins_are_known_before_the_end_and_after_a_kill(project):
+    project.write(
+        "train.py",
+        """
+        import time
+        import tracelet
+        from tracelet.run import budget
+
+        budget.RECORD_EVERY = (0.1, 0.1)
+        run = tracelet.start_run("costly")
+        while True:
+            run.log_metric("loss", 1.0)
+            time.sleep(0.01)
+        """,
+    )
+    process = subprocess.Popen([sys.executable, "train.py"], cwd=project.path, env=project.environ)
+    try:
+        deadline = time.monotonic() + 30
+        while "system" not in (shown := project.tracelet("watch", "costly").stdout).partition("plugins")[2]:
+            assert time.monotonic() < deadline, shown
+            time.sleep(0.3)
+    finally:
+        process.kill()
+        process.wait(10)
+    import tracelet
+
+    killed = tracelet.open_store(project.path).run("costly")
+    assert killed.plugins["system"]["calls"] >= 1
+    assert killed.overhead["share"] > 0

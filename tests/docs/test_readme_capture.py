@@ -22,7 +22,7 @@ def normalize(text: str) -> list[str]:
     text = re.sub(
         r"^plugins .*?─", "plugins\n─", text, flags=re.M | re.S
     )  # a machine with a GPU has one more
-    text = re.sub(r"^gpu .*\n", "", text, flags=re.M)
+    text = re.sub(r"^(gpu|page) .*\n", "", text, flags=re.M)  # of a machine with a GPU, with the extra ui
     text = re.sub(r"^root +.*$", "root", text, flags=re.M)
     text = re.sub(r"─+", "─", text).replace("darwin", "linux")
     return [" ".join(line.split()) for line in text.splitlines() if line.strip()]

@@ -33,7 +33,9 @@ def test_group_is_exact_where_every_step_fits(client: TestClient, store: Store) 
     adam = next(one for one in answer["series"] if one["group"] == 0)
     assert adam["x"] == [float(step) for step in range(0, 400, 10)]
     for place, step in enumerate(range(0, 400, 10)):
-        (values,) = zip(*values_at(store, answer["groups"][0]["runs"], "val/accuracy", step, step + 1))
+        (values,) = zip(
+            *values_at(store, answer["groups"][0]["runs"], "val/accuracy", step, step + 1), strict=True
+        )
         assert adam["mean"][place] == pytest.approx(fmean(values), rel=1e-12)
         assert adam["deviation"][place] == pytest.approx(pstdev(values), rel=1e-9)
         assert (adam["low"][place], adam["high"][place]) == (min(values), max(values))
@@ -84,7 +86,7 @@ def test_x_can_be_another_metric(client: TestClient, store: Store) -> None:
     record = store.run("digits-1")
     query = {"run": record.id, "name": "train/loss", "x": "metric:val/accuracy", "pixels": 2000}
     (one,) = client.get("/api/v1/series", params=query).json()["series"]
-    accuracy = dict(zip(record.metric("val/accuracy").iterations, record.metric("val/accuracy").values))
+    accuracy = {step: value for step, value, _ in record.metric("val/accuracy")}
     expected = sorted(
         ((accuracy[step // 10 * 10], step, value) for step, value, _ in record.metric("train/loss")),
         key=lambda each: each[0],

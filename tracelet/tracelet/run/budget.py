@@ -26,6 +26,7 @@ LOOK_EVERY: Final = 8  # periods between two updates of the share
 BURST: Final = 8  # calls timed in a row: the first one finds cold caches
 SAMPLES: Final = 200  # latest calls whose median counts
 THREAD_PREFIX: Final = "tracelet"
+RECORD_EVERY: Final = (10.0, 60.0)  # seconds between two records of the costs: at first, and in the end
 HORIZON: Final = (
     10.0  # seconds whose allowance may be spent at once, as a collector with a long interval does
 )
@@ -125,6 +126,7 @@ class Budget:
 
     def _watch(self) -> None:
         periods = 0
+        due = self._started + RECORD_EVERY[0]
         while not self._stop.wait(PERIOD):
             self._sampler.arm()
             periods += 1
@@ -132,6 +134,9 @@ class Budget:
                 self.update()
                 if self.limit is not None:
                     self._keep(self.limit)
+                if (now := time.perf_counter()) >= due and self._plugins.ready.is_set():
+                    self._plugins.record_costs(self.status())  # for whoever watches, and if the run is killed
+                    due = now + min(max(RECORD_EVERY[0], (now - self._started) / 20), RECORD_EVERY[1])
 
     def update(self) -> None:
         """Compute the share taken so far."""

@@ -114,7 +114,7 @@ class RunRecord(DescribedRecord):
 
     @cached_property
     def plugins(self) -> dict[str, dict[str, Any]]:
-        """What each plugin cost until the run's end, over all processes; empty for a killed run.
+        """What each plugin cost, over all processes, until the run's end; before it, until a minute ago at most.
 
         By name: ``type``, ``version``, ``state``, ``error``, ``calls``, ``errors``, ``wall_s`` and ``cpu_s`` (seconds).
         """

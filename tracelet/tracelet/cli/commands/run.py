@@ -52,6 +52,8 @@ class RunCommand(click.Command):
 @click.option("-m", "module", metavar="MODULE", help="Run a module, as python -m does.")
 @click.option("--name", metavar="NAME", help="Name of the run.")
 @project_option
+@click.option("--group", metavar="NAME", help="Put the run into a group.")
+@click.option("--notes", metavar="TEXT", help="Notes on the run, as Markdown.")
 @click.option(
     "--tag",
     "tags",
@@ -106,6 +108,8 @@ def run_inside(
     options: GlobalOptions,
     *,
     name: str | None,
+    group: str | None,
+    notes: str | None,
     tags: dict[str, str],
     params: dict[str, str],
     run_id: str | None,
@@ -141,6 +145,9 @@ def run_inside(
     given = {"run_id": run_id, "resume": resume or None, "automagic": automagic or None}
     config = options.config(program.path, **given)._replace(under_run=True)
     opened = _open_run(program, config, name)
+    about = {key: value for key, value in (("group", group), ("notes", notes)) if value is not None}
+    if about := opened.without_known(about):
+        opened.describe(**about)
     if tags:
         opened.set_tags(tags)
     if params:

@@ -37,10 +37,10 @@ PIPED_HEIGHT: Final = 36  # lines, if there is no terminal
 @dir_option
 @plugin_options
 def watch(run: str | None, metrics: tuple[str, ...], total: int | None, interval: float) -> None:
-    """Show a run as it goes on: curves, rates, the machine, backends, and when it will be done. Ctrl-C ends it.
+    """Show a run as it goes on: curves, rates, backends, plugins, the machine, and when it will be done.
 
-    RUN as in show; by default, the newest run that is recording. The ETA needs --total, or a parameter such as
-    max_steps or epochs. Without a terminal, the present state is printed once.
+    Ctrl-C ends it. RUN as in show; by default, the newest run that is recording. The ETA needs --total, or a
+    parameter such as max_steps or epochs. Without a terminal, the present state is printed once.
     """
     from tracelet.cli.views.screen import Screen
     from tracelet.cli.views.watching import Watched, draw_frame

@@ -22,6 +22,7 @@ from tracelet.cli.views.sections import (
 from tracelet.cli.views.trends import summarize_metrics
 from tracelet.run.run_plugins import sum_costs
 from tracelet.store import RunRecord
+from tracelet.store.point_columns import is_installed
 from tracelet.store.record import Surroundings
 
 if TYPE_CHECKING:
@@ -64,6 +65,8 @@ def print_summary(screen: Screen, run: Run, exit_status: int, *, verbose: bool =
     print_other_runs(screen, run)
     if exit_status and run.outcome == FINISHED:
         screen.problem(f"the program failed after the run had ended (exit status {exit_status})")
+    if record is not None and is_installed("starlette") and is_installed("uvicorn"):
+        screen.field("page", ("tracelet ui", "cyan"), (" shows it in a browser", "dim"))
     _print_footer(screen, run, record)
 
 

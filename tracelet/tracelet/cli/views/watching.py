@@ -203,7 +203,13 @@ def _curves(watched: Watched, width: int, room: int, ascii_only: bool) -> Iterat
 
 def _facts(watched: Watched, room: int) -> Iterator[Text]:
     """Yield what is said beside the curves, the most important first."""
-    lines = [*_rates(watched), *_delivery(watched), *_metrics(watched), *_machine(watched)]
+    lines = [
+        *_rates(watched),
+        *_delivery(watched),
+        *_metrics(watched),
+        *_plugins(watched),
+        *_machine(watched),
+    ]
     shown = lines if len(lines) <= room else lines[: max(0, room)]
     yield from shown
 
@@ -230,6 +236,18 @@ def _delivery(watched: Watched) -> Iterator[Text]:
         yield _fact(each.backend, word, "yellow" if each.error else "green")
         if each.error:
             yield join_parts((f"  {each.error}", "yellow"))
+
+
+def _plugins(watched: Watched) -> Iterator[Text]:
+    """Yield the calls, errors and wall time of each plugin, the most expensive first."""
+    costs = watched.record.plugins
+    if costs:
+        yield Text("plugins", "bold").append("  calls, time", "dim")
+    for name, cost in sorted(costs.items(), key=lambda one: (-one[1]["errors"], -one[1]["wall_s"])):
+        errors = int(cost["errors"])
+        word = f"{format_count(int(cost['calls']))} {format_duration(cost['wall_s']):>8}"
+        is_failed = errors or cost["state"] == "error"
+        yield _fact(name, f"{errors} failed, {word}" if errors else word, "red" if is_failed else "")
 
 
 def _metrics(watched: Watched) -> Iterator[Text]:
