@@ -67,7 +67,8 @@ def summarize_group(
         if finite.any():
             columns.append((x[finite], values[finite]))
     if not columns:
-        return GroupBand(*([numpy.zeros(0)] * 6), total, not_finite)
+        none = numpy.zeros(0)
+        return GroupBand(none, none, none, none, none, none, total, not_finite)
     places, places_of = _divide(numpy, [x for x, _ in columns], max(1, pixels))
     several = [_of_run(numpy, places, places_of(x), values) for x, values in columns]
     return GroupBand(places, *_combine(numpy, several), total, not_finite)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
@@ -90,6 +91,12 @@ class RunRecord(DescribedRecord):
     def refresh(self) -> RunRecord:
         """Read the run again and return its current state."""
         return RunRecord.read(self.dir, surroundings=self._surroundings)
+
+    def without_points(self) -> RunRecord:
+        """Return the same record without the points that it has read and holds."""
+        other = copy.copy(self)
+        other.__dict__.pop("_points", None)
+        return other
 
     # --- the run itself --------------------------------------------------------------------------------------
 

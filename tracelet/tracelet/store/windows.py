@@ -7,6 +7,7 @@ from typing import Any, Final, NamedTuple
 
 from tracelet.errors import UsageError
 from tracelet.messages import one_of
+from tracelet.store.dense_series import DenseSeries
 from tracelet.store.point_columns import Points, require_numpy
 from tracelet.store.series import Series
 
@@ -63,6 +64,8 @@ def read_window(
     if pixels < 1:
         raise UsageError(f"pixels: expected a positive number, found {pixels}")
     numpy = require_numpy("tracelet ui")
+    if isinstance(series, DenseSeries) and axis in AXES:
+        return _read_dense_window(series, axis, first, last, pixels, start)
     points, x = place_points(series.points, axis, start, along)
     if not len(x):
         return Window(x, points, 0)
@@ -74,6 +77,35 @@ def read_window(
         places = _extremes(numpy, values, bounds)
         return Window(x[places], points.take(places), len(x), _means(numpy, x, values, bounds))
     return Window(x, points, len(x))
+
+
+def _read_dense_window(
+    series: DenseSeries, axis: str, first: float | None, last: float | None, pixels: int, start: float
+) -> Window:
+    """Return the same without making the whole columns. The mean of x is the middle of a part."""
+    numpy = require_numpy("tracelet ui")
+    column = series.steps if axis == "step" else series.times
+    shift = start if axis == "relative" else 0
+    low = 0 if first is None else max(0, int(column.search([first + shift], "left")[0]) - 1)
+    high = (
+        len(column) if last is None else min(len(column), int(column.search([last + shift], "right")[0]) + 1)
+    )
+    high = max(low, high)
+    values = series.dense_values[low:high]
+    means = None
+    if len(values) > 2 * pixels:
+        ends = column.pick(numpy.array([low, high - 1]))
+        edges = numpy.linspace(float(ends[0]), float(ends[1]), pixels + 1)[1:-1]
+        inner = numpy.clip(column.search(edges, "left") - low, 0, len(values))
+        bounds = [0, *inner.tolist(), len(values)]
+        places = _extremes(numpy, values, bounds)
+        starts, stops = _filled(numpy, bounds)
+        middles = (column.pick(low + starts) + column.pick(low + stops - 1)) / 2 - shift
+        means = Means(middles, _mean_values(numpy, values, starts, stops - starts))
+    else:
+        places = numpy.arange(len(values))
+    points = Points(series.steps.pick(low + places), values[places], series.times.pick(low + places))
+    return Window((points.steps if axis == "step" else points.times - shift), points, len(values), means)
 
 
 def check_axis(axis: str) -> None:
@@ -142,12 +174,24 @@ def _extremes(numpy: Any, values: Any, bounds: list[int]) -> Any:
 
 
 def _means(numpy: Any, x: Any, values: Any, bounds: list[int]) -> Means:
-    starts = numpy.array([start for start, stop in pairwise(bounds) if stop > start], dtype="int64")
-    sizes = numpy.diff(numpy.append(starts, len(values)))
+    starts, stops = _filled(numpy, bounds)
+    sizes = stops - starts
+    means = numpy.add.reduceat(x, starts, dtype="float64") / sizes
+    return Means(means, _mean_values(numpy, values, starts, sizes))
+
+
+def _filled(numpy: Any, bounds: list[int]) -> tuple[Any, Any]:
+    """Return where each part that has points begins, and where it ends."""
+    edges = numpy.array(bounds, dtype="int64")
+    filled = edges[1:] > edges[:-1]
+    return edges[:-1][filled], edges[1:][filled]
+
+
+def _mean_values(numpy: Any, values: Any, starts: Any, sizes: Any) -> Any:
     counts, sums = sizes, numpy.add.reduceat(values, starts)
     if numpy.isnan(sums).any():
         known = ~numpy.isnan(values)
         counts = numpy.add.reduceat(known.astype("int64"), starts)
         sums = numpy.add.reduceat(numpy.where(known, values, 0.0), starts)
     with numpy.errstate(invalid="ignore", divide="ignore"):
-        return Means(numpy.add.reduceat(x, starts, dtype="float64") / sizes, sums / counts)
+        return sums / counts

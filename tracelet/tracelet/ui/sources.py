@@ -12,11 +12,13 @@ from typing import Any, Final, NamedTuple
 from tracelet.errors import StoreError
 from tracelet.layout import RUNS_FOLDER
 from tracelet.store import RunRecord, Store, journal_access
+from tracelet.store.dense_series import MIN_POINTS, DenseSeries, read_dense
 from tracelet.store.metric_keys import as_patterns
 from tracelet.store.rewinds import Rewound, split_rewinds
 from tracelet.store.tail import RunTail, series_cursor
 
-_MOST_POINTS: Final = 3_000_000  # kept in memory: 72 MB
+_MOST_BYTES: Final = 72_000_000  # of points, kept in memory; a single series may take more
+_POINT: Final = 24  # bytes
 _MOST_RECORDS: Final = 200  # kept in memory, without their points
 _PATIENCE: Final = 0.5  # seconds that a list of runs may be old
 _AHEAD: Final = 1_000_000  # points read ahead
@@ -34,9 +36,12 @@ class SeriesRead(NamedTuple):
     state: Any  # of the run's files at that time
 
     @property
-    def size(self) -> int:
-        """The number of points held."""
-        return len(self.rewound.effective) + sum(len(ghost.series) for ghost in self.rewound.ghosts)
+    def nbytes(self) -> int:
+        """The memory that the points take."""
+        effective, ghosts = self.rewound
+        if isinstance(effective, DenseSeries):
+            return effective.nbytes
+        return _POINT * (len(effective) + sum(len(ghost.series) for ghost in ghosts))
 
 
 class Sources:
@@ -92,16 +97,36 @@ class Sources:
         with self._reading:
             found = {name: known for name in names if (known := self._known(record, name, state))}
             missing = [name for name in names if name not in found]
+            missing = [name for name in missing if not self._find_long(record, name, state, found)]
             if missing:
-                fresh = self._read(record.id)  # a record keeps the points that it has read
-                wanted = [*missing, *_read_ahead(fresh, missing)]
-                for one in fresh.series(as_patterns(wanted), missing_ok=True):
-                    cursor = series_cursor(one.origin.parts if one.origin is not None else ())
-                    read = SeriesRead(split_rewinds(one), cursor, time.monotonic(), state)
-                    self._keep(record.id, one.name, read)
-                    if one.name in missing:
-                        found[one.name] = read
+                self._find_all(record, missing, state, found)
         return found
+
+    def _find_long(self, record: RunRecord, name: str, state: Any, found: dict[str, SeriesRead]) -> bool:
+        """Read a series of millions of points in parts; return whether that was possible."""
+        count = record.summary()[name]["count"] if name in record.summary() else 0
+        if count < MIN_POINTS or record.outcome == "running":
+            return False
+        dense = read_dense(record.dir, record.id, name, count)
+        if dense is None:
+            return False
+        found[name] = SeriesRead(Rewound(dense[0], []), dense[1], time.monotonic(), state)
+        self._keep(record.id, name, found[name])
+        return True
+
+    def _find_all(
+        self, record: RunRecord, missing: list[str], state: Any, found: dict[str, SeriesRead]
+    ) -> None:
+        """Read the series that are missing, and some that will be asked for next."""
+        # A record keeps the points that it has read, so it is not the one that is shared.
+        fresh = self._read(record.id) if record.outcome == "running" else record.without_points()
+        wanted = [*missing, *_read_ahead(fresh, missing)]
+        for one in fresh.series(as_patterns(wanted), missing_ok=True):
+            cursor = series_cursor(one.origin.parts if one.origin is not None else ())
+            read = SeriesRead(split_rewinds(one), cursor, time.monotonic(), state)
+            self._keep(record.id, one.name, read)
+            if one.name in missing:
+                found[one.name] = read
 
     def _known(self, record: RunRecord, name: str, state: Any) -> SeriesRead | None:
         with self._lock:
@@ -117,9 +142,9 @@ class Sources:
         with self._lock:
             self._series[run, name] = read
             self._series.move_to_end((run, name))
-            held = sum(one.size for one in self._series.values())
-            while held > _MOST_POINTS and len(self._series) > 1:
-                held -= self._series.popitem(last=False)[1].size
+            held = sum(one.nbytes for one in self._series.values())
+            while held > _MOST_BYTES and len(self._series) > 1:
+                held -= self._series.popitem(last=False)[1].nbytes
 
     def tail(self, record: RunRecord) -> RunTail:
         """Return the tail of a run, brought up to date."""

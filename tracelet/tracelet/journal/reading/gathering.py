@@ -171,6 +171,8 @@ class Gatherer:
         return [place for place, metric in enumerate(metrics) if self._is_wanted(metric)]
 
     def _is_row_wanted(self, identity: int, count: int) -> bool:
+        if self._wanted is not None and not self._wanted:
+            return False
         return len(self._wanted_of(identity, count)) > 0
 
     def _chunks(self, identity: int) -> SeriesParts:

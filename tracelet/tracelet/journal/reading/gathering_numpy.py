@@ -55,10 +55,11 @@ class Layout:
     def _walk(self, others: Array, written: int) -> Array:
         """Go from record to record, skipping points; return which slots are rows and blobs."""
         total = len(self.words)
-        following = np.full(total + 1, total)  # the next slot from here on that is not a point
-        following[others] = others
-        following = np.minimum.accumulate(following[::-1])[::-1].tolist()
-        tags, counts = self.words[:written, _TAG].tolist(), self.words[:written, 1].tolist()
+        nearest = np.full(total + 1, total)  # the next slot from here on that is not a point
+        nearest[others] = others
+        # Views, not lists: in a block of wide rows, few of these numbers are looked at.
+        following = memoryview(np.ascontiguousarray(np.minimum.accumulate(nearest[::-1])[::-1]))
+        tags, counts = (memoryview(np.ascontiguousarray(self.words[:written, at])) for at in (_TAG, 1))
         marks: Array = np.zeros(total + 1, np.int8)  # 1 where a row or event begins, -1 where one ends
         at = following[0]
         while at < written:
@@ -166,6 +167,8 @@ class NumpyGatherer(Gatherer):
             found.setdefault(self.names.metric(identity), []).extend(stretches)
         for (identity, count), matrices in self._matrices.items():
             for place, metric in enumerate(self.names.row(identity, count)):
+                if self._wanted is not None and metric.name not in self._wanted:
+                    continue
                 parts = [matrix._replace(values=matrix.values[:, place]) for matrix in matrices]
                 found.setdefault(metric, []).extend(parts)
         return found
