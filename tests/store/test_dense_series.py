@@ -78,7 +78,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> RunRecord:
     return record(tmp_path_factory.mktemp("dense"))
 
 
-@pytest.mark.parametrize("axis", ["step", "time", "relative"])
+@pytest.mark.parametrize("axis", ["step", "time"])
 @pytest.mark.parametrize("share", [(0.0, 1.0), (0.3, 0.7), (0.5, 0.501), (0.9, 2.0)])
 def test_window_is_that_of_the_whole_columns(run: RunRecord, axis: str, share: tuple[float, float]) -> None:
     whole = run.metric("loss")
@@ -87,9 +87,8 @@ def test_window_is_that_of_the_whole_columns(run: RunRecord, axis: str, share: t
     assert dense[1] == {part.writer: len(whole) for part in whole.origin.parts}
     assert dense[0].summary == whole.summary
     x = whole.arrays().steps if axis == "step" else whole.arrays().times
-    shift = run.started_at if axis == "relative" else 0.0
-    low, high = (float(x[0] + part * (x[-1] - x[0])) - shift for part in share)
-    options = {"axis": axis, "first": low, "last": high, "pixels": 300, "start": run.started_at}
+    low, high = (float(x[0] + part * (x[-1] - x[0])) for part in share)
+    options = {"axis": axis, "first": low, "last": high, "pixels": 300}
     one, other = (read_window(series, **options) for series in (dense[0], whole))
     assert one.total == other.total
     assert one.x.tolist() == other.x.tolist()
@@ -97,10 +96,19 @@ def test_window_is_that_of_the_whole_columns(run: RunRecord, axis: str, share: t
         assert numpy.array_equal(mine, theirs, equal_nan=mine.dtype.kind == "f")
     assert (one.means is None) == (other.means is None)
     if one.means is not None:
-        if axis != "relative":  # there, rounding decides on which side of a border a point is
-            assert numpy.array_equal(one.means.values, other.means.values)
+        assert numpy.array_equal(one.means.values, other.means.values)
         width = float(x[-1] - x[0]) / 300
         assert numpy.abs(one.means.x - other.means.x).max() <= width
+
+
+def test_window_over_relative_time_is_that_over_time(run: RunRecord) -> None:
+    dense = read_dense(run.dir, run.id, "loss", COUNT)
+    assert dense is not None
+    start = run.started_at
+    one = read_window(dense[0], axis="relative", first=0.01, pixels=100, start=start)
+    other = read_window(dense[0], axis="time", first=start + 0.01, pixels=100)
+    assert one.x.tolist() == (other.x - start).tolist()
+    assert one.points.steps.tolist() == other.points.steps.tolist()
 
 
 def test_series_of_several_processes_and_in_another_order_are_left_to_the_record(tmp_path: Path) -> None:
