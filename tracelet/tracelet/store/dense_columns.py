@@ -1,4 +1,4 @@
-"""Sorted columns of numbers that take less memory than their items would: about half of a time, and none of a step."""
+"""Sorted columns of numbers that take less memory than their items: a quarter or half of a time's, none of a step's."""
 
 from __future__ import annotations
 
@@ -14,7 +14,10 @@ _MOST: Final = (1 << 32) - 1
 
 
 class Block(NamedTuple):
-    """Items ``start + (0, 1, 2, ...) * scale``, or ``start + offsets * scale``, or just ``offsets``."""
+    """Items ``start + (0, 1, 2, ...) * scale``, or ``start + offsets * scale``, or just ``offsets``.
+
+    Offsets of 16 bits are each relative to the one before.
+    """
 
     size: int
     first: float
@@ -28,7 +31,10 @@ class Block(NamedTuple):
         numpy = require_numpy("tracelet ui")
         if self.offsets is None:
             return self.start + numpy.arange(self.size) * self.scale
-        return self.start + self.offsets * self.scale if self.scale else self.offsets
+        if not self.scale:
+            return self.offsets
+        offsets = self.offsets if self.offsets.itemsize > 2 else numpy.cumsum(self.offsets, dtype="int64")
+        return self.start + offsets * self.scale
 
     @property
     def nbytes(self) -> int:
@@ -109,7 +115,11 @@ def _make_block(items: Any) -> Block:
         scale = _TICK
     apart = (items - first) / scale
     if apart.min() >= 0 and apart.max() <= _MOST:
-        block = Block(*ends, first, scale, apart.astype("uint32"))
+        offsets = apart.astype("uint32")
+        gaps = numpy.diff(offsets, prepend=offsets[:1])
+        if (offsets[1:] >= offsets[:-1]).all() and gaps.max() < 1 << 16:
+            offsets = gaps.astype("uint16")
+        block = Block(*ends, first, scale, offsets)
         if (block.items() == items).all():
             return block
     return Block(*ends, first, 0, items.copy())

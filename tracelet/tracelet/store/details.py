@@ -47,15 +47,18 @@ class Details(NamedTuple):
         return self.active + max(0.0, running)
 
 
-def read_details(run_dir: Path, last_time: Callable[[str], float]) -> tuple[Details, History]:
+def read_details(
+    run_dir: Path, last_time: Callable[[str], float], history: History | None = None
+) -> tuple[Details, History]:
     """Read what a run says of itself. If it cannot be read, ``problem`` says why and nothing is raised.
 
-    ``last_time`` returns when a process recorded its last point; it is called for those that were killed.
+    ``last_time`` returns when a process recorded its last point; it is called for those that were killed. ``history``
+    is what the events add up to, if that is known.
     """
     try:
         segments = journal_access.list_segments(run_dir)
         last_seen = {writer: journal_access.read_last_seen(run_dir, writer) for writer in segments}
-        history = journal_access.read_history(run_dir)
+        history = history if history is not None else journal_access.read_history(run_dir)
         killed = [writer for writer, seen in last_seen.items() if seen.state == KILLED]
         for writer in killed:  # the last point may be later than the last heartbeat
             last_seen[writer] = last_seen[writer]._replace(at=max(last_seen[writer].at, last_time(writer)))

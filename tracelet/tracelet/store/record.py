@@ -75,13 +75,17 @@ class RunRecord(DescribedRecord):
         summaries: Summaries | None = None,
         last_time: Callable[[str], float] | None = None,
         surroundings: Surroundings | None = None,
+        history: History | None = None,
     ) -> RunRecord:
-        """Read a run from its folder; the index provides what would otherwise take reading all of its points."""
+        """Read a run from its folder; the index provides what would otherwise take reading all of its points.
+
+        ``history`` is what the events of its journal add up to, if that is known.
+        """
         points: RunPoints | None = None
         if last_time is None:
             points = RunPoints(run_dir, lambda: record._attempts())
             last_time = points.last_time
-        details, history = read_details(run_dir, last_time)
+        details, history = read_details(run_dir, last_time, history)
         record = cls(run_dir, details, summaries=summaries, surroundings=surroundings)
         record._history = history
         if points is not None:

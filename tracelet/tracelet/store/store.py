@@ -16,6 +16,7 @@ from tracelet.store.upkeep import Upkeep
 
 if TYPE_CHECKING:
     from tracelet.store.details import Details
+    from tracelet.store.history import History
     from tracelet.store.index import Index
     from tracelet.store.selection import Moment
     from tracelet.store.series import Series
@@ -160,10 +161,11 @@ class Store(Upkeep):
             return Store(locate_runs(path)).run()
         return self._read(self._find(key, self.runs(archived=None)).dir)
 
-    def _read(self, folder: Path) -> RunRecord:
+    def _read(self, folder: Path, history: History | None = None) -> RunRecord:
         """Read a run from its folder; the statistics of its metrics come from the index."""
         return RunRecord.read(
             folder,
+            history=history,
             summaries=Summaries(lambda ids: self._index.fresh_summaries(ids), [folder.name]),
             last_time=lambda writer: self._index.last_time(folder.name, writer),
             surroundings=self._surroundings,

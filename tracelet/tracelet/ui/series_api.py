@@ -13,7 +13,8 @@ from tracelet.errors import UsageError
 from tracelet.store import RunRecord, Series
 from tracelet.store.fields import read_columns
 from tracelet.store.group_bands import Member, summarize_group
-from tracelet.store.windows import METRIC, Window, check_axis, read_window
+from tracelet.store.outlines.outline_file import PIXELS
+from tracelet.store.windows import AXES, METRIC, Window, check_axis, read_window
 from tracelet.ui.answers import answer_json, count_of, number_of, numbers
 from tracelet.ui.runs_api import sources_of
 from tracelet.ui.sources import SeriesRead
@@ -32,9 +33,38 @@ def list_series(request: Request) -> Response:
     names, view = _names_and_view(request)
     found: list[dict[str, Any]] = []
     for record in _records(request):
-        several, along = _read(request, record, names, view["axis"])
+        outlined = _outlined(request, record, names, view)
+        found += outlined.values()
+        if len(outlined) == len(names):
+            continue
+        rest = [name for name in names if name not in outlined]
+        several, along = _read(request, record, rest, view["axis"])
         found += [_describe(record, one, {**view, "along": along}) for one in several.values()]
     return answer_json({"series": found})
+
+
+def _outlined(
+    request: Request, record: RunRecord, names: Sequence[str], view: dict[str, Any]
+) -> dict[str, dict[str, Any]]:
+    """Return what was prepared of some metrics, if their whole range is wanted."""
+    is_whole = view["first"] is None and view["last"] is None and view["axis"] in AXES
+    outline = sources_of(request).outline(record) if is_whole and view["pixels"] <= PIXELS else None
+    if outline is None:
+        return {}
+    found: dict[str, dict[str, Any]] = {}
+    for name in names:
+        facts = outline.facts(name)
+        window = outline.window(name, view["axis"], record.started_at) if facts else None
+        if facts and window is not None:
+            found[name] = {
+                "run": record.id,
+                "name": name,
+                "ghosts": [],
+                "running": False,
+                **{key: facts[key] for key in ("type", "count", "cursor")},
+                **_columns(window),
+            }
+    return found
 
 
 def list_groups(request: Request) -> Response:

@@ -57,9 +57,11 @@ def serve(
         ready(address)
     if open_browser:
         threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
+    app.state.sources.prepare()
     try:
         server.run(sockets=[listening])
     finally:
+        app.state.sources.close()
         listening.close()
 
 
@@ -72,7 +74,7 @@ class _Server(uvicorn.Server):
 
     def handle_exit(self, sig: int, frame: Any) -> None:
         """Take a signal to end."""
-        self._sources.closing = True
+        self._sources.close()
         super().handle_exit(sig, frame)
 
 

@@ -14,8 +14,11 @@ from tracelet.layout import RUNS_FOLDER
 from tracelet.store import RunRecord, Store, journal_access
 from tracelet.store.dense_series import MIN_POINTS, DenseSeries, read_dense
 from tracelet.store.metric_keys import as_patterns
+from tracelet.store.outlines.outline_file import Outline
+from tracelet.store.outlines.reading import read_outlined
 from tracelet.store.rewinds import Rewound, split_rewinds
 from tracelet.store.tail import RunTail, series_cursor
+from tracelet.ui.outlining import Outlining
 
 _MOST_BYTES: Final = 72_000_000  # of points, kept in memory; a single series may take more
 _POINT: Final = 24  # bytes
@@ -54,10 +57,20 @@ class Sources:
         self._series: OrderedDict[tuple[str, str], SeriesRead] = OrderedDict()
         self._records: dict[str, tuple[Any, RunRecord]] = {}  # with the state of the run's files before
         self._tails: dict[str, tuple[RunTail, float, float]] = {}
+        self._outlines = Outlining(store)
         self._lock = threading.Lock()
         self._reading = threading.Lock()  # one at a time: reading takes memory
         #: Whether the server is about to end, so that streams end, too.
         self.closing = False
+
+    def prepare(self) -> None:
+        """Begin to prepare in the background what takes long to read."""
+        self._outlines.start()
+
+    def close(self) -> None:
+        """End streams, and what goes on in the background."""
+        self.closing = True
+        self._outlines.close()
 
     def fields(self, newest: int | None = None) -> dict[str, list[str]]:
         """Return the names of params, tags and metrics, of all runs or of the newest."""
@@ -75,7 +88,10 @@ class Sources:
             known = self._records.get(id)
         if known is not None and state is not None and known[0] == state and known[1].outcome != "running":
             return known[1]
-        record = self._read(id)
+        outline = self._outlines.of(id, state)
+        record = self._read(id) if outline is None else read_outlined(self.store, id, outline.history())
+        if outline is None:
+            self._outlines.request(record)
         with self._lock:
             if len(self._records) >= _MOST_RECORDS:
                 self._records.clear()
@@ -88,6 +104,10 @@ class Sources:
         if record is None or record.id != id:
             raise StoreError(f"no run with the id {id!r}", run=id)
         return record
+
+    def outline(self, record: RunRecord) -> Outline | None:
+        """Return what charts of the whole range draw of a run, if it was prepared and the run has not changed."""
+        return None if record.outcome == "running" else self._outlines.of(record.id, _state(record.dir))
 
     def series(self, record: RunRecord, names: list[str]) -> dict[str, SeriesRead]:
         """Return some metrics of a run, without those that it lacks."""
