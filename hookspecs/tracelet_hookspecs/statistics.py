@@ -7,12 +7,12 @@ last bit, whatever the size and number of the batches.
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Final, Protocol
 
 from tracelet_hookspecs._exact_sum import exact_sum, pack_sum, unpack_sum
 
-__all__ = ["MetricAccumulator", "greatest", "least"]
+__all__ = ["MetricAccumulator", "PointColumns", "exact_sum", "greatest", "least"]
 
 NAN: Final = math.nan
 _FEW: Final = 64  # values up to which NumPy's calls cost more than they save
@@ -74,6 +74,24 @@ class MetricAccumulator:
         step, time = int(points.steps[place]), float(points.times[place])
         if first or (step, time) >= (self.top_step, self.top_time):
             self.top_step, self.top_time, self.top = step, time, float(points.values[place])
+
+    def joined(self, other: MetricAccumulator) -> MetricAccumulator:
+        """Return the statistics of this and of other points of the same process; the latest point is the last."""
+        first, second = sorted((self, other), key=lambda one: one.last_time)
+        top = max((first, second), key=lambda one: (one.top_step, one.top_time))
+        return replace(
+            second,
+            type=min((self, other), key=lambda one: one.first_time).type,
+            count=self.count + other.count,
+            nans=self.nans + other.nans,
+            sum=self.sum + other.sum,
+            min=least(self.min, other.min),
+            max=greatest(self.max, other.max),
+            first_time=least(self.first_time, other.first_time),
+            top=top.top,
+            top_step=top.top_step,
+            top_time=top.top_time,
+        )
 
     def to_json(self) -> list[Any]:
         """Return the accumulator as values that ``json`` can write."""

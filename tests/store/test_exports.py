@@ -12,8 +12,8 @@ import sys
 
 import pytest
 
+from tracelet.errors import MissingExtraError
 from tracelet.store import export
-from tracelet.store.point_columns import MissingExtraError
 
 NAMES = [
     "a,b",

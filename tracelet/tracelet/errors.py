@@ -74,3 +74,13 @@ class StoreError(TraceletError, LookupError):
     def __init__(self, message: str, **found: Any) -> None:
         self.found = found
         super().__init__(message)
+
+
+class MissingExtraError(TraceletError, ImportError):
+    """A feature needs a package that is not installed."""
+
+    def __init__(self, feature: str, extra: str) -> None:
+        super().__init__(
+            f"{feature} needs {extra}, which is not installed; run: pip install 'tracelet[{extra}]'"
+        )
+        self.extra = extra

@@ -18,7 +18,7 @@ import os
 import stat
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
-from typing import Any, TypeVar
+from typing import Any, BinaryIO, TypeVar
 
 Folder = str | os.PathLike[str]
 Result = TypeVar("Result")
@@ -285,6 +285,15 @@ def open_file(
     if flags & os.O_TRUNC:
         os.ftruncate(opened.fd, 0)
     return opened
+
+
+def open_stream(folder: Folder, relative: Folder) -> BinaryIO:
+    """Open a regular file below a folder for reading, as a stream that is the caller's to close.
+
+    Raises the same as :func:`open_file`.
+    """
+    opened = open_file(folder, relative)
+    return os.fdopen(opened.call(os.dup), "rb")
 
 
 def _check_regular(path: Path, state: os.stat_result) -> None:

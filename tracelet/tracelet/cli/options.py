@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
+
+from tracelet.errors import UsageError
 
 if TYPE_CHECKING:
     from tracelet.config import Config
@@ -29,8 +31,20 @@ class GlobalOptions:
         self.json = False
         self.trace_config = False
 
+    @property
+    def is_lake(self) -> bool:
+        """Whether --dir names a lake, which can only be read."""
+        from tracelet.store.locating import refers_to_lake
+
+        return self.dir is not None and refers_to_lake(self.dir)
+
     def config(self, program: Path | None = None, **more: Any) -> Config:
         """Load the configuration of a program's project, or of the current folder's, with these options on top."""
+        if self.is_lake:
+            raise UsageError(
+                f"--dir {self.dir}: a lake can only be read, by runs, show, compare, export, plot, watch and ui; this"
+                " command needs a data folder"
+            )
         given = {"dir": self.dir, "project": self.project, "strict": self.strict or None, **more}
         command_line = {key: value for key, value in given.items() if value is not None}
         if program is None:
@@ -58,33 +72,54 @@ class GlobalOptions:
         silence_logging()
         if os.getcwd() not in sys.path:
             sys.path.append(os.getcwd())
-        manager = PluginManager(config=config or self.config())
+        manager = PluginManager(config=config or self._without_lake().config())
         manager.discover_plugins()
         return manager
 
     def store(self) -> Store:
         """Open the store that the configuration names, and print what the library logs about its runs."""
         from tracelet.cli.diagnostics import install_log_printer
-        from tracelet.cli.views.progress import index_progress
         from tracelet.errors import StoreError
         from tracelet.store import open_store
 
+        if self.is_lake:
+            return self._open_lake(str(self.dir))
         folder = self.config().dir
         if not folder.exists():
             raise StoreError(
                 f"nothing has been recorded in {folder}; 'tracelet run SCRIPT' does so, --dir names another folder"
             )
         install_log_printer().print_held()
-        store = open_store(folder)
-        if (progress := index_progress()) is not None:
-            store.report_progress(progress)
-        return store
+        return _with_progress(open_store(folder))
+
+    def _open_lake(self, url: str) -> Store:
+        """Open a lake, with the options of the plugin that writes to it, if the configuration has one."""
+        from tracelet.store import open_store
+
+        return _with_progress(open_store(url, storage_options=self._without_lake()._storage_options(url)))
+
+    def _storage_options(self, url: str) -> Mapping[str, Any] | None:
+        """Return ``storage_options`` of the plugin whose ``url`` this is, ``None`` if there is none."""
+        for table in self.config().tables.values():
+            if str(table.get("url", "")).rstrip("/") == url.rstrip("/") and table.get("storage_options"):
+                return dict(table["storage_options"])
+        return None
+
+    def _without_lake(self) -> GlobalOptions:
+        """Return these options for what has nothing to do with the runs."""
+        if not self.is_lake:
+            return self
+        other = GlobalOptions()
+        other.__dict__.update({**self.__dict__, "dir": None})
+        return other
 
     def store_of(self, record: RunRecord) -> Store:
         """Return the store that a run belongs to, which is another one if the run was given by its path."""
         from tracelet.layout import RUNS_FOLDER
         from tracelet.store import open_store
 
+        if self.is_lake:
+            return self.store()
         runs = record.dir.parent
         return open_store(runs.parent if runs.name == RUNS_FOLDER else record.dir)
 
@@ -96,6 +131,14 @@ class GlobalOptions:
 
             return open_store(path).run()
         return self.store().run(key)
+
+
+def _with_progress(store: Store) -> Store:
+    from tracelet.cli.views.progress import index_progress
+
+    if (progress := index_progress()) is not None:
+        store.report_progress(progress)
+    return store
 
 
 def global_options(ctx: click.Context | None = None) -> GlobalOptions:
@@ -151,7 +194,7 @@ def dir_option(command: F) -> F:
         metavar="DIR",
         expose_value=False,
         callback=_store_as("dir"),
-        help="Data folder, instead of .tracelet at the project root.",
+        help="Data folder, instead of .tracelet at the project root. To read: also the URL of a lake.",
     )(command)
 
 

@@ -125,6 +125,18 @@ def path(path: str, value: Any, faults: list[str]) -> str:
     return text(path, os.fspath(value) if isinstance(value, os.PathLike) else value, faults)
 
 
+def folder(path: str, value: Any, faults: list[str]) -> str:
+    """Check for the path of a folder."""
+    given = os.fspath(value) if isinstance(value, os.PathLike) else value
+    if isinstance(given, str) and "://" in given:
+        faults.append(
+            f"{path}: expected a folder, found a URL; runs are recorded into a folder, and a backend copies them to"
+            " other places"
+        )
+        return "."
+    return text(path, given, faults)
+
+
 def paths(path: str, value: Any, faults: list[str]) -> list[str]:
     """Check for a list of paths; a single one is a list of one."""
     given = value if isinstance(value, (list, tuple)) else [value]
@@ -248,7 +260,7 @@ SETTINGS: Final[Mapping[str, Check]] = {
     "project": text,
     "activate": plugin_names,
     "plugin_paths": paths,
-    "dir": path,
+    "dir": folder,
     "mode": one_of(*MODES),
     "not_secret": texts,
     "strict": strictness,

@@ -14,7 +14,7 @@ from tracelet.layout import SHIELD
 from tracelet.messages import closest
 
 VARIABLES: Final[Mapping[str, tuple[str, settings.Check]]] = {
-    "TRACELET_DIR": ("dir", settings.text),
+    "TRACELET_DIR": ("dir", settings.folder),
     "TRACELET_PROJECT": ("project", settings.text),
     "TRACELET_RUN_ID": ("run_id", settings.run_id),
     "TRACELET_RESUME": ("resume", settings.boolean),

@@ -21,7 +21,7 @@ from tracelet.run.context import RunContext
 from tracelet.run.job import Job, ancestors
 from tracelet.run.run import START_TIMEOUT, DisabledRun, Run, outcome_of
 from tracelet.run.target import choose_target
-from tracelet.secrets import mask_command_line, set_readable_names
+from tracelet.secrets import mask_command_line, redact, set_readable_names
 
 log = get_logger("tracelet.run")
 
@@ -187,6 +187,11 @@ def absolute_dir(path: str | os.PathLike[str] | None) -> str | None:
     """Return the data folder given to ``start_run``, absolute. Raises :class:`UsageError` if that is impossible."""
     if path is None:
         return None
+    if isinstance(path, str) and "://" in path:
+        raise UsageError(
+            f"start_run: dir: expected a folder, found a URL ({redact(path)}); runs are recorded into a folder, and a"
+            " backend copies them to other places"
+        )
     try:
         return str(Path(path).expanduser().absolute())
     except FileNotFoundError:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 from tracelet.errors import ConfigError, StoreError
 from tracelet.journal.format import FOLDER as JOURNAL_FOLDER
 from tracelet.layout import DATA_FOLDER, RUNS_FOLDER
+from tracelet.store.run_source import JournalSource
 
 
 class RunsLocation(NamedTuple):
@@ -41,6 +42,32 @@ class RunsLocation(NamedTuple):
             return False
         except OSError as error:
             raise self._unreadable(error) from None
+
+    @property
+    def shown(self) -> str:
+        """The data folder, for people."""
+        return str(self.data)
+
+    @property
+    def has_journals(self) -> bool:
+        """Each run is a folder with a journal."""
+        return True
+
+    @property
+    def patience(self) -> float:
+        """To look again costs little."""
+        return 0.0
+
+    def has(self, run_id: str) -> bool:
+        """Return whether there is a run of this id."""
+        return self.only in (None, run_id) and _is_folder(self.runs / run_id)
+
+    def source(self, run_id: str) -> JournalSource:
+        """Return where a run's data comes from."""
+        return JournalSource(self.runs / run_id)
+
+    def check_writable(self, what: str) -> None:
+        """Do nothing: the runs of a folder can be changed."""
 
     def _unreadable(self, error: OSError) -> StoreError:
         return StoreError(
@@ -102,6 +129,13 @@ def _is_run(entry: os.DirEntry[str]) -> bool:
     try:
         return not entry.name.startswith(".") and entry.is_dir()
     except OSError:  # a link to something that cannot be reached
+        return False
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except (OSError, ValueError):  # too long, or with a null character
         return False
 
 

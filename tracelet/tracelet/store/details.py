@@ -110,6 +110,11 @@ def describe_unreadable(run_dir: Path, error: Exception) -> Details:
     return _bare_details(run_dir, UNREADABLE, f"cannot be read: {reason or type(error).__name__}")
 
 
+def describe_problem(run_dir: Path, problem: str) -> Details:
+    """Return the details of a run that cannot be read for this reason."""
+    return _bare_details(run_dir, UNREADABLE, problem)
+
+
 def describe_without_journal(run_dir: Path) -> Details:
     """Return the details of a run without a journal: it is about to begin, or its journal is gone."""
     if time.time() - _folder_time(run_dir) < _NEW:

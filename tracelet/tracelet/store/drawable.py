@@ -6,7 +6,6 @@ The classes themselves draw themselves, so the modules that draw import none of 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any, Protocol
 
 from tracelet.store.accumulator import Summary
@@ -98,7 +97,9 @@ class DrawableRun(Protocol):
 class DrawableStore(Protocol):
     """A store; see :class:`tracelet.store.Store`."""
 
-    dir: Path
+    @property
+    def location(self) -> str:
+        """Where the runs are."""
 
     def runs(self, *, limit: int) -> Sequence[DrawableRun]:
         """Return the newest runs."""

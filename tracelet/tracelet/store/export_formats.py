@@ -11,8 +11,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import IO, Any, Final, TextIO
 
+from tracelet.errors import MissingExtraError
 from tracelet.store.event_values import clean_text
-from tracelet.store.point_columns import FLOATS, INTEGERS, MissingExtraError
+from tracelet.store.point_columns import FLOATS, INTEGERS
 from tracelet.store.record import RunRecord
 from tracelet.store.series import Series
 from tracelet_hookspecs.strict_json import float_to_json, to_json

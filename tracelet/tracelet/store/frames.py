@@ -7,9 +7,9 @@ from array import array
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from tracelet.errors import UsageError
+from tracelet.errors import MissingExtraError, UsageError
 from tracelet.store.event_values import clean_text
-from tracelet.store.point_columns import MissingExtraError, is_installed, load_numpy
+from tracelet.store.point_columns import is_installed, load_numpy
 
 Table = Mapping[str, Any]  # columns by name: NumPy arrays, array.array or lists
 

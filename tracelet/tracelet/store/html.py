@@ -73,7 +73,7 @@ def store_html(store: DrawableStore) -> str:
     """Return a store: its newest runs."""
     records = store.runs(limit=MOST_RUNS + 1)
     more = len(records) > MOST_RUNS
-    head = f"<div><b>runs</b> <span class=d>in {_text(store.dir, 200)}</span></div>"
+    head = f"<div><b>runs</b> <span class=d>in {_text(store.location, 200)}</span></div>"
     if not records:
         return _wrap([head, "<div class=d>no runs yet</div>"])
     note = [f"<div class=d>the newest {MOST_RUNS}; store.runs() returns all</div>"] if more else []

@@ -14,10 +14,10 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from tracelet.errors import UsageError
+from tracelet.errors import MissingExtraError, UsageError
 from tracelet.messages import one_of
 from tracelet.store.drawable import DrawableSeries
-from tracelet.store.point_columns import MissingExtraError, is_installed, plain_list
+from tracelet.store.point_columns import is_installed, plain_list
 
 LIBRARIES: Final = ("plotly", "matplotlib")
 AXES: Final = {"step": "step", "time": "time since the first point (s)", "wall": "time"}

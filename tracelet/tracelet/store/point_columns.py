@@ -7,19 +7,9 @@ from collections.abc import Sequence
 from importlib.util import find_spec
 from typing import Any, NamedTuple
 
-from tracelet.errors import TraceletError
+from tracelet.errors import MissingExtraError
 
 INTEGERS, FLOATS = "q", "d"
-
-
-class MissingExtraError(TraceletError, ImportError):
-    """A feature needs a package that is not installed."""
-
-    def __init__(self, feature: str, extra: str) -> None:
-        super().__init__(
-            f"{feature} needs {extra}, which is not installed; run: pip install 'tracelet[{extra}]'"
-        )
-        self.extra = extra
 
 
 def load_numpy() -> Any:

@@ -14,14 +14,16 @@ from tracelet.errors import StoreError, UsageError
 from tracelet.messages import did_you_mean
 from tracelet.store import point_columns
 from tracelet.store.accumulator import Summary
+from tracelet.store.artifact import Artifact, find_artifact
 from tracelet.store.console import Console, read_console
 from tracelet.store.described_record import DescribedRecord
-from tracelet.store.details import Details, read_details
+from tracelet.store.details import Details
 from tracelet.store.frames import make_frame
 from tracelet.store.goals import best_value, find_goal
 from tracelet.store.history import History, Process
 from tracelet.store.metric_keys import ALL, select_metrics
 from tracelet.store.run_points import RunPoints
+from tracelet.store.run_source import JournalSource, RunSource
 from tracelet.store.series import Point, Series
 from tracelet.store.series_tables import long_table, wide_table
 
@@ -62,8 +64,10 @@ class RunRecord(DescribedRecord):
         *,
         summaries: Summaries | None = None,
         surroundings: Surroundings | None = None,
+        source: RunSource | None = None,
     ) -> None:
         super().__init__(run_dir, details)
+        self._source = source or JournalSource(run_dir)
         self._surroundings = surroundings or Surroundings()
         self._summaries = summaries  # from the index, for the runs of a list
 
@@ -75,26 +79,31 @@ class RunRecord(DescribedRecord):
         summaries: Summaries | None = None,
         last_time: Callable[[str], float] | None = None,
         surroundings: Surroundings | None = None,
+        source: RunSource | None = None,
         history: History | None = None,
     ) -> RunRecord:
         """Read a run from its folder; the index provides what would otherwise take reading all of its points.
 
-        ``history`` is what the events of its journal add up to, if that is known.
+        ``source`` is where the data comes from, by default the journal in the folder. ``history`` is what the events of
+        its journal add up to, if that is known.
         """
+        source = source or JournalSource(run_dir)
         points: RunPoints | None = None
         if last_time is None:
-            points = RunPoints(run_dir, lambda: record._attempts())
+            points = RunPoints(source, lambda: record._attempts())
             last_time = points.last_time
-        details, history = read_details(run_dir, last_time, history)
-        record = cls(run_dir, details, summaries=summaries, surroundings=surroundings)
-        record._history = history
+        details, history = source.read(last_time, history)
+        record = cls(run_dir, details, summaries=summaries, surroundings=surroundings, source=source)
+        if history is not None:
+            record._history = history
         if points is not None:
             record._points = points
         return record
 
     def refresh(self) -> RunRecord:
         """Read the run again and return its current state."""
-        return RunRecord.read(self.dir, surroundings=self._surroundings)
+        source = self._source.renew()
+        return RunRecord.read(self.dir, surroundings=self._surroundings, source=source)
 
     def without_points(self) -> RunRecord:
         """Return the same record without the points that it has read and holds."""
@@ -103,6 +112,16 @@ class RunRecord(DescribedRecord):
         return other
 
     # --- the run itself --------------------------------------------------------------------------------------
+
+    @property
+    def location(self) -> str:
+        """Where the run is: the path of its folder, or its URL in a lake."""
+        return self._source.location
+
+    @property
+    def source(self) -> RunSource:
+        """Where the record's data comes from: the journal in a folder, or a lake."""
+        return self._source
 
     @property
     def children(self) -> list[str]:
@@ -122,6 +141,30 @@ class RunRecord(DescribedRecord):
         One whose paths lead out of the run's folder is left out and counted in ``damage``, as ``invalid``.
         """
         return [one.value for one in sorted(self._history.artifacts, key=lambda one: one.stamp)]
+
+    def artifact(self, name: str) -> Artifact:
+        """Return a file or folder by its name or its path, the one recorded last; ``open()`` reads it.
+
+        Raises :class:`StoreError` if the run has none of this name.
+        """
+        return find_artifact(self._source, self.artifacts, name, self.id)
+
+    def open_file(self, path: str) -> safe_files.Descriptor:
+        """Open a file that the run lists, by its path in the run; from a lake, it is copied here first.
+
+        Raises OSError.
+        """
+        self._source.fetch(path, self._digest(path))
+        return safe_files.open_file(self.dir, path)
+
+    def read_file(self, path: str, *, limit: int) -> bytes:
+        """Return the contents of a file that the run lists, of at most ``limit`` bytes. Raises OSError."""
+        self._source.fetch(path, self._digest(path))
+        return safe_files.read_file(self.dir, path, limit=limit)
+
+    def _digest(self, path: str) -> str | None:
+        files = (file for one in self.artifacts for file in one["files"])
+        return next((file["sha256"] for file in files if file["path"] == path), None)
 
     @cached_property
     def plugins(self) -> dict[str, dict[str, Any]]:
@@ -180,7 +223,8 @@ class RunRecord(DescribedRecord):
 
     def metrics(self) -> list[str]:
         """Return the names of the metrics, sorted."""
-        return sorted(self.summary() if self._summaries is not None else self._points.all)
+        known = self._known_summaries()
+        return sorted(self._points.all if known is None else known)
 
     def metric(self, name: str) -> Series:
         """Return the points of one metric. Raises :class:`StoreError` if the run has no metric of this name.
@@ -189,7 +233,7 @@ class RunRecord(DescribedRecord):
         """
         points = self._points.of(name)
         if points is None:
-            meant = did_you_mean(name, self._points.all)
+            meant = did_you_mean(name, self.metrics())
             raise StoreError(f"run {self.name} ({self.id}) has no metric {name!r}{meant}", metric=name)
         return Series.of(name, points, self.id)
 
@@ -206,9 +250,14 @@ class RunRecord(DescribedRecord):
 
     def summary(self) -> dict[str, Summary]:
         """Return the statistics of each metric: last, min, max, mean, count, last step, first and last time."""
+        known = self._known_summaries()
+        return {series.name: series.summary for series in self.series()} if known is None else known
+
+    def _known_summaries(self) -> dict[str, Summary] | None:
+        """Return the statistics as far as they are known without reading all points."""
         if self._summaries is not None:
             return self._summaries.by_run.get(self.id, {})
-        return {series.name: series.summary for series in self.series()}
+        return self._source.summaries()
 
     def goal(self, metric: str) -> str | None:
         """Return which value of a metric counts: ``min``, ``max`` or ``last``; ``None`` if nothing says so.
@@ -287,7 +336,7 @@ class RunRecord(DescribedRecord):
         """Return the whole run as plain values. ``names=None`` leaves the points out."""
         return {
             **{key: value for key, value in self._details._asdict().items() if key not in _INTERNAL},
-            "dir": str(self.dir),
+            "dir": self.location,
             "duration": self.duration,
             "facts": self.facts,
             "artifacts": self.artifacts,
@@ -301,14 +350,14 @@ class RunRecord(DescribedRecord):
 
     @cached_property
     def _points(self) -> RunPoints:
-        return RunPoints(self.dir, lambda: self._attempts())
+        return RunPoints(self._source, lambda: self._attempts())
 
     def _attempts(self) -> Mapping[str, int]:
         return {process.id: process.attempt for process in self._history.processes.values()}
 
     @cached_property
     def _history(self) -> History:
-        return read_details(self.dir, self._points.last_time)[1]
+        return self._source.history()
 
     def _read_status(self, path: str) -> Any:
         try:

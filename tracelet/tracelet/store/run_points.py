@@ -5,22 +5,22 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
-from pathlib import Path
 
-from tracelet.journal import Columns, Damage, read_columns
+from tracelet.journal import Columns, Damage
 from tracelet.store.metric_keys import metric_keys, recorded_names
 from tracelet.store.point_columns import max_of
+from tracelet.store.run_source import RunSource
 from tracelet.store.series import MetricColumns
 
 
 class RunPoints:
     """The points of a run by metric, as of the first request for each.
 
-    Reading some metrics takes about as long as reading all of them, so the third request reads all.
+    From a journal, reading some metrics takes about as long as reading all of them, so the third request reads all.
     """
 
-    def __init__(self, run_dir: Path, attempts: Callable[[], Mapping[str, int]]) -> None:
-        self._dir = run_dir
+    def __init__(self, source: RunSource, attempts: Callable[[], Mapping[str, int]]) -> None:
+        self._source = source
         self._attempts = attempts  # returns each writer's attempt
         self._damage: Damage | None = None
         self._some: dict[str, MetricColumns] = {}
@@ -33,7 +33,8 @@ class RunPoints:
     def some(self, keys: Iterable[str]) -> dict[str, MetricColumns]:
         """Return the points of some metrics, without those that do not exist."""
         wanted = list(keys)
-        known = self.all if "all" in self.__dict__ or self._requests > 1 else self._some
+        reads_all = self._requests > 1 and not self._source.is_selective
+        known = self.all if "all" in self.__dict__ or reads_all else self._some
         missing = [key for key in wanted if key not in known]
         if missing and known is self._some:
             self._requests += 1
@@ -69,7 +70,7 @@ class RunPoints:
     def _read(self, names: Iterable[str] | None) -> dict[str, MetricColumns]:
         self._damage = Damage()  # reading some metrics checks the whole journal, too
         found: dict[str, MetricColumns] = {}
-        for name, columns in read_columns(self._dir, names, damage=self._damage).items():
+        for name, columns in self._source.columns(names, self._damage).items():
             found |= self._split(name, columns)
         return found
 

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from tracelet.errors import StoreError
 from tracelet.messages import closest, describe_value, did_you_mean
-from tracelet.store.data_folder import RunsLocation, configured_goals, is_run_folder, locate_runs
+from tracelet.store.data_folder import configured_goals, is_run_folder, locate_runs
+from tracelet.store.locating import locate_store
 from tracelet.store.record import RunRecord, Summaries, Surroundings
+from tracelet.store.run_source import Location
 from tracelet.store.upkeep import Upkeep
 
 if TYPE_CHECKING:
@@ -24,21 +26,26 @@ if TYPE_CHECKING:
 LATEST: Final = ("latest", "last")
 
 
-def open_store(dir: str | os.PathLike[str] | None = None) -> Store:
+def open_store(
+    dir: str | os.PathLike[str] | None = None, *, storage_options: Mapping[str, Any] | None = None
+) -> Store:
     """Open recorded runs for reading.
 
     ``dir`` is a ``.tracelet`` folder, a project that holds one, or the folder of a single run. It defaults to where
     ``start_run`` records in this program: ``TRACELET_DIR``, else the data folder of the script's project, else that
     of the current folder. Raises :class:`StoreError` if there is no such folder. A folder without runs is an empty
     store.
+
+    It may also be a lake, which the backend ``lake`` has written: a URL (``s3://bucket/prefix``), or a folder.
+    ``storage_options`` are given to fsspec: credentials, an endpoint.
     """
-    return Store(locate_runs(dir))
+    return Store(locate_store(dir, storage_options))
 
 
 class Store(Upkeep):
     """The runs of a data folder. Made by :func:`open_store`; needs no closing, and any thread may use it."""
 
-    def __init__(self, location: RunsLocation, goals: Mapping[str, str] | None = None) -> None:
+    def __init__(self, location: Location, goals: Mapping[str, str] | None = None) -> None:
         super().__init__(location)
         self._given_goals = goals
 
@@ -131,7 +138,7 @@ class Store(Upkeep):
 
     def be_patient(self, seconds: float) -> None:
         """Let lists of runs be up to so many seconds old: for a program that asks many times per second."""
-        self._index.patience = seconds
+        self._index.patience = max(seconds, self._location.patience)
 
     def fields(self, newest: int | None = None) -> dict[str, list[str]]:
         """Return the names of the params, tags and metrics that any run has, sorted; or any of the newest runs."""
@@ -153,22 +160,23 @@ class Store(Upkeep):
         """
         key = _check_key(key)
         if os.path.basename(key) == key:
-            folder = self._location.runs / key
-            is_here = self._location.only in (None, key)
-            if key not in ("", ".", "..") and is_here and _is_folder(folder):
-                return self._read(folder)
+            if key not in ("", ".", "..") and self._location.has(key):
+                return self._read(self._location.runs / key)
         elif is_run_folder(path := Path(key).expanduser()):
             return Store(locate_runs(path)).run()
         return self._read(self._find(key, self.runs(archived=None)).dir)
 
     def _read(self, folder: Path, history: History | None = None) -> RunRecord:
         """Read a run from its folder; the statistics of its metrics come from the index."""
+        source = self._location.source(folder.name)
+        summaries = Summaries(lambda ids: self._index.fresh_summaries(ids), [folder.name])
         return RunRecord.read(
             folder,
             history=history,
-            summaries=Summaries(lambda ids: self._index.fresh_summaries(ids), [folder.name]),
+            summaries=None if source.is_selective else summaries,
             last_time=lambda writer: self._index.last_time(folder.name, writer),
             surroundings=self._surroundings,
+            source=source,
         )
 
     def series(
@@ -235,6 +243,10 @@ class Store(Upkeep):
         names = {record.id: record.name for record in records}
         return plot(several, Style(x, smoothing, log, points), _distinct(names), library)
 
+    def state(self, run: str) -> Any:
+        """Return a value that changes when a run does, given by its id; ``None`` if there is no such run."""
+        return self._location.source(run).state() if self._location.has(run) else None
+
     @property
     def index_file(self) -> Path | None:
         """The file of the index; ``None`` if it is kept in memory because no disk is suitable."""
@@ -257,15 +269,22 @@ class Store(Upkeep):
     @cached_property
     def _index(self) -> Index:
         from tracelet.store.index import Index
+        from tracelet.store.locating import make_updater
 
-        return Index(self._location)
+        return Index(self._location, lambda: make_updater(self._location))
 
     def _records(self, found: list[Details]) -> list[RunRecord]:
         index = self._index
         summaries = Summaries(index.summaries, [details.id for details in found])
         folder, around = self._location.runs, self._surroundings
         return [
-            RunRecord(folder / details.id, details, summaries=summaries, surroundings=around)
+            RunRecord(
+                folder / details.id,
+                details,
+                summaries=summaries,
+                surroundings=around,
+                source=self._location.source(details.id),
+            )
             for details in found
         ]
 
@@ -283,7 +302,7 @@ class Store(Upkeep):
 
     def _find(self, key: str, records: list[RunRecord]) -> RunRecord:
         if not records:
-            raise StoreError(f"store: expected run {key!r}, found no runs in {self.dir}", run=key)
+            raise StoreError(f"store: expected run {key!r}, found no runs in {self.location}", run=key)
         shown = [record for record in records if not record.archived]
         for record in (*shown, *records):
             if record.name == key:
@@ -301,7 +320,7 @@ class Store(Upkeep):
         names = {record.name for record in records}
         meant = closest(key, names | {record.id for record in records})
         hint = f" (did you mean {meant!r}?)" if meant else did_you_mean(key, names)
-        raise StoreError(f"store: no run {key!r} in {self.dir}{hint}", run=key)
+        raise StoreError(f"store: no run {key!r} in {self.location}{hint}", run=key)
 
     def _repr_html_(self) -> str:
         from tracelet.store.html import store_html
@@ -309,7 +328,7 @@ class Store(Upkeep):
         return store_html(self)
 
     def __repr__(self) -> str:
-        return f"<Store {self.dir}>"
+        return f"<Store {self.location}>"
 
 
 def _distinct(names: Mapping[str, str]) -> dict[str, str]:
@@ -340,10 +359,3 @@ def _check_key(key: Any) -> str:
     if isinstance(getattr(key, "id", None), str):
         hint = "; pass its id"
     raise StoreError(f"store.run: expected the id, name or path of a run, found {found}{hint}")
-
-
-def _is_folder(path: Path) -> bool:
-    try:
-        return path.is_dir()
-    except (OSError, ValueError):  # too long, or with a null character
-        return False

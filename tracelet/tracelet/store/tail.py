@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from abc import ABC, abstractmethod
 from array import array
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -39,7 +40,7 @@ class NewPoints(NamedTuple):
 
 
 @dataclass
-class _Held:
+class Held:
     """The last points of one metric of one process; ``start`` is the place of the first of them."""
 
     start: int = 0
@@ -49,30 +50,64 @@ class _Held:
 
     @property
     def end(self) -> int:
+        """The place behind the last point."""
         return self.start + len(self.values)
 
     def trim(self) -> None:
+        """Let go of the first points if there are many."""
         if (excess := len(self.values) - _KEPT) > _KEPT:
             self.start += excess
             for column in (self.steps, self.values, self.times):
                 del column[:excess]
 
 
-class RunTail:
+class Tail(ABC):
     """Follows a run, and holds the last points of each metric. Several threads may use it.
 
     What the run had recorded before the tail was made is only counted. Readers say what they have by a cursor per
     series, as :func:`series_cursor` makes it.
     """
 
-    def __init__(self, run_dir: Path) -> None:
-        self._dir = run_dir
-        self._followers: dict[str, Follower] = {}
-        self._held: dict[MetricId, dict[str, _Held]] = {}
+    def __init__(self) -> None:
+        self._held: dict[MetricId, dict[str, Held]] = {}
         self._lock = threading.Lock()
         #: The number of events (params, tags, artifacts, an end) that were met.
         self.events = 0
         self.advance()
+
+    @abstractmethod
+    def advance(self) -> None:
+        """Read what was recorded since the last call."""
+
+    def _hold(self, name: str, source: str | None, writer: str) -> Held:
+        return self._held.setdefault((name, source), {}).setdefault(writer, Held())
+
+    def names(self) -> list[str]:
+        """Return the keys of the metrics recorded so far, sorted."""
+        with self._lock:
+            return sorted(self._by_key())
+
+    def _by_key(self) -> dict[str, dict[str, Held]]:
+        sources: dict[str, set[str | None]] = {}
+        for name, source in self._held:
+            sources.setdefault(name, set()).add(source)
+        return {metric_keys(name, sources[name])[source]: held for (name, source), held in self._held.items()}
+
+    def since(self, cursors: Mapping[str, SeriesCursor]) -> list[NewPoints]:
+        """Return the points behind the cursors, by key of metric; those that have none are left out."""
+        with self._lock:
+            known = self._by_key()
+            found = [_collect(name, known[name], cursor) for name, cursor in cursors.items() if name in known]
+        return [one for one in found if one.values or one.lost]
+
+
+class RunTail(Tail):
+    """Follows the journal of a run."""
+
+    def __init__(self, run_dir: Path) -> None:
+        self._dir = run_dir
+        self._followers: dict[str, Follower] = {}
+        super().__init__()
 
     def advance(self) -> None:
         """Read what was recorded since the last call."""
@@ -91,9 +126,6 @@ class RunTail:
         follower = self._followers[writer] = Follower(self._dir, writer, cursor)
         return follower
 
-    def _hold(self, name: str, source: str | None, writer: str) -> _Held:
-        return self._held.setdefault((name, source), {}).setdefault(writer, _Held())
-
     def _take(self, writer: str, records: list[Record]) -> None:
         self.events += sum(isinstance(one, EventRecord) for one in records)
         for (name, source), several in groupby(
@@ -106,26 +138,8 @@ class RunTail:
                 held.values.append(record[7])
             held.trim()
 
-    def names(self) -> list[str]:
-        """Return the keys of the metrics recorded so far, sorted."""
-        with self._lock:
-            return sorted(self._by_key())
 
-    def _by_key(self) -> dict[str, dict[str, _Held]]:
-        sources: dict[str, set[str | None]] = {}
-        for name, source in self._held:
-            sources.setdefault(name, set()).add(source)
-        return {metric_keys(name, sources[name])[source]: held for (name, source), held in self._held.items()}
-
-    def since(self, cursors: Mapping[str, SeriesCursor]) -> list[NewPoints]:
-        """Return the points behind the cursors, by key of metric; those that have none are left out."""
-        with self._lock:
-            known = self._by_key()
-            found = [_collect(name, known[name], cursor) for name, cursor in cursors.items() if name in known]
-        return [one for one in found if one.values or one.lost]
-
-
-def _collect(name: str, by_writer: Mapping[str, _Held], cursor: SeriesCursor) -> NewPoints:
+def _collect(name: str, by_writer: Mapping[str, Held], cursor: SeriesCursor) -> NewPoints:
     steps: list[int] = []
     values: list[float] = []
     times: list[float] = []

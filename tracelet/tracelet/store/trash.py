@@ -21,9 +21,9 @@ from tracelet.journal.reading.lifetime import is_edit
 from tracelet.layout import RUNS_FOLDER, TRASH_FOLDER
 from tracelet.messages import did_you_mean
 from tracelet.safe_files import refuse_linked_folder
-from tracelet.store.data_folder import RunsLocation
 from tracelet.store.outcome import RUNNING
 from tracelet.store.record import RunRecord
+from tracelet.store.run_source import Location
 
 _MARK: Final = "~"  # between the id of a run and a number, if several of that id were deleted
 
@@ -38,7 +38,7 @@ class DeletedRun(NamedTuple):
     dir: Path
 
 
-def move_to_trash(location: RunsLocation, record: RunRecord) -> Path:
+def move_to_trash(location: Location, record: RunRecord) -> Path:
     """Move a run to the trash and return its folder there. Raises :class:`StoreError` if it is still recording."""
     if record.dir.parent.name != RUNS_FOLDER or location.runs != record.dir.parent:
         raise StoreError(
@@ -66,7 +66,7 @@ def list_trash(data: Path) -> list[DeletedRun]:
     return sorted(found, key=lambda one: (one.deleted_at, one.dir.name), reverse=True)
 
 
-def restore_run(location: RunsLocation, key: str) -> Path:
+def restore_run(location: Location, key: str) -> Path:
     """Bring a run back, given by its id or name, and return its folder. Raises :class:`StoreError`."""
     deleted = list_trash(location.data)
     found = [run for run in deleted if run.id == key] or [run for run in deleted if run.name == key]

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tracelet.errors import UsageError
-from tracelet.store.data_folder import RunsLocation
 from tracelet.store.record import RunRecord
+from tracelet.store.run_source import Location
 
 if TYPE_CHECKING:
     from tracelet.store.trash import DeletedRun
@@ -18,9 +18,19 @@ if TYPE_CHECKING:
 class Upkeep(ABC):
     """The part of a store that changes its runs. Nothing that was recorded is overwritten."""
 
-    def __init__(self, location: RunsLocation) -> None:
+    def __init__(self, location: Location) -> None:
         self.dir = location.data
         self._location = location
+
+    @property
+    def has_journals(self) -> bool:
+        """Whether each run is a folder with a journal; the runs of a lake are not."""
+        return self._location.has_journals
+
+    @property
+    def location(self) -> str:
+        """Where the runs are: the path of the data folder, or the URL of a lake."""
+        return self._location.shown
 
     @abstractmethod
     def run(self, key: str = "latest") -> RunRecord:
@@ -63,6 +73,7 @@ class Upkeep(ABC):
         Raises :class:`StoreError` if there is no such run, tag or parent, or the run cannot be read, and
         :class:`UsageError` if nothing is to be changed or a value is invalid.
         """
+        self._location.check_writable("edit")
         from tracelet.store.editing import Changes, apply_changes
 
         record = self._read(run.dir) if isinstance(run, RunRecord) else self.run(run)
@@ -78,6 +89,7 @@ class Upkeep(ABC):
 
         Raises :class:`StoreError` if it is still recording.
         """
+        self._location.check_writable("delete")
         from tracelet.store.trash import move_to_trash
 
         return move_to_trash(self._location, self._known(run))
@@ -93,12 +105,14 @@ class Upkeep(ABC):
 
         Raises :class:`StoreError` if it is not in the trash, or there is a run of its id.
         """
+        self._location.check_writable("restore")
         from tracelet.store.trash import restore_run
 
         return self._read(restore_run(self._location, run))
 
     def empty_trash(self) -> list[DeletedRun]:
         """Remove the deleted runs for good, and return what they were."""
+        self._location.check_writable("delete")
         from tracelet.store.trash import empty_trash
 
         return empty_trash(self.dir)

@@ -78,7 +78,7 @@ async def _about(request: Request) -> Response:
             "name": "tracelet",
             "version": tracelet.__version__,
             "api": 1,
-            "folder": str(store.dir),
+            "folder": store.location,
             "read_only": access.read_only,
         }
     )

@@ -105,7 +105,7 @@ def show_content(request: Request) -> Response:
     record = run_of(request)
     path = _listed_path(record, request.query_params.get("path", ""))
     try:
-        content = json.loads(safe_files.read_file(record.dir, path, limit=_MOST_JSON))
+        content = json.loads(record.read_file(path, limit=_MOST_JSON))
     except (OSError, ValueError, RecursionError) as error:
         raise StoreError(f"{path}: expected JSON that can be read, found {error}", run=record.id) from None
     return answer(content)
@@ -121,7 +121,7 @@ def _listed_path(record: RunRecord, path: str) -> str:
 
 def _open(record: RunRecord, path: str) -> safe_files.Descriptor:
     try:
-        return safe_files.open_file(record.dir, path)
+        return record.open_file(path)
     except OSError as error:
         reason = error.strerror or str(error)
         raise StoreError(f"run {record.id}: {path}: cannot be read: {reason}", run=record.id) from None

@@ -27,7 +27,7 @@ class Outlining:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._folder = outline_folder(store.dir)
+        self._folder = outline_folder(store.dir) if store.has_journals else None
         self._known: dict[str, Outline] = {}
         self._wanted: list[str] = []  # runs to outline, the next one last
         self._tried: set[str] = set()
@@ -51,7 +51,7 @@ class Outlining:
 
     def request(self, record: RunRecord) -> None:
         """Have the outline of a large run made next, if this server makes any."""
-        if record.outcome == "running" or record.id in self._tried:
+        if self._folder is None or record.outcome == "running" or record.id in self._tried:
             return
         if sum(one["count"] for one in record.summary().values()) >= MIN_POINTS:
             with self._condition:

@@ -12,7 +12,6 @@ from starlette.routing import Route
 
 from tracelet.delivery import progress
 from tracelet.errors import UsageError
-from tracelet.journal import read_events_by_writer
 from tracelet.store import RunRecord
 from tracelet.store.fields import find_differing_params, read_columns
 from tracelet.store.metric_overview import MetricOverview, describe_metrics
@@ -123,7 +122,7 @@ def show_run(request: Request) -> Response:
     return answer(
         {
             **describe_run(record),
-            "dir": str(record.dir),
+            "dir": record.location,
             "params": record.params,
             "tags": record.tags,
             "facts": record.facts,
@@ -168,7 +167,7 @@ def list_events(request: Request) -> Response:
     limit = count_of(request.query_params, "limit", 1000, 10_000)
     events: list[dict[str, Any]] = [
         {"writer": writer, "seq": event.seq, "time": event.time, "type": event.type, "payload": event.payload}
-        for writer, several in read_events_by_writer(record.dir).items()
+        for writer, several in record.source.events().items()
         for event in several
     ]
     events.sort(key=lambda one: one["time"])

@@ -6,18 +6,16 @@ import os
 import threading
 import time
 from collections import OrderedDict
-from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 from tracelet.errors import StoreError
-from tracelet.layout import RUNS_FOLDER
-from tracelet.store import RunRecord, Store, journal_access
+from tracelet.store import RunRecord, Store
 from tracelet.store.dense_series import MIN_POINTS, DenseSeries, read_dense
 from tracelet.store.metric_keys import as_patterns
 from tracelet.store.outlines.outline_file import Outline
 from tracelet.store.outlines.reading import read_outlined
 from tracelet.store.rewinds import Rewound, split_rewinds
-from tracelet.store.tail import RunTail, series_cursor
+from tracelet.store.tail import Tail, series_cursor
 from tracelet.ui.outlining import Outlining
 
 _MOST_BYTES: Final = 72_000_000  # of points, kept in memory; a single series may take more
@@ -56,7 +54,7 @@ class Sources:
         self._fields: tuple[str, dict[str, list[str]]] = ("?", {})
         self._series: OrderedDict[tuple[str, str], SeriesRead] = OrderedDict()
         self._records: dict[str, tuple[Any, RunRecord]] = {}  # with the state of the run's files before
-        self._tails: dict[str, tuple[RunTail, float, float]] = {}
+        self._tails: dict[str, tuple[Tail, float, float]] = {}
         self._outlines = Outlining(store)
         self._lock = threading.Lock()
         self._reading = threading.Lock()  # one at a time: reading takes memory
@@ -83,7 +81,7 @@ class Sources:
 
     def run(self, id: str) -> RunRecord:
         """Return a run of the store by its id; one that has ended is read again only if its files have changed."""
-        state = _state(self.store.dir / RUNS_FOLDER / id) if os.path.basename(id) == id else None
+        state = self.store.state(id) if os.path.basename(id) == id else None
         with self._lock:
             known = self._records.get(id)
         if known is not None and state is not None and known[0] == state and known[1].outcome != "running":
@@ -107,13 +105,13 @@ class Sources:
 
     def outline(self, record: RunRecord) -> Outline | None:
         """Return what charts of the whole range draw of a run, if it was prepared and the run has not changed."""
-        return None if record.outcome == "running" else self._outlines.of(record.id, _state(record.dir))
+        return None if record.outcome == "running" else self._outlines.of(record.id, record.source.state())
 
     def series(self, record: RunRecord, names: list[str]) -> dict[str, SeriesRead]:
         """Return some metrics of a run, without those that it lacks."""
         if record.outcome == "running":
             self.tail(record)  # before the points are read, so that it has all that come later
-        state = _state(record.dir)
+        state = record.source.state()
         with self._reading:
             found = {name: known for name in names if (known := self._known(record, name, state))}
             missing = [name for name in names if name not in found]
@@ -166,7 +164,7 @@ class Sources:
             while held > _MOST_BYTES and len(self._series) > 1:
                 held -= self._series.popitem(last=False)[1].nbytes
 
-    def tail(self, record: RunRecord) -> RunTail:
+    def tail(self, record: RunRecord) -> Tail:
         """Return the tail of a run, brought up to date."""
         with self._lock:
             now = time.monotonic()
@@ -175,7 +173,7 @@ class Sources:
                     del self._tails[run]
             tail, advanced, _ = self._tails.get(record.id, (None, 0.0, 0.0))
         if tail is None:
-            tail = RunTail(record.dir)
+            tail = record.source.tail()
             advanced = now
         elif now - advanced > _RECENT:
             tail.advance()
@@ -200,10 +198,3 @@ def _read_ahead(record: RunRecord, names: list[str]) -> list[str]:
             break
         following.append(name)
     return following
-
-
-def _state(run_dir: Path) -> Any:
-    try:
-        return journal_access.list_segments(run_dir)
-    except (OSError, ValueError):  # none, or no name for a folder
-        return None

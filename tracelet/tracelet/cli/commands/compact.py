@@ -74,6 +74,7 @@ def _compact_run(record: RunRecord) -> CompactedRun:
     if record.problem:
         return CompactedRun(record, Compaction(), record.problem)
     try:
+        record.source.check_journal("compact")
         return CompactedRun(record, compact(record.dir))
     except JournalError as error:
         return CompactedRun(record, Compaction(), str(error))

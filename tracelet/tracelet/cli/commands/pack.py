@@ -44,6 +44,8 @@ def pack(runs: tuple[str, ...], output: Path, title: str | None, artifacts: bool
     if output.suffix.lower() not in (".html", ".htm"):
         raise click.UsageError(f"expected a file that ends with .html, found {str(output)!r}")
     records = [global_options().find_run(run) for run in runs]
+    for record in records:
+        record.source.check_journal("pack")
     with progress_bar("packing", unit="bytes") as progress:
         packed = pack_runs(records, output, title=title, artifacts=artifacts, progress=progress)
     show_result(lambda: {**packed._asdict(), "file": str(packed.file)}, lambda screen: _print(screen, packed))

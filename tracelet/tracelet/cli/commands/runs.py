@@ -139,7 +139,7 @@ def _find_runs(
     wanted["tags"] = {
         key: _possible_values(value) for key, equals, value in (tag.partition("=") for tag in tags) if equals
     }
-    exists = options.config().dir.exists() or options.dir is not None  # a folder given by --dir has to exist
+    exists = options.dir is not None or options.config().dir.exists()  # a folder given by --dir has to exist
     found = options.store().runs(options.project, **wanted) if exists else []
     bare_tags = [tag for tag in tags if "=" not in tag]
     return [record for record in found if all(tag in record.tags for tag in bare_tags)]

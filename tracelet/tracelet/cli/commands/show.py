@@ -94,7 +94,7 @@ def _print_about(screen: Screen, record: RunRecord) -> None:
     if record.host:
         screen.field("host", record.host)
     _print_processes(screen, record)
-    screen.field("folder", shorten_path(record.dir))
+    screen.field("folder", shorten_path(record.location))
     print_outcome(screen, record)
 
 

@@ -39,17 +39,22 @@ def ui(
 ) -> None:
     """Show the runs in a browser: a table, charts, each run, comparisons, live.
 
-    PATH is a data folder, a project, or the folder of one run. Ctrl-C ends it.
+    PATH is a data folder, a project, the folder of one run, or the URL of a lake. Ctrl-C ends it.
     """
     Access, serve = _load()
     access = Access(host=host, token=token or None, read_only=read_only)
-    store = global_options().store() if path is None else _open(path)
-    manager = global_options().manager()
+    from tracelet.store.locating import refers_to_lake
+
+    options = global_options()
+    if path is not None and refers_to_lake(path):
+        options.dir = path
+    store = options.store() if path is None or options.is_lake else _open(path)
+    manager = options.manager()
     serve(store, access, port=port, open_browser=not no_open, ready=_announce, manager=manager)
 
 
 def _load() -> tuple[Any, Any]:
-    from tracelet.store.point_columns import MissingExtraError
+    from tracelet.errors import MissingExtraError
 
     try:
         from tracelet.ui import Access, serve

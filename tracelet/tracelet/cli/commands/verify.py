@@ -29,6 +29,7 @@ def verify(run: str) -> int:
     from tracelet.delivery import verify
 
     record = global_options().find_run(run)
+    record.source.check_journal("verify")
     found = verify(record.dir)
     show_result(
         lambda: {"id": record.id, "name": record.name, **found.as_dict()},

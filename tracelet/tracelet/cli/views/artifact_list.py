@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from tracelet.cli.views.formatting import format_number, format_size, format_value, pluralize
 from tracelet.layout import media_kind
-from tracelet.safe_files import read_file
 
 if TYPE_CHECKING:
     from tracelet.cli.views.screen import Screen
@@ -98,7 +97,7 @@ def _read_tables(record: RunRecord) -> Iterator[LoggedTable]:
     latest = {one.get("name"): one for one in record.artifacts if _name_kind(one) == "table"}
     for name, artifact in latest.items():
         try:
-            content = json.loads(read_file(record.dir, artifact["path"], limit=TABLE_BYTES))
+            content = json.loads(record.read_file(artifact["path"], limit=TABLE_BYTES))
             columns = [str(column) for column in content["columns"]]
             rows = [list(row) for row in content["rows"]]
         except (OSError, ValueError, KeyError, TypeError, RecursionError):

@@ -26,7 +26,7 @@ def describe_run(record: RunRecord) -> dict[str, Any]:
         "ended_at": record.ended_at,
         "duration": record.duration,
         "host": record.host,
-        "dir": record.dir,
+        "dir": record.location,
         "params": record.params,
         "tags": record.tags,
         "group": record.group,

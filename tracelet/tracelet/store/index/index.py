@@ -14,13 +14,12 @@ from typing import Any, Final, NamedTuple
 
 from tracelet.logs import get_logger
 from tracelet.store.accumulator import Summary
-from tracelet.store.data_folder import RunsLocation
-from tracelet.store.details import Details, describe_unreadable, describe_without_journal
+from tracelet.store.details import Details, describe_unreadable
 from tracelet.store.index import rows
 from tracelet.store.index.database import Database, write_transaction
-from tracelet.store.index.rows import KnownRun
-from tracelet.store.index.run_updates import IndexedRun, RunUpdater
-from tracelet.store.journal_access import folder_changed, list_segments
+from tracelet.store.index.run_updates import IndexedRun, KnownRun
+from tracelet.store.index.updating import Updater
+from tracelet.store.run_source import Location
 
 log = get_logger("tracelet.store")
 
@@ -41,8 +40,9 @@ class ChangedRun(NamedTuple):
 class Index:
     """The details and the statistics of all runs of a data folder."""
 
-    def __init__(self, location: RunsLocation) -> None:
+    def __init__(self, location: Location, make_updater: Callable[[], Updater]) -> None:
         self._location = location
+        self._make_updater = make_updater
         self._folder = location.runs
         self._database = Database(location.data)
         self._current_file: Path | None = None  # the file that was brought up to date last
@@ -55,7 +55,7 @@ class Index:
         _instances.add(self)
 
     def _renew(self) -> None:
-        self._updater = RunUpdater()
+        self._updater = self._make_updater()
         self._lock = threading.RLock()  # threads of one process share the followers
 
     @property
@@ -162,10 +162,10 @@ class Index:
         changed: list[ChangedRun] = []
         missed: list[str] = []
         began = time.monotonic()
-        for at, id in enumerate(ids):
+        for at, id in enumerate(self._unsettled(connection, ids, known)):
             if self.progress is not None:
                 self.progress(at, len(ids))
-            read = self._read(connection, id, known.get(id))
+            read = self._read_changes(connection, self._folder / id, known.get(id))
             if read is not None:
                 changed.append(read)
             if changed and time.monotonic() - began > _HELD:
@@ -176,20 +176,24 @@ class Index:
             self.progress(len(ids), len(ids))
         return missed
 
-    def _read(self, connection: sqlite3.Connection, id: str, known: KnownRun | None) -> ChangedRun | None:
-        """Return a run if it has changed, else ``None``."""
+    def _unsettled(
+        self, connection: sqlite3.Connection, ids: Sequence[str], known: dict[str, KnownRun]
+    ) -> list[str]:
+        """Return the runs that may have changed, after the updater has been told of them."""
+        found = [id for id in ids if not self._is_settled(connection, id, known.get(id))]
+        self._updater.prepare(found)
+        return found
+
+    def _is_settled(self, connection: sqlite3.Connection, id: str, known: KnownRun | None) -> bool:
+        if known is None or not known.settled:
+            return False
         try:
-            if known is not None and self._is_settled(connection, id, known):
-                return None
+            return self._updater.is_settled(
+                f"{self._folder}{os.sep}{id}", known, lambda: rows.load_files(connection, known)
+            )
         except OSError:
             log.debug("run %s cannot be examined", id, exc_info=True)
-        return self._read_changes(connection, self._folder / id, known)
-
-    def _is_settled(self, connection: sqlite3.Connection, id: str, known: KnownRun) -> bool:
-        """Return whether a run cannot have changed since it was read."""
-        if not known.settled or known.settled != folder_changed(f"{self._folder}{os.sep}{id}"):
             return False
-        return not known.doubtful or list_segments(self._folder / id) == rows.load_files(connection, known)
 
     def _read_changes(
         self, connection: sqlite3.Connection, folder: Path, known: KnownRun | None
@@ -197,8 +201,7 @@ class Index:
         run = IndexedRun() if known is None else rows.load_run(connection, known)
         before = _state(folder, run)
         try:
-            run = self._updater.update(folder, run)
-            details = run.details(folder) if run.writers else describe_without_journal(folder)
+            run, details = self._updater.read(folder, run)
         except Exception as error:  # one run that cannot be read must not hide the others
             log.debug("run %s cannot be read", folder, exc_info=True)
             run, details = IndexedRun(), describe_unreadable(folder, error)

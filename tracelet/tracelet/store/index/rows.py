@@ -8,13 +8,13 @@ import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
-from typing import Any, Final, NamedTuple, cast
+from typing import Any, Final, cast
 
 from tracelet.store.accumulator import STATISTICS, MetricAccumulator, Summary, summarize
 from tracelet.store.details import Details
 from tracelet.store.event_values import clean_text
 from tracelet.store.history import History
-from tracelet.store.index.run_updates import BySource, IndexedRun, WriterProgress
+from tracelet.store.index.run_updates import BySource, IndexedRun, KnownRun, WriterProgress
 from tracelet.store.journal_access import Files
 from tracelet.store.metric_keys import metric_keys
 from tracelet.store.outcome import KILLED, RUNNING, LastSeen
@@ -27,16 +27,6 @@ _FLOATS: Final = frozenset({"last", "min", "max", "mean", "first_time", "last_ti
 _TEXTS: Final = 12  # of the details' fields: those that come first, which UTF-8 may be unable to hold
 _AT_ONCE: Final = 500  # runs in one query: older SQLite takes at most 999 values
 _SUMMARY: Final = (*STATISTICS, "type", "source")
-
-
-class KnownRun(NamedTuple):
-    """What the index has of a run without its metrics: enough to decide whether to look at it."""
-
-    number: int
-    looks: int
-    problem: str | None
-    settled: int
-    doubtful: int
 
 
 def load_known_runs(connection: sqlite3.Connection, ids: Sequence[str] | None = None) -> dict[str, KnownRun]:

@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import time
 from array import array
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from operator import itemgetter
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from tracelet.journal import Cursor, EventRecord, Follower, PointRecord, Record
 from tracelet.store import journal_access
 from tracelet.store.accumulator import MetricAccumulator
-from tracelet.store.details import Details, build_details
+from tracelet.store.details import Details, build_details, describe_without_journal
 from tracelet.store.history import History
 from tracelet.store.index.bulk_reader import has_backlog, read_backlog
 from tracelet.store.journal_access import Files
@@ -32,6 +32,16 @@ BySource = dict[str | None, dict[str, MetricAccumulator]]  # by source, then wri
 
 _metric_of = itemgetter(2, 3, 4)  # name, type and source of a PointRecord
 _columns_of = itemgetter(5, 6, 7)  # step, time and value
+
+
+class KnownRun(NamedTuple):
+    """What the index has of a run without its metrics: enough to decide whether to look at it."""
+
+    number: int
+    looks: int
+    problem: str | None
+    settled: int
+    doubtful: int
 
 
 @dataclass
@@ -104,6 +114,20 @@ class RunUpdater:
 
     def __init__(self) -> None:
         self._followers: dict[tuple[str, str], tuple[Follower, list[int]]] = {}
+
+    def is_settled(self, run_dir: str, known: KnownRun, load_files: Callable[[], dict[str, Files]]) -> bool:
+        """Return whether nothing was appended to the journal since it was read."""
+        if known.settled != journal_access.folder_changed(run_dir):
+            return False
+        return not known.doubtful or journal_access.list_segments(Path(run_dir)) == load_files()
+
+    def prepare(self, ids: Sequence[str]) -> None:
+        """Do nothing: each run is read when its turn comes."""
+
+    def read(self, run_dir: Path, run: IndexedRun) -> tuple[IndexedRun, Details]:
+        """Return the run with everything appended since the last look, and its details."""
+        run = self.update(run_dir, run)
+        return run, run.details(run_dir) if run.writers else describe_without_journal(run_dir)
 
     def update(self, run_dir: Path, run: IndexedRun) -> IndexedRun:
         """Return the run with everything appended since the last look. Raises whatever reading the journal raises."""
