@@ -7,7 +7,7 @@ same for people. All paths here are relative to the lake's URL, with ``/`` betwe
     project=<project>/run=<run>/metrics/<name>.parquet    points
     project=<project>/run=<run>/params/<name>.parquet     parameters
     project=<project>/run=<run>/tags/<name>.parquet       tags
-    project=<project>/run=<run>/events/<name>.parquet     artifacts, media and changes of the run
+    project=<project>/run=<run>/events/<name>.parquet     everything that is not a point, as in the journal
     project=<project>/run=<run>/merged.json               which files have been merged, and into which
     artifacts/sha256/<first two digits>/<sha256>          contents of artifacts and media
 """
@@ -46,7 +46,9 @@ __all__ = [
     "parse_document_path",
     "parse_file_name",
     "parse_run_folder",
+    "place_text",
     "quote_part",
+    "read_place",
     "run_folder",
     "unquote_part",
 ]
@@ -90,15 +92,16 @@ COLUMNS: Final[dict[str, dict[str, str]]] = {
     # ``value`` is the text of the tag, or JSON for other types; NULL for a tag that was removed.
     TAGS: {"name": "string", "value": "string", "time": "float64", **_ID},
     EVENTS: {
-        "type": "string",  # "artifact", a kind of media ("image", "table", ...), or "changed"
-        "name": "string",  # of media
-        "step": "int64",  # of media
-        "path": "string",  # of a file, among the run's artifacts
-        "size": "int64",  # of a file, in bytes
-        "sha256": "string",  # of a file: its contents are at artifact_path(sha256)
+        "type": "string",  # as in the journal ("writer", "run", "artifact", "outcome", ...); or "file"
+        "name": "string",  # of an artifact or a medium
+        "media": "string",  # the kind of a medium ("image", "table", ...)
+        "step": "int64",  # of a medium
+        "path": "string",  # of an artifact, or of a "file" of it: relative to the run's folder
+        "size": "int64",  # of a "file", in bytes
+        "sha256": "string",  # of a "file": its contents are at artifact_path(sha256)
         "time": "float64",
-        "payload": "string",  # JSON: metadata of media; for "changed", the new values
-        **_ID,
+        "payload": "string",  # JSON, as in the journal; NULL for a "file"
+        **_ID,  # the files of an artifact have its writer and sequence, and the index 1, 2, ...
     },
 }
 
@@ -192,13 +195,19 @@ def data_folder(project: str, run_id: str, kind: str) -> str:
 
 def data_file(project: str, run_id: str, kind: str, name: FileName) -> str:
     """Return the path of a data file. The same rows always have the same path."""
-    places = f"{_place(name.first)}-{_place(name.last)}"
+    places = f"{place_text(name.first)}-{place_text(name.last)}"
     return f"{data_folder(project, run_id, kind)}/{quote_part(name.writer)}-{places}.parquet"
 
 
-def _place(place: Place) -> str:
+def place_text(place: Place) -> str:
     """Return a place as text; the index only if it isn't 0."""
     return f"{place.sequence:0{_DIGITS}d}" + (f".{place.index}" if place.index else "")
+
+
+def read_place(text: str) -> Place:
+    """Return the place that a text stands for."""
+    sequence, _, index = text.partition(".")
+    return Place(int(sequence), int(index or 0))
 
 
 def parse_file_name(path: str) -> FileName | None:

@@ -44,3 +44,14 @@ def own_postgres() -> Iterator[Any]:
         yield server
     finally:
         server.close()
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[Any]:
+    """Return an S3 server, a ``backend_servers.S3``. Tests share it, so do not stop it."""
+    server = servers.S3()
+    try:
+        server.start()
+        yield server
+    finally:
+        server.close()

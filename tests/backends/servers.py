@@ -7,6 +7,7 @@ process, however that ends (``setpriv --pdeathsig``, if util-linux is installed)
 from __future__ import annotations
 
 import csv
+import importlib.util
 import json
 import os
 import pwd
@@ -412,3 +413,35 @@ def wait_until(condition: Callable[[], Any], seconds: float = 30, what: str = ""
             pytest.fail(f"not within {seconds} s: {what or condition}")
         time.sleep(0.02)
     return answer
+
+
+class S3(Server):
+    """moto's S3 server, in memory: ``create_bucket()`` makes a fresh bucket, ``options`` are for ``s3fs``."""
+
+    def __init__(self) -> None:
+        if importlib.util.find_spec("moto") is None or importlib.util.find_spec("s3fs") is None:
+            pytest.skip("needs moto's S3 server and s3fs: pip install 'moto[server]' s3fs")
+        super().__init__(Path(tempfile.mkdtemp(prefix="tracelet-s3-")))
+        self._buckets = 0
+
+    def command(self) -> list[str]:
+        """Return the server's command."""
+        return [sys.executable, "-m", "moto.server", "-H", HOST, "-p", str(self.port)]
+
+    @property
+    def endpoint(self) -> str:
+        """The server's URL."""
+        return f"http://{HOST}:{self.port}"
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The options of a client."""
+        return {"key": "testing", "secret": "testing", "endpoint_url": self.endpoint}
+
+    def create_bucket(self) -> str:
+        """Return the name of an empty bucket."""
+        self._buckets += 1
+        name = f"lake-{self._buckets}"
+        request = urllib.request.Request(f"{self.endpoint}/{name}", method="PUT")
+        urllib.request.urlopen(request, timeout=10).close()
+        return name

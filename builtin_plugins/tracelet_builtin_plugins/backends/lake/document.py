@@ -1,0 +1,173 @@
+"""The run document: what a list of runs needs, of all processes of a run.
+
+Each process that delivers replaces what it knows of its own writers and keeps the rest. Nothing here does I/O.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from tracelet_builtin_plugins.backends.lake.mapping import NOT_IN_DOCUMENT
+from tracelet_hookspecs import MetricData, RunView
+from tracelet_hookspecs.lake_layout import FORMAT, Place, place_text, read_place
+from tracelet_hookspecs.lake_summary import describe_run
+from tracelet_hookspecs.statistics import MetricAccumulator
+
+__all__ = ["RunDocument", "WriterState"]
+
+NO_STEP: Final = -(1 << 63)  # as in the journal
+BEFORE_ALL: Final = Place(-1)
+RUNNING: Final = "running"
+Key = tuple[str, str, str | None]
+
+
+class _Columns:
+    """Points as columns."""
+
+    def __init__(self) -> None:
+        self.steps: list[int] = []
+        self.values: list[float] = []
+        self.times: list[float] = []
+
+
+class WriterState:
+    """What the document says of one writer."""
+
+    def __init__(self, entry: Mapping[str, Any] | None = None) -> None:
+        entry = entry or {}
+        self.rank: int | None = entry.get("rank")
+        self.at = (
+            read_place(entry["at"]) if "at" in entry else BEFORE_ALL
+        )  # the last record of which it has all
+        self.state: str = entry.get("state", RUNNING)
+        self.seen_at: float = entry.get("seen_at", 0.0)
+        self.events: list[list[Any]] = list(entry.get("events", ()))
+        found = ((name, MetricAccumulator.from_json(values)) for name, values in entry.get("metrics", ()))
+        self.metrics: dict[Key, MetricAccumulator] = {
+            (name, one.type, one.source): one for name, one in found
+        }
+
+    @property
+    def attempt(self) -> int:
+        """How often the run had been resumed when the writer began."""
+        first: Mapping[str, Any] = self.events[0][2] if self.events and self.events[0][1] == "writer" else {}
+        return int(first.get("attempt") or bool(first.get("resumed")))
+
+    def add_event(self, place: Place, type: str, payload: Mapping[str, Any], time: float) -> None:
+        """Take in an event, unless it is a repeat."""
+        if place <= self.at:
+            return
+        if type == "writer":
+            rank = payload.get("rank")
+            self.rank = rank if isinstance(rank, int) else None
+        if type not in NOT_IN_DOCUMENT:
+            self.events.append([place.sequence, type, payload, time])
+        if type == "outcome":
+            self.state = "ended"
+        self._move(place, time)
+
+    def add_points(self, points: Sequence[MetricData]) -> None:
+        """Take in points, in the order of recording, without repeats."""
+        groups: dict[Key, _Columns] = {}
+        for point in points:
+            place = Place(*point.id[1:])  # type: ignore[index]
+            if place <= self.at:
+                continue
+            key = (point.name, point.type._value_, point.source)
+            columns = groups.get(key)
+            if columns is None:
+                columns = groups[key] = _Columns()
+            columns.steps.append(NO_STEP if point.iteration is None else point.iteration)
+            columns.values.append(float(point.value))
+            columns.times.append(float(point.timestamp or 0.0))
+        for key, columns in groups.items():
+            if key not in self.metrics:
+                self.metrics[key] = MetricAccumulator(key[1], key[2], self.attempt)
+            self.metrics[key].add(columns)
+        if points:
+            last = points[-1]
+            self._move(Place(*last.id[1:]), float(last.timestamp or 0.0))  # type: ignore[index]
+
+    def _move(self, place: Place, time: float) -> None:
+        self.at = max(self.at, place)
+        self.seen_at = max(self.seen_at, time)
+
+    def entry(self) -> dict[str, Any]:
+        """Return it as the document has it."""
+        return {
+            "rank": self.rank,
+            "through": self.at.sequence + 1,
+            "at": place_text(self.at),
+            "state": self.state,
+            "seen_at": self.seen_at,
+            "events": self.events,
+            "metrics": [[key[0], one.to_json()] for key, one in sorted(self.metrics.items(), key=_order)],
+        }
+
+
+def _order(item: tuple[Key, Any]) -> tuple[str, str, str]:
+    name, type, source = item[0]
+    return name, type, source or ""
+
+
+class RunDocument:
+    """The document of one run, as one process that delivers knows it."""
+
+    def __init__(self, run: RunView) -> None:
+        self._run = run
+        self.base: dict[str, Any] = {}  # as it was read last
+        self.own: dict[str, WriterState] = {}  # the writers that this process has delivered of
+        self.outcome: str | None = None
+
+    def learn(self, data: bytes | None) -> None:
+        """Take in the document as others left it. Raises ``ValueError`` for one of a later version."""
+        found = json.loads(data) if data else {}
+        if found.get("format", FORMAT) > FORMAT:
+            raise ValueError(
+                f"run {self._run.id}: expected a run document of format {FORMAT} or older, found {found['format']};"
+                " upgrade tracelet on this machine"
+            )
+        self.base = found
+        for writer, state in self.own.items():
+            other = self._entry(writer)
+            if other is not None and read_place(other["at"]) > state.at:
+                self.own[writer] = WriterState(other)
+
+    def _entry(self, writer: str) -> Mapping[str, Any] | None:
+        entry = self.base.get("writers", {}).get(writer)
+        return entry if isinstance(entry, Mapping) and "at" in entry else None
+
+    def writer(self, name: str) -> WriterState:
+        """Return the state of a writer that this process delivers of."""
+        if name not in self.own:
+            self.own[name] = WriterState(self._entry(name))
+        return self.own[name]
+
+    def is_primary(self) -> bool:
+        """Say whether this process delivers for the one that decides the run's outcome: the only one, or rank 0."""
+        return any(not state.rank for state in self.own.values())
+
+    def end(self, outcome: str, states: Mapping[str, Any] | None) -> None:
+        """Take in how the run ended. ``states`` are those of its writers, if known."""
+        self.outcome = outcome
+        for writer, state in self.own.items():
+            known = (states or {}).get(writer)
+            if known:
+                state.state, state.seen_at = str(known[0]), float(known[1])
+            elif outcome != RUNNING:
+                state.state = "ended"
+
+    def render(self) -> bytes:
+        """Return the document with all that is known."""
+        writers = {**self.base.get("writers", {}), **{name: one.entry() for name, one in self.own.items()}}
+        outcome = self.base.get("outcome", RUNNING)
+        if self.outcome is not None and (self.is_primary() or not self.own or self.outcome != "finished"):
+            outcome = self.outcome
+        elif self.own and self.is_primary():
+            outcome = RUNNING
+        run = self._run
+        about = {"id": run.id, "name": run.name, "project": run.project, "started_at": run.started_at}
+        document = describe_run(about, outcome, writers)
+        return json.dumps(document, separators=(",", ":")).encode()

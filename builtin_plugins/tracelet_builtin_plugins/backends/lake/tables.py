@@ -1,0 +1,91 @@
+"""Rows as Parquet. The same rows give the same bytes, as long as pyarrow stays the same."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from tracelet_builtin_plugins.extras import import_extra
+from tracelet_hookspecs.lake_layout import COLUMNS, DICTIONARY_COLUMNS, FORMAT, SORTED_BY
+
+__all__ = ["MINIMUM", "encode_columns", "encode_rows", "load_pyarrow", "names_metadata"]
+
+MINIMUM: Final = "14.0"
+_ROWS_PER_GROUP: Final = 65_536
+_PAGE: Final = 64 * 1024  # bytes: a reader of one metric reads few pages, thanks to the page index
+_DELTA: Final = "DELTA_BINARY_PACKED"  # for integers that grow: about two bytes a value
+
+
+def load_pyarrow() -> Any:
+    """Return pyarrow, with ``pyarrow.parquet`` imported. Raises an error if it is missing or too old."""
+    pyarrow = import_extra("pyarrow", plugin="lake", distribution="pyarrow", minimum=MINIMUM)
+    import_extra("pyarrow.parquet", plugin="lake", distribution="pyarrow", minimum=MINIMUM)
+    return pyarrow
+
+
+def encode_rows(kind: str, rows: Sequence[Mapping[str, Any]], about: Mapping[str, str]) -> bytes:
+    """Return rows as a Parquet file of this kind; a column that a row lacks is NULL."""
+    return encode_columns(kind, {name: [row.get(name) for row in rows] for name in COLUMNS[kind]}, about)
+
+
+def encode_columns(kind: str, columns: Mapping[str, Sequence[Any]], about: Mapping[str, str]) -> bytes:
+    """Return columns as a Parquet file of this kind. ``about`` goes into its metadata.
+
+    Raises ``ValueError`` or ``TypeError`` for a value that its column cannot hold.
+    """
+    pyarrow = load_pyarrow()
+    types = COLUMNS[kind]
+    fields = [
+        pyarrow.field(name, pyarrow.float64() if kind_ == "float64" else getattr(pyarrow, kind_)())
+        for name, kind_ in types.items()
+    ]
+    metadata = {"tracelet.format": str(FORMAT), "tracelet.kind": kind, **about}
+    schema = pyarrow.schema(fields, metadata=metadata)
+    order = sorted_places(columns, SORTED_BY[kind])
+    arrays = [
+        pyarrow.array(list(map(columns[field.name].__getitem__, order)), field.type) for field in fields
+    ]
+    return _write(pyarrow, pyarrow.Table.from_arrays(arrays, schema=schema), kind)
+
+
+def sorted_places(columns: Mapping[str, Sequence[Any]], by: Sequence[str]) -> list[int]:
+    """Return the places of rows, sorted by these columns; NULL comes last.
+
+    Rows come in the order of recording, so that sorting in Python costs little. ``pyarrow.compute`` would take longer
+    to import than it saves in a run.
+    """
+    keys = list(zip(*([(value is None, value or "") for value in columns[name]] if _has_null(columns[name])
+                      else columns[name] for name in by), strict=True))  # fmt: skip
+    return sorted(range(len(keys)), key=keys.__getitem__)
+
+
+def _has_null(values: Sequence[Any]) -> bool:
+    return any(value is None for value in values)
+
+
+def _write(pyarrow: Any, table: Any, kind: str) -> bytes:
+    parquet = pyarrow.parquet
+    sink = pyarrow.BufferOutputStream()
+    names = table.schema.names
+    sorting = parquet.SortingColumn.from_ordering(
+        table.schema, [(name, "ascending") for name in SORTED_BY[kind]]
+    )
+    parquet.write_table(
+        table,
+        sink,
+        row_group_size=_ROWS_PER_GROUP,
+        data_page_size=_PAGE,
+        compression="zstd",
+        use_dictionary=[name for name in DICTIONARY_COLUMNS if name in names],
+        column_encoding={name: _DELTA for name in ("step", "sequence", "index", "size") if name in names},
+        write_statistics=True,
+        write_page_index=True,
+        sorting_columns=sorting,
+    )
+    return sink.getvalue().to_pybytes()  # type: ignore[no-any-return]
+
+
+def names_metadata(originals: Mapping[str, str]) -> dict[str, str]:
+    """Return metadata with the original of each name that had to change."""
+    return {"tracelet.original_names": json.dumps(dict(originals))} if originals else {}

@@ -1,0 +1,168 @@
+"""Writing one run: files of points and events under names that a repeat computes again, then the run document."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+from tracelet_builtin_plugins.backends.lake.boundaries import Boundaries
+from tracelet_builtin_plugins.backends.lake.document import RunDocument
+from tracelet_builtin_plugins.backends.lake.failures import ChangedError
+from tracelet_builtin_plugins.backends.lake.mapping import (
+    event_row,
+    file_row,
+    listed_files,
+    metric_columns,
+    original_names,
+    place_of,
+    value_rows,
+)
+from tracelet_builtin_plugins.backends.lake.objects import Objects
+from tracelet_builtin_plugins.backends.lake.tables import encode_columns, encode_rows, names_metadata
+from tracelet_builtin_plugins.backends.lake.uploads import Uploader, find_file
+from tracelet_hookspecs import MetricData, RecordId, RunView
+from tracelet_hookspecs.lake_layout import EVENTS, METRICS, FileName, Place, data_file, document_path
+
+__all__ = ["RunWriter"]
+
+_TRIES: Final = 6  # to replace the document, while others replace it, too
+_DOCUMENT_SECONDS: Final = 10.0  # between two documents without new points
+
+
+class RunWriter:
+    """Writes one run. Everything may be repeated."""
+
+    def __init__(self, objects: Objects, run: RunView) -> None:
+        self.id = run.id
+        self._run = run
+        self._project = run.project  # files stay in one folder, whatever the run is called later
+        self._objects = objects
+        self._boundaries = Boundaries(run.dir, objects.url)
+        self._uploads = Uploader(objects)
+        self._document: RunDocument | None = None
+        self._version: str | None = None
+        self._saved = float("-inf")
+        self._dirty = False
+        self.counts = {"files": 0, "bytes": 0, "points": 0, "documents": 0, "missing_artifacts": 0}
+
+    # -- points ------------------------------------------------------------------------------------
+
+    def store_points(self, points: Sequence[MetricData]) -> None:
+        """Store points: a file for each writer, then the document, so that it never promises what is not there."""
+        by_writer: dict[str, list[MetricData]] = {}
+        for point in points:
+            by_writer.setdefault(point.id[0], []).append(point)  # type: ignore[index]
+        document = self._load()
+        for writer, ones in by_writer.items():
+            state = document.writer(writer)
+            for part in self._boundaries.split(writer, [place_of(one.id) for one in ones]):  # type: ignore[arg-type]
+                self._store_metrics(writer, ones[part], state.rank)
+            state.add_points(ones)
+            self._dirty = True
+        self.counts["points"] += len(points)
+        if any(not document.writer(writer).rank for writer in by_writer):
+            self.save()
+
+    def _store_metrics(self, writer: str, points: Sequence[MetricData], rank: int | None) -> None:
+        places = [place_of(point.id) for point in points]  # type: ignore[arg-type]
+        name = FileName(writer, min(places), max(places))
+        originals = original_names({point.name for point in points})
+        data = encode_columns(
+            METRICS, metric_columns(points, rank), self._about() | names_metadata(originals)
+        )
+        self._boundaries.note(writer, places[0], places[-1])
+        self._create(METRICS, name, data)
+
+    # -- events ------------------------------------------------------------------------------------
+
+    def store_event(self, type: str, payload: Mapping[str, Any], timestamp: float, id: RecordId) -> None:
+        """Store an event: the contents of its files first, then its rows."""
+        document = self._load()
+        state, place = document.writer(id[0]), place_of(id)
+        if type == "writer" and isinstance(payload.get("rank"), int):
+            state.rank = payload["rank"]
+        about = {"time": timestamp, "rank": state.rank, "writer": id[0], "sequence": id[1]}
+        rows = [event_row(type, payload, about)]
+        rows += self._store_contents(listed_files(type, payload), about)
+        self._store_rows(EVENTS, id[0], place, rows)
+        kind, values = value_rows(type, payload, about)
+        if values:
+            self._store_rows(kind, id[0], place, values)
+        state.add_event(place, type, payload, timestamp)
+        self._dirty = True
+        if time.monotonic() - self._saved >= _DOCUMENT_SECONDS and not state.rank:
+            self.save()
+
+    def _store_contents(
+        self, files: Iterable[Mapping[str, Any]], about: Mapping[str, Any]
+    ) -> list[dict[str, Any]]:
+        rows, end = [], self._uploads.end()
+        for index, file in enumerate(files, 1):
+            found = find_file(self._run.dir, file["path"])
+            if found is None:
+                self.counts["missing_artifacts"] += 1
+                continue
+            size, sha256 = self._uploads.store(found, end)
+            rows.append(file_row(file["path"], size, sha256, index, dict(about)))
+        return rows
+
+    def _store_rows(self, kind: str, writer: str, place: Place, rows: Sequence[Mapping[str, Any]]) -> None:
+        self._create(kind, FileName(writer, place, place), encode_rows(kind, rows, self._about()))
+
+    # -- files -------------------------------------------------------------------------------------
+
+    def _about(self) -> dict[str, str]:
+        return {"tracelet.run": self.id.encode("utf-8", "replace").decode()}
+
+    def _create(self, kind: str, name: FileName, data: bytes) -> None:
+        self._objects.create(data_file(self._project, self.id, kind, name), data)
+        self.counts["files"] += 1
+        self.counts["bytes"] += len(data)
+
+    # -- the document ------------------------------------------------------------------------------
+
+    def begin(self) -> None:
+        """Create the document, if there is none: a run is listed before it has any data."""
+        self._load()
+        if self._version is None:
+            self.save()
+
+    def end(self, outcome: str, states: Mapping[str, Any] | None) -> None:
+        """Store how the run ended."""
+        self._load().end(outcome, states)
+        self.save()
+
+    def close(self) -> None:
+        """Store what the document does not have yet."""
+        if self._dirty:
+            self.save()
+
+    def _load(self) -> RunDocument:
+        if self._document is None:
+            document = RunDocument(self._run)
+            self._read_into(document)
+            self._document = document
+        return self._document
+
+    def _read_into(self, document: RunDocument) -> None:
+        found = self._objects.read(document_path(self._project, self.id))
+        document.learn(found.data if found else None)
+        self._version = found.version if found else None
+
+    def save(self) -> None:
+        """Replace the document. If others have changed it, take that in and try again."""
+        document, path = self._load(), document_path(self._project, self.id)
+        for attempt in range(_TRIES):
+            data = document.render()
+            try:
+                self._version = self._objects.replace(path, data, self._version)
+            except ChangedError:
+                time.sleep(random.random() * 0.05 * 2**attempt)
+                self._read_into(document)
+                continue
+            self._saved, self._dirty = time.monotonic(), False
+            self.counts["documents"] += 1
+            return
+        raise TimeoutError(f"{self._objects.url}/{path}: other processes keep changing it")
