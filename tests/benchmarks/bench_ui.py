@@ -8,19 +8,25 @@ key) to the frame after the result was drawn. Memory is that of the server's pro
 from __future__ import annotations
 
 import argparse
+import contextlib
 import importlib.util
+import json
 import math
+import os
 import random
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 from urllib.request import urlopen
 
 from playwright.sync_api import Page, sync_playwright
@@ -96,6 +102,17 @@ class Server:
         with urlopen(f"{self.address}/api/v1/{path}", timeout=600) as answer:
             answer.read()
         return (time.perf_counter() - began) * 1e3
+
+    def share_of_core(self, seconds: float) -> float:
+        """Return the CPU time of the process during some seconds, divided by them."""
+
+        def ticks() -> int:
+            words = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2].split()
+            return int(words[11]) + int(words[12])
+
+        before, began = ticks(), time.monotonic()
+        time.sleep(seconds)
+        return (ticks() - before) / os.sysconf("SC_CLK_TCK") / (time.monotonic() - began)
 
     def memory(self, field: str) -> float:
         """Return a figure of the process's memory in MB: ``VmRSS`` now, ``VmHWM`` at most."""
@@ -209,6 +226,18 @@ def bench_wide(data: Path, metrics: int, points: int) -> None:
             best_of(3, lambda: open_timed(page, address, ".card[data-ready]")),
             goal="1000",
         )
+        began = time.perf_counter()
+        while not list((data / "index").glob("outlines/*.outline")):
+            time.sleep(0.1)
+        tell("prepared in the background, in addition", (time.perf_counter() - began) * 1e3)
+    with serving(data) as (server, page):
+        server.get("runs?limit=1")
+        address = f"{server.address}/run/wide?tab=charts"
+        tell(
+            "first charts, prepared, by a new server",
+            open_timed(page, address, ".card[data-ready]"),
+            goal="1000",
+        )
         tell("longest task while scrolling", longest_task(page, "html", 60), goal="200")
 
 
@@ -224,6 +253,83 @@ def bench_long(data: Path, points: int) -> None:
         for share in (2, 10, 1000):
             part = f"{series}&from={points // 3}&to={points // 3 + points // share}"
             tell(f"series: 1/{share} of it", best_of(5, lambda part=part: server.get(part)), goal="150")
+
+
+RECORD_LIVE = """
+import sys, time
+from pathlib import Path
+from tracelet.journal import Writer
+data, runs = Path(sys.argv[1]), int(sys.argv[2])
+writers = []
+for number in range(runs):
+    id = f"live-{number:03d}"
+    writers.append(Writer(data / "runs" / id, {"run": {"id": id, "name": id, "project": "bench"}}))
+names = [f"metric{place}" for place in range(10)]
+step = 0
+while True:
+    began = time.monotonic()
+    for writer in writers:
+        writer.row(dict.fromkeys(names, float(step)), step)
+    if not step:
+        print("ready", flush=True)
+    step += 1
+    time.sleep(max(0.0, 0.5 - (time.monotonic() - began)))
+"""
+
+
+def bench_live(data: Path, runs: int, seconds: float = 20.0) -> None:
+    """What it costs the server to send the new points of many runs, ten metrics twice a second each."""
+    program = [sys.executable, "-c", RECORD_LIVE, str(data), str(runs)]
+    recorder = subprocess.Popen(program, stdout=subprocess.PIPE, text=True)
+    assert recorder.stdout is not None
+    recorder.stdout.readline()
+    print(f"{runs} runs that are recording, all watched at once")
+    server = Server(data)
+    try:
+        ids = [f"live-{number:03d}" for number in range(runs)]
+        cursors: dict[str, Any] = {id: {} for id in ids}
+        query = "&".join(f"name=metric{place}" for place in range(10))
+        for id in ids:
+            with urlopen(f"{server.address}/api/v1/series?run={id}&{query}", timeout=60) as answer:
+                cursors[id] = {one["name"]: one["cursor"] for one in json.load(answer)["series"]}
+        tell("idle: share of a core", 100 * server.share_of_core(5.0), "%")
+        watcher = Watcher(f"{server.address}/api/v1/live?cursors={quote(json.dumps(cursors))}")
+        time.sleep(2.0)
+        before = watcher.points
+        share = server.share_of_core(seconds)
+        received = watcher.points - before
+        tell("watched: share of a core", 100 * share, "%", "50")
+        tell("watched: points per second that arrived", received / seconds, "/s", f"{20 * runs}")
+        tell("server: memory now", server.memory("VmRSS"), "MB", "200")
+        watcher.close()
+        time.sleep(2.0)
+        tell("the tab was closed: share of a core", 100 * server.share_of_core(5.0), "%")
+    finally:
+        for process in (recorder, server.process):
+            process.terminate()
+            process.wait(30)
+
+
+class Watcher:
+    """Reads a stream of events in a thread, and counts the points."""
+
+    def __init__(self, address: str) -> None:
+        self.points = 0
+        self._answer = urlopen(address, timeout=30)
+        threading.Thread(target=self._read, daemon=True).start()
+
+    def _read(self) -> None:
+        with contextlib.suppress(OSError, ValueError, AttributeError):  # it was closed
+            for line in self._answer:
+                if line.startswith(b"data: ") and (series := json.loads(line[6:]).get("series")):
+                    self.points += sum(len(one["values"]) for one in series)
+
+    def close(self) -> None:
+        """Hang up."""
+        with contextlib.suppress(OSError):
+            socket.fromfd(self._answer.fileno(), socket.AF_INET, socket.SOCK_STREAM).shutdown(
+                socket.SHUT_RDWR
+            )
 
 
 def bench_libraries(data: Path) -> None:
@@ -311,13 +417,14 @@ DRAW = """async ([library, source]) => {
 def main() -> None:
     """Run the parts that were asked for."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--part", choices=["table", "wide", "long", "libraries"], action="append")
+    parser.add_argument("--part", choices=["table", "wide", "long", "live", "libraries"], action="append")
     parser.add_argument("--runs", type=int, default=10_000)
     parser.add_argument("--metrics", type=int, default=500)
     parser.add_argument("--points", type=int, default=100_000)
     parser.add_argument("--long", type=int, default=10_000_000)
+    parser.add_argument("--live", type=int, default=100)
     given = parser.parse_args()
-    parts = given.part or ["table", "wide", "long", "libraries"]
+    parts = given.part or ["table", "wide", "long", "live", "libraries"]
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         if "table" in parts:
@@ -326,6 +433,8 @@ def main() -> None:
             bench_wide(root / "wide", given.metrics, given.points)
         if "long" in parts:
             bench_long(root / "long", given.long)
+        if "live" in parts:
+            bench_live(root / "live", given.live)
         if "libraries" in parts:
             print("chart libraries")
             bench_libraries(root / "libraries" / "runs")

@@ -154,6 +154,10 @@ class RunUpdater:
             cursor = Cursor().to_json()
         run.writers[writer] = WriterProgress(last_seen, files)
         reached = self._follow(run_dir, run, writer, cursor)
+        if last_seen.state != RUNNING:
+            self._followers.pop(
+                (str(run_dir), writer), None
+            )  # of many runs that ended, they would fill the memory
         run.writers[writer].cursor = reached if last_seen.state == RUNNING else None
 
     def _follow(

@@ -1,0 +1,83 @@
+"""Record runs with a tracker, in its environment: ``feed.py NAME FOLDER RUNS METRICS POINTS``."""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+Rows = Iterator[dict[str, float]]
+
+
+def value(run: int, metric: int, step: int) -> float:
+    """Return a point of a curve that looks like a training's."""
+    return math.exp(-step * (run + 1) / 400) + math.sin(step * (metric + 1) * 0.7) / 20
+
+
+def main(name: str, folder: Path, runs: int, metrics: int, points: int) -> None:
+    """Record runs of some metrics, each with some points."""
+    names = [f"train/metric{number}" for number in range(metrics)]
+    folder.mkdir(parents=True, exist_ok=True)
+    for run in range(runs):
+        rows = ({one: value(run, i, step) for i, one in enumerate(names)} for step in range(points))
+        FEEDS[name](folder, f"run-{run}", rows)
+
+
+def feed_tracelet(folder: Path, run: str, rows: Rows) -> None:
+    """Record with tracelet."""
+    import tracelet
+
+    with tracelet.start_run(run, dir=folder, plugins=["no:system", "no:environment", "no:gpu"]) as recorded:
+        for step, row in enumerate(rows):
+            recorded.log(row, step=step)
+
+
+def feed_mlflow(folder: Path, run: str, rows: Rows) -> None:
+    """Record with MLflow, on SQLite, in batches of the largest size that it takes."""
+    from mlflow import MlflowClient
+    from mlflow.entities import Metric
+
+    client = MlflowClient(f"sqlite:///{folder}/mlflow.db")
+    created = client.create_run("0", run_name=run)
+    now = int(time.time() * 1e3)
+    metrics = [
+        Metric(name, number, now, step) for step, row in enumerate(rows) for name, number in row.items()
+    ]
+    for at in range(0, len(metrics), 1000):
+        client.log_batch(created.info.run_id, metrics=metrics[at : at + 1000])
+    client.set_terminated(created.info.run_id)
+
+
+def feed_tensorboard(folder: Path, run: str, rows: Rows) -> None:
+    """Record TensorBoard's event files."""
+    from tensorboardX import SummaryWriter
+
+    with SummaryWriter(str(folder / run)) as writer:
+        for step, row in enumerate(rows):
+            for name, number in row.items():
+                writer.add_scalar(name, number, step)
+
+
+def feed_trackio(folder: Path, run: str, rows: Rows) -> None:
+    """Record with Trackio."""
+    os.environ["TRACKIO_DIR"] = str(folder)
+    import trackio
+
+    trackio.init(project="bench", name=run)
+    for step, row in enumerate(rows):
+        trackio.log(row, step=step)
+    trackio.finish()
+
+
+FEEDS = {
+    "tracelet": feed_tracelet,
+    "mlflow": feed_mlflow,
+    "tensorboard": feed_tensorboard,
+    "trackio": feed_trackio,
+}
+
+if __name__ == "__main__":
+    main(sys.argv[1], Path(sys.argv[2]), *map(int, sys.argv[3:6]))
