@@ -161,7 +161,7 @@ def mutate(chance: random.Random, folder: Path) -> None:
             ]
         )
         file = chance.choice(journal if change in (_add_event, _edit_chunk) and journal else files)
-        if file.is_file() and file.stat().st_size > _MOST_BYTES:
+        if not _is_ordinary(file):
             continue  # made sparse by an earlier mutation, and too large to read
         try:
             change(chance, file)
@@ -175,6 +175,11 @@ def _files_of(folder: Path) -> list[Path]:
         return []
     found = (Path(parent, name) for parent, _, names in os.walk(folder, followlinks=False) for name in names)
     return sorted(file for file in found if stat.S_ISREG(file.lstat().st_mode))
+
+
+def _is_ordinary(file: Path) -> bool:
+    state = file.lstat()
+    return stat.S_ISREG(state.st_mode) and state.st_size <= _MOST_BYTES
 
 
 def _flip(chance: random.Random, file: Path) -> None:
@@ -232,6 +237,8 @@ def _edit_json(chance: random.Random, file: Path) -> None:
     if file.suffix in (".trj", ".trz"):
         file = file.parent.parent / "delivery" / chance.choice(["jsonl.json", "jsonl.lease"])
         file.parent.mkdir(exist_ok=True)
+        if os.path.lexists(file) and not _is_ordinary(file):
+            return  # a pipe or a sparse file, by an earlier mutation
     content = json.loads(file.read_text()) if file.exists() and chance.random() < 0.7 else {}
     if isinstance(content, dict):
         for key in chance.sample([*content, "token", "stale_after", "pid", "cursors", "writers"], 2):
