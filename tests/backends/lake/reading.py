@@ -49,7 +49,10 @@ class Lake:
         return [
             base + path
             for path in found
-            if (path in merged or not path.startswith(f"{kind}/merged-"))
+            if path.endswith(
+                ".parquet"
+            )  # a folder may have drafts of killed processes, whose names begin with a dot
+            and (path in merged or not path.startswith(f"{kind}/merged-"))
             and path not in set(manifest.get("replaced", ()))
         ]
 

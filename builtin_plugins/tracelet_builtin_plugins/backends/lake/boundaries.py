@@ -12,14 +12,20 @@ import os
 import stat
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
-from tracelet_hookspecs.lake_layout import Place
+from tracelet_hookspecs.lake_layout import FileName, Place
 
-__all__ = ["Boundaries"]
+__all__ = ["Boundaries", "Part"]
 
 _FOLDER: Final = "lake"
-Range = tuple[Place, Place]
+
+
+class Part(NamedTuple):
+    """Consecutive places, and whether they are exactly those of a file that was begun before."""
+
+    where: slice
+    is_known: bool
 
 
 class Boundaries:
@@ -28,32 +34,49 @@ class Boundaries:
     def __init__(self, run_dir: Path, url: str) -> None:
         digest = hashlib.sha256(url.encode("utf-8", "surrogatepass")).hexdigest()[:16]
         self._path = run_dir / _FOLDER / f"{digest}.ranges"
-        self._known: dict[str, dict[Place, list[Place]]] = {}  # by writer: the last places by the first one
+        #: By writer: the last place of a range by its first one. A later range with the same beginning replaces an
+        #: earlier one, whose file was never written.
+        self._known: dict[str, dict[Place, Place]] = {}
+        self._last: dict[str, Place] = {}
         for writer, first, last in self._read():
             self._remember(writer, first, last)
 
-    def split(self, writer: str, places: Sequence[Place]) -> list[slice]:
+    def split(self, writer: str, places: Sequence[Place]) -> list[Part]:
         """Return which consecutive places belong into one file each."""
         known = self._known.get(writer, {})
         where = {place: at for at, place in enumerate(places)}
-        parts: list[slice] = []
+        parts: list[Part] = []
         begin = at = 0
         while at < len(places):
-            stop = max((where.get(last, -1) for last in known.get(places[at], ())), default=-1) + 1
+            last = known.get(places[at])
+            stop = -1 if last is None else where.get(last, -1) + 1
             if stop <= at:
                 at += 1
                 continue
             if begin < at:
-                parts.append(slice(begin, at))
-            parts.append(slice(at, stop))
+                parts.append(Part(slice(begin, at), False))
+            parts.append(Part(slice(at, stop), True))
             begin = at = stop
         if begin < len(places):
-            parts.append(slice(begin, len(places)))
+            parts.append(Part(slice(begin, len(places)), False))
         return parts
+
+    def overlapping(self, writer: str, first: Place, last: Place) -> list[FileName]:
+        """Return the files that may have some of these places.
+
+        A batch that is delivered again may end in the middle of a file, and a record that was late may belong into one.
+        """
+        if first > self._last.get(writer, first):
+            return []
+        return [
+            FileName(writer, start, end)
+            for start, end in self._known.get(writer, {}).items()
+            if start <= last and end >= first
+        ]
 
     def note(self, writer: str, first: Place, last: Place) -> None:
         """Remember a range, before its file is written. A disk that refuses it costs overlaps after a crash only."""
-        if last in self._known.get(writer, {}).get(first, ()):
+        if self._known.get(writer, {}).get(first) == last:
             return
         self._remember(writer, first, last)
         line = f"{writer} {first.sequence}.{first.index} {last.sequence}.{last.index}\n"
@@ -61,7 +84,8 @@ class Boundaries:
             self._append(line.encode("utf-8", "surrogatepass"))
 
     def _remember(self, writer: str, first: Place, last: Place) -> None:
-        self._known.setdefault(writer, {}).setdefault(first, []).append(last)
+        self._known.setdefault(writer, {})[first] = last
+        self._last[writer] = max(last, self._last.get(writer, last))
 
     def _append(self, line: bytes) -> None:
         self._path.parent.mkdir(mode=0o700, exist_ok=True)

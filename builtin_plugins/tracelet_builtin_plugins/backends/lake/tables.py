@@ -9,7 +9,7 @@ from typing import Any, Final
 from tracelet_builtin_plugins.extras import import_extra
 from tracelet_hookspecs.lake_layout import COLUMNS, DICTIONARY_COLUMNS, FORMAT, SORTED_BY
 
-__all__ = ["MINIMUM", "encode_columns", "encode_rows", "load_pyarrow", "names_metadata"]
+__all__ = ["MINIMUM", "decode_places", "encode_columns", "encode_rows", "load_pyarrow", "names_metadata"]
 
 MINIMUM: Final = "14.0"
 _ROWS_PER_GROUP: Final = 65_536
@@ -84,6 +84,15 @@ def _write(pyarrow: Any, table: Any, kind: str) -> bytes:
         sorting_columns=sorting,
     )
     return sink.getvalue().to_pybytes()  # type: ignore[no-any-return]
+
+
+def decode_places(data: bytes) -> set[tuple[int, int]]:
+    """Return sequence number and index of each row of a file."""
+    pyarrow = load_pyarrow()
+    table = pyarrow.parquet.read_table(
+        pyarrow.BufferReader(data), columns=["sequence", "index"], use_threads=False
+    )
+    return set(zip(table.column("sequence").to_pylist(), table.column("index").to_pylist(), strict=True))
 
 
 def names_metadata(originals: Mapping[str, str]) -> dict[str, str]:

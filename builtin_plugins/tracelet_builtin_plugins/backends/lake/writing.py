@@ -20,7 +20,12 @@ from tracelet_builtin_plugins.backends.lake.mapping import (
     value_rows,
 )
 from tracelet_builtin_plugins.backends.lake.objects import Objects
-from tracelet_builtin_plugins.backends.lake.tables import encode_columns, encode_rows, names_metadata
+from tracelet_builtin_plugins.backends.lake.tables import (
+    decode_places,
+    encode_columns,
+    encode_rows,
+    names_metadata,
+)
 from tracelet_builtin_plugins.backends.lake.uploads import Uploader, find_file
 from tracelet_hookspecs import MetricData, RecordId, RunView
 from tracelet_hookspecs.lake_layout import EVENTS, METRICS, FileName, Place, data_file, document_path
@@ -58,12 +63,24 @@ class RunWriter:
         for writer, ones in by_writer.items():
             state = document.writer(writer)
             for part in self._boundaries.split(writer, [place_of(one.id) for one in ones]):  # type: ignore[arg-type]
-                self._store_metrics(writer, ones[part], state.rank)
+                some = ones[part.where] if part.is_known else self._missing(writer, ones[part.where])
+                if some:
+                    self._store_metrics(writer, some, state.rank)
             state.add_points(ones)
             self._dirty = True
         self.counts["points"] += len(points)
         if any(not document.writer(writer).rank for writer in by_writer):
             self.save()
+
+    def _missing(self, writer: str, points: list[MetricData]) -> list[MetricData]:
+        """Return the points that no file has that was written before, in other batches."""
+        places = [place_of(point.id) for point in points]  # type: ignore[arg-type]
+        stored: set[tuple[int, int]] = set()
+        for name in self._boundaries.overlapping(writer, min(places), max(places)):
+            found = self._objects.read(data_file(self._project, self.id, METRICS, name))
+            if found is not None:
+                stored |= decode_places(found.data)
+        return [point for point, place in zip(points, places, strict=True) if place not in stored]
 
     def _store_metrics(self, writer: str, points: Sequence[MetricData], rank: int | None) -> None:
         places = [place_of(point.id) for point in points]  # type: ignore[arg-type]
