@@ -7,7 +7,7 @@ last bit, whatever the size and number of the batches.
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, Final, Protocol
 
 from tracelet_hookspecs._exact_sum import exact_sum, pack_sum, unpack_sum
@@ -95,7 +95,9 @@ class MetricAccumulator:
 
     def to_json(self) -> list[Any]:
         """Return the accumulator as values that ``json`` can write."""
-        return list({**asdict(self), "sum": pack_sum(self.sum)}.values())
+        values = [getattr(self, name) for name in _NAMES]
+        values[_SUM_PLACE] = pack_sum(self.sum)
+        return values
 
     @classmethod
     def from_json(cls, values: list[Any]) -> MetricAccumulator:
@@ -105,7 +107,8 @@ class MetricAccumulator:
         return accumulator
 
 
-_SUM_PLACE: Final = [field.name for field in fields(MetricAccumulator)].index("sum")
+_NAMES: Final = tuple(field.name for field in fields(MetricAccumulator))
+_SUM_PLACE: Final = _NAMES.index("sum")
 
 
 def _extremes(values: Any) -> tuple[float, float, Any, int]:

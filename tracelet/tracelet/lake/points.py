@@ -21,7 +21,7 @@ _METRIC: Final = (
     "name IS NOT DISTINCT FROM ? AND type IS NOT DISTINCT FROM ? AND source IS NOT DISTINCT FROM ?"
 )
 _PLACE_BITS: Final = 24  # of the index; more than a row has values, derived ones included
-_MOST_FOOTERS: Final = 64  # files whose statistics are looked at first
+_MOST_FOOTERS: Final = 512  # files whose statistics are looked at first
 _IDENTITY: Final = ("name", "source", "writer", "type")
 _FOOTERS: Final = """
     SELECT file_name, row_group_id, row_group_num_rows, path_in_schema, stats_min_value, stats_max_value,
