@@ -25,7 +25,8 @@ HARD = (0.1, math.nan, math.inf, -math.inf, -0.0, 5e-324, 1.7976931348623157e308
 
 def deliver_to_lake(run_dir: Path, url: str, **options: Any) -> None:
     """Deliver everything of a run to a lake, as ``tracelet sync`` does."""
-    LakeBackend = pytest.importorskip("tracelet_builtin_plugins.backends.lake").LakeBackend
+    from tracelet_builtin_plugins.backends.lake import LakeBackend
+
     table = {"url": url, "isolation": "thread", **options}
     config = load_config(root=run_dir.parent, overrides={"plugins": {"lake": table}}, environ={})
     manager = PluginManager(use_default_paths=False, config=config)

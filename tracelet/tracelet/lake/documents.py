@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 
 from tracelet.journal import EventRecord
 from tracelet.journal.events import InvalidEventError, decode_event
-from tracelet_hookspecs.lake_layout import FORMAT, Place
+from tracelet_hookspecs.lake_layout import FORMAT, Place, read_place
 from tracelet_hookspecs.statistics import MetricAccumulator, exact_sum
 
 _LARGEST: Final = 1 << 28  # bytes
@@ -71,15 +71,10 @@ def _parse_writer(one: Mapping[str, Any]) -> WriterSummary:
     return WriterSummary(
         state=state if state in _STATES else "ended",
         seen_at=_time(one.get("seen_at")),
-        reached=_read_place(one["at"]) if "at" in one else Place(int(one.get("through") or 0), -1),
+        reached=read_place(one["at"]) if "at" in one else Place(int(one.get("through") or 0), -1),
         events=[event for row in one["events"] if (event := make_event(*row)) is not None],
         metrics=[(str(name), _load_accumulator(values)) for name, values in one.get("metrics") or ()],
     )
-
-
-def _read_place(text: str) -> Place:
-    sequence, _, index = text.partition(".")
-    return Place(int(sequence), int(index or 0))
 
 
 def make_event(seq: int, type: str, payload: Any, time: float) -> EventRecord | None:
