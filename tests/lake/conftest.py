@@ -19,7 +19,19 @@ from tracelet.journal import Writer
 from tracelet.store import Store, open_store
 
 BIG = (1 << 63) - 1
-NAMES = ("train/acc", "a*b[c]?", "it's", 'quo"te', "Größe", "x@y", "100%", "a=b", " ")
+NAMES = (
+    "train/acc",
+    "a*b[c]?",
+    "it's",
+    'quo"te',
+    "Größe",
+    "x@y",
+    "100%",
+    "a=b",
+    " ",
+    "not\udc80text",
+    "not\udc81text",
+)
 HARD = (0.1, math.nan, math.inf, -math.inf, -0.0, 5e-324, 1.7976931348623157e308)
 
 

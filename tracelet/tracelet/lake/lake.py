@@ -14,7 +14,15 @@ from tracelet.errors import StoreError
 from tracelet.journal import Columns, EventRecord
 from tracelet.lake.cache import DEFAULT_LIMIT, FileCache
 from tracelet.lake.documents import Document, make_event, parse_document
-from tracelet.lake.points import Count, NewPoints, count_points, place_number, read_behind, read_points
+from tracelet.lake.points import (
+    Count,
+    NewPoints,
+    count_points,
+    place_number,
+    read_behind,
+    read_original_names,
+    read_points,
+)
 from tracelet.lake.query import run_query
 from tracelet.lake.run_files import DataFile, RunFiles, are_disjoint, list_files
 from tracelet.lake.storage import Storage
@@ -138,7 +146,22 @@ class LakeRun:
     def columns(self, names: Collection[str] | None) -> dict[str, Columns]:
         """Return the points of metrics by recorded name (``None``: of all)."""
         files, query = self._lake.query(self.files.of(METRICS))
-        return read_points(files, names, query)
+        if not self._has_foreign_names:
+            return read_points(files, names, query)
+        originals = read_original_names(files, query)
+        stored = {name: fitted for fitted, name in originals.items()}
+        wanted = (
+            None
+            if names is None
+            else [stored.get(name, name) for name in names if _is_unicode(stored.get(name, name))]
+        )
+        found = read_points(files, wanted, query)
+        return {originals.get(name, name): columns for name, columns in found.items()}
+
+    @cached_property
+    def _has_foreign_names(self) -> bool:
+        """Whether a metric has a name that UTF-8 cannot hold, so that files have another one."""
+        return not all(_is_unicode(name) for one in self.document.writers.values() for name, _ in one.metrics)
 
     def events(self) -> dict[str, list[EventRecord]]:
         """Return all events of each process."""
@@ -181,7 +204,11 @@ class LakeRun:
     def points_behind(self, reached: Mapping[str, int], files: Iterable[DataFile]) -> list[NewPoints]:
         """Return the points in some files that come after a place of each process."""
         names, query = self._lake.query(list(files))
-        return read_behind(names, reached, query)
+        found = read_behind(names, reached, query)
+        if not self._has_foreign_names:
+            return found
+        originals = read_original_names(names, query)
+        return [one._replace(name=originals.get(one.name, one.name)) for one in found]
 
     def open_content(self, sha256: str) -> BinaryIO:
         """Open the contents with this SHA-256, to be read piece by piece. Raises FileNotFoundError."""
@@ -193,6 +220,10 @@ def _load(payload: Any) -> Any:
         return json.loads(payload)
     except (ValueError, TypeError, RecursionError):
         return None
+
+
+def _is_unicode(text: str) -> bool:
+    return not any("\ud800" <= sign <= "\udfff" for sign in text)
 
 
 def _is_plain(run_id: str) -> bool:

@@ -6,6 +6,7 @@ shows in the ranges of sequence numbers of each file, so that only then each rec
 
 from __future__ import annotations
 
+import json
 from array import array
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from itertools import groupby, pairwise
@@ -159,6 +160,18 @@ def _once(steps: Any, values: Any, times: Any, sequences: Any, indexes: Any) -> 
     fresh: Any = numpy.ones(len(order), dtype=bool)
     fresh[1:] = (sequences[1:] != sequences[:-1]) | (indexes[1:] != indexes[:-1])
     return [column[order[fresh]] for column in (steps, values, times)]
+
+
+def read_original_names(files: Sequence[str], query: Query = run_query) -> dict[str, str]:
+    """Return the original of each name that UTF-8 cannot hold, by the name that files have in its place."""
+    if not files:
+        return {}
+    table = query(f"SELECT key, value FROM parquet_kv_metadata({_list(files)})", ())
+    found: dict[str, str] = {}
+    for key, value in _rows(table):
+        if key == b"tracelet.original_names":
+            found |= json.loads(value)
+    return found
 
 
 def _numbers(column: Any) -> Any:
