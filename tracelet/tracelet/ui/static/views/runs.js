@@ -82,7 +82,7 @@ class RunsTable {
 
   /** The pinned columns come first. */
   #ordered(columns) {
-    this.pinned = this.pinned.filter((one) => columns.includes(one));
+    this.pinned = columns.filter((one) => this.pinned.includes(one));
     return [...this.pinned, ...columns.filter((one) => !this.pinned.includes(one))];
   }
 
@@ -119,7 +119,7 @@ class RunsTable {
     };
     offer([]);
     const names = async () => {
-      const fields = await get("/fields");
+      const fields = await get("/fields", { newest: 100 }); // of all runs, it would take long
       offer([...fields.params.map((name) => [`params.${quoted(name)}`, name]), ...fields.tags.map((name) => [`tags.${quoted(name)}`, `${name} (tag)`])]);
     };
     this.showFields = () => names().catch((error) => notify(error.message, true));

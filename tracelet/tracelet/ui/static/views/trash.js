@@ -28,9 +28,9 @@ export async function showTrash(main) {
 
 function table(runs, isReadOnly, act) {
   const restore = (run) => act(`/trash/${encodeURIComponent(run.id)}/restore`, () => `${run.name} is back`);
-  return h("div", { class: "sheet scroll" }, h("table", { class: "plain" },
-    h("thead", {}, h("tr", {}, ["name", "id", "deleted"].map((one) => h("th", { scope: "col" }, one)), h("th", { scope: "col", class: "number" }, "size"), isReadOnly ? null : h("th", { scope: "col" }, h("span", { class: "hidden" }, "actions")))),
-    h("tbody", {}, runs.map((run) => h("tr", { "data-run": run.id }, h("th", { scope: "row" }, run.name), h("td", { class: "dim" }, run.id), h("td", {}, formatTime(run.deleted_at)), h("td", { class: "number" }, formatSize(run.size)),
+  return h("div", { class: "sheet scroll" }, h("table", { class: "plain trash" },
+    h("thead", {}, h("tr", {}, ["name", "deleted"].map((one) => h("th", { scope: "col" }, one)), h("th", { scope: "col", class: "number" }, "size"), isReadOnly ? null : h("th", { scope: "col" }, h("span", { class: "hidden" }, "actions")))),
+    h("tbody", {}, runs.map((run) => h("tr", { "data-run": run.id }, h("th", { scope: "row" }, run.name, h("div", { class: "dim small" }, run.id)), h("td", {}, formatTime(run.deleted_at)), h("td", { class: "number" }, formatSize(run.size)),
       isReadOnly ? null : h("td", { class: "number" }, h("button", { "aria-label": `Restore ${run.name}`, onclick: () => restore(run) }, "Restore")))))));
 }
 
