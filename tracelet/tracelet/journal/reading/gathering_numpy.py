@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 from zlib import crc32
@@ -118,7 +119,8 @@ class NumpyGatherer(Gatherer):
     def __init__(self, wanted: frozenset[str] | None = None) -> None:
         super().__init__(wanted)
         self._stretches: dict[int, list[Series]] = {}
-        self._matrices: dict[tuple[int, int], list[Series]] = {}
+        #: Rows by id and count: the places of the columns that were kept, and these columns side by side.
+        self._matrices: dict[tuple[int, int], list[tuple[Sequence[int], Series]]] = {}
 
     def take(self, block: Block, first: int) -> int:
         """Take the slots of a block; return how many were used (none of a record that continues beyond it)."""
@@ -136,7 +138,9 @@ class NumpyGatherer(Gatherer):
             self.take_piece(piece_at(block.data, at, first + at, trusted=block.trusted))
         for (identity, count), matrix in rows.items():
             if self._is_row_wanted(identity, count):
-                self._matrices.setdefault((identity, count), []).append(matrix.series(first))
+                places = self._wanted_of(identity, count)
+                kept = self._matrices.setdefault((identity, count), [])
+                kept.append((places, matrix.series(first, None if len(places) == count else places)))
         self._take_columns(words, layout.points, first)
         self.holes += _holes(layout.empty, first)
         if layout.rest < layout.used:
@@ -166,11 +170,13 @@ class NumpyGatherer(Gatherer):
         for identity, stretches in self._stretches.items():
             found.setdefault(self.names.metric(identity), []).extend(stretches)
         for (identity, count), matrices in self._matrices.items():
-            for place, metric in enumerate(self.names.row(identity, count)):
-                if self._wanted is not None and metric.name not in self._wanted:
-                    continue
-                parts = [matrix._replace(values=matrix.values[:, place]) for matrix in matrices]
-                found.setdefault(metric, []).extend(parts)
+            metrics = self.names.row(identity, count)
+            for places, matrix in matrices:
+                for at, place in enumerate(places):
+                    metric = metrics[place]
+                    if self._wanted is None or metric.name in self._wanted:
+                        part = matrix._replace(values=matrix.values[:, at])
+                        found.setdefault(metric, []).append(part)
         return found
 
     def merge(self, parts: list[Series]) -> Series:
@@ -197,9 +203,11 @@ class _Rows:
         """Say whether all payloads match their checksums."""
         return crc32(self._sealed) == expected_checksum(len(self._starts), 8 * self._count + 4)
 
-    def series(self, first: int) -> Series:
-        """Return the rows, with a matrix of values."""
+    def series(self, first: int, places: Sequence[int] | None = None) -> Series:
+        """Return the rows, with a matrix of the values in all columns, or in some."""
         values = np.ascontiguousarray(self._sealed[:, :-1]).view("<f8")
+        if places is not None:
+            values = values[:, list(places)]
         return _series(self._heads, first, self._starts)._replace(values=values)
 
 

@@ -17,7 +17,7 @@ from tracelet.store.store import Store
 from tracelet.store.tail import series_cursor
 from tracelet.store.windows import read_window
 
-_AT_ONCE: Final = 4_000_000  # points: 96 MB
+_AT_ONCE: Final = 10_000_000  # points: 240 MB
 
 
 def build_outline(store: Store, id: str, path: Path) -> bool:
