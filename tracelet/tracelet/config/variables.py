@@ -28,6 +28,7 @@ VARIABLES: Final[Mapping[str, tuple[str, settings.Check]]] = {
 #: Variables that are read in other places, or differently.
 OTHERS: Final = (
     *("TRACELET_PLUGINS", "TRACELET_PLUGIN_PATH", "TRACELET_DEBUG", "TRACELET_SAFE_DIRECTORIES"),
+    "TRACELET_LAKE_CACHE",
     SHIELD,
 )
 _PREFIX: Final = "TRACELET_"

@@ -189,7 +189,9 @@ class LakeRun:
         """Return how many points each process has recorded of each metric."""
         listed = self.files.of(METRICS)
         files, query = self._lake.query(listed)
-        return count_points(files, once=not are_disjoint(listed), query=query)
+        found = count_points(files, once=not are_disjoint(listed), query=query)
+        originals = read_original_names(files, query) if self._has_foreign_names else {}
+        return [one._replace(name=originals.get(one.name, one.name)) for one in found]
 
     def points_behind_document(self) -> list[NewPoints]:
         """Return the points in files that the run's document does not know yet."""
