@@ -284,7 +284,7 @@ def _is_overhead(value: Any) -> bool:
 _SCHEMA: dict[str, Schema] = {
     "writer": {
         **_fields(False, *_TEXT_OR_NULL, "id", "owner", "host", "boot_id", "script", "cwd", "python"),
-        **_fields(False, *_TEXT_OR_NULL, "tracelet", "launcher", "launch"),
+        **_fields(False, *_TEXT_OR_NULL, "tracelet", "launcher", "launch", "array_task"),
         **_fields(False, *_COUNT_OR_NULL, "pid_namespace", "pid", "pid_started", "attempt"),
         **_fields(False, *_INTEGER_OR_NULL, "rank", "world_size", "local_rank"),
         **_fields(False, "a time or null", _optional(_is_time), "started_at", "after"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final, NamedTuple
 
@@ -42,6 +43,16 @@ _LOCAL_SIZES: Final = (
 _BATCH_JOBS: Final = ("SLURM_JOB_ID", "PBS_JOBID", "LSB_JOBID", "COBALT_JOBID", "JOB_ID")
 
 
+class Elastic(NamedTuple):
+    """What a worker knows of its job if the launcher may restart it, with other ranks and on other hosts."""
+
+    agent: str | None  # the process that started this host's workers, and outlives them
+    rank_process: str | None  # the process that the agent started: this one, or a shell above it
+    rank_started: int | None  # when that was, in hundredths of a second since the host's boot
+    rendezvous: str
+    requeued: str  # how often the batch system has started the whole job again
+
+
 class Job(NamedTuple):
     """A process's place among the processes of its job."""
 
@@ -52,6 +63,7 @@ class Job(NamedTuple):
     run_id: str | None  # the run that all ranks share; ``None`` if nothing distinguishes this job from others
     launch: str | None  # this launch of the job, as opposed to those before a preemption
     launcher_pid: int | None = None  # the process that started all ranks, if there is one
+    elastic: Elastic | None = None
 
     def facts(self) -> dict[str, Any]:
         """Return what the journal says about it."""
@@ -73,9 +85,36 @@ def current_job(environ: Mapping[str, str] | None = None) -> Job | None:
             launcher = "ray" if launcher == "torchrun" and "RAY_JOB_ID" in environ else launcher
             local_rank = rank if local_rank is None else local_rank
             pid = _launcher_pid(keys[:2], environ) if _has_one_parent(launcher, size, environ) else None
+            if launcher == "torchrun" and _rendezvous_id(environ) is not None:
+                return _elastic_job(rank, size, local_rank, keys[:2], pid, environ)
             run_id, launch = _shared_id(launcher, pid, environ), _launch(pid, environ)
             return Job(launcher, rank, size, local_rank, run_id, launch, pid)
     return _lightning_job(environ)
+
+
+def _elastic_job(
+    rank: int, size: int, local_rank: int, keys: list[str], pid: int | None, environ: Mapping[str, str]
+) -> Job:
+    """Return the job of a worker of torchrun with ``--rdzv-id``: hosts may join and leave, which changes the rest."""
+    names = [f"{key}={environ[key]}" for key in _BATCH_JOBS if environ.get(key)]
+    name = short_hash(" ".join([str(_rendezvous_id(environ)), *names]))
+    agent = _launcher_pid(keys, environ)
+    above = [os.getpid(), *ancestors()]
+    process = above[above.index(agent) - 1] if agent in above else os.getpid()
+    identity = _process_id(process)
+    elastic = Elastic(
+        _process_id(agent),
+        identity,
+        int(identity.split()[-1]) if identity is not None else None,
+        _rendezvous(environ).strip(),
+        environ.get("SLURM_RESTART_COUNT", ""),
+    )
+    return Job("torchrun", rank, size, local_rank, f"torchrun-{name}", name, pid, elastic)
+
+
+def _rendezvous_id(environ: Mapping[str, str]) -> str | None:
+    name = environ.get("TORCHELASTIC_RUN_ID", "none")
+    return None if name in ("", "none") else name
 
 
 def _lightning_job(environ: Mapping[str, str]) -> Job | None:
@@ -92,7 +131,7 @@ def _lightning_job(environ: Mapping[str, str]) -> Job | None:
         return Job("lightning", local_rank, size, local_rank, None, None)
     pid = os.getpid() if local_rank == 0 else _launcher_pid(["LOCAL_RANK"], environ)
     parent = _process_id(pid)
-    run_id = f"job-{_short_hash(parent)}" if parent is not None else None
+    run_id = f"job-{short_hash(parent)}" if parent is not None else None
     return Job("lightning", local_rank, size, local_rank, run_id, _launch(pid, environ), pid)
 
 
@@ -109,15 +148,13 @@ def _shared_id(launcher: str, pid: int | None, environ: Mapping[str, str]) -> st
     if launcher == "slurm":
         return _slurm_id(environ)
     if launcher == "ray":  # its workers are children of a daemon that outlives the job
-        return f"ray-{_short_hash(environ['RAY_JOB_ID'] + _rendezvous(environ))}"
+        return f"ray-{short_hash(environ['RAY_JOB_ID'] + _rendezvous(environ))}"
     if pid is not None and (parent := _process_id(pid)) is not None:
         # On one host the launcher's process names the job, restarts of its workers included.
-        return f"job-{_short_hash(parent + environ.get('TORCHELASTIC_RUN_ID', ''))}"
+        return f"job-{short_hash(parent)}"
     if launcher == "mpi":
         names = [environ[key] for key in (*_NAMESPACES, *_BATCH_JOBS) if environ.get(key)]
-        return f"mpi-{_short_hash(' '.join(names))}" if names else None
-    if environ.get("TORCHELASTIC_RUN_ID", "none") != "none":
-        return f"torchrun-{_short_hash(environ['TORCHELASTIC_RUN_ID'] + _rendezvous(environ))}"
+        return f"mpi-{short_hash(' '.join(names))}" if names else None
     return _slurm_id(environ)
 
 
@@ -125,7 +162,7 @@ def _launch(pid: int | None, environ: Mapping[str, str]) -> str | None:
     known = [f"{key}={environ[key]}" for key in _LAUNCHES if key in environ]
     if pid is not None and (parent := _process_id(pid)) is not None:
         known.append(parent)
-    return _short_hash(" ".join(known)) if known else None
+    return short_hash(" ".join(known)) if known else None
 
 
 def _has_one_parent(launcher: str, size: int, environ: Mapping[str, str]) -> bool:
@@ -188,7 +225,16 @@ def _rendezvous(environ: Mapping[str, str]) -> str:
 
 def _slurm_id(environ: Mapping[str, str]) -> str | None:
     step = environ.get("SLURM_STEP_ID") or environ.get("SLURM_STEPID") or "batch"
-    return f"slurm-{environ['SLURM_JOB_ID']}-{step}" if environ.get("SLURM_JOB_ID") else None
+    job = slurm_job(environ)
+    return f"{job}-{step}" if job is not None else None
+
+
+def slurm_job(environ: Mapping[str, str]) -> str | None:
+    """Return what identifies a Slurm job: clusters that share a file system number their jobs independently."""
+    if not (number := environ.get("SLURM_JOB_ID")):
+        return None
+    cluster = re.sub("[^A-Za-z0-9._-]", "-", environ.get("SLURM_CLUSTER_NAME", ""))[:40]
+    return f"slurm-{cluster}-{number}" if cluster else f"slurm-{number}"
 
 
 def _process_id(pid: int | None) -> str | None:
@@ -199,5 +245,6 @@ def _process_id(pid: int | None) -> str | None:
     return f"{boot_id()} {pid} {state[1]}" if state is not None else None
 
 
-def _short_hash(text: str) -> str:
+def short_hash(text: str) -> str:
+    """Return the beginning of a text's SHA-256: 12 hexadecimal digits."""
     return hashlib.sha256(text.encode()).hexdigest()[:12]

@@ -17,6 +17,7 @@ from tracelet.journal import NullRecorder, Writer
 from tracelet.layout import runs_folder
 from tracelet.logs import get_logger
 from tracelet.run import folder
+from tracelet.run.batch import array_task
 from tracelet.run.context import RunContext
 from tracelet.run.job import Job, ancestors
 from tracelet.run.run import START_TIMEOUT, DisabledRun, Run, outcome_of
@@ -62,6 +63,7 @@ def open_run(
         "tracelet": sys.modules["tracelet"].__version__,
         "parents": list(itertools.islice(ancestors(), _GENERATIONS)),
         **({"ambient": True} if ambient else {}),
+        **({"array_task": task} if (task := array_task()) is not None else {}),
         **(target.job.facts() if target.job is not None else {}),
     }
     started_at = time.time()

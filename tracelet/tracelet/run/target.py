@@ -14,6 +14,7 @@ from tracelet.config import Config
 from tracelet.errors import UsageError
 from tracelet.layout import runs_folder
 from tracelet.logs import get_logger
+from tracelet.run.batch import BatchProcess, array_task, batch_process
 from tracelet.run.folder import check_run_id, new_run_id
 from tracelet.run.job import Job, current_job
 
@@ -56,20 +57,47 @@ def choose_target(config: Config, name: str | None) -> RunTarget:
     if config.run_id is not None:
         run_id = check_run_id(config.run_id)
         if job is not None and not separate:
-            return _job_target(runs / run_id, job)
+            return _job_target(runs / run_id, _placed(runs / run_id, job))
         welcome = os.environ.get("TRACELET_RUN_ID") == run_id
         return _target_of(runs / run_id, welcome=welcome, resume=config.resume)._replace(job=job)
     latest = _latest(runs, config.project, name) if config.resume else None
     if job is not None and job.run_id is not None and not separate:
-        target = _job_target(latest, job) if latest is not None else _claimed_target(runs, job)
+        if latest is not None:
+            target: RunTarget | None = _job_target(latest, _placed(latest, job))
+        else:
+            target = _claimed_target(runs, job)
         if target is not None:
             return target
         job = None  # a subprocess of a rank, which inherited its variables
     if job is not None and not separate:
         _warn_of_unnamed_job(job)
+    process = batch_process(name) if job is None or job.launcher == "slurm" else None
+    if process is not None and (process.requeued or latest is None):
+        target = _batch_target(runs, process, must_exist=latest is not None)
+        if target is not None:
+            return target._replace(job=job)
     if latest is not None:
         return _target_of(latest, welcome=True, resume=True)._replace(job=job)
     return RunTarget(new_run_id(), job=job)
+
+
+def _batch_target(runs: Path, process: BatchProcess, *, must_exist: bool) -> RunTarget | None:
+    """Return the run of a single process of a batch job, continued if the job was requeued.
+
+    ``None`` in a subprocess that inherited the variables, and with ``must_exist`` if there is no such run yet.
+    """
+    from tracelet.run.claims import claim, is_ancestor
+
+    for run_dir in process.runs(runs):
+        exists = (run_dir / "journal").exists()
+        if must_exist and not exists:
+            return None
+        owner = claim(run_dir, process.job)
+        if owner is None:
+            return _target_of(run_dir, welcome=True, resume=True) if exists else RunTarget(run_dir.name)
+        if is_ancestor(owner):
+            return None
+    raise AssertionError("the numbers do not end")
 
 
 def _warn_of_unnamed_job(job: Job) -> None:
@@ -86,19 +114,35 @@ def _claimed_target(runs: Path, job: Job) -> RunTarget | None:
 
     All ranks start the same runs in the same order, whether in one program or in several, one after the other.
     """
-    from tracelet.run.claims import claim, is_ancestor, runs_of_launcher
+    from tracelet.run.claims import is_ancestor, runs_of_launcher
 
     hosts = runs_of_launcher(runs, job)
     ids = (job.run_id if number == 1 else f"{job.run_id}-{number}" for number in itertools.count(1))
     for run_id in itertools.chain(hosts, (each for each in ids if each not in hosts)):
-        owner = claim(runs / str(run_id), job)
+        launch, owner = _claim(runs / str(run_id), job)
         if owner is None:
             host = hosts.get(str(run_id))
-            target = _job_target(runs / str(run_id), job, apart={host.writer} if host else ())
+            placed = job._replace(launch=launch)
+            target = _job_target(runs / str(run_id), placed, apart={host.writer} if host else ())
             return target._replace(hosted=host is not None and host.is_ambient)
         if is_ancestor(owner):
             return None
     raise AssertionError("the numbers do not end")
+
+
+def _claim(run_dir: Path, job: Job) -> tuple[str | None, str | None]:
+    """Claim a run for this rank. Returns the launch that the rank belongs to, and who has claimed the run before."""
+    from tracelet.run.claims import claim
+    from tracelet.run.elastic import enter
+
+    return (job.launch, claim(run_dir, job)) if job.elastic is None else enter(run_dir, job)
+
+
+def _placed(run_dir: Path, job: Job) -> Job:
+    """Return the job as it is part of a run that the user has chosen."""
+    from tracelet.run.elastic import enter
+
+    return job if job.elastic is None else job._replace(launch=enter(run_dir, job, always=True).launch)
 
 
 def _job_target(run_dir: Path, job: Job, apart: Collection[str] = ()) -> RunTarget:
@@ -182,9 +226,13 @@ def _latest(runs: Path, project: str, name: str | None) -> Path | None:
     """Return the newest run of a project (of a name), or ``None``."""
     from tracelet.journal import read_events
 
+    task = array_task()
     folders = [(_first_writer(folder), folder) for folder in (runs.iterdir() if runs.is_dir() else ())]
     for _, folder in sorted((each for each in folders if each[0]), reverse=True):
-        recorded = _recorded(read_events(folder))
+        events = list(read_events(folder))
+        recorded = _recorded(events)
+        if task is not None and all(event.payload.get("array_task") != task for event in events):
+            continue  # of another task of an array: all tasks have the same project and name
         if recorded.get("project") == project and name in (None, recorded.get("name")):
             return folder
     return None

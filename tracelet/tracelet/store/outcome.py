@@ -43,7 +43,7 @@ def determine_outcome(processes: Iterable[Process], last_seen: Mapping[str, Last
     It is running while any process is that was not merely forked from another. Otherwise the latest attempt
     decides: for each rank the process that began (or resumed) it, and among ranks the worst outcome.
     """
-    deciding = _deciding(processes)
+    deciding = _without_stopped(_deciding(processes))
     if any(_state(process, last_seen) == RUNNING for process in deciding) or not deciding:
         return RunOutcome(RUNNING)
     each = [_outcome_of(process, last_seen) for process in _latest_attempt(deciding)]
@@ -77,6 +77,18 @@ def _deciding(processes: Iterable[Process]) -> list[Process]:
     """Return the processes that were not forked from another; if there are none, all of them."""
     every = list(processes)
     return [process for process in every if not process.is_child] or every
+
+
+def _without_stopped(processes: list[Process]) -> list[Process]:
+    """Leave out the ranks of earlier launches of a job: the launcher has stopped them.
+
+    One that was killed on another host would look as if it were running for a while.
+    """
+    launched = [process for process in processes if process.facts.get("launch") is not None]
+    latest = max((process.attempt for process in launched), default=0)
+    return [
+        process for process in processes if process.facts.get("launch") is None or process.attempt == latest
+    ] if latest else processes
 
 
 def _state(process: Process, last_seen: Mapping[str, LastSeen]) -> str:
