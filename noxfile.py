@@ -76,6 +76,12 @@ FAMILIES: dict[str, list[str]] = {
     ],
 }
 
+#: What the tests of each folder under tests/jobs install. The launchers are Debian's slurm-wlm and openmpi-bin.
+ENGINES: dict[str, list[str]] = {
+    "launchers": ["torch==2.13.0"],
+    "ray": ["ray[train,tune]>=2.50", "torch==2.13.0"],
+}
+
 
 @nox.session
 def lint(session: nox.Session) -> None:
@@ -145,6 +151,16 @@ def frameworks(session: nox.Session, family: str) -> None:
     )  # pip takes the smaller build of PyTorch, if it is at hand
     session.install("-e", ".[media,numpy,testing]", "pytest-timeout>=2.3", "pytest-xdist>=3.5")
     session.run("pytest", "-q", f"tests/frameworks/{family}", *(session.posargs or ["-n", "2"]))
+
+
+@nox.session(venv_backend="virtualenv")
+@nox.parametrize("engine", sorted(ENGINES))
+def jobs(session: nox.Session, engine: str) -> None:
+    """Test jobs of several processes with the engines that start them: Slurm, MPI, torchrun and Ray."""
+    # pip takes the smaller build of PyTorch, if it is at hand.
+    session.install("--no-compile", *ENGINES[engine])
+    session.install("-e", ".[numpy,testing]", "pytest-timeout>=2.3", "pytest-xdist>=3.5")
+    session.run("pytest", "-q", f"tests/jobs/{engine}", *(session.posargs or ["-n", "2"]))
 
 
 @nox.session

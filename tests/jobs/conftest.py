@@ -73,7 +73,9 @@ class Jobs:
                 if path.read_text():
                     return path
             time.sleep(0.05)
-        pytest.fail(f"no file {pattern} in {seconds} s; there are {sorted(p.name for p in self.path.iterdir())}")
+        pytest.fail(
+            f"no file {pattern} in {seconds} s; there are {sorted(p.name for p in self.path.iterdir())}"
+        )
 
 
 @pytest.fixture

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -75,3 +77,49 @@ def test_a_database_server_without_mlflow_in_between(postgres_dsn: str, project:
         assert "pass" not in str(run.status())
     client = MlflowClient(postgres_dsn)
     assert here.the_run(client).data.metrics == {"loss": 1.0}
+
+
+MANY = """
+import sys, tracelet
+config = {"plugins": {"system": False, "environment": False}, "deadlines": {"start": 150}}  # 8 imports of MLflow
+with tracelet.start_run(sys.argv[1], config=config) as run:
+    run.log_params({"number": sys.argv[1]})
+    for step in range(200):
+        run.log({"loss": step * int(sys.argv[1])}, step=step)
+    assert run.flush(150), run.status()
+"""
+
+
+@pytest.mark.parametrize("store", ["server", "database"])
+def test_eight_processes_at_once_deliver_to_postgresql(
+    store: str, request: pytest.FixtureRequest, project: Callable[..., Any]
+) -> None:
+    """Through one MLflow server, and each straight into the database, which none has set up yet."""
+    from mlflow import MlflowClient
+
+    pytest.importorskip("psycopg2", reason="MLflow needs psycopg2 for PostgreSQL")
+    if store == "server":
+        uri = request.getfixturevalue("postgres_mlflow").uri
+    else:
+        uri = request.getfixturevalue("postgres_dsn")
+    here = project(uri)
+    (here.folder / "many.py").write_text(MANY)
+    words = [sys.executable, "many.py"]
+    output = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    started = [
+        subprocess.Popen([*words, str(number)], cwd=here.folder, env=here.env, **output)
+        for number in range(1, 9)
+    ]
+    said = [process.communicate(timeout=170)[0] for process in started]
+    assert [process.returncode for process in started] == [0] * 8, said
+    client = MlflowClient(uri)
+    experiment = client.get_experiment_by_name(here.name)
+    runs = client.search_runs([experiment.experiment_id])
+    assert sorted(int(run.data.params["number"]) for run in runs) == list(range(1, 9))
+    for run in runs:
+        factor = int(run.data.params["number"])
+        history = client.get_metric_history(run.info.run_id, "loss")
+        assert sorted((point.step, point.value) for point in history) == [
+            (at, at * factor) for at in range(200)
+        ]
+        assert run.info.status == "FINISHED"

@@ -14,7 +14,9 @@ import pytest
 
 def _load(name: str) -> ModuleType:
     """Import a module beside this file, which is in no package."""
-    spec = importlib.util.spec_from_file_location(f"tracelet_tests_{name}", Path(__file__).with_name(f"{name}.py"))
+    spec = importlib.util.spec_from_file_location(
+        f"tracelet_tests_{name}", Path(__file__).with_name(f"{name}.py")
+    )
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)

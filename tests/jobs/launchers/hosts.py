@@ -33,12 +33,14 @@ class Hosts:
         for name in names:
             script = f"hostname {name} && mount --bind {listed} /etc/hosts && echo ready && exec sleep 600"
             words = ("unshare", "--net", "--uts", "--mount", "sh", "-c", script)
-            holder = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
+            holder = subprocess.Popen(
+                words, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, stdin=subprocess.DEVNULL
+            )
             self._holders.append(holder)
             assert holder.stdout is not None
             if holder.stdout.readline() != b"ready\n":
                 pytest.skip("needs the right to make network namespaces (root)")
-        one, two = (str(holder.pid) for holder in self._holders)
+        two = str(self._holders[1].pid)
         self._on(0, "ip", "link", "add", "eth0", "type", "veth", "peer", "name", "eth0", "netns", two)
         for host, address in enumerate(self.addresses):
             self._on(host, "ip", "address", "add", f"{address}/24", "dev", "eth0")

@@ -13,7 +13,18 @@ pytestmark = pytest.mark.skipif(
 )
 
 #: Loopback only, more ranks than cores, and no objection to root.
-OPTIONS = ("--oversubscribe", "--mca", "btl", "self,tcp", "--mca", "oob_tcp_if_include", "lo", "--mca", "plm", "isolated")
+OPTIONS = (
+    "--oversubscribe",
+    "--mca",
+    "btl",
+    "self,tcp",
+    "--mca",
+    "oob_tcp_if_include",
+    "lo",
+    "--mca",
+    "plm",
+    "isolated",
+)
 ENVIRON = {"OMPI_ALLOW_RUN_AS_ROOT": "1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1"}
 
 
@@ -55,4 +66,3 @@ def test_ranks_that_start_through_a_shell(jobs):
         ("one", [0, 1, 2, 3]),
         ("two", [0, 1, 2, 3]),
     ]
-

@@ -52,14 +52,22 @@ def test_a_killed_worker_is_restarted_and_the_run_goes_on(jobs, victim):
 def test_a_second_job_with_the_same_id_is_another_run(jobs):
     """People copy ``--rdzv-id=100`` from the documentation."""
     for _ in range(2):
-        torchrun(jobs, "--rdzv-id=100", "--rdzv-backend=c10d", "--rdzv-endpoint=localhost:0", "--nproc-per-node=2")
+        torchrun(
+            jobs, "--rdzv-id=100", "--rdzv-backend=c10d", "--rdzv-endpoint=localhost:0", "--nproc-per-node=2"
+        )
     assert [found.steps for found in jobs.runs().values()] == [list(range(30))] * 2
 
 
 def test_programs_of_one_worker_are_runs_of_their_own_and_each_is_continued(jobs):
     """Each worker is a shell script that runs two programs. The second is killed: both are run again."""
     shell = f"{sys.executable} train.py one && exec {sys.executable} train.py two"
-    options = ("--standalone", "--nproc-per-node=2", "--max-restarts=1", "--monitor-interval=0.1", "--no-python")
+    options = (
+        "--standalone",
+        "--nproc-per-node=2",
+        "--max-restarts=1",
+        "--monitor-interval=0.1",
+        "--no-python",
+    )
     with launched(jobs, (*RUN, *options, "sh", "-c", shell), STEP_SECONDS="0.05") as process:
         for rank in (0, 1):
             jobs.wait_for_file(f"begun-two-{rank}-0")

@@ -115,11 +115,18 @@ def _module_of(frame: Any) -> str:
     return str(frame.f_globals.get("__name__", ""))
 
 
-def start_child(parent: Run, name: str, *, group: str | None = None) -> Run:
-    """Start a run inside another one, which measures the machine for both."""
+def start_child(parent: Run, name: str, *, group: str | None = None, run_id: str | None = None) -> Run:
+    """Start a run inside another one, which measures the machine for both. With ``run_id``, it may exist already."""
     if parent.adoptable:
         parent.adopt()  # of `tracelet run`: it is the parent, not the child
     config = {"quiet": True, "project": parent.project}
     return start_run(
-        name, parent=parent, group=group, plugins=list(_OF_THE_PARENT), config=config, dir=parent.config.dir
+        name,
+        parent=parent,
+        group=group,
+        plugins=list(_OF_THE_PARENT),
+        config=config,
+        dir=parent.config.dir,
+        run_id=run_id,
+        resume=run_id is not None,
     )

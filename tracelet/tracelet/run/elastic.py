@@ -115,7 +115,7 @@ def _has_finished(run_dir: Path) -> bool:
     for event in read_events(run_dir):
         if event.type == "writer":
             rank = event.payload.get("rank")
-        elif event.type == "outcome" and rank == 0:
+        elif event.type == "outcome" and rank in (0, None):
             outcome = event.payload.get("outcome")
     return outcome == "finished" or any(liveness(run_dir, each) == "running" for each in writers(run_dir))
 
@@ -141,7 +141,9 @@ def _write(run_dir: Path, claim: Claim) -> bool:
     part = folder / f".{host_name()}-{os.getpid()}-{os.urandom(4).hex()}"
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        with open(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as written:
+        with open(
+            os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8"
+        ) as written:
             json.dump(dict(claim.facts), written)
         if file.exists():
             return False

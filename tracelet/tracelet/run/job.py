@@ -101,12 +101,12 @@ def _elastic_job(
     agent = _launcher_pid(keys, environ)
     above = [os.getpid(), *ancestors()]
     process = above[above.index(agent) - 1] if agent in above else os.getpid()
-    identity = _process_id(process)
+    identity = process_id(process)
     elastic = Elastic(
-        _process_id(agent),
+        process_id(agent),
         identity,
         int(identity.split()[-1]) if identity is not None else None,
-        _rendezvous(environ).strip(),
+        rendezvous(environ).strip(),
         environ.get("SLURM_RESTART_COUNT", ""),
     )
     return Job("torchrun", rank, size, local_rank, f"torchrun-{name}", name, pid, elastic)
@@ -130,7 +130,7 @@ def _lightning_job(environ: Mapping[str, str]) -> Job | None:
     if node_rank:  # the number of ranks on the other hosts is unknown
         return Job("lightning", local_rank, size, local_rank, None, None)
     pid = os.getpid() if local_rank == 0 else _launcher_pid(["LOCAL_RANK"], environ)
-    parent = _process_id(pid)
+    parent = process_id(pid)
     run_id = f"job-{short_hash(parent)}" if parent is not None else None
     return Job("lightning", local_rank, size, local_rank, run_id, _launch(pid, environ), pid)
 
@@ -148,8 +148,8 @@ def _shared_id(launcher: str, pid: int | None, environ: Mapping[str, str]) -> st
     if launcher == "slurm":
         return _slurm_id(environ)
     if launcher == "ray":  # its workers are children of a daemon that outlives the job
-        return f"ray-{short_hash(environ['RAY_JOB_ID'] + _rendezvous(environ))}"
-    if pid is not None and (parent := _process_id(pid)) is not None:
+        return f"ray-{short_hash(environ['RAY_JOB_ID'] + rendezvous(environ))}"
+    if pid is not None and (parent := process_id(pid)) is not None:
         # On one host the launcher's process names the job, restarts of its workers included.
         return f"job-{short_hash(parent)}"
     if launcher == "mpi":
@@ -160,7 +160,7 @@ def _shared_id(launcher: str, pid: int | None, environ: Mapping[str, str]) -> st
 
 def _launch(pid: int | None, environ: Mapping[str, str]) -> str | None:
     known = [f"{key}={environ[key]}" for key in _LAUNCHES if key in environ]
-    if pid is not None and (parent := _process_id(pid)) is not None:
+    if pid is not None and (parent := process_id(pid)) is not None:
         known.append(parent)
     return short_hash(" ".join(known)) if known else None
 
@@ -219,7 +219,8 @@ def _environment(pid: int, keys: list[str]) -> list[str | None] | None:
     return [environ.get(key) for key in keys]
 
 
-def _rendezvous(environ: Mapping[str, str]) -> str:
+def rendezvous(environ: Mapping[str, str]) -> str:
+    """Return where the ranks of a job meet."""
     return f" {environ.get('MASTER_ADDR')} {environ.get('MASTER_PORT')}"
 
 
@@ -237,7 +238,7 @@ def slurm_job(environ: Mapping[str, str]) -> str | None:
     return f"slurm-{cluster}-{number}" if cluster else f"slurm-{number}"
 
 
-def _process_id(pid: int | None) -> str | None:
+def process_id(pid: int | None) -> str | None:
     """Return what identifies a process of this host among all that ever ran on any host."""
     from tracelet.journal.identity import boot_id, process_state
 

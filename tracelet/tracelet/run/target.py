@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
+import sys
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -17,6 +18,7 @@ from tracelet.logs import get_logger
 from tracelet.run.batch import BatchProcess, array_task, batch_process
 from tracelet.run.folder import check_run_id, new_run_id
 from tracelet.run.job import Job, current_job
+from tracelet.run.ray_train import ray_train_job
 
 if TYPE_CHECKING:
     from tracelet.journal import EventRecord
@@ -52,7 +54,9 @@ def choose_target(config: Config, name: str | None) -> RunTarget:
     Raises :class:`UsageError` if that is missing.
     """
     runs = runs_folder(config.dir)
-    job = current_job()
+    job = ray_train_job() or current_job()
+    if job is not None and job.launcher == "ray" and "ray" not in sys.modules:
+        job = None  # a subprocess of a worker, which inherited its variables
     separate = config.settings.get("ranks") == "separate"
     if config.run_id is not None:
         run_id = check_run_id(config.run_id)

@@ -86,9 +86,11 @@ def _without_stopped(processes: list[Process]) -> list[Process]:
     """
     launched = [process for process in processes if process.facts.get("launch") is not None]
     latest = max((process.attempt for process in launched), default=0)
-    return [
-        process for process in processes if process.facts.get("launch") is None or process.attempt == latest
-    ] if latest else processes
+    return (
+        [process for process in processes if process.facts.get("launch") is None or process.attempt == latest]
+        if latest
+        else processes
+    )
 
 
 def _state(process: Process, last_seen: Mapping[str, LastSeen]) -> str:
