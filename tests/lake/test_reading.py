@@ -120,6 +120,34 @@ def test_merged_files_count_in_place_of_those_they_replace(both, own_lake, remov
     )
 
 
+def test_a_merge_that_ends_while_files_are_listed_loses_no_row(both, own_lake, monkeypatch):
+    from tracelet.lake.storage import Storage
+
+    files = metric_files(own_lake)
+    find, calls = Storage.find, []
+
+    def find_then_merge(self, prefix):
+        found = find(self, prefix)
+        if prefix.startswith("project=") and not calls:
+            calls.append(prefix)
+            (manifest,) = [one for one in found if one.path.endswith("merged.json")]
+            assert manifest
+            (own_lake / run_folder("digits", "ranks-1") / "merged.json").write_text(json.dumps(document))
+            os.replace(files[0], merged)
+        return found
+
+    merged = files[0].with_name("merged-000001-0123456789ab.parquet")
+    document = {"format": 1, "generation": 0, "files": [], "replaced": []}
+    (own_lake / run_folder("digits", "ranks-1") / "merged.json").write_text(json.dumps(document))
+    document |= {"files": [f"metrics/{merged.name}"], "replaced": [f"metrics/{files[0].name}"]}
+    monkeypatch.setattr(Storage, "find", find_then_merge)
+    assert everything(open_store(own_lake)) == everything(both.folder)
+    assert calls
+    merged.unlink()
+    with pytest.raises(StoreError, match=r"merged\.json lists 1 files that are gone"):
+        open_store(own_lake).run("ranks-1").series()
+
+
 def test_points_that_the_document_does_not_know_yet_count(both, own_lake):
     path = own_lake / document_path("digits", "ranks-1")
     document = json.loads(path.read_text())

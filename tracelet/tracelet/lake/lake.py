@@ -111,7 +111,12 @@ class Lake:
 
     def _copy(self, file: DataFile) -> Path:
         name = f"{self.storage.url}/{file.path}"
-        return self._cache.get(name, file.size, lambda target: self.storage.download(file.path, target))
+        try:
+            return self._cache.get(name, file.size, lambda target: self.storage.download(file.path, target))
+        except FileNotFoundError:
+            raise StoreError(
+                f"lake: {self.storage.shown}/{file.path} is gone: the run was merged since it was read; read it again"
+            ) from None
 
 
 class LakeRun:

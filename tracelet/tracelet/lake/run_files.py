@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from tracelet.errors import StoreError
 from tracelet.lake.storage import Storage, StoredObject
@@ -17,6 +17,9 @@ from tracelet_hookspecs.lake_layout import (
     parse_file_name,
     run_folder,
 )
+
+_MANIFEST: Final = manifest_path("", "").rpartition("/")[2]
+_TRIES: Final = 5
 
 
 class DataFile(NamedTuple):
@@ -47,13 +50,31 @@ def are_disjoint(files: list[DataFile]) -> bool:
 
 
 def list_files(storage: Storage, project: str, run_id: str) -> RunFiles:
-    """Return the data files of a run. The manifest is read after the list, so that no row is missed."""
+    """Return the data files of a run."""
     folder = run_folder(project, run_id)
-    objects = storage.find(folder)
-    manifest = manifest_path(project, run_id)
-    if any(one.path == manifest for one in objects):
-        return _select(objects, folder, *_read_manifest(storage, manifest))
-    return _select(objects, folder, frozenset(), frozenset())
+    return _count_files(storage, folder, storage.find(folder))
+
+
+def _count_files(storage: Storage, folder: str, objects: list[StoredObject]) -> RunFiles:
+    """Return the files that count, of those in a folder.
+
+    The manifest is read after the list, so that no row is missed. If a merge ended in between, it names files that the
+    list lacks, which is then made again.
+    """
+    manifest = f"{folder}/{_MANIFEST}"
+    for _ in range(_TRIES):
+        present = {one.path for one in objects}
+        if manifest not in present:
+            return _select(objects, folder, frozenset(), frozenset())
+        merged, replaced = _read_manifest(storage, manifest)
+        missing = [file for file in merged if f"{folder}/{file}" not in present]
+        if not missing:
+            return _select(objects, folder, merged, replaced)
+        objects = storage.find(folder)
+    raise StoreError(
+        f"lake: {storage.shown}/{manifest} lists {len(missing)} files that are gone, such as {missing[0]}; restore them"
+        " from a backup of the bucket, or deliver the run again"
+    )
 
 
 def _read_manifest(storage: Storage, path: str) -> tuple[frozenset[str], frozenset[str]]:
@@ -99,9 +120,5 @@ def list_all_files(storage: Storage, kind: str, project: str | None = None) -> l
             by_run.setdefault("/".join(parts[:2]), []).append(one)
     found: list[DataFile] = []
     for folder, objects in by_run.items():
-        manifest = f"{folder}/merged.json"
-        merged, replaced = frozenset[str](), frozenset[str]()
-        if any(one.path == manifest for one in objects):
-            merged, replaced = _read_manifest(storage, manifest)
-        found += _select(objects, folder, merged, replaced).of(kind)
+        found += _count_files(storage, folder, objects).of(kind)
     return found
