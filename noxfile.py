@@ -42,7 +42,7 @@ SHORT = [
 FAR_SIDES: dict[str, list[str]] = {
     "aim": [],
     "clearml": [],
-    "lake": ["moto[server]>=5", "s3fs>=2025.2"],
+    "lake": ["moto[server]>=5", "polars>=1.0", "s3fs>=2025.2"],
     "mlflow": ["psycopg[binary]>=3.1", "psycopg2-binary"],  # which one depends on the version of SQLAlchemy
     "otlp": ["grpcio>=1.60"],
     "postgres": [],

@@ -180,9 +180,9 @@ class MetricData:
 class Batching(NamedTuple):
     """Which batches a backend prefers. It is the value of the attribute ``batching`` of a backend.
 
-    While a run records, the host calls ``log_metrics`` when the last batch is ``seconds`` old, or when ``records`` are
-    pending, whichever comes first. A flush and the end of the run do not wait. A backend without the attribute gets its
-    records as soon as possible.
+    While a run records, the host calls ``log_metrics`` when the last batch is ``seconds`` old, or when ``records`` of
+    one process are pending, whichever comes first. A flush and the end of the run do not wait. A backend without the
+    attribute gets its records as soon as possible.
     """
 
     seconds: float

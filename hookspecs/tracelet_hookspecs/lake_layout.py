@@ -42,7 +42,7 @@ __all__ = [
     "document_path",
     "is_merged",
     "manifest_path",
-    "merged_file",
+    "merged_name",
     "parse_document_path",
     "parse_file_name",
     "parse_run_folder",
@@ -221,9 +221,9 @@ def parse_file_name(path: str) -> FileName | None:
     return FileName(unquote_part(found["writer"]), first, last)
 
 
-def merged_file(project: str, run_id: str, kind: str, generation: int, part: int) -> str:
-    """Return the path of a file that has the rows of several."""
-    return f"{data_folder(project, run_id, kind)}/{MERGED_PREFIX}{generation:06d}-{part:04d}.parquet"
+def merged_name(generation: int, digest: str) -> str:
+    """Return the name of a file that has the rows of several; ``digest`` is that of its contents."""
+    return f"{MERGED_PREFIX}{generation:06d}-{digest[:12]}.parquet"
 
 
 def is_merged(path: str) -> bool:
@@ -235,8 +235,8 @@ def manifest_path(project: str, run_id: str) -> str:
     """Return the path of a run's manifest, a JSON object.
 
     ``format``; ``generation``; ``files``, the merged files; ``replaced``, the files whose rows they have, which may
-    still exist; ``merged_at``. All paths in it are relative to the run's folder. The data files of a run are ``files``,
-    and all others that are neither merged files nor ``replaced``.
+    still exist; ``replaced_at``, since when; ``merged_at``. All paths in it are relative to the run's folder. The data
+    files of a run are ``files``, and all others that are neither merged files nor ``replaced``.
     """
     return f"{run_folder(project, run_id)}/merged.json"
 

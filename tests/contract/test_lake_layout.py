@@ -54,8 +54,8 @@ def test_names_of_a_writer_sort_as_their_records(starts):
 
 
 def test_merged_files_are_recognized():
-    path = layout.merged_file("p", "r", "metrics", 3, 0)
-    assert path == "project=p/run=r/metrics/merged-000003-0000.parquet"
+    path = "project=p/run=r/metrics/" + layout.merged_name(3, "0123456789abcdef")
+    assert path == "project=p/run=r/metrics/merged-000003-0123456789ab.parquet"
     assert layout.is_merged(path)
     assert layout.parse_file_name(path) is None
 

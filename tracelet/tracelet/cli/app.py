@@ -32,6 +32,7 @@ COMMANDS: Final = {
     "pack": "tracelet.cli.commands.pack:pack",
     "sync": "tracelet.cli.commands.sync:sync",
     "verify": "tracelet.cli.commands.verify:verify",
+    "lake": "tracelet.cli.commands.lake:lake",
     "compact": "tracelet.cli.commands.compact:compact",
     "plugins": "tracelet.cli.commands.plugins:plugins",
     "hooks": "tracelet.cli.commands.hooks:hooks",

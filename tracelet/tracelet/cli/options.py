@@ -96,9 +96,9 @@ class GlobalOptions:
         """Open a lake, with the options of the plugin that writes to it, if the configuration has one."""
         from tracelet.store import open_store
 
-        return _with_progress(open_store(url, storage_options=self._without_lake()._storage_options(url)))
+        return _with_progress(open_store(url, storage_options=self._without_lake().storage_options(url)))
 
-    def _storage_options(self, url: str) -> Mapping[str, Any] | None:
+    def storage_options(self, url: str) -> Mapping[str, Any] | None:
         """Return ``storage_options`` of the plugin whose ``url`` this is, ``None`` if there is none."""
         for table in self.config().tables.values():
             if str(table.get("url", "")).rstrip("/") == url.rstrip("/") and table.get("storage_options"):

@@ -55,7 +55,7 @@ class Gathering:
         if self._batching is None or left <= 0:
             return 0.0
         found = ends(self._run_dir, writers(self._run_dir))
-        pending = sum(end - position(writer) for writer, end in found.items())
+        pending = max((end - position(writer) for writer, end in found.items()), default=0)
         return 0.0 if pending >= self._batching.records else min(left, _LOOK)
 
     def _read(self) -> Batching | None:
