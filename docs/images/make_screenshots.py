@@ -88,6 +88,8 @@ def take_all(page: Page, address: str) -> None:
     take(page, "ui-runs")
     page.goto(f"{address}/charts?{several}&smooth=0.9&search=^(train|test)/")
     take(page, "ui-charts", lambda: page.locator("canvas.cursor").first.hover(position={"x": 190, "y": 90}))
+    page.goto(f"{address}/charts?{several}&by=project&search=^(train|test)/")
+    take(page, "ui-groups", lambda: page.locator("canvas.cursor").first.hover(position={"x": 190, "y": 90}))
     page.goto(f"{address}/run/{digits[1]}")
     take(page, "ui-run")
     page.goto(f"{address}/run/{other['media']}?tab=media")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ from starlette.testclient import TestClient
 from tracelet.errors import UsageError
 from tracelet.store import Store, open_store
 from tracelet.ui import Access
+from tracelet.ui.app import STATIC
 
 MakeClient = Callable[..., TestClient]
 
@@ -157,3 +159,9 @@ def test_damaged_content_is_an_error_of_its_own(
     answer = client.get(f"/api/v1/runs/{original.id}/content", params={"path": path})
     assert answer.status_code == 404
     assert path in answer.json()["error"]
+
+
+def test_page_preloads_each_of_its_modules(client: TestClient) -> None:
+    named = set(re.findall(r'(?:href|src)="(/static/[^"]+\.js)"', client.get("/").text))
+    assert named == {f"/static/{file.relative_to(STATIC).as_posix()}" for file in STATIC.rglob("*.js")}
+    assert all(client.get(path).status_code == 200 for path in named)

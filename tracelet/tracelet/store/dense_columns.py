@@ -11,6 +11,7 @@ BLOCK: Final = 65536  # items
 #: Times of this century are multiples of it, so the difference of two is exact, and is a small whole number.
 _TICK: Final = 2.0**-22  # seconds
 _MOST: Final = (1 << 32) - 1
+_EXACT: Final = 2.0**53  # below it, whole numbers are exact
 
 
 class Block(NamedTuple):
@@ -35,6 +36,23 @@ class Block(NamedTuple):
             return self.offsets
         offsets = self.offsets if self.offsets.itemsize > 2 else numpy.cumsum(self.offsets, dtype="int64")
         return self.start + offsets * self.scale
+
+    def pick(self, places: Any) -> Any:
+        """Return the items at some places."""
+        if self.offsets is None:
+            return self.start + places * self.scale
+        if self.offsets.itemsize > 2:
+            return self.start + self.offsets[places] * self.scale if self.scale else self.offsets[places]
+        return self.items()[places]
+
+    def search(self, values: Any, side: str) -> Any:
+        """Return where values would have to be inserted."""
+        numpy = require_numpy("tracelet ui")
+        if self.offsets is None and self.scale > 0 and max(abs(self.first), abs(self.last)) < _EXACT:
+            at = (values - float(self.start)) / float(self.scale)
+            found = numpy.ceil(at) if side == "left" else numpy.floor(at) + 1
+            return numpy.clip(found, 0, self.size).astype("int64")
+        return numpy.searchsorted(self.items(), values, side)
 
     @property
     def nbytes(self) -> int:
@@ -86,7 +104,7 @@ class DenseColumn:
         parts = []
         for owner in numpy.unique(owners).tolist():
             block, end = self._blocks[owner], self._ends[owner]
-            parts.append(block.items()[places[owners == owner] - (end - block.size)])
+            parts.append(block.pick(places[owners == owner] - (end - block.size)))
         return numpy.concatenate(parts) if parts else numpy.zeros(0)
 
     def search(self, values: Sequence[float], side: str) -> Any:
@@ -98,7 +116,7 @@ class DenseColumn:
         for owner in numpy.unique(owners[owners < len(self._blocks)]).tolist():
             block, end = self._blocks[owner], self._ends[owner]
             mine = owners == owner
-            found[mine] = end - block.size + numpy.searchsorted(block.items(), wanted[mine], side)
+            found[mine] = end - block.size + block.search(wanted[mine], side)
         return found
 
 
