@@ -184,6 +184,13 @@ def test_sorting(store):
         store.runs(limit=-1)
 
 
+def test_quoted_name_with_a_comma_is_one_field(records):
+    for run, value in (("a", 2), ("b", 1), ("c", 1)):
+        records.run(run, params={"size, mm": value})
+    store = records.store()
+    assert ids(store.runs(sort='params["size, mm"],-name')) == "cba"
+
+
 def test_moments():
     now = time.time()
     assert parse_time(12) == 12.0

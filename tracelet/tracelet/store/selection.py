@@ -35,6 +35,7 @@ _TEXTS: Final = (
 )
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _SPAN: Final = re.compile(r"(-?\d+(?:\.\d+)?)\s*([smhdw])")
+_COMMA: Final = re.compile(r',(?=(?:[^"]*"[^"]*")*[^"]*$)')  # outside of a quoted name
 
 
 class Selection(NamedTuple):
@@ -239,7 +240,7 @@ class _SqlWriter:
         return f"SELECT {column} FROM {table} WHERE {table}.run = runs.number AND {table}.{key} IN (?, ?)"
 
     def order(self, several: Iterable[str]) -> str:
-        keys = [key.strip() for one in several for key in one.split(",") if key.strip()]
+        keys = [key.strip() for one in several for key in _COMMA.split(one) if key.strip()]
         return ", ".join([*(self._order(key) for key in keys), "started DESC", "id DESC"])
 
     def _order(self, key: str) -> str:
