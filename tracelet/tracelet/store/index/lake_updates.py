@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -28,7 +29,7 @@ class LakeUpdater:
 
     def is_settled(self, run_dir: str, known: KnownRun, load_files: Callable[[], dict[str, Files]]) -> bool:
         """Return whether the document is the one that the index has."""
-        entry = self._location.entries.get(Path(run_dir).name)
+        entry = self._location.entries.get(os.path.basename(run_dir))
         return entry is not None and known.settled == entry.version
 
     def prepare(self, ids: Sequence[str]) -> None:
