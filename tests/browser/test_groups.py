@@ -74,6 +74,11 @@ def test_runs_become_groups_with_a_band(visit: Visit, ids: dict[str, str]) -> No
     assert count_pixels(page, "train/loss", "--line-2") == 0
     chart.locator("canvas.cursor").hover(position={"x": 200, "y": 80})
     expect(chart.locator(".tip")).to_contain_text(re.compile(r"sgd 0\.\d+ to \d\.\d+, 2 runs"))
+    for at in (70, 200, 260, 330):  # beside the cursor, and inside the chart
+        chart.locator("canvas.cursor").hover(position={"x": at, "y": 90})
+        tip, plot = chart.locator(".tip").bounding_box(), chart.locator(".plot").bounding_box()
+        assert plot["x"] - 1 <= tip["x"]
+        assert tip["x"] + tip["width"] <= plot["x"] + plot["width"] + 1
     page.get_by_label("Band of a group").select_option("std")
     chart.locator("canvas.cursor").hover(position={"x": 210, "y": 80})
     expect(chart.locator(".tip")).to_contain_text("± ")

@@ -323,9 +323,11 @@ export class Plot {
     this.tip.replaceChildren(h("div", { class: "dim" }, formatX(head, this.scaled.kind)), ...rows);
     if (found.length > near.length) this.tip.append(h("div", { class: "dim" }, `and ${found.length - near.length} more`));
     this.tip.hidden = false;
-    const right = place > this.width / 2;
-    this.tip.style.left = right ? "" : `${place + 12}px`;
-    this.tip.style.right = right ? `${this.width - place + 12}px` : "";
+    this.tip.style.left = "0px"; // its width does not depend on its place
+    const wide = this.tip.offsetWidth;
+    const [after, before] = [place + 12, place - 12 - wide];
+    const left = after + wide <= this.width ? after : before >= 0 ? before : Math.max(0, this.width - wide);
+    this.tip.style.left = `${left}px`;
   }
 }
 
