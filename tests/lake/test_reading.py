@@ -395,3 +395,70 @@ def test_storage_options_are_for_lakes_only(both):
 def test_a_url_of_an_unknown_kind_is_reported():
     with pytest.raises(StoreError, match="nothing://x"):
         open_store("nothing://x").runs()
+
+
+# --- live, in the page --------------------------------------------------------------------------------------
+
+
+def test_the_page_sends_new_points_of_a_run_that_goes_on(tmp_path, deliver, monkeypatch):
+    pytest.importorskip("starlette", reason="the page needs the extra 'ui'")
+    from tracelet.store import lake_tail
+    from tracelet.ui import sources as sources_module
+    from tracelet.ui.live_api import Watch
+
+    monkeypatch.setattr(lake_tail, "_PERIOD", 0.0)
+    monkeypatch.setattr(sources_module, "_RECENT", 0.0)
+    data, lake = tmp_path / ".tracelet", tmp_path / "lake"
+    writer = Writer(data / "runs" / "live-1", {"run": {"id": "live-1", "name": "live", "project": "p"}})
+    for step in range(10):
+        writer.point("loss", step, step)
+    deliver(data / "runs" / "live-1", str(lake))
+    sources = sources_module.Sources(open_store(lake))
+    read = sources.series(sources.run("live-1"), ["loss"])["loss"]
+    assert len(read.rewound.effective) == 10
+    watch = Watch(sources, {"live-1": {"loss": read.cursor}}, table=False)
+    assert [name for name, _ in watch.news()] == ["run"]
+    assert watch.news() == []
+    for step in range(10, 13):
+        writer.point("loss", step, step)
+    writer.close("finished")
+    deliver(data / "runs" / "live-1", str(lake))
+    news = dict(watch.news())
+    assert news["points"]["series"][0]["steps"] == [10, 11, 12]
+    deadline = time.monotonic() + 20
+    while news.get("run", {}).get("outcome") != "finished" and time.monotonic() < deadline:
+        news |= dict(watch.news())
+    assert news["run"]["outcome"] == "finished"
+
+
+def test_tracelet_ui_serves_a_url(both):
+    pytest.importorskip("starlette", reason="the page needs the extra 'ui'")
+    import urllib.request
+
+    words = [sys.executable, "-m", "tracelet", "ui", Path(both.url).as_uri(), "--port", "0", "--no-open"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as server:
+        try:
+            assert server.stdout is not None
+            address = server.stdout.readline().split()[2]
+            with urllib.request.urlopen(f"{address}api/v1/runs?sort=name", timeout=30) as answer:
+                found = json.load(answer)
+        finally:
+            server.terminate()
+    assert [run["name"] for run in found["runs"]] == [one.name for one in both.folder.runs(sort="name")]
+
+
+def test_a_folder_is_recognized_as_a_lake_or_as_what_it_is(both, tmp_path):
+    from tracelet.lake.recognize import RUNS, is_lake
+    from tracelet_hookspecs import lake_layout
+
+    assert RUNS == lake_layout.RUNS
+    assert is_lake(Path(both.url))
+    assert not is_lake(both.data)
+    assert not is_lake(tmp_path)
+    shutil.copytree(both.url, tmp_path / "data-only")
+    shutil.rmtree(tmp_path / "data-only" / "runs")
+    assert is_lake(tmp_path / "data-only")
+    with pytest.raises(StoreError, match="found no runs in file://"):
+        open_store(tmp_path / "data-only").run()
+    with pytest.raises(StoreError, match="found nothing"):
+        open_store(tmp_path / "none")

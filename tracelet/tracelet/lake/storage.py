@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, Final, NamedTuple, cast
 
 from tracelet.errors import MissingExtraError, StoreError
+from tracelet.lake.recognize import is_url
 from tracelet.secrets import redact
 
-_URL: Final = re.compile(r"[A-Za-z][A-Za-z0-9+.-]+://")
 _LOCAL: Final = ("file://", "local://")
 _AT_ONCE: Final = 64  # requests at a time
 
@@ -23,11 +22,6 @@ class StoredObject(NamedTuple):
     path: str
     size: int
     version: str
-
-
-def is_url(text: Any) -> bool:
-    """Return whether a text is a URL (``s3://...``), not the path of a folder."""
-    return isinstance(text, str) and _URL.match(text) is not None
 
 
 class Storage:

@@ -30,8 +30,7 @@ def locate_store(
 
 def refers_to_lake(given: str | os.PathLike[str]) -> bool:
     """Return whether this is the URL of a lake, or the path of a folder that is one."""
-    from tracelet.lake.recognize import is_lake
-    from tracelet.lake.storage import is_url
+    from tracelet.lake.recognize import is_lake, is_url
 
     return is_url(given) or is_lake(Path(given).expanduser())
 
