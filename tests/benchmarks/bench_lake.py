@@ -1,5 +1,7 @@
 """How quickly a lake is read: ``python tests/benchmarks/bench_lake.py [--runs N] [--points N] [--s3] [--mlflow]``.
 
+With ``--writers N``, how quickly it is written, see ``lake_writing.py``; nothing is read then.
+
 Lists of many runs (cold, warm, filtered, the best ten) and one long series, in a folder or, with ``--s3``, on moto's S3
 server on this machine. Each figure stands beside something measured in the same session: a plain pass over the run
 documents, PyArrow reading the same columns, and, with ``--mlflow``, the same question to MLflow on SQLite.
@@ -19,13 +21,23 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
+from lake_writing import bench_writers
+
 from tracelet.journal import EventRecord
 from tracelet.store import open_store
-from tracelet_hookspecs.lake_layout import METRICS, FileName, Place, data_file, document_path, merged_file
+from tracelet_hookspecs.lake_layout import (
+    METRICS,
+    FileName,
+    Place,
+    data_file,
+    data_folder,
+    document_path,
+    merged_name,
+)
 from tracelet_hookspecs.statistics import MetricAccumulator
 
 WHERE, SORT = "params.lr < 0.05 and metrics.acc.max > 0.5", "-metrics.acc.max"
@@ -177,7 +189,7 @@ def bench_series(put: Callable[[str, bytes], None], url: str, options: Any, poin
     path, data = document(1_000_001, random.Random(4))
     put(path, data)
     merged = encode(pyarrow.concat_tables(tables))
-    place = merged_file("bench", "run-1000001", METRICS, 1, 0)
+    place = f"{data_folder('bench', 'run-1000001', METRICS)}/{merged_name(1, '0' * 12)}"
     put(place, merged)
     inner = place.split("/", 2)[2]
     manifest = {"format": 1, "generation": 1, "files": [inner], "replaced": [], "merged_at": 0}
@@ -291,9 +303,14 @@ def main() -> None:
     parser.add_argument("--points", type=int, default=10_000_000)
     parser.add_argument("--s3", action="store_true", help="on moto's S3 server")
     parser.add_argument("--mlflow", action="store_true", help="also ask MLflow")
+    parser.add_argument("--writers", type=int, default=0, help="write with as many writers, read nothing")
     given = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="bench-lake-") as folder:
         os.environ["XDG_CACHE_HOME"] = f"{folder}/cache"
+        if given.writers:
+            with s3_server() if given.s3 else nullcontext((f"{folder}/lake", None)) as (url, options):
+                bench_writers(putter(url, options), url, options, given.writers)
+            return
         if given.s3:
             with s3_server() as (url, options):
                 bench_lists(putter(url, options), url, options, given.runs)
