@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import struct
 import subprocess
 import sys
 from array import array
@@ -11,8 +12,8 @@ import numpy as np
 import pytest
 from tests.journal.conftest import same
 
-from tracelet.journal import Damage, PointRecord, read_columns, read_events
-from tracelet.journal.format import HEADER, POINT, POINT_HEAD, SLOT, seal
+from tracelet.journal import Damage, PointRecord, Writer, read_columns, read_events
+from tracelet.journal.format import HEADER, POINT, POINT_HEAD, SLOT, journal_folder, seal
 from tracelet.journal.segments.checksums import are_intact, expected_checksum
 
 
@@ -228,3 +229,21 @@ def test_values_are_exact_to_the_bit(journal):
         assert all(map(same, columns["a"].values, values))
         assert all(map(same, columns["b"].values, values))
     assert all(isinstance(record, PointRecord) for record in journal.points())
+
+
+def test_events_are_all_read_whatever_a_damaged_row_holds(tmp_path):
+    with Writer(tmp_path, {}) as writer:
+        for step in range(300):
+            writer.row({f"metric{place}": float(place) for place in range(60)}, step)
+            if step % 50 == 0:
+                writer.event("tags", {"tags": {f"at{step}": True}})
+    whole = read_events(tmp_path)
+    assert len([event for event in whole if event.type == "tags"]) == 6
+    file = next(journal_folder(tmp_path).glob("*.trj"))
+    data = bytearray(file.read_bytes())
+    at = data.index(struct.pack("<3d", 30.0, 31.0, 32.0), len(data) // 4)
+    data[at : at + 24] = b"\x01\x00\x00\x03" * 6  # reads like the tag of an event
+    file.write_bytes(data)
+    damage = Damage()
+    assert read_events(tmp_path) == read_events(tmp_path, damage=damage) == whole
+    assert damage.counts

@@ -87,6 +87,8 @@ class Gatherer:
     """Takes the blocks of one writer in order, then returns its points by metric."""
 
     numpy = False  # whether its columns are NumPy arrays
+    #: Whether it is for events alone: then the values in rows need not be checked.
+    only_events = False
 
     def __init__(self, wanted: frozenset[str] | None = None) -> None:
         self.names = Names()

@@ -128,7 +128,8 @@ class NumpyGatherer(Gatherer):
         words = layout.words
         if not layout.is_sound or words[layout.empty].any() or not _goes_on(block, layout.used, first):
             return super().take(block, first)
-        rows = {key: _Rows(words, starts, key[1]) for key, starts in layout.rows.items() if starts}
+        found = {} if self.only_events else layout.rows
+        rows = {key: _Rows(words, starts, key[1]) for key, starts in found.items() if starts}
         whole = block.trusted or (
             _heads_are_whole(words, layout, first) and all(map(_Rows.are_intact, rows.values()))
         )

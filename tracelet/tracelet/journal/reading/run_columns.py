@@ -95,6 +95,7 @@ def read_events_by_writer(run_dir: Path, *, damage: Damage | None = None) -> dic
     found: dict[str, list[EventRecord]] = {}
     for writer in writers(run_dir):
         gatherer = new_gatherer(frozenset(), None)
+        gatherer.only_events = damage is None
         _gather(Source(run_dir, writer), gatherer, damage)
         if damage is not None:
             damage.add("time", gatherer.invalid_times)
