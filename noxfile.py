@@ -76,11 +76,8 @@ FAMILIES: dict[str, list[str]] = {
     ],
 }
 
-#: What the tests of each folder under tests/jobs install. The launchers are Debian's slurm-wlm and openmpi-bin.
-ENGINES: dict[str, list[str]] = {
-    "launchers": ["torch==2.13.0"],
-    "ray": ["ray[train,tune]>=2.50", "torch==2.13.0"],
-}
+#: Extras that the tests of each folder under tests/jobs need. The launchers are Debian's slurm-wlm and openmpi-bin.
+ENGINES: dict[str, str] = {"launchers": "", "ray": ",lake,ray"}
 
 
 @nox.session
@@ -157,9 +154,8 @@ def frameworks(session: nox.Session, family: str) -> None:
 @nox.parametrize("engine", sorted(ENGINES))
 def jobs(session: nox.Session, engine: str) -> None:
     """Test jobs of several processes with the engines that start them: Slurm, MPI, torchrun and Ray."""
-    # pip takes the smaller build of PyTorch, if it is at hand.
-    session.install("--no-compile", *ENGINES[engine])
-    session.install("-e", ".[numpy,testing]", "pytest-timeout>=2.3", "pytest-xdist>=3.5")
+    session.install("--no-compile", "torch==2.13.0")  # pip takes the smaller build, if it is at hand
+    session.install("-e", f".[numpy,testing{ENGINES[engine]}]", "pytest-timeout>=2.3", "pytest-xdist>=3.5")
     session.run("pytest", "-q", f"tests/jobs/{engine}", *(session.posargs or ["-n", "2"]))
 
 

@@ -90,7 +90,7 @@ class RayJobs:
         """Run a program and return what it prints."""
         process = self.start(program, *arguments)
         try:
-            text = process.communicate(timeout=150)[0]
+            text = process.communicate(timeout=300)[0]
         finally:
             process.kill()
         assert process.returncode == 0, text[-6000:]

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import re
 
+import pytest
+
+# On a busy machine: each worker imports Ray and PyTorch, twice.
+pytestmark = [pytest.mark.timeout(400), pytest.mark.xdist_group("ray")]
+
 PROGRAM = """
-import os, sys
+import os
 import ray
 from ray.train import FailureConfig, RunConfig, ScalingConfig
 from ray.train.torch import TorchTrainer
@@ -26,20 +31,20 @@ def loop(config):
         print("STARTED", run.id, run.job.rank, run.job.world_size, first, node, flush=True)
         for step in range(first, 20):
             run.log({"loss": 1 / (step + 1)}, step=step)
-            if config["victim"] == run.job.rank and first == 0 and step == 10:
-                while not os.path.exists(config["other"]):
+            if run.job.rank == 1 and first == 0 and step == 10:
+                while not os.path.exists(config["begun"]):
                     time.sleep(0.05)
                 os.kill(os.getpid(), signal.SIGKILL)
-            if config["victim"] not in (-1, run.job.rank) and first == 0 and step == 5:
-                open(config["other"], "w").close()
+            if run.job.rank == 0 and first == 0 and step == 5:
+                open(config["begun"], "w").close()
                 time.sleep(60)  # as in a collective whose peer is gone
         train.report({"loss": 0.0})
 
 
 TorchTrainer(
     loop,
-    train_loop_config={"victim": int(sys.argv[1]), "other": HERE + "/begun"},
-    scaling_config=ScalingConfig(num_workers=int(sys.argv[2]), placement_strategy="SPREAD"),
+    train_loop_config={"begun": HERE + "/begun"},
+    scaling_config=ScalingConfig(num_workers=2, placement_strategy="SPREAD"),
     run_config=RunConfig(
         name="digits", storage_path=os.environ["STORAGE"], failure_config=FailureConfig(max_failures=1)
     ),
@@ -55,7 +60,7 @@ def started(text):
 def test_a_killed_worker_is_restarted_and_the_run_goes_on(ray_jobs, recorded):
     """Ray starts new workers for all ranks, on both nodes, with another rendezvous."""
     ray_jobs.jobs.project.write("train.py", PROGRAM)
-    said = started(ray_jobs.run("train.py", "1", "2"))
+    said = started(ray_jobs.run("train.py"))
     assert len({node for *_, node in said}) == 2
     assert {size for _, _, size, _, _ in said} == {"2"}
     assert len({run for run, *_ in said}) == 1
@@ -65,7 +70,3 @@ def test_a_killed_worker_is_restarted_and_the_run_goes_on(ray_jobs, recorded):
     assert sorted(process.rank for process in record.writers) == [0, 0, 1, 1]
     assert sorted(map(int, record.metric("loss").iterations)) == list(range(20))
     assert record.outcome == "finished"
-    # The same experiment again is another job.
-    said = started(ray_jobs.run("train.py", "-1", "1"))
-    assert {int(first) for _, _, _, first, _ in said} == {0}
-    assert sorted(len(each.metric("loss")) for each in recorded().values()) == [20, 20]

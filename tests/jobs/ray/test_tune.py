@@ -6,6 +6,9 @@ import time
 
 import pytest
 
+# On a busy machine: each process imports Ray.
+pytestmark = [pytest.mark.timeout(400), pytest.mark.xdist_group("ray")]
+
 PROGRAM = """
 import os, sys
 import ray

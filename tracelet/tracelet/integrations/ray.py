@@ -18,7 +18,7 @@ from tracelet.run.job import short_hash
 try:
     from ray.tune.logger import LoggerCallback
 except ImportError as error:
-    raise missing_package("ray", ["ray[tune]"], error) from error
+    raise missing_package("ray", ["'ray[tune]'"], error) from error
 
 __all__ = ["TraceletLoggerCallback"]
 

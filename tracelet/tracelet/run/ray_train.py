@@ -26,7 +26,7 @@ def _job(runtime: Any, context: Any) -> Job | None:
     if not (isinstance(rank, int) and isinstance(size, int) and name and actor):
         return None
     storage = getattr(context.get_storage(), "storage_fs_path", "")
-    shared = short_hash(f"{storage} {name}")
+    shared = short_hash(f"{storage} {name} {_trial(context)}")
     process = process_id(os.getpid())
     elastic = Elastic(
         agent=f"{runtime.gcs_address} {runtime.get_job_id()}",
@@ -36,3 +36,11 @@ def _job(runtime: Any, context: Any) -> Job | None:
         requeued="",
     )
     return Job("ray", rank, size, local_rank, f"ray-{shared}", shared, None, elastic)
+
+
+def _trial(context: Any) -> str:
+    """Return the trial of Tune that the workers belong to: older versions of Ray have one for every job."""
+    try:
+        return str(context.get_trial_id())
+    except Exception:  # newer ones raise a DeprecationWarning
+        return ""
