@@ -12,9 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tracelet.store.accumulator import MetricAccumulator, summarize
-from tracelet.store.point_columns import Points
+from tracelet.store.point_columns import Points, load_numpy
 from tracelet_hookspecs import _exact_sum as sums
 
+load_numpy()  # the first import takes longer than Hypothesis allows a test
 points = st.lists(st.tuples(st.integers(-5, 5), st.floats(), st.floats(0, 100)), min_size=1, max_size=200)
 
 
