@@ -462,3 +462,27 @@ def test_a_folder_is_recognized_as_a_lake_or_as_what_it_is(both, tmp_path):
         open_store(tmp_path / "data-only").run()
     with pytest.raises(StoreError, match="found nothing"):
         open_store(tmp_path / "none")
+
+
+@pytest.mark.parametrize("grace", [3600.0, 0.0], ids=["in the grace period", "after it"])
+def test_optimizing_a_lake_changes_no_answer(both, own_lake, grace):
+    from tracelet.lake.changing import ChangingStorage
+    from tracelet.lake.optimize import optimize
+
+    before = open_store(own_lake)
+    held = before.run("plain-1")  # a reader whose list of files is older
+    assert len(held.metric("steps")) == 5
+    for _ in range(2):
+        list(optimize(ChangingStorage(str(own_lake)), grace=grace, min_files=1))
+    merged = list(own_lake.rglob("merged-*.parquet"))
+    assert merged
+    store = open_store(own_lake)
+    for run in ("plain-1", "ranks-1", "killed-1", "edited-1"):
+        one, other = both.folder.run(run), store.run(run)
+        assert repr(one.summary()) == repr(other.summary())
+        assert repr(one.to_dict() | {"dir": ""}) == repr(other.to_dict() | {"dir": ""})
+    assert [one.id for one in before.runs(archived=None)] == [
+        one.id for one in both.folder.runs(archived=None)
+    ]
+    if grace:
+        assert len(held.series()) == len(both.folder.run("plain-1").series())
