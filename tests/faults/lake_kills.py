@@ -1,6 +1,7 @@
 """Kill programs in the middle of delivery to a lake, and count: ``python tests/faults/lake_kills.py --kills 200``.
 
-One run is recorded by one program after the other, each of which is killed at a random moment and resumed by the next.
+A run is recorded by one program after the other, each of which is killed at a random moment and resumed by the next.
+After 20 kills, another run begins.
 The lake is in a bucket of moto's S3 server on loopback, or in a folder (``--folder``). In the end `tracelet sync`
 delivers the rest, `tracelet verify` checks the accounts, and pyarrow alone reads the files: every point of the journal
 has to be there once, bit for bit, and nothing else.
@@ -22,15 +23,16 @@ import subprocess
 import sys
 import tempfile
 import time
+import traceback
 from collections import Counter
 from pathlib import Path
 from typing import Any, NamedTuple
 
 TESTS = Path(__file__).parents[1]
-RUN = "victim-1"
+KILLS_OF_A_RUN = 20
 QUIET = ["no:system", "no:environment", "no:gpu"]
 #: The latest kill, in seconds: during the first files, or later.
-LATEST = 1.2
+LATEST = 0.8
 
 
 class Result(NamedTuple):
@@ -69,14 +71,14 @@ def preload() -> None:
             importlib.import_module(name)
 
 
-def record(folder: Path, started: int) -> None:
+def record(folder: Path, run_id: str, started: int) -> None:
     """Record until killed, as fast as delivery to many small files goes. ``started`` is a pipe to report to."""
     import tracelet
 
     os.chdir(folder)
     sys.argv = [str(folder / "victim.py")]
     sys.modules["__main__"].__file__ = sys.argv[0]  # the project is found from the program's folder
-    run = tracelet.start_run("victim", run_id=RUN, resume=True, plugins=QUIET)
+    run = tracelet.start_run("victim", run_id=run_id, resume=True, plugins=QUIET)
     os.write(started, b".")
     step = 0 if run.last_step is None else run.last_step + 1
     while True:
@@ -89,7 +91,7 @@ def record(folder: Path, started: int) -> None:
         time.sleep(0.0005)
 
 
-def kill_once(folder: Path, delay: float, *, while_starting: bool = False) -> None:
+def kill_once(folder: Path, run: str, delay: float, *, while_starting: bool = False) -> None:
     """Start a program and kill it ``delay`` seconds after it was started, or after its run was."""
     reader, writer = os.pipe()
     pid = os.fork()
@@ -98,7 +100,9 @@ def kill_once(folder: Path, delay: float, *, while_starting: bool = False) -> No
             with open(folder / "victims.log", "ab", buffering=0) as log:
                 os.dup2(log.fileno(), 1)
                 os.dup2(log.fileno(), 2)
-            record(folder, writer)
+            record(folder, run, writer)
+        except BaseException:
+            traceback.print_exc()
         finally:
             os._exit(1)
     os.close(writer)
@@ -113,29 +117,32 @@ def kill_once(folder: Path, delay: float, *, while_starting: bool = False) -> No
 
 
 def campaign(folder: Path, table: dict[str, Any], lake: Any, kills: int, seed: int) -> Result:
-    """Kill, resume, kill, ..., then deliver the rest and compare."""
+    """Kill, resume, kill, ..., then deliver the rest and compare; with several runs, one after the other."""
     configure(folder, table)
     chance = random.Random(seed)
-    starts, before = 0, 0
-    for number in range(kills):
-        kill_once(folder, chance.uniform(0.0, LATEST), while_starting=number % 8 == 7)
-        files = len(lake.paths(f"project=kills/run={RUN}/metrics/"))
-        starts, before = starts + (files > before), files
-        if number % 20 == 19:
-            print(f"{number + 1} kills, {files} files", flush=True)
-    program = [sys.executable, "-m", "tracelet"]
+    results: list[Result] = []
+    for first in range(0, kills, KILLS_OF_A_RUN):
+        run, count = f"victim-{first}", min(KILLS_OF_A_RUN, kills - first)
+        starts, before = 0, 0
+        for number in range(count):
+            kill_once(folder, run, chance.uniform(0.0, LATEST), while_starting=number % 8 == 7)
+            files = len(lake.paths(f"project=kills/run={run}/metrics/"))
+            starts, before = starts + (files > before), files
+        deliver_rest(folder, run)
+        results.append(compare(folder, lake, run, count, starts))
+        print(json.dumps(results[-1]._asdict()), flush=True)
+    totals = [sum(column) for column in zip(*(one[:-1] for one in results), strict=True)]
+    return Result(*totals, verified=all(one.verified for one in results))
+
+
+def deliver_rest(folder: Path, run: str) -> None:
+    """Deliver what is pending."""
+    command = [sys.executable, "-m", "tracelet", "sync", run]
     for _ in range(5):  # a killed program's lease has to become free
-        synced = subprocess.run(
-            [*program, "sync", RUN], cwd=folder, capture_output=True, text=True, timeout=300
-        )
-        if synced.returncode == 0:
-            break
-    else:
-        raise RuntimeError(f"sync: {synced.stdout}{synced.stderr}")
-    verified = subprocess.run(
-        [*program, "verify", RUN], cwd=folder, capture_output=True, text=True, timeout=300
-    )
-    return compare(folder, lake, kills, starts, verified.returncode == 0)
+        done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300)
+        if done.returncode == 0:
+            return
+    raise RuntimeError(f"sync: {done.stdout}{done.stderr}")
 
 
 def configure(folder: Path, table: dict[str, Any]) -> None:
@@ -149,11 +156,13 @@ def configure(folder: Path, table: dict[str, Any]) -> None:
     )
 
 
-def compare(folder: Path, lake: Any, kills: int, starts: int, verified: bool) -> Result:
+def compare(folder: Path, lake: Any, run: str, kills: int, starts: int) -> Result:
     """Compare the journal with what pyarrow reads."""
     from tracelet.journal import Follower, PointRecord, writers
 
-    run_dir = folder / ".tracelet" / "runs" / RUN
+    command = [sys.executable, "-m", "tracelet", "verify", run]
+    verified = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300)
+    run_dir = folder / ".tracelet" / "runs" / run
     wanted = {}
     for writer in writers(run_dir):
         follower = Follower(run_dir, writer)
@@ -161,7 +170,7 @@ def compare(folder: Path, lake: Any, kills: int, starts: int, verified: bool) ->
             for one in records:
                 if isinstance(one, PointRecord):
                     wanted[writer, one.seq, one.index] = one.name, one.step, bits(one.value), bits(one.time)
-    rows = lake.rows(RUN)
+    rows = lake.rows(run)
     found = {
         (row["writer"], row["sequence"], row["index"]): (
             *(row["name"], row["step"], bits(row["value"]), bits(row["time"])),
@@ -175,9 +184,9 @@ def compare(folder: Path, lake: Any, kills: int, starts: int, verified: bool) ->
         missing=len(wanted.keys() - found.keys()),
         changed=sum(found[key] != wanted.get(key) for key in found),
         repeated=sum(count - 1 for count in keys.values()),
-        files=len(lake.files(RUN, "metrics")),
+        files=len(lake.files(run, "metrics")),
         starts=starts,
-        verified=verified,
+        verified=verified.returncode == 0,
     )
 
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
+import logging
+import socket
 import sys
+import time
 from types import SimpleNamespace
 from typing import Any
 
@@ -154,3 +157,28 @@ def test_a_folder_that_cannot_be_written_is_an_outage(tmp_path, view):
     (tmp_path / "lake").write_text("a file where the folder should be")
     error = failure_of(started({"url": str(tmp_path / "lake")}), view)
     assert judge(error) is Fault.PASSING
+
+
+@needs_s3fs
+def test_no_log_shows_the_secret(bucket, view, caplog):
+    """The client's own debug log has the id of the access key, as Amazon's tools show it, but never the secret."""
+    caplog.set_level(logging.DEBUG)
+    options = {**bucket.table["storage_options"], "secret": "words-nobody-may-see"}
+    plugin = started({"url": bucket.url, "storage_options": options})
+    plugin.log_metrics(points(1, 5), view)
+    assert "words-nobody-may-see" not in caplog.text + repr(plugin.get_status())
+    plugin.stop()
+
+
+@needs_s3fs
+def test_a_store_that_hangs_is_an_outage_before_the_host_gives_the_call_up(view, monkeypatch):
+    from tracelet_builtin_plugins.backends.lake import objects
+
+    monkeypatch.setattr(objects, "_SECONDS", 1.0)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        endpoint = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        options = {"key": "k", "secret": "s", "endpoint_url": endpoint}
+        plugin = started({"url": "s3://team/lake", "storage_options": options})
+        began = time.monotonic()
+        assert judge(failure_of(plugin, view)) is Fault.PASSING
+        assert time.monotonic() - began < 15

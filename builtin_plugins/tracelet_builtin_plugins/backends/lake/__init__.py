@@ -197,6 +197,7 @@ class LakeBackend(BackendPlugin):
             raise RuntimeError("plugin 'lake': no run is known; expected run_started, or the argument 'run'")
         if self._objects is None:
             self._objects = open_objects(self._config["url"], dict(self._config["storage_options"]), run.dir)
+        self._objects.begin()
         if self._writer is None or self._writer.id != run.id:
             self._writer = RunWriter(self._objects, run)
         return self._writer

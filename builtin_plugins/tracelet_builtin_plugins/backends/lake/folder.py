@@ -65,6 +65,9 @@ class FolderObjects:
         with open(file, "rb") as source, self._new(self._folder / path) as target:
             shutil.copyfileobj(source, target, 1 << 20)
 
+    def begin(self) -> None:
+        """A call begins. A folder that hangs cannot be interrupted."""
+
     def close(self) -> None:
         """Nothing to release."""
 

@@ -6,6 +6,7 @@ if there is none, and replacing it only if nobody else has changed it.
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -33,7 +34,8 @@ CLIENTS: Final = {
     "abfss": "adlfs",
 }
 MINIMUMS: Final = {"s3fs": "2025.2", "fsspec": "2024.6"}
-_SECONDS: Final = 20.0  # for one request; the host's limit for a call is 30
+_SECONDS: Final = 22.0  # for all requests of a call; the host's limit for it is 30
+_LEAST: Final = 1.0  # for a request, when little time is left
 _PART: Final = 16 << 20  # bytes of a part of a large file, of which four are in memory
 _PARTS_AT_ONCE: Final = 4
 
@@ -60,6 +62,9 @@ class Objects(Protocol):
 
     def upload(self, path: str, file: Path) -> None:
         """Write a file of any size."""
+
+    def begin(self) -> None:
+        """A call begins: its requests together may take as long as the host lets a call take."""
 
     def close(self) -> None:
         """Release what is open."""
@@ -133,6 +138,14 @@ class RemoteObjects:
             raise translate(error, self.url) from None
         self._root = self._fs._strip_protocol(url).rstrip("/")
         self._has_conditions = self.is_s3
+        self.begin()
+
+    def begin(self) -> None:
+        """A call begins. What it does not complete in time is an outage, and a repeat continues there."""
+        self._end = time.monotonic() + _SECONDS
+
+    def _left(self) -> float:
+        return max(_LEAST, self._end - time.monotonic())
 
     def create(self, path: str, data: bytes) -> None:
         """Write an object; with a condition if the store has it, so that a repeat costs no new version."""
@@ -170,7 +183,7 @@ class RemoteObjects:
                 return Found(await body.read(), answer.get("ETag"))
 
         try:
-            return sync(self._fs.loop, get, timeout=_SECONDS)  # type: ignore[no-any-return]
+            return sync(self._fs.loop, get, timeout=self._left())  # type: ignore[no-any-return]
         except Exception as error:
             failure = translate(error, f"{self.url}/{path}")
         raise failure
@@ -214,7 +227,7 @@ class RemoteObjects:
 
     def _call(self, method: str, path: str, *arguments: Any, **more: Any) -> Any:
         if self._fs.async_impl:
-            more["timeout"] = _SECONDS
+            more["timeout"] = self._left()
         try:
             return getattr(self._fs, method)(f"{self._root}/{path}", *arguments, **more)
         except Exception as error:
