@@ -23,7 +23,7 @@ for number in (1, 2):
     with tracelet.start_run(f"run-{number}", run_id=f"run-{number}", project="digits", config=config) as run:
         for step in range(100):
             run.log({"loss": step * number, "accuracy": 0.5}, step=step)
-        assert run.flush(60), run.status()
+        assert run.flush(timeout=90), run.status()
 
 ray.init(logging_level="ERROR")
 rows = ray_dataset(lake).to_pandas()
