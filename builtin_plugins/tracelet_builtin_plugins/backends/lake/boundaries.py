@@ -19,6 +19,7 @@ from tracelet_hookspecs.lake_layout import FileName, Place
 __all__ = ["Boundaries", "Part"]
 
 _FOLDER: Final = "lake"
+BEFORE_ALL: Final = Place(-1)
 
 
 class Part(NamedTuple):
@@ -44,6 +45,8 @@ class Boundaries:
     def split(self, writer: str, places: Sequence[Place]) -> list[Part]:
         """Return which consecutive places belong into one file each."""
         known = self._known.get(writer, {})
+        if places[0] > self._last.get(writer, BEFORE_ALL):
+            return [Part(slice(0, len(places)), False)]  # nearly always: new records, in order
         where = {place: at for at, place in enumerate(places)}
         parts: list[Part] = []
         begin = at = 0

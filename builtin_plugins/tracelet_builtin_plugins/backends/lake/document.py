@@ -71,9 +71,9 @@ class WriterState:
     def add_points(self, points: Sequence[MetricData]) -> None:
         """Take in points, in the order of recording, without repeats."""
         groups: dict[Key, _Columns] = {}
+        at = self.at
         for point in points:
-            place = Place(*point.id[1:])  # type: ignore[index]
-            if place <= self.at:
+            if point.id[1:] <= at:  # type: ignore[index]
                 continue
             key = (point.name, point.type._value_, point.source)
             columns = groups.get(key)

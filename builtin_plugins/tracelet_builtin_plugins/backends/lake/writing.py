@@ -62,8 +62,9 @@ class RunWriter:
         document = self._load()
         for writer, ones in by_writer.items():
             state = document.writer(writer)
-            for part in self._boundaries.split(writer, [place_of(one.id) for one in ones]):  # type: ignore[arg-type]
-                some = ones[part.where] if part.is_known else self._missing(writer, ones[part.where])
+            places: list[Any] = [one.id[1:] for one in ones]  # type: ignore[index]
+            for where, is_known in self._boundaries.split(writer, places):
+                some = ones[where] if is_known else self._missing(writer, ones[where], places[where])
                 if some:
                     self._store_metrics(writer, some, state.rank)
             state.add_points(ones)
@@ -72,24 +73,26 @@ class RunWriter:
         if any(not document.writer(writer).rank for writer in by_writer):
             self.save()
 
-    def _missing(self, writer: str, points: list[MetricData]) -> list[MetricData]:
+    def _missing(self, writer: str, points: list[MetricData], places: list[Any]) -> list[MetricData]:
         """Return the points that no file has that was written before, in other batches."""
-        places = [place_of(point.id) for point in points]  # type: ignore[arg-type]
+        names = self._boundaries.overlapping(writer, min(places), max(places))
+        if not names:
+            return points
         stored: set[tuple[int, int]] = set()
-        for name in self._boundaries.overlapping(writer, min(places), max(places)):
+        for name in names:
             found = self._objects.read(data_file(self._project, self.id, METRICS, name))
             if found is not None:
                 stored |= decode_places(found.data)
         return [point for point, place in zip(points, places, strict=True) if place not in stored]
 
     def _store_metrics(self, writer: str, points: Sequence[MetricData], rank: int | None) -> None:
-        places = [place_of(point.id) for point in points]  # type: ignore[arg-type]
-        name = FileName(writer, min(places), max(places))
+        places: list[Any] = [point.id[1:] for point in points]  # type: ignore[index]
+        name = FileName(writer, Place(*min(places)), Place(*max(places)))
         originals = original_names({point.name for point in points})
         data = encode_columns(
             METRICS, metric_columns(points, rank), self._about() | names_metadata(originals)
         )
-        self._boundaries.note(writer, places[0], places[-1])
+        self._boundaries.note(writer, Place(*places[0]), Place(*places[-1]))
         self._create(METRICS, name, data)
 
     # -- events ------------------------------------------------------------------------------------
