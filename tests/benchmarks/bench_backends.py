@@ -168,7 +168,7 @@ def compute(folder: Path, tables: dict[str, Any]) -> Beside:
     """Compute and record beside a backend, or beside none."""
     plugins = [*OFF, *tables]
     with tracelet.start_run("beside", dir=folder, plugins=plugins, config={"plugins": tables}) as run:
-        if tables and not run.flush(60):
+        if tables and not run.flush(timeout=60):
             raise SystemExit(f"{run.status()['delivery']}")
         return compute_and_record(run.log_metric, RATE, SECONDS)
 

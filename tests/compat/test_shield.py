@@ -65,7 +65,7 @@ def test_a_backend_gets_the_real_package(project: Any) -> None:
         print("program", wandb.__name__)
         with tracelet.start_run(plugins=[Kept]) as run:
             run.log_metric("a", 1)
-            assert run.flush(30)
+            assert run.flush(timeout=30)
         """,
     )
     project.write(

@@ -298,6 +298,13 @@ def test_an_exit_status_is_no_outcome(run, outcome):
     assert read(run).outcome == "failed"
 
 
+def test_a_timeout_in_the_place_of_durable_raises(run):
+    with pytest.raises(
+        tracelet.UsageError, match="flush: durable: expected True or False, found 60; for seconds: timeout=60"
+    ):
+        run.flush(60)
+
+
 def test_a_timeout_that_is_no_number_raises(run):
     for call in (lambda: run.finish(timeout="5"), lambda: run.flush(timeout="5")):
         with pytest.raises(tracelet.UsageError, match="expected a timeout in seconds, found '5'"):

@@ -304,6 +304,36 @@ def test_flush_durable_returns(run):
     assert run.flush(durable=True) is True
 
 
+def test_a_backend_that_is_still_starting_has_nothing_yet(tmp_path):
+    class Slow:
+        seen = 0
+        may_start = threading.Event()
+
+        @tracelet.hookimpl
+        def run_started(self):
+            self.may_start.wait(60)
+
+        @tracelet.hookimpl
+        def log_metric(self, name, value):
+            self.seen += 1
+
+    class SlowToStart(Slow):
+        @tracelet.hookimpl
+        def start(self):
+            self.may_start.wait(60)
+
+    for plugin in (Slow(), SlowToStart()):
+        plugin.may_start.clear()
+        quiet = ["no:system", "no:environment", "no:gpu"]
+        with tracelet.start_run(dir=tmp_path, plugins=[plugin, *quiet]) as run:
+            run.log_metric("x", 1)
+            assert not run.flush(timeout=0.3)
+            assert not plugin.seen
+            plugin.may_start.set()
+            assert run.flush(timeout=60)
+            assert plugin.seen == 1
+
+
 def test_disabled_mode_touches_nothing(tmp_path, monkeypatch):
     monkeypatch.setenv("TRACELET_MODE", "disabled")
     with tracelet.start_run("off", dir=tmp_path / "data", params={"a": 1}) as run:

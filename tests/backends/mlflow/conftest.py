@@ -103,7 +103,7 @@ class Project:
         )
         with run:
             yield run
-            assert run.flush(60), run.status()
+            assert run.flush(timeout=60), run.status()
 
     @property
     def config(self) -> dict[str, Any]:

@@ -19,7 +19,7 @@ with tracelet.start_run("plain", strict=True) as run:
         run.log({"loss": step}, step=step)
     open("model.bin", "w").write("weights")
     run.log_artifact("model.bin")
-    assert run.flush(100), run.status()
+    assert run.flush(timeout=100), run.status()
 assert (dict(os.environ), os.getcwd()) == before
 assert "mlflow" not in sys.modules
 """

@@ -17,7 +17,7 @@ PROGRAM = """
 import tracelet
 run = tracelet.start_run("x")
 run.log({"loss": 1.0}, step=1)
-print("FLUSHED", run.flush(30))
+print("FLUSHED", run.flush(timeout=30))
 print("STATE", run.status()["delivery"]["mlflow"]["state"])
 run.finish()
 """
@@ -27,7 +27,7 @@ def record(here: Any) -> tuple[dict[str, Any], dict[str, Any], dict[str, str]]:
     """Record a point, and return the states of the plugin and of its delivery, and what is pending at the end."""
     run = tracelet.start_run("x", dir=here.data, project=here.name, plugins=["mlflow"], config=here.config)
     run.log({"loss": 1.0}, step=1)
-    assert not run.flush(5)
+    assert not run.flush(timeout=5)
     status = run.status()
     return status["plugins"]["mlflow"], status["delivery"].get("mlflow", {}), run.finish(timeout=1)
 

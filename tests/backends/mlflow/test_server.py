@@ -228,7 +228,7 @@ def test_another_program_that_wrote_a_parameter_first_keeps_it(
     here, client = project(server.uri), server.client()
     with here.record() as run:
         run.log({"loss": 1.0}, step=1)
-        assert run.flush(60)
+        assert run.flush(timeout=60)
         client.log_param(here.the_run(client).info.run_id, "lr", "theirs")
         run.log_params({"lr": "ours", "other": 1})
     there = here.the_run(client)
@@ -305,12 +305,12 @@ def test_a_server_that_is_killed_and_restarted_misses_nothing(
     with here.record() as run:
         for step in range(100):
             run.log({"loss": step, "acc": step / 2}, step=step)
-        assert run.flush(60)
+        assert run.flush(timeout=60)
         sqlite_mlflow.kill()
         for step in range(100, 400):
             run.log({"loss": step, "acc": step / 2}, step=step)
         run.log_params({"late": 1})
-        assert not run.flush(2)
+        assert not run.flush(timeout=2)
         sqlite_mlflow.start()
     client = sqlite_mlflow.client()
     there = here.the_run(client)

@@ -80,10 +80,10 @@ def test_a_point_that_is_rejected_alone_is_dropped_with_the_reason(tmp_path: Pat
         "refused", dir=tmp_path, plugins=OFF, config={"plugins": {"otlp": receiver.config}}
     ) as run:
         run.log_metric("good", 1.0)
-        assert run.flush(20)
+        assert run.flush(timeout=20)
         run.log_metric("bad", 2.0)
         run.log_metric("good", 3.0)
-        assert run.flush(20)
+        assert run.flush(timeout=20)
         assert run.status()["delivery"]["otlp"]["dropped"] == {"refused (ValueError)": 1}
     assert [point.value for point in receiver.points() if point.name == "good"][-1] == 3.0
 
@@ -162,14 +162,14 @@ def test_an_outage_during_the_run(tmp_path: Path, receiver: Any) -> None:
     with tracelet.start_run("outage", dir=tmp_path, plugins=OFF, config=settings) as run:
         for step in range(100):
             run.log_metric("loss", step, step)
-        assert run.flush(20)
+        assert run.flush(timeout=20)
         before = len(receiver.points())
         receiver.stop()
         for step in range(100, 200):
             run.log_metric("loss", step, step)
         wait_until(lambda: run.status()["delivery"]["otlp"]["retries"], what="a retry")
         receiver.restart()
-        assert run.flush(60)
+        assert run.flush(timeout=60)
     assert before == 200
     assert [point.value for point in receiver.points() if point.name == "loss"] == list(range(200))
 

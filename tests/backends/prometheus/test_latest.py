@@ -93,7 +93,7 @@ def test_a_pushgateway_has_the_group_until_the_run_ends(tmp_path: Path, pushgate
     with tracelet.start_run("digits", dir=tmp_path, plugins=OFF, config=settings, strict="all") as run:
         run.log({"train/loss": 0.5, "acc": 1.0}, step=3)
         run.log({"train/loss": 0.25}, step=4)
-        assert run.flush(30)
+        assert run.flush(timeout=30)
         assert values_of(pushgateway.text(), run.id) == {"train/loss": 0.25, "acc": 1.0} | {
             name: value
             for name, value in values_of(pushgateway.text(), run.id).items()

@@ -40,7 +40,7 @@ def test_a_run_with_all_its_points_and_steps(tmp_path: Path, prometheus_server: 
         for step in range(200):
             run.log({"train/loss": 1 / (step + 1), "acc": step / 200}, step=step)
             time.sleep(0.002)
-        assert run.flush(30)
+        assert run.flush(timeout=30)
         assert run.status()["plugins"]["prometheus"]["status"]["left_out"] == {}
     series = tracelet.open_store(tmp_path).run(run.id).metric("train/loss")
     selector = f'{{run="{run.id}",metric="train/loss",team="vision",project="p",job="tracelet"}}'
@@ -294,7 +294,7 @@ def test_a_killed_server_gets_everything_after_its_restart(tmp_path: Path, own_s
         for step in range(100):
             run.log_metric("loss", step, step)
             time.sleep(0.002)
-        wait_until(lambda: run.flush(1), what="the first points")
+        wait_until(lambda: run.flush(timeout=1), what="the first points")
         own_server.kill()
         for step in range(100, 200):
             run.log_metric("loss", step, step)
@@ -304,7 +304,7 @@ def test_a_killed_server_gets_everything_after_its_restart(tmp_path: Path, own_s
         for step in range(200, 300):
             run.log_metric("loss", step, step)
             time.sleep(0.002)
-        assert run.flush(60)
+        assert run.flush(timeout=60)
         assert not run.status()["delivery"]["prometheus"]["dropped"]
     [found] = own_server.samples(f'loss{{run="{run.id}"}}', time.time()).values()
     assert [value for _, value in found] == list(range(300))

@@ -200,7 +200,7 @@ class Project:
         options = {"dir": self.data, "project": "digits", "plugins": ["wandb"], **options}
         with tracelet.start_run(name, config=self.config, strict=True, **options) as run:
             yield run
-            assert not flushed or run.flush(60), run.status()
+            assert not flushed or run.flush(timeout=60), run.status()
 
     def sync(self) -> list[Any]:
         """Deliver what is pending, as ``tracelet sync`` does."""

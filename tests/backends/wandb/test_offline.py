@@ -20,7 +20,7 @@ before = dict(os.environ), os.getcwd()
 with tracelet.start_run("apart", run_id="apart", strict=True) as run:
     for step in range(50):
         run.log({"loss": step}, step=step)
-    assert run.flush(100), run.status()
+    assert run.flush(timeout=100), run.status()
     if "{fail}" == "yes":
         raise RuntimeError("out of luck")
 assert (dict(os.environ), os.getcwd()) == before
@@ -163,7 +163,7 @@ def test_a_resumed_run_continues_after_the_last_record(project: Any) -> None:
     with pytest.raises(RuntimeError, match="out of luck"), project.record(run_id="again") as run:
         for step in range(10):
             run.log({"loss": step}, step=step)
-        assert run.flush(60)
+        assert run.flush(timeout=60)
         raise RuntimeError("out of luck")
     with project.record(run_id="again", resume=True) as run:
         for step in range(10, 20):

@@ -52,11 +52,11 @@ def test_a_run_is_continued_on_another_machine(online: Callable[[], Any], stand_
 def test_an_outage_of_the_server_loses_nothing(online: Callable[[], Any], stand_in: Any) -> None:
     with online().record(run_id="outage") as run:
         run.log({"loss": 0}, step=0)
-        assert run.flush(60)
+        assert run.flush(timeout=60)
         stand_in.status = 503
         for step in range(1, 50):
             run.log({"loss": step}, step=step)
-        assert run.flush(60)  # wandb's file on this machine has it
+        assert run.flush(timeout=60)  # wandb's file on this machine has it
         stand_in.status = 200
     assert points(stand_in, "outage", "loss") == [(step, step) for step in range(50)]
 
@@ -71,7 +71,7 @@ def test_wrong_credentials_stop_the_backend(
     here = online()
     run = tracelet.start_run("x", dir=here.data, plugins=["wandb"], config=here.config)
     run.log({"loss": 1.0}, step=1)
-    assert not run.flush(60)
+    assert not run.flush(timeout=10)
     shown = f"{run.status()} {run.finish(timeout=1)} {capfd.readouterr()}"
     assert "API key" in shown
     assert here.table["api_key"] not in shown

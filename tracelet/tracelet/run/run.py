@@ -168,18 +168,25 @@ class Run(Describing):
         """Wait until the backends have what was recorded so far, no longer than ``timeout`` seconds.
 
         ``durable=True`` also waits until it is on the disk, safe from a loss of power. Returns whether everything
-        was delivered; the rest stays in the journal.
+        was delivered, also to backends that have not started yet; the rest stays in the journal.
+
+        Raises:
+            UsageError: ``durable`` is a number, or ``timeout`` is none.
         """
         _check_timeout("flush", timeout)
+        if isinstance(durable, (int, float)) and not isinstance(durable, bool):
+            raise UsageError(
+                f"flush: durable: expected True or False, found {durable}; for seconds: timeout={durable}"
+            )
         if durable:
             self._sync_files()
             self.writer.sync()
         plugins = self.plugins
         end = time.monotonic() + timeout
-        plugins.wait(plugins.asked, timeout)
+        have_started = plugins.wait(plugins.asked, timeout)
         if plugins.delivery is None:
-            return True
-        return bool(plugins.delivery.flush(max(0.0, end - time.monotonic())))
+            return have_started
+        return bool(plugins.delivery.flush(max(0.0, end - time.monotonic()))) and have_started
 
     def finish(
         self, outcome: str = "finished", timeout: float | None = None, *, error: str | None = None
