@@ -45,6 +45,7 @@ def test_log_event_receives_all_events_in_place_of_the_other_hooks(stage, backen
     seqs = [id[1] for *_, id in got.events]
     assert seqs == sorted(seqs)
     assert seqs[0] == 0
+    stage.close()  # the accounts on disk are complete
     (row,) = verify(stage.run_dir).backends
     assert (row.recorded, row.delivered, row.accepted, row.agrees) == (6, 6, 6, True)
 
@@ -59,6 +60,7 @@ def test_an_event_that_log_event_refuses_is_dropped_without_disturbing_the_accou
     stage.log(3)
     stage.flush()
     assert got.values == [0.0, 1.0, 2.0]
+    stage.close()  # the accounts on disk are complete
     (row,) = verify(stage.run_dir).backends
     assert (row.recorded, row.delivered, row.dropped, row.agrees) == (3, 3, {}, True)
 
@@ -71,6 +73,7 @@ def test_log_event_gets_no_artifact_whose_path_leads_out_of_the_run(stage, backe
     stage.log(1)
     stage.flush()
     assert [type for type, *_ in got.events] == ["writer"]
+    stage.close()  # the accounts on disk are complete
     (row,) = verify(stage.run_dir).backends
     assert (row.dropped, row.agrees) == ({"unsafe path": 1}, True)
 
