@@ -132,6 +132,21 @@ def test_more_sets_of_metrics_than_plans_are_kept_for(journal, writer):
     assert writer.recorded == 3000
 
 
+def test_an_event_that_is_being_written_does_not_count_as_points(writer, monkeypatch):
+    writer.point("a", 0, 0)
+    slots, seen = writer._stream.slots, []
+    put = slots.put
+
+    def look_and_put(*arguments):
+        seen.append(writer.recorded)
+        put(*arguments)
+
+    monkeypatch.setattr(slots, "put", look_and_put)
+    writer.event("note", {"text": "x" * 10_000})
+    assert seen == [1]
+    assert writer.recorded == 1
+
+
 # --- steps -------------------------------------------------------------------------------------------------
 
 

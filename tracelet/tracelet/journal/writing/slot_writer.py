@@ -83,7 +83,7 @@ class SlotWriter:
         """How many slots have been taken."""
         return position(self.counter)
 
-    def write(self, head: bytes, payload: bytes = b"") -> None:
+    def write(self, head: bytes, payload: bytes = b"", *, is_event: bool = False) -> None:
         """Put one record into new slots.
 
         Raises:
@@ -91,10 +91,12 @@ class SlotWriter:
         """
         size = 1 + payload_slots(len(payload))
         first = self.reserve(size)
+        if is_event:
+            self.overhead.add(size)  # before it is written, or another thread would count its slots as points
         try:
             self.put(first, head, payload)
         except BaseException:
-            self.give_up(list(range(first, first + size)))
+            self.give_up(list(range(first, first + size)), is_counted=is_event)
             raise
 
     def put(self, first: int, head: bytes, payload: bytes = b"") -> None:
@@ -117,9 +119,10 @@ class SlotWriter:
         data = seal(head, first) + payload + bytes(-len(payload) % SLOT)
         self.files.open(first >> SEGMENT_SHIFT).call(os.pwrite, data, offset_of(first))
 
-    def give_up(self, drawn: list[int]) -> None:
-        """Mark slots that will not be used, if possible."""
-        self.overhead.add(len(drawn))
+    def give_up(self, drawn: list[int], *, is_counted: bool = False) -> None:
+        """Mark slots that will not be used, if possible; ``is_counted``: they are counted as overhead already."""
+        if not is_counted:
+            self.overhead.add(len(drawn))
         if self.windows.refusal is None:
             with contextlib.suppress(UnavailableError):
                 for seq in drawn:

@@ -190,8 +190,7 @@ class Stream:
 
     def write_event(self, data: bytes, when: float) -> None:
         """Record an event that has been encoded."""
-        self.slots.write(_blob_head(data, when), data)
-        self.slots.overhead.add(_blob_slots(data))
+        self.slots.write(_blob_head(data, when), data, is_event=True)
 
     # --- background work
     # --------------------------------------------------------------------------------------------
