@@ -288,11 +288,12 @@ def test_a_run_whose_project_was_renamed_is_found_again(server: Any, project: Ca
     here, client = project(server.uri), server.client()
     with here.record() as run:
         run.log({"loss": 1.0}, step=1)
+        assert run.flush(timeout=60)
         run.rename(project=f"{here.name} renamed")
     there = here.the_run(client)
     here.forget_deliveries()
     assert all(one.complete for one in here.sync())
-    assert client.get_experiment_by_name(f"{here.name} renamed") is not None
+    assert client.get_experiment_by_name(f"{here.name} renamed") is None
     assert len(history(client, here.the_run(client), "loss")) == 1
     assert here.the_run(client).info.run_id == there.info.run_id
 

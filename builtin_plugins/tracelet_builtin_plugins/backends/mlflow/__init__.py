@@ -132,10 +132,18 @@ class MlflowBackend(BatchHooks, BackendPlugin):
 
     @hookimpl
     def run_started(self, run: RunView) -> None:
-        """Find or create the run. A resumed one is running again."""
+        """Connect, and find the run if it is there. A resumed one is running again.
+
+        A new one is created with the first record: until then, a program may give it the name and the project of its
+        own, and MLflow never moves a run to another experiment.
+        """
+        from tracelet_builtin_plugins.backends.mlflow.external_run import find_known_run
+
         self._run, self._ending = run, None
         with suppress(OutageError):  # each data hook tries again, and reports it
-            self._open(run, SHORT_PATIENCE)
+            self._there = find_known_run(self._reach(run, SHORT_PATIENCE), run, self._experiment_of(run))
+            if self._there is not None:
+                self._resume(self._there)
 
     @hookimpl
     def run_ended(self, run: RunView, outcome: str) -> None:
@@ -219,22 +227,29 @@ class MlflowBackend(BatchHooks, BackendPlugin):
     def _open_there(self, run: RunView, within: float) -> ExternalRun:
         from tracelet_builtin_plugins.backends.mlflow.external_run import map_tags, open_run
 
-        root = project_folder(run.dir)
-        if self._server is None:
-            self._server = Server(below(root, self._uri()))
-        self._server.connect(within)
+        root, server = project_folder(run.dir), self._reach(run, within)
         own = {key: value for key in ("notes", "group", "parent") if (value := getattr(run, key, None))}
         tags = {**map_tags(self._config["tags"]), **self._tags_of(own)}  # for a new run
         name = self._config.get("run_name") or run.name
-        artifacts = root / "mlruns" if self._server.is_local else None
-        there = open_run(
-            self._server, run, self._config.get("experiment") or run.project, tags, name, artifacts
-        )
+        artifacts = root / "mlruns" if server.is_local else None
+        there = open_run(server, run, self._experiment_of(run), tags, name, artifacts)
         if own.get("parent"):
             self._send_parent(there, str(own["parent"]))
-        if self._ending is None and there.status != "RUNNING":
-            there.set_status("RUNNING")  # it is resumed
+        self._resume(there)
         return there
+
+    def _resume(self, there: ExternalRun) -> None:
+        if self._ending is None and there.status != "RUNNING":
+            there.set_status("RUNNING")
+
+    def _experiment_of(self, run: RunView) -> str:
+        return str(self._config.get("experiment") or run.project)
+
+    def _reach(self, run: RunView, within: float) -> Server:
+        if self._server is None:
+            self._server = Server(below(project_folder(run.dir), self._uri()))
+        self._server.connect(within)
+        return self._server
 
     def _uri(self) -> str:
         return str(self._config.get("tracking_uri") or os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_URI)

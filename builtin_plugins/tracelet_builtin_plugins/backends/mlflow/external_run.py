@@ -21,7 +21,7 @@ from tracelet_builtin_plugins.backends.mlflow.client import (
 )
 from tracelet_hookspecs import MetricData, RunView
 
-__all__ = ["RUN_ID_TAG", "ExternalRun", "find_run", "map_tags", "open_run"]
+__all__ = ["RUN_ID_TAG", "ExternalRun", "find_known_run", "find_run", "map_tags", "open_run"]
 
 RUN_ID_TAG: Final = "tracelet.run_id"
 _PAGE: Final = 1000  # experiments in one search
@@ -43,7 +43,7 @@ def open_run(
     client = server.connect()
     with server.errors():
         experiment_id = _experiment(client, experiment, artifacts)
-        found = find_run(client, run.id, [experiment_id]) or _find_elsewhere(client, run, experiment_id)
+        found = _find(client, run, experiment_id)
         if found is None:
             all_tags = {
                 RUN_ID_TAG: run.id,
@@ -55,6 +55,29 @@ def open_run(
                 tags={"mlflow.user": _user(), "mlflow.source.type": "LOCAL", **all_tags, **tags},
                 run_name=mapping.run_name(name) or None,
             )
+    return _check_run(server, found)
+
+
+def find_known_run(server: Server, run: RunView, experiment: str) -> ExternalRun | None:
+    """Return tracelet's run in MLflow; ``None`` if it is not there yet. Nothing is created.
+
+    Raises:
+        DeletedError: the run, or the experiment, was deleted.
+    """
+    client = server.connect()
+    with server.errors():
+        known = client.get_experiment_by_name(mapping.experiment_name(experiment))
+        experiment_id = None if known is None else _check_experiment(known)
+        found = _find(client, run, experiment_id)
+    return None if found is None else _check_run(server, found)
+
+
+def _find(client: Any, run: RunView, experiment_id: str | None) -> Any:
+    here = None if experiment_id is None else find_run(client, run.id, [experiment_id])
+    return here or _find_elsewhere(client, run, experiment_id)
+
+
+def _check_run(server: Server, found: Any) -> ExternalRun:
     if found.info.lifecycle_stage != "active":
         raise deleted(found.info.run_id)
     return ExternalRun(server, found)
@@ -73,7 +96,7 @@ def find_run(client: Any, run_id: str, experiments: Sequence[str]) -> Any:
     return next(iter([*active, *found]), None)
 
 
-def _find_elsewhere(client: Any, run: RunView, experiment_id: str) -> Any:
+def _find_elsewhere(client: Any, run: RunView, experiment_id: str | None) -> Any:
     """Return the run from another experiment, if its project was renamed.
 
     Two projects may have runs of the same id; those did not start at the same time.
@@ -106,9 +129,13 @@ def _experiment(client: Any, name: str, artifacts: Path | None) -> str:
             found = client.get_experiment_by_name(name)
             if found is None:
                 raise  # otherwise another process was quicker
+    return _check_experiment(found)
+
+
+def _check_experiment(found: Any) -> str:
     if found.lifecycle_stage != "active":
         raise DeletedError(
-            f"experiment {name!r} was deleted in MLflow; restore it with"
+            f"experiment {found.name!r} was deleted in MLflow; restore it with"
             f" `mlflow experiments restore --experiment-id {found.experiment_id}`, or set another"
             " plugins.mlflow.experiment"
         )
