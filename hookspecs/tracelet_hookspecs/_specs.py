@@ -242,11 +242,11 @@ def log_event(
     run: RunView | None = None,
     id: RecordId | None = None,
 ) -> None:
-    """Receive an event as the journal has it, in place of ``log_params``, ``set_tags``, ``log_artifact``, ``log_media``
-    and ``run_changed``.
+    """Receive an event as the journal has it, in place of other event hooks.
 
     When: for everything that a run records besides points, in order with the points: also what no other hook
-    receives. It is for backends that keep a complete copy of the run. Thread: the plugin's own. Order: as recorded,
+    receives. A backend with this hook does not get ``log_params``, ``set_tags``, ``log_artifact``, ``log_media`` and
+    ``run_changed``; it is for those that keep a complete copy of the run. Thread: the plugin's own. Order: as recorded,
     per writer; the first event of each writer is ``"writer"``. ``type`` is ``"writer"``, ``"run"``, ``"params"``,
     ``"tags"``, ``"untag"``, ``"metric"``, ``"fact"``, ``"artifact"``, ``"artifact_files"``, ``"drops"``,
     ``"plugins"``, ``"outcome"`` or a later one; ``docs/journal-format.md`` describes the payload of each. The path of

@@ -10,7 +10,8 @@ import pytest
 from tracelet.host import leftovers
 from tracelet.host.frames import current_frames
 
-#: Threads end all the time, while each allocation may collect objects whose finalizers release the GIL.
+#: Threads end all the time, while each allocation may collect objects whose finalizers release the GIL. The threads
+#: stop by themselves, since eight of them can keep the GIL from the main thread for minutes.
 BUSY = """
 import gc, os, sys, threading, time
 from {module} import {function} as look
@@ -24,15 +25,15 @@ def litter():
     one.itself = one
 
 def spawn():
-    while True:
+    while time.monotonic() < end:
         thread = threading.Thread(target=litter)
         thread.start()
         thread.join()
 
+end = time.monotonic() + 3
 for _ in range(8):
     threading.Thread(target=spawn, daemon=True).start()
 gc.set_threshold(5, 1, 1)
-end = time.monotonic() + 3
 while time.monotonic() < end:
     litter()
     look()

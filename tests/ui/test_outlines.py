@@ -64,7 +64,8 @@ def test_answers_are_the_same_with_and_without(wide: Store, axis: str) -> None:
     assert build_outline(wide, "wide", path_of(wide))
     assert ask(wide, "series", **query) == before
     after = ask(wide, "runs/wide")
-    assert len(before["series"][0]["x"]) > PIXELS
+    # Over time, a part of the axis is empty whenever the machine had something else to do.
+    assert len(before["series"][0]["x"]) > (PIXELS if axis == "step" else 100)
     assert "NaN" in before["series"][0]["values"]
     assert {**after, "duration": 0} == {**shown, "duration": 0}
 
