@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from tracelet_hookspecs import MetricData, PluginMetadata, RecordId, RunView, hookimpl
 
-__all__ = ["BatchHooks"]
+__all__ = ["BatchHooks", "left_to_records", "new_id", "with_ids"]
 
 
 class BatchHooks:
@@ -51,3 +53,27 @@ class BatchHooks:
                 f"plugin {name!r}: no run is known; expected run_started, or the argument 'run'"
             )
         return found
+
+
+def new_id() -> RecordId:
+    """Return an id for a record that does not come from a journal."""
+    return uuid.uuid4().hex, 0, 0
+
+
+def with_ids(points: Sequence[MetricData]) -> Sequence[MetricData]:
+    """Return the points, after those that do not come from a journal got an id."""
+    for point in points:
+        if point.id is None:
+            point.id = new_id()
+    return points
+
+
+@contextmanager
+def left_to_records() -> Iterator[None]:
+    """Leave an outage at the start of a run to its first record, which is tried again; a refusal is raised."""
+    try:
+        yield
+    except PermissionError:
+        raise
+    except OSError:
+        pass

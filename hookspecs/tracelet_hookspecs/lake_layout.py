@@ -160,6 +160,10 @@ def _project_part(project: str) -> str:
     return f"project={quote_part(project) if project else NO_PROJECT}"
 
 
+def _project_of(part: str) -> str:
+    return "" if part == NO_PROJECT else unquote_part(part)
+
+
 def run_folder(project: str, run_id: str) -> str:
     """Return the folder of a run's data files."""
     return f"{_project_part(project)}/run={quote_part(run_id)}"
@@ -170,8 +174,7 @@ def parse_run_folder(path: str) -> tuple[str, str] | None:
     found = re.search(r"(?:^|/)project=([^/]*)/run=([^/]+)(?:/|$)", path)
     if found is None:
         return None
-    project = "" if found[1] == NO_PROJECT else unquote_part(found[1])
-    return project, unquote_part(found[2])
+    return _project_of(found[1]), unquote_part(found[2])
 
 
 def document_path(project: str, run_id: str) -> str:
@@ -184,8 +187,7 @@ def parse_document_path(path: str) -> tuple[str, str] | None:
     found = re.search(r"(?:^|/)runs/project=([^/]*)/([^/]+)\.json$", path)
     if found is None:
         return None
-    project = "" if found[1] == NO_PROJECT else unquote_part(found[1])
-    return project, unquote_part(found[2])
+    return _project_of(found[1]), unquote_part(found[2])
 
 
 def data_folder(project: str, run_id: str, kind: str) -> str:

@@ -10,7 +10,6 @@ documents, PyArrow reading the same columns, and, with ``--mlflow``, the same qu
 from __future__ import annotations
 
 import argparse
-import gc
 import json
 import os
 import random
@@ -25,6 +24,7 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
+from bench_store import best, tell
 from lake_writing import bench_writers
 
 from tracelet.journal import EventRecord
@@ -52,23 +52,6 @@ class Columns:
         self.steps = list(range(len(values)))
         self.values = values
         self.times = [STARTED + step for step in self.steps]
-
-
-def timed(work: Callable[[], Any], passes: int = 3) -> float:
-    """Return the seconds of the quickest of several passes."""
-    seconds = []
-    for _ in range(passes):
-        gc.collect()
-        began = time.perf_counter()
-        work()
-        seconds.append(time.perf_counter() - began)
-    return min(seconds)
-
-
-def tell(what: str, seconds: float, base: float | None = None, beside: str = "") -> None:
-    """Print one line: the time, and how many times that is of something else's."""
-    ratio = f"  {seconds / base:8.2f} x {beside}" if base else ""
-    print(f"  {what:<62} {seconds * 1e3:10.1f} ms{ratio}", flush=True)
 
 
 def document(number: int, chance: random.Random) -> tuple[str, bytes]:
@@ -113,17 +96,17 @@ def bench_lists(put: Callable[[str, bytes], None], url: str, options: Any, runs:
     began = time.perf_counter()
     assert len(store.runs()) == runs
     tell("first list: every document is read", time.perf_counter() - began)
-    warm = timed(lambda: store.runs())
+    warm = best(lambda: store.runs())
     tell("list of all, warm", warm)
     tell(
         "list of all, warm, with the last value of each metric",
-        timed(lambda: [r.summary() for r in store.runs()]),
+        best(lambda: [r.summary() for r in store.runs()]),
     )
-    tell("filtered: " + WHERE, timed(lambda: store.runs(where=WHERE)))
-    tell("the best ten of them", timed(lambda: store.runs(where=WHERE, sort=SORT, limit=10)))
+    tell("filtered: " + WHERE, best(lambda: store.runs(where=WHERE)))
+    tell("the best ten of them", best(lambda: store.runs(where=WHERE, sort=SORT, limit=10)))
     tell(
         "the best ten in a new store, warm cache",
-        timed(lambda: open_store(url, storage_options=options).runs(where=WHERE, sort=SORT, limit=10)),
+        best(lambda: open_store(url, storage_options=options).runs(where=WHERE, sort=SORT, limit=10)),
     )
     path, data = document(runs // 2, random.Random(2))
     put(path, data)
@@ -196,7 +179,7 @@ def bench_series(put: Callable[[str, bytes], None], url: str, options: Any, poin
     put("project=bench/run=run-1000001/merged.json", json.dumps(manifest).encode())
     print(f"one series of {points:,} points, {len(merged) / points:.1f} bytes each")
     wanted = ["step", "value", "time"]
-    base = timed(lambda: pyarrow.parquet.read_table(pyarrow.BufferReader(merged), columns=wanted))
+    base = best(lambda: pyarrow.parquet.read_table(pyarrow.BufferReader(merged), columns=wanted))
     tell("pyarrow: three columns of the merged file, from memory", base)
     store = open_store(url, storage_options=options)
     for run, what in (("run-1000000", f"{len(tables)} files"), ("run-1000001", "one merged file")):
@@ -206,11 +189,11 @@ def bench_series(put: Callable[[str, bytes], None], url: str, options: Any, poin
         tell(f"metric() from {what}, cold", time.perf_counter() - began, base, "pyarrow")
         tell(
             f"metric() from {what}, warm",
-            timed(lambda run=run: store.run(run).metric("loss")),
+            best(lambda run=run: store.run(run).metric("loss")),
             base,
             "pyarrow",
         )
-    tell("downsample(1000) of it", timed(lambda: series.downsample(1000)))
+    tell("downsample(1000) of it", best(lambda: series.downsample(1000)))
 
 
 def bench_mlflow(folder: Path, runs: int) -> None:
@@ -244,7 +227,7 @@ def bench_mlflow(folder: Path, runs: int) -> None:
                     (key, chance.random(), run),
                 )
     asked = {"filter_string": "metrics.acc > 0.5", "order_by": ["metrics.acc DESC"], "max_results": 10}
-    tell("MLflow on SQLite: the best ten", timed(lambda: client.search_runs([experiment], **asked)))
+    tell("MLflow on SQLite: the best ten", best(lambda: client.search_runs([experiment], **asked), 3))
 
     def every() -> None:
         token, found = None, 0
@@ -255,7 +238,7 @@ def bench_mlflow(folder: Path, runs: int) -> None:
                 break
         assert found == runs
 
-    tell("MLflow on SQLite: all runs", timed(every, 1))
+    tell("MLflow on SQLite: all runs", best(every, 1))
 
 
 @contextmanager

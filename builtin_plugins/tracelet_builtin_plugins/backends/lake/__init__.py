@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import time
-import uuid
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -17,6 +16,7 @@ from tracelet_builtin_plugins.backends.lake.mapping import MAPPING
 from tracelet_builtin_plugins.backends.lake.objects import Objects, check_client, open_objects
 from tracelet_builtin_plugins.backends.lake.tables import load_pyarrow
 from tracelet_builtin_plugins.backends.lake.writing import RunWriter
+from tracelet_builtin_plugins.batch_hooks import BatchHooks, left_to_records, new_id, with_ids
 from tracelet_hookspecs import (
     BackendPlugin,
     Batching,
@@ -59,11 +59,10 @@ SCHEMA: Final[dict[str, dict[str, Any]]] = {
 }
 
 
-class LakeBackend(BackendPlugin):
+class LakeBackend(BatchHooks, BackendPlugin):
     """Writes files that any engine can query, each record exactly once."""
 
     def __init__(self) -> None:
-        self._run: RunView | None = None
         self._objects: Objects | None = None
         self._writer: RunWriter | None = None
         self._started = time.monotonic()
@@ -127,12 +126,8 @@ class LakeBackend(BackendPlugin):
     def run_started(self, run: RunView) -> None:
         """List the run. If the store is down, that is left to the first record."""
         self._run = run
-        try:
+        with left_to_records():
             self._writer_of(run).begin()
-        except PermissionError:
-            raise
-        except OSError:
-            pass
 
     @hookimpl
     def run_ended(self, run: RunView, outcome: str) -> None:
@@ -142,23 +137,7 @@ class LakeBackend(BackendPlugin):
     @hookimpl
     def log_metrics(self, points: Sequence[MetricData], run: RunView | None = None) -> None:
         """Store a batch of points as a file."""
-        for point in points:
-            if point.id is None:
-                point.id = new_id()
-        self._writer_of(run).store_points(points)
-
-    @hookimpl
-    def log_metric(
-        self,
-        name: str,
-        value: Any,
-        iteration: int | None,
-        timestamp: float | None = None,
-        run: RunView | None = None,
-        id: RecordId | None = None,
-    ) -> None:
-        """Store one point."""
-        self.log_metrics([MetricData(name, value, iteration=iteration, timestamp=timestamp, id=id)], run)
+        self._writer_of(run).store_points(with_ids(points))
 
     @hookimpl
     def log_event(
@@ -192,17 +171,10 @@ class LakeBackend(BackendPlugin):
         self.log_event("artifact", payload, time.time(), run, id)
 
     def _writer_of(self, run: RunView | None) -> RunWriter:
-        run = run or self._run
-        if run is None:
-            raise RuntimeError("plugin 'lake': no run is known; expected run_started, or the argument 'run'")
+        run = self._known_run(run)
         if self._objects is None:
             self._objects = open_objects(self._config["url"], dict(self._config["storage_options"]), run.dir)
         self._objects.begin()
         if self._writer is None or self._writer.id != run.id:
             self._writer = RunWriter(self._objects, run)
         return self._writer
-
-
-def new_id() -> RecordId:
-    """Return an id for a record that does not come from a journal."""
-    return uuid.uuid4().hex, 0, 0

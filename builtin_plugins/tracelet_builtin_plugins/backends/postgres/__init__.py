@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import uuid
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
@@ -17,7 +16,7 @@ from tracelet_builtin_plugins.backends.postgres.connection import Link
 from tracelet_builtin_plugins.backends.postgres.files import FileReader
 from tracelet_builtin_plugins.backends.postgres.mapping import MAPPING
 from tracelet_builtin_plugins.backends.postgres.writing import File, RunWriter
-from tracelet_builtin_plugins.batch_hooks import BatchHooks
+from tracelet_builtin_plugins.batch_hooks import BatchHooks, left_to_records, new_id, with_ids
 from tracelet_builtin_plugins.extras import import_extra
 from tracelet_hookspecs import (
     BackendPlugin,
@@ -111,12 +110,8 @@ class PostgresBackend(BatchHooks, BackendPlugin):
     def run_started(self, run: RunView) -> None:
         """Create the run's row. If the server is down, that is left to the first record."""
         self._run = run
-        try:
+        with left_to_records():
             self._writer_of(run).ensure_run()
-        except PermissionError:
-            raise
-        except OSError:
-            pass
 
     @hookimpl
     def run_ended(self, run: RunView, outcome: str) -> None:
@@ -131,10 +126,7 @@ class PostgresBackend(BatchHooks, BackendPlugin):
     @hookimpl
     def log_metrics(self, points: Sequence[MetricData], run: RunView | None = None) -> None:
         """Store a batch of points in one transaction."""
-        for point in points:
-            if point.id is None:
-                point.id = new_id()
-        self._writer_of(run).store_points(points)
+        self._writer_of(run).store_points(with_ids(points))
 
     @hookimpl
     def log_params(
@@ -206,8 +198,3 @@ class PostgresBackend(BatchHooks, BackendPlugin):
         if self._writer is None or self._writer.id != run.id:
             self._writer = RunWriter(self._link, self._config["schema"], run)
         return self._writer
-
-
-def new_id() -> RecordId:
-    """Return an id for a record that does not come from a journal."""
-    return uuid.uuid4().hex, 0, 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -57,12 +56,9 @@ def optimize(url: str, grace: float, min_files: int) -> int:
             results.append(one)
             yield one
 
-    progress: Iterable[Optimized] = work()
-    if sys.stderr.isatty():
-        progress = list(progress)
     show_result(
-        lambda: {"runs": [one._asdict() for one in progress]},
-        lambda screen: _print(screen, progress, results),
+        lambda: {"runs": [one._asdict() for one in work()]},
+        lambda screen: _print(screen, work(), results),
     )
     return int(any(one.error for one in results))
 
