@@ -63,6 +63,7 @@ class Visitor:
         """Open a view, and wait for the main part of it."""
         self.page.goto(self.address + path)
         self.page.locator("#bar .brand").wait_for()
+        self.page.locator("#main:not([aria-busy])").wait_for()
         return self.page
 
 

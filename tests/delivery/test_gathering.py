@@ -51,6 +51,14 @@ def test_records_are_gathered_until_the_last_batch_is_old_enough(stage, batches)
     assert got.sizes == [1, 50]
 
 
+def test_the_first_records_do_not_wait_for_what_came_with_the_run(stage, batches):
+    got = stage.add(batches(Batching(600, 1000)))
+    wait_for(lambda: stage.delivery.status()[got.name]["state"] == "idle")
+    time.sleep(0.1)  # the writer's first record, which no backend gets, is read
+    stage.log(1)
+    wait_for(lambda: got.sizes == [1])
+
+
 def test_a_large_batch_does_not_wait(stage, batches):
     got = stage.add(batches(Batching(600, 100)))
     stage.log(1)

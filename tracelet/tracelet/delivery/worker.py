@@ -253,8 +253,6 @@ class BackendWorker(DeliveryWorker):
             self.pace.looked(time.monotonic() - began)
         self.error = None
         if pipeline.caught_up():
-            if worked:
-                pipeline.gathering.begin()
             self._move(IDLE)
             pipeline.save_if_due()
             self._wake.wait(self.settings.poll_shortest if self._waiting else self.pace.rest())

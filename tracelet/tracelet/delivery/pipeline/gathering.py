@@ -41,7 +41,7 @@ class Gathering:
         return settings._replace(batch_first=size, batch_quick=size, batch_largest=size, batch_aim=_LARGE_AIM)
 
     def begin(self) -> None:
-        """The backend has everything: wait for the next batch from now on."""
+        """The backend has got a batch: the wait for the next one begins now."""
         if self._batching is not None:
             self._batching = self._read() or self._batching
             self._due = time.monotonic() + self._batching.seconds

@@ -59,8 +59,8 @@ class Pipeline:
         self._settings = settings
         self._reader = Reader(run_dir, self.ledger, writers)
         self._ahead: Batch | Exception | None = None  # what comes next, or why it cannot be read
-        self.gathering = Gathering(manager.handle(name), run_dir)
-        sizes = self.gathering.adapt(settings)
+        self._gathering = Gathering(manager.handle(name), run_dir)
+        sizes = self._gathering.adapt(settings)
         self._sender = Sender(manager.handle(name), run, run_dir, sizes, self._read_ahead)
         self._retrying = RetryingSender(name, self._sender, breaker, settings)
         self._processors = processors
@@ -173,6 +173,8 @@ class Pipeline:
             self._count_accepted()
             self.ledger.error = None
             self._unsaved = True
+        if any(entry.routed for entry in plan.entries):  # what concerns only readers is no reason to wait
+            self._gathering.begin()
         self.plan = self.behind_since = None
         self.save_if_due()
 
@@ -188,7 +190,7 @@ class Pipeline:
 
     def gather(self) -> float:
         """Return the seconds to wait because the backend prefers larger batches; 0 if a call is due."""
-        return self.gathering.wait(self.ledger.position) if self.caught_up() else 0.0
+        return self._gathering.wait(self.ledger.position) if self.caught_up() else 0.0
 
     def caught_up(self) -> bool:
         """Say whether the backend has everything that the last read found."""

@@ -25,12 +25,21 @@ const VIEWS = [
 async function show() {
   leave();
   leave = () => {};
+  main.setAttribute("aria-busy", "true");
+  const token = (show.token = {});
+  try {
+    await open(token);
+  } finally {
+    if (token === show.token) main.removeAttribute("aria-busy");
+  }
+}
+
+async function open(token) {
   const { path } = current();
   main.className = "";
   for (const [pattern, view] of VIEWS) {
     const match = pattern.exec(path);
     if (!match) continue;
-    const token = (show.token = {});
     fill(main);
     try {
       const end = (await view(main, ...match.slice(1).map(decodeURIComponent))) ?? (() => {});
