@@ -246,7 +246,7 @@ class BackendWorker(DeliveryWorker):
             self._wake.wait(wait)
             return
         began = time.monotonic()
-        if worked := pipeline.step():
+        if pipeline.step():
             self.pace.worked(time.monotonic() - began)
             self._move(RETRYING if self.breaker.failures else DELIVERING)
         else:
