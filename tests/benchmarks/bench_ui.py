@@ -173,7 +173,7 @@ def bench_table(data: Path, runs: int) -> None:
             best_of(3, lambda: server.get("runs?sort=metrics.group0/metric1&limit=100")),
         )
         tell(
-            "filter: from the last key to the screen, 180 ms of it waiting",
+            "filter: from the last key to the screen, 60 ms of it waiting",
             best_of(3, lambda: type_filter(page)),
         )
         tell("longest task while scrolling", longest_task(page, ".tablewrap", 40), goal="200")

@@ -345,6 +345,34 @@ def test_what_ended_is_not_read_again(records, monkeypatch):
     assert not opened
 
 
+def test_a_large_run_takes_its_events_from_the_index(records, monkeypatch):
+    with records.start("r", name="n") as writer:
+        writer.event("params", {"params": {"lr": 0.1, "nested": {"a": [1, None]}}})
+        writer.event("tags", {"tags": {"kind": "x"}})
+        writer.row({"loss": 0.5, "acc": 1.0}, 0)
+        writer.close("finished")
+    age(records.data)
+    store = records.store()
+    expected = store.run("r")
+    monkeypatch.setattr("tracelet.store.store._LARGE", 0)
+    assert store.run("r").params == expected.params  # not in the index yet
+    store.runs()
+    with monkeypatch.context() as patch:
+        patch.setattr("tracelet.store.journal_access.read_history", None)  # it cannot be called
+        known = store.run("r")
+        assert (known._details, known.metrics(), known.summary()) == (
+            expected._details,
+            expected.metrics(),
+            expected.summary(),
+        )
+        assert [one.id for one in known.writers] == [one.id for one in expected.writers]
+    store.edit("r", notes="seen", tags={"kind": "y"})
+    assert (store.run("r").notes, store.run("r").tags) == ("seen", {"kind": "y"})
+    segment = next(expected.dir.glob("journal/*.trj"))
+    segment.write_bytes(segment.read_bytes() + bytes(64))
+    assert store.run("r").params == expected.params  # another size: it is read again
+
+
 def test_looking_at_a_live_run_again_writes_nothing_when_nothing_is_new(records):
     writer = records.start("r")
     writer.point("loss", 1.0)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import json
 import os
 import re
 import shutil
@@ -14,7 +16,7 @@ from starlette.testclient import TestClient
 from tracelet.errors import UsageError
 from tracelet.store import Store, open_store
 from tracelet.ui import Access
-from tracelet.ui.app import STATIC
+from tracelet.ui.page import STATIC, PageFiles
 
 MakeClient = Callable[..., TestClient]
 
@@ -163,5 +165,42 @@ def test_damaged_content_is_an_error_of_its_own(
 
 def test_page_preloads_each_of_its_modules(client: TestClient) -> None:
     named = set(re.findall(r'(?:href|src)="(/static/[^"]+\.js)"', client.get("/").text))
-    assert named == {f"/static/{file.relative_to(STATIC).as_posix()}" for file in STATIC.rglob("*.js")}
+    version = PageFiles().version
+    assert named == {
+        f"/static/{version}/{file.relative_to(STATIC).as_posix()}" for file in STATIC.rglob("*.js")
+    }
     assert all(client.get(path).status_code == 200 for path in named)
+
+
+def test_browsers_keep_files_of_one_version_only(client: TestClient, tmp_path: Path) -> None:
+    version = PageFiles().version
+    kept = client.get(f"/static/{version}/main.js")
+    assert "immutable" in kept.headers["cache-control"]
+    assert kept.content == (STATIC / "main.js").read_bytes()
+    newest = client.get("/static/main.js")
+    assert (newest.content, newest.headers["cache-control"]) == (kept.content, "no-store")
+    for missing in (
+        f"/static/{'0' * 16}/main.js",
+        "/static/..%2Fapp.py",
+        f"/static/{version}/..%2F..%2Fapp.py",
+        "/static/",
+    ):
+        assert client.get(missing).status_code == 404
+    plain = client.get(f"/static/{version}/main.js", headers={"accept-encoding": "identity"})
+    assert (plain.content, plain.headers["content-encoding"]) == (kept.content, "identity")
+    shutil.copytree(STATIC, tmp_path / "static")
+    (tmp_path / "static" / "style.css").write_text("main {}")
+    assert PageFiles(tmp_path / "static").version != version
+
+
+def test_page_carries_what_the_server_says_of_itself(
+    store: Store, tmp_path: Path, make_client: MakeClient
+) -> None:
+    folder = tmp_path / 'a "quoted" <b>&name'
+    shutil.copytree(store.runs()[0].dir.parent, folder / "runs")
+    client = make_client(open_store(folder))
+    page = client.get("/").text
+    about = re.search('<html data-about="([^"]*)"', page)
+    assert about is not None
+    assert json.loads(html.unescape(about[1])) == client.get("/api/v1/").json()
+    assert "<b>" not in page

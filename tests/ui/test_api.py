@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import math
+import re
 
 import pytest
 from starlette.testclient import TestClient
@@ -233,4 +234,4 @@ def test_every_view_is_the_page(client: TestClient) -> None:
     for path in ("/", "/charts", "/compare", "/run/anything"):
         answer = client.get(path)
         assert answer.status_code == 200
-        assert '<script type="module" src="/static/main.js">' in answer.text
+        assert re.search('<script type="module" src="/static/[0-9a-f]+/main.js">', answer.text)

@@ -23,10 +23,12 @@ _TICK: Final = 2.0  # seconds: a folder that changed this recently may change ag
 
 def folder_changed(run_dir: str | os.PathLike[str]) -> int:
     """Return when the journal's folder changed last (ns), or 0 if that is too recent to rely on."""
-    status = os.lstat(os.path.join(run_dir, FOLDER))
-    if stat.S_ISLNK(status.st_mode):
-        raise OSError(errno.ELOOP, f"the folder {FOLDER!r} is a symbolic link, which is not followed")
+    status = os.lstat(
+        f"{run_dir}{os.sep}{FOLDER}"
+    )  # for each of many runs: os.path.join would take longer than this
     if not stat.S_ISDIR(status.st_mode):
+        if stat.S_ISLNK(status.st_mode):
+            raise OSError(errno.ELOOP, f"the folder {FOLDER!r} is a symbolic link, which is not followed")
         raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
     changed = status.st_mtime_ns
     return changed if time.time() - changed / 1e9 > _TICK else 0

@@ -20,10 +20,12 @@ if TYPE_CHECKING:
     from tracelet.store.details import Details
     from tracelet.store.history import History
     from tracelet.store.index import Index
+    from tracelet.store.journal_access import Files
     from tracelet.store.selection import Moment
     from tracelet.store.series import Series
 
 LATEST: Final = ("latest", "last")
+_LARGE: Final = 32_000_000  # bytes of a journal, from which on it is worth asking the index
 
 
 def open_store(
@@ -169,6 +171,8 @@ class Store(Upkeep):
     def _read(self, folder: Path, history: History | None = None) -> RunRecord:
         """Read a run from its folder; the statistics of its metrics come from the index."""
         source = self._location.source(folder.name)
+        if history is None and not source.is_selective:
+            history = self._known_history(folder.name, source.state())
         summaries = Summaries(lambda ids: self._index.fresh_summaries(ids), [folder.name])
         return RunRecord.read(
             folder,
@@ -178,6 +182,11 @@ class Store(Upkeep):
             surroundings=self._surroundings,
             source=source,
         )
+
+    def _known_history(self, id: str, files: dict[str, Files] | None) -> History | None:
+        """Return what the index knows of a large run: to find the few events among many points takes long."""
+        size = sum(one[1] for several in (files or {}).values() for one in several)
+        return self._index.history(id, files) if files and size >= _LARGE else None
 
     def series(
         self,

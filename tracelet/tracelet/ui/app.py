@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
-from starlette.responses import FileResponse, Response
+from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route
-from starlette.staticfiles import StaticFiles
 
 import tracelet
 from tracelet.errors import StoreError, UsageError
@@ -19,10 +17,10 @@ from tracelet.host.plugins import PluginManager
 from tracelet.store import Store
 from tracelet.ui import answers, edit_api, files_api, live_api, panels_api, runs_api, series_api
 from tracelet.ui.access import Access, Guard
+from tracelet.ui.page import PageFiles
 from tracelet.ui.panels import Panels
 from tracelet.ui.sources import Sources
 
-STATIC: Final = Path(__file__).parent / "static"
 API: Final = "/api/v1"
 _PACKED: Final = 1000  # bytes from which an answer is compressed
 
@@ -33,10 +31,11 @@ def create_app(store: Store, access: Access | None = None, manager: PluginManage
     ``manager`` has searched the plugins whose hook ``ui_panels`` adds panels to the page of a run.
     """
     access = access or Access()
+    files = PageFiles()
     app = Starlette(
         routes=[
             Mount(API, routes=_api_routes()),
-            Mount("/static", StaticFiles(directory=STATIC)),
+            Route("/static/{path:path}", files.send),
             Route("/", _page),
             Route("/{path:path}", _page),
         ],
@@ -45,6 +44,7 @@ def create_app(store: Store, access: Access | None = None, manager: PluginManage
     )
     app.state.sources = Sources(store)
     app.state.access = access
+    app.state.files = files
     app.state.panels = Panels(manager)
     return app
 
@@ -69,24 +69,26 @@ def _api_routes() -> list[BaseRoute]:
     ]
 
 
+def _describe(request: Request) -> dict[str, Any]:
+    access: Access = request.app.state.access
+    return {
+        "name": "tracelet",
+        "version": tracelet.__version__,
+        "api": 1,
+        "folder": request.app.state.sources.store.location,
+        "read_only": access.read_only,
+    }
+
+
 async def _about(request: Request) -> Response:
     """What this server is, and what it allows."""
-    access: Access = request.app.state.access
-    store = request.app.state.sources.store
-    return answers.answer(
-        {
-            "name": "tracelet",
-            "version": tracelet.__version__,
-            "api": 1,
-            "folder": store.location,
-            "read_only": access.read_only,
-        }
-    )
+    return answers.answer(_describe(request))
 
 
 async def _unknown(request: Request) -> Response:
     return answers.answer({"error": f"no such resource: {request.url.path}"}, 404)
 
 
-async def _page(_: Request) -> Response:
-    return FileResponse(STATIC / "index.html")
+async def _page(request: Request) -> Response:
+    files: PageFiles = request.app.state.files
+    return files.show(_describe(request))

@@ -100,6 +100,9 @@ class Gatherer:
         self._points: dict[int, SeriesParts] = {}
         self._rows: dict[tuple[int, int], Rows] = {}
         self._columns: dict[tuple[int, int, int], list[Series]] = {}  # of rows: id, how many, which one
+        self._places: dict[
+            tuple[int, int], Sequence[int]
+        ] = {}  # of the wanted columns of rows whose names are known
 
     def take(self, block: Block, first: int) -> int:
         """Take the slots of a block; return how many were used (none of a record that continues beyond it)."""
@@ -167,14 +170,19 @@ class Gatherer:
         """Return which of the ``count`` columns of a row are wanted; a count of 0 means a point."""
         if not count:
             return range(self._is_wanted(identity))
+        if self._wanted is None or not self._wanted:
+            return range(count if self._wanted is None else 0)
+        if (known := self._places.get((identity, count))) is not None:
+            return known
         metrics = self.names.ids(identity)
-        if self._wanted is None or len(metrics) != count:
-            return range(count if self._wanted is None or self._wanted else 0)
-        return [place for place, metric in enumerate(metrics) if self._is_wanted(metric)]
+        if len(metrics) != count:
+            return range(count)
+        places = [place for place, metric in enumerate(metrics) if self._is_wanted(metric)]
+        if all(metric in self.names.metrics for metric in metrics):
+            self._places[identity, count] = places
+        return places
 
     def _is_row_wanted(self, identity: int, count: int) -> bool:
-        if self._wanted is not None and not self._wanted:
-            return False
         return len(self._wanted_of(identity, count)) > 0
 
     def _chunks(self, identity: int) -> SeriesParts:

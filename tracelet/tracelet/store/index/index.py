@@ -15,10 +15,12 @@ from typing import Any, Final, NamedTuple
 from tracelet.logs import get_logger
 from tracelet.store.accumulator import Summary
 from tracelet.store.details import Details, describe_unreadable
+from tracelet.store.history import History
 from tracelet.store.index import rows
 from tracelet.store.index.database import Database, write_transaction
 from tracelet.store.index.run_updates import IndexedRun, KnownRun
 from tracelet.store.index.updating import Updater
+from tracelet.store.journal_access import Files
 from tracelet.store.run_source import Location
 
 log = get_logger("tracelet.store")
@@ -44,6 +46,9 @@ class Index:
         self._location = location
         self._make_updater = make_updater
         self._folder = location.runs
+        self._runs = (
+            f"{location.runs}{os.sep}"  # a run's id is put behind it, which takes less time than a path
+        )
         self._database = Database(location.data)
         self._current_file: Path | None = None  # the file that was brought up to date last
         #: Seconds for which the index is not brought up to date again; 0: each query does so.
@@ -85,6 +90,11 @@ class Index:
         wanted = list(ids)
         with self._lock:
             return self._database.run(lambda connection: self._fresh_summaries(connection, wanted))
+
+    def history(self, id: str, files: dict[str, Files]) -> History | None:
+        """Return what all events of a run add up to, if the index has it for just these files; else ``None``."""
+        with self._lock:
+            return self._database.run(lambda connection: rows.load_history(connection, id, files))
 
     def last_time(self, id: str, writer: str) -> float:
         """Return when a process of a run recorded its last point, 0 if it recorded none."""
@@ -189,7 +199,7 @@ class Index:
             return False
         try:
             return self._updater.is_settled(
-                f"{self._folder}{os.sep}{id}", known, lambda: rows.load_files(connection, known)
+                f"{self._runs}{id}", known, lambda: rows.load_files(connection, known)
             )
         except OSError:
             log.debug("run %s cannot be examined", id, exc_info=True)

@@ -73,6 +73,21 @@ def load_files(connection: sqlite3.Connection, known: KnownRun) -> dict[str, Fil
     return {writer: one["files"] for writer, one in json.loads(row[0])["writers"].items()}
 
 
+@_expecting_valid_rows()
+def load_history(connection: sqlite3.Connection, id: str, files: dict[str, Files]) -> History | None:
+    """Return what the events of a run without problems add up to, if these are its files and none is being written."""
+    known = load_known_runs(connection, [id]).get(id)
+    if (
+        known is None
+        or not known.settled
+        or known.problem is not None
+        or load_files(connection, known) != files
+    ):
+        return None
+    row = connection.execute("SELECT history FROM runs WHERE number = ?", (known.number,)).fetchone()
+    return History.from_json(json.loads(row[0]))
+
+
 def _dump_progress(run: IndexedRun) -> str:
     """Return how far a run has been read, as JSON."""
     writers = {id: asdict(progress) for id, progress in run.writers.items()}

@@ -1,8 +1,7 @@
 // The frame of the page: which view an address shows, the bar, the theme.
 
-import { get } from "./api.js";
 import { repaint } from "./chart/plot.js";
-import { fill, h, notify } from "./dom.js";
+import { fill, h } from "./dom.js";
 import { catchLinks, current, onNavigate, recall, remember } from "./state.js";
 import { showCharts } from "./views/charts.js";
 import { showCompare } from "./views/compare.js";
@@ -74,7 +73,7 @@ function makeBar(about) {
   };
   label();
   fill(bar,
-    h("a", { class: "brand", href: "/" }, h("img", { src: "/static/icon.svg", alt: "", width: 22, height: 22 }), "tracelet"),
+    h("a", { class: "brand", href: "/" }, h("img", { src: new URL("icon.svg", import.meta.url), alt: "", width: 22, height: 22 }), "tracelet"),
     h("span", { class: "folder dim", title: about.folder }, about.folder),
     about.read_only ? h("span", { class: "badge other" }, "read-only") : null,
     h("span", { class: "grow" }),
@@ -112,8 +111,7 @@ matchMedia("(prefers-color-scheme: dark)").addEventListener("change", repaint);
 document.addEventListener("keydown", onKey);
 catchLinks();
 onNavigate(show);
-get("/").then((about) => {
-  window.tracelet = Object.freeze({ about: Object.freeze(about) });
-  makeBar(about);
-  return show();
-}).catch((error) => notify(error.message, true));
+const about = Object.freeze(JSON.parse(document.documentElement.dataset.about));
+window.tracelet = Object.freeze({ about });
+makeBar(about);
+show();

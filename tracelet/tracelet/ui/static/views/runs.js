@@ -90,7 +90,7 @@ class RunsTable {
     const where = h("input", {
       type: "search", class: "grow", spellcheck: false, "aria-label": "Filter runs",
       placeholder: "filter: params.lr < 0.1 and outcome = 'finished'",
-      oninput: debounce(() => { setParams({ where: where.value }); this.reload(); }, 180),
+      oninput: debounce(() => { setParams({ where: where.value }); this.reload(); }, 60),
     });
     where.value = param("where");
     this.chartsButton = h("button", { onclick: () => this.#open("/charts") }, "Charts");
