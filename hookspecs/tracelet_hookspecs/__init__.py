@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         ProcessorPlugin,
     )
     from tracelet_hookspecs._captures import is_suspended, records_into_tracelet, suspend_captures
+    from tracelet_hookspecs._columns import NO_STEP, MetricColumns, MetricKey
     from tracelet_hookspecs._imports import ImportedFile, ImportedPoints, ImportedRun
     from tracelet_hookspecs._markers import BACKEND_HOOKS, PROJECT_NAME, hookimpl, hookspec
     from tracelet_hookspecs._records import (
@@ -57,6 +58,7 @@ __all__ = [
     "BACKEND_HOOKS",
     "CONTRACT",
     "MASK",
+    "NO_STEP",
     "PROJECT_NAME",
     "USERINFO",
     "BackendInterface",
@@ -70,7 +72,9 @@ __all__ = [
     "ImportedFile",
     "ImportedPoints",
     "ImportedRun",
+    "MetricColumns",
     "MetricData",
+    "MetricKey",
     "MetricSink",
     "MetricSource",
     "MetricType",
@@ -116,6 +120,7 @@ _MODULES = {
     **dict.fromkeys(("MASK", "USERINFO", "mask_arguments", "mask_text", "userinfo_of"), "_secret_text"),
     **dict.fromkeys(("CONTRACT", "ContractDeprecationWarning", "HookVersions"), "_versions"),
     **dict.fromkeys(("hook_versions", "since"), "_versions"),
+    **dict.fromkeys(("NO_STEP", "MetricColumns", "MetricKey"), "_columns"),
     **dict.fromkeys(("is_suspended", "records_into_tracelet", "suspend_captures"), "_captures"),
 }
 

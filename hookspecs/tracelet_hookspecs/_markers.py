@@ -15,6 +15,7 @@ hookimpl: Final = pluggy.HookimplMarker(PROJECT_NAME)
 BACKEND_HOOKS: Final = (
     "log_metric",
     "log_metrics",
+    "log_columns",
     "log_params",
     "log_artifact",
     "log_media",

@@ -20,6 +20,7 @@ from tracelet_hookspecs._versions import since
 if TYPE_CHECKING:
     import pluggy
 
+    from tracelet_hookspecs._columns import MetricColumns
     from tracelet_hookspecs._imports import ImportedRun
     from tracelet_hookspecs._records import MetricData, PluginInfo, PluginState, RecordId, RunView
 
@@ -100,10 +101,11 @@ def log_metric(
 ) -> None:
     """Receive one point.
 
-    When: for every point that the routes send to this backend, unless it implements ``log_metrics``. Thread:
-    the plugin's own, never the training program's. Order: as recorded, per writer. ``timestamp`` is in seconds
-    since the epoch; ``id`` is the same each time the point is delivered. Return: nothing. Exception: the point
-    is retried; it may then arrive twice. Deadline: 30 s for a batch of calls, ``deadlines.log``.
+    When: for every point that the routes send to this backend, unless it implements ``log_metrics`` or
+    ``log_columns``. Thread: the plugin's own, never the training program's. Order: as recorded, per writer.
+    ``timestamp`` is in seconds since the epoch; ``id`` is the same each time the point is delivered. Return:
+    nothing. Exception: the point is retried; it may then arrive twice. Deadline: 30 s for a batch of calls,
+    ``deadlines.log``.
 
     .. code-block:: python
 
@@ -117,16 +119,36 @@ def log_metric(
 def log_metrics(points: Sequence[MetricData], run: RunView | None = None) -> None:
     """Receive a batch of points, in place of ``log_metric``.
 
-    When: whenever there are points for this backend. Thread: the plugin's own. Order: as recorded, per
-    writer. ``points`` is a list of :class:`MetricData`, made for this call: change it as you like. Each point
-    has an ``id`` that identifies a repeat. Return: nothing; returning means that the backend has the batch.
-    Exception: the whole batch is retried. Deadline: 30 s, ``deadlines.log``.
+    When: whenever there are points for this backend, unless it implements ``log_columns``. Thread: the plugin's
+    own. Order: as recorded, per writer. ``points`` is a list of :class:`MetricData`, made for this call: change it
+    as you like. Each point has an ``id`` that identifies a repeat. Return: nothing; returning means that the
+    backend has the batch. Exception: the whole batch is retried. Deadline: 30 s, ``deadlines.log``.
 
     .. code-block:: python
 
         @tracelet.hookimpl
         def log_metrics(points):
             database.insert([(p.iteration, p.name, p.value) for p in points])
+    """
+
+
+@since("1.3")
+@hookspec
+def log_columns(columns: MetricColumns, run: RunView | None = None) -> None:
+    """Receive a batch of points as columns, in place of ``log_metrics`` and ``log_metric``.
+
+    When: whenever there are points for this backend. Thread: the plugin's own. Order: as recorded, per writer; all
+    points of a call are of one writer. ``columns`` is a :class:`MetricColumns`: no object is made for a point, so that
+    a far side that takes many points at once (a table, a file, an array) gets them several times faster. It is
+    read-only, and ``columns.points()`` returns what ``log_metrics`` would get. Return: nothing; returning means that
+    the backend has the batch. Exception: the whole batch is retried. Deadline: 30 s, ``deadlines.log``.
+
+    .. code-block:: python
+
+        @tracelet.hookimpl
+        def log_columns(columns):
+            names = [columns.keys[at].name for at in columns.key_indices]
+            database.insert_columns(name=names, step=columns.steps, value=columns.values)
     """
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, NamedTuple, TypeVar
 
 #: The contract's version, ``major.minor``. A minor release only adds; a major one may remove what was deprecated.
-CONTRACT: Final = "1.2"
+CONTRACT: Final = "1.3"
 FIRST: Final = "1.0"
 
 Function = TypeVar("Function", bound=Callable[..., Any])

@@ -32,8 +32,8 @@ DEADLINES: Final[Mapping[str, float]] = {
 }
 #: Steps and hooks whose deadline has another name, or is shared.
 DEADLINE_OF: Final[Mapping[str, str]] = {
-    **dict.fromkeys(("log_metric", "log_metrics", "log_params", "log_artifact", "log_media"), "log"),
-    **dict.fromkeys(("set_tags", "run_changed", "log_event"), "log"),
+    **dict.fromkeys(("log_metric", "log_metrics", "log_columns", "log_params", "log_artifact"), "log"),
+    **dict.fromkeys(("log_media", "set_tags", "run_changed", "log_event"), "log"),
     **dict.fromkeys(("report_header", "report_summary"), "report"),
     **dict.fromkeys(("get_metadata", "validate"), "import"),
     "can_handle_type": "log",

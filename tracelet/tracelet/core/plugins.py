@@ -5,6 +5,7 @@ Nothing is defined here, and nothing inside tracelet imports it.
 
 from tracelet.host.plugins import PluginHandle, PluginManager
 from tracelet_hookspecs import (
+    NO_STEP,
     BackendInterface,
     BackendPlugin,
     CollectorInterface,
@@ -13,7 +14,9 @@ from tracelet_hookspecs import (
     ImportedFile,
     ImportedPoints,
     ImportedRun,
+    MetricColumns,
     MetricData,
+    MetricKey,
     MetricSink,
     MetricSource,
     MetricType,
@@ -28,6 +31,7 @@ from tracelet_hookspecs import (
 )
 
 __all__ = [
+    "NO_STEP",
     "BackendInterface",
     "BackendPlugin",
     "CollectorInterface",
@@ -36,7 +40,9 @@ __all__ = [
     "ImportedFile",
     "ImportedPoints",
     "ImportedRun",
+    "MetricColumns",
     "MetricData",
+    "MetricKey",
     "MetricSink",
     "MetricSource",
     "MetricType",

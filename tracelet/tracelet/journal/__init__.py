@@ -15,6 +15,7 @@ from tracelet.journal.writing.writer import Writer
 if TYPE_CHECKING:
     from tracelet.journal.compacting.compaction import Compaction, compact
     from tracelet.journal.reading.follower import Follower
+    from tracelet.journal.reading.found_records import Chunk, PointColumns, group_points
     from tracelet.journal.reading.journal_records import Cursor, Damage, EventRecord, PointRecord, Record
     from tracelet.journal.reading.lifetime import liveness
     from tracelet.journal.reading.run_columns import (
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from tracelet.journal.reading.source import writers
 
 _LATER = {
+    "Chunk": "reading.found_records",
     "Columns": "reading.run_columns",
     "Compaction": "compacting.compaction",
     "Cursor": "reading.journal_records",
@@ -34,9 +36,11 @@ _LATER = {
     "EventRecord": "reading.journal_records",
     "Follower": "reading.follower",
     "Part": "reading.run_columns",
+    "PointColumns": "reading.found_records",
     "PointRecord": "reading.journal_records",
     "Record": "reading.journal_records",
     "compact": "compacting.compaction",
+    "group_points": "reading.found_records",
     "liveness": "reading.lifetime",
     "read_columns": "reading.run_columns",
     "read_events": "reading.run_columns",
@@ -45,6 +49,7 @@ _LATER = {
 }
 
 __all__ = [
+    "Chunk",
     "Columns",
     "Compaction",
     "Cursor",
@@ -53,6 +58,7 @@ __all__ = [
     "Follower",
     "NullRecorder",
     "Part",
+    "PointColumns",
     "PointRecord",
     "Record",
     "Recorder",
@@ -61,6 +67,7 @@ __all__ = [
     "as_step",
     "compact",
     "flatten",
+    "group_points",
     "liveness",
     "read_columns",
     "read_events",

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 import attrs
 
 from tracelet.delivery.pipeline.event_calls import UndeliverableError, arguments_for, hook_for
-from tracelet.delivery.pipeline.plan import Plan, Step, id_of_event, metrics_of
+from tracelet.delivery.pipeline.plan import Plan, Step, columns_of, id_of_event
 from tracelet.delivery.pipeline.planner import Planner
 from tracelet.delivery.pipeline.processors import BackendProcessors, ProcessorObjects, names_of_processors
 from tracelet.delivery.pipeline.reader import Batch
 from tracelet.delivery.pipeline.routes import Routes
-from tracelet.journal import Cursor, Follower, PointRecord, Record, writers
+from tracelet.journal import Chunk, Cursor, EventRecord, Follower, Record, group_points, writers
 from tracelet_hookspecs import BACKEND_HOOKS, MetricData
 
 if TYPE_CHECKING:
@@ -68,7 +68,9 @@ class Received:
 
     def add(self, hook: str, given: dict[str, Any]) -> None:
         """Add what one call of a hook is given."""
-        if hook == "log_metrics":
+        if hook == "log_columns":
+            given = {"points": given["columns"].points()}
+        if "points" in given:
             self.points += given["points"]
         elif hook == "log_metric":
             self.points.append(_point_of(given))
@@ -132,7 +134,7 @@ def expected(
     received = Received()
     for writer in writers(run_dir):
         plan = Plan()
-        found = list(records) if records is not None else _read(run_dir, writer)
+        found = group_points(records) if records is not None else _read(run_dir, writer)
         planner.extend(plan, Batch(writer, None, found, Cursor(), Cursor()))
         for step in plan.steps:
             _add(received, step, run_dir)
@@ -164,27 +166,27 @@ def implements_of(manager: PluginManager, backend: str) -> Any:
 
 def read_points(run_dir: Path) -> list[MetricData]:
     """Return all points of a run as they were recorded."""
-    return [
-        point
-        for writer in writers(run_dir)
-        for point in metrics_of(
-            writer, [each for each in _read(run_dir, writer) if isinstance(each, PointRecord)], {}
-        )
-    ]
+    return [point for writer in writers(run_dir) for point in points_of(writer, _read(run_dir, writer))]
 
 
-def _read(run_dir: Path, writer: str) -> list[Record]:
+def points_of(writer: str, chunks: Iterable[Chunk]) -> list[MetricData]:
+    """Return the points among what was read of a writer."""
+    columns = [columns_of(writer, chunk) for chunk in chunks if not isinstance(chunk, EventRecord)]
+    return [point for each in columns for point in each.points()]
+
+
+def _read(run_dir: Path, writer: str) -> list[Chunk]:
     follower = Follower(run_dir, writer)
-    found: list[Record] = []
-    while records := follower.read(_ALL):
-        found += records
+    found: list[Chunk] = []
+    while chunks := follower.read_columns(_ALL):
+        found += chunks
     return found
 
 
 def _add(received: Received, step: Step, run_dir: Path) -> None:
     if step.event is None:
-        received.points += metrics_of(step.writer, step.points, step.metadata)
-        received.ids += [(step.writer, point.seq, point.index) for point in step.points]
+        received.points += step.points.points()
+        received.ids += step.points.ids()
         return
     hook = step.hook if step.hook != "log_event" else hook_for(step.event, _has_all_but_log_event)
     if not hook:

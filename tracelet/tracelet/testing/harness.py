@@ -21,11 +21,11 @@ from tracelet.delivery.process import PluginProxy
 from tracelet.delivery.worker import BackendWorker
 from tracelet.errors import PluginError, UsageError
 from tracelet.host.plugins import PluginManager
-from tracelet.journal import Follower, PointRecord, Writer, writers
+from tracelet.journal import Follower, Writer, writers
 from tracelet.layout import runs_folder
 from tracelet.run.recording import Recording
 from tracelet.testing import faults as kinds
-from tracelet.testing.expected import Received, expected
+from tracelet.testing.expected import Received, expected, points_of
 from tracelet.testing.faults import NAME as INJECTOR
 from tracelet.testing.faults import Call, Fault, FaultInjector, FaultList, wrap_hooks
 from tracelet.testing.plugins import find_plugin
@@ -229,14 +229,14 @@ class Harness:
         self._keep_snapshot()
         followers = {writer: Follower(self.run_dir, writer) for writer in writers(self.run_dir)}
         for follower in followers.values():
-            while follower.read(_ALL):
+            while follower.read_columns(_ALL):
                 pass
         for point in _rows(points):
             self.run.log_metric(*point)
         sent: list[MetricData] = []
         for writer in writers(self.run_dir):
             follower = followers.get(writer) or Follower(self.run_dir, writer)
-            sent += _as_metrics(writer, follower.read(_ALL))
+            sent += points_of(writer, follower.read_columns(_ALL))
         if wait:
             self.wait(timeout)
         return sent
@@ -458,12 +458,6 @@ def _rows(points: Any) -> Iterable[tuple[Any, ...]]:
         (point.name, point.value, point.iteration) if isinstance(point, MetricData) else tuple(point)
         for point in points
     ]
-
-
-def _as_metrics(writer: str, records: Iterable[Any]) -> list[MetricData]:
-    from tracelet.delivery.pipeline.plan import metrics_of
-
-    return metrics_of(writer, [record for record in records if isinstance(record, PointRecord)], {})
 
 
 def _describe(status: Mapping[str, Any]) -> str:

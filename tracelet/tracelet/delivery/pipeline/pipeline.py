@@ -75,7 +75,16 @@ class Pipeline:
     def _new_planner(self) -> Planner:
         routes = Routes(self._manager.options(self._name))
         processors = BackendProcessors(self._processors, self._name)
-        return Planner(routes, processors, self._sender.handle.implements, self._sender.handles)
+        return Planner(routes, processors, self._implements, self._sender.handles)
+
+    def _implements(self, hook: str) -> bool:
+        """Say whether the backend has a hook, ``log_columns`` only if no plugin wraps what it stands for."""
+        has = self._sender.handle.implements
+        if hook == "log_columns" and (has("log_metrics") or has("log_metric")):
+            participants = self._manager.pluggy.participants
+            if participants("log_metrics").wrappers or participants("log_metric").wrappers:
+                return False
+        return has(hook)
 
     def reconfigure(self) -> None:
         """Apply changed routes and use a restarted plugin. The current batch continues as planned.
@@ -140,13 +149,13 @@ class Pipeline:
         plan = Plan()
         planner.extend(plan, batch)
         self.plan, self._batch = plan, batch
-        self.behind_since = batch.records[0].time if batch.records else None
+        self.behind_since = batch.first_time()
 
     def _learn_changes(self, batch: Batch) -> None:
         """Keep the run's name current in a process that cannot ask the run itself."""
         learn = getattr(self._run, "learn_changes", None)
         if learn is not None:
-            for _, event in batch.events():
+            for event in batch.events():
                 if event.type == "run":
                     learn(event.payload)
 
@@ -210,7 +219,7 @@ class Pipeline:
         plan, batch = self.plan, self._batch
         if plan is None or batch is None or len(plan.entries) != 1 or plan.dropped or plan.is_processed:
             return
-        part = batch.until(plan.left())
+        part = batch.until(plan.first_left())
         if part is not None:
             done = Plan()
             self._planner.extend(done, part)

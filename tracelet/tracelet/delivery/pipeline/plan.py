@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import copy
 from collections import Counter, deque
 from collections.abc import Iterable
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from tracelet.delivery.ledger.counting import is_counted
-from tracelet.journal import Cursor, EventRecord, PointRecord
-from tracelet.journal.format import NO_STEP
-from tracelet_hookspecs import MetricData, MetricType, RecordId
+from tracelet.journal import Cursor, EventRecord, PointColumns
+from tracelet_hookspecs import MetricColumns, MetricKey, MetricType, RecordId
 
 #: A processor may derive several metrics from one. Their ids differ by multiples of this in the index.
 DERIVED: Final = 1 << 16
-
-
-#: What a processor has attached to points, by sequence number and index.
-Metadata = dict[tuple[int, int], Any]
 
 _TYPES: Final = {kind.value: kind for kind in MetricType}
 _CUSTOM: Final = MetricType.CUSTOM
@@ -28,30 +22,18 @@ def metric_type(type: str) -> MetricType:
     return _TYPES.get(type, _CUSTOM)
 
 
-def metrics_of(writer: str, points: Iterable[PointRecord], metadata: Metadata) -> list[MetricData]:
-    """Return points as new objects, which a backend may change as it likes.
-
-    This runs for each point of each call, so it has to be quick.
-    """
-    types = _TYPES
-    metrics = [
-        MetricData(
-            name,
-            value,
-            types.get(kind, _CUSTOM),
-            None if step == NO_STEP else step,
-            when,
-            source,
-            None,
-            (writer, seq, index),
-        )
-        for seq, index, name, kind, source, step, when, value in points
-    ]
-    if metadata:
-        for metric in metrics:
-            assert metric.id is not None
-            metric.metadata = copy.deepcopy(metadata.get(metric.id[1:]))
-    return metrics
+def columns_of(writer: str, points: PointColumns) -> MetricColumns:
+    """Return points of the journal as plugins see them, without copying."""
+    return MetricColumns(
+        writer,
+        [MetricKey(name, metric_type(kind), source) for name, kind, source in points.keys],
+        key_indices=points.key_indices,
+        steps=points.steps,
+        times=points.times,
+        values=points.values,
+        sequences=points.sequences,
+        indexes=points.indexes,
+    )
 
 
 def id_of_event(writer: str, event: EventRecord) -> RecordId:
@@ -59,32 +41,28 @@ def id_of_event(writer: str, event: EventRecord) -> RecordId:
     return writer, event.seq, 0
 
 
-def id_of_record(writer: str, record: PointRecord | EventRecord) -> RecordId:
-    """Return the id of any record."""
-    if isinstance(record, EventRecord):
-        return id_of_event(writer, record)
-    return writer, record.seq, record.index
+_NONE: Final = MetricColumns(
+    "", (), key_indices=b"", steps=b"", times=b"", values=b"", sequences=b"", indexes=b""
+)
 
 
 class Step:
     """One call of a backend, or one series of ``log_metric`` calls: points, or one event."""
 
-    __slots__ = ("done", "event", "failures", "hook", "mark", "metadata", "points", "refusals", "writer")
+    __slots__ = ("done", "event", "failures", "hook", "mark", "points", "refusals", "writer")
 
     def __init__(
         self,
         hook: str,
         writer: str,
-        points: list[PointRecord],
+        points: MetricColumns = _NONE,
         *,
         event: EventRecord | None = None,
-        metadata: Metadata | None = None,
     ) -> None:
         self.hook = hook
         self.writer = writer
         self.points = points  # from the journal, or as processors have changed them
         self.event = event
-        self.metadata = metadata or {}
         self.done = 0  # points accepted so far, with log_metric
         self.failures = 0
         self.refusals = 0
@@ -98,11 +76,21 @@ class Step:
         """Return the ids of the records that the step is still to deliver."""
         if self.event is not None:
             return [id_of_event(self.writer, self.event)]
-        return ((self.writer, point.seq, point.index % DERIVED) for point in self.points[self.done :])
+        left = self.points[self.done :]
+        return (
+            (self.writer, seq, index % DERIVED)
+            for seq, index in zip(left.sequences, left.indexes, strict=True)
+        )
+
+    def first_sequence(self) -> int:
+        """Return the lowest sequence number of the records that the step is still to deliver."""
+        return self.event.seq if self.event is not None else min(self.points.sequences[self.done :])
 
     def label(self) -> str:
         """Return a name for what comes next, for messages."""
-        return self.hook if self.event is not None else repr(self.points[self.done].name)
+        if self.event is not None:
+            return self.hook
+        return repr(self.points.keys[self.points.key_indices[self.done]].name)
 
     def split(self) -> list[Step]:
         """Return what is left as two steps. With ``log_metric``, the first one has the next point alone."""
@@ -110,7 +98,7 @@ class Step:
         return [self._part(self.done, middle), self._part(middle, len(self.points))]
 
     def _part(self, start: int, stop: int) -> Step:
-        part = Step(self.hook, self.writer, self.points[start:stop], metadata=self.metadata)
+        part = Step(self.hook, self.writer, self.points[start:stop])
         part.failures, part.refusals, part.mark = self.failures, self.refusals, self.mark
         return part
 
@@ -145,6 +133,6 @@ class Plan:
         self.steps.extendleft(reversed(self.aside))
         self.aside = []
 
-    def left(self) -> set[RecordId]:
-        """Return the ids of the records that are not delivered yet."""
-        return {record for step in [*self.steps, *self.aside] for record in step.records()}
+    def first_left(self) -> int | None:
+        """Return the lowest sequence number of the records that are not delivered yet."""
+        return min((step.first_sequence() for step in [*self.steps, *self.aside] if len(step)), default=None)

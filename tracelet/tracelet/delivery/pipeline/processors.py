@@ -13,6 +13,7 @@ from tracelet.host import discovery
 from tracelet.host.plugins.registry import Registry
 from tracelet.host.worker import Busy
 from tracelet.journal import as_number
+from tracelet.journal.format import MAX_STEP, MIN_STEP
 from tracelet.logs import get_logger
 from tracelet_hookspecs import MetricData, MetricType, PluginState
 
@@ -209,10 +210,11 @@ def _check(metric: Any) -> MetricData:
     except ValueError:
         raise _wrong("type", "a MetricType", metric.type) from None
     value = metric.value if type(metric.value) in (int, float) else as_number(metric.value, name)
-    return MetricData(
-        *(name, value, kind, None if step is None else operator.index(step)),
-        *(when, metric.source, metric.metadata, metric.id),
-    )
+    step = None if step is None else operator.index(step)
+    if step is not None and not MIN_STEP <= step <= MAX_STEP:
+        raise ValueError(f"expected MetricData whose iteration fits 64 bits, found {step}")
+    when = None if when is None else float(when)
+    return MetricData(name, value, kind, step, when, metric.source, metric.metadata, metric.id)
 
 
 def _wrong(field: str, expected: str, found: object) -> TypeError:

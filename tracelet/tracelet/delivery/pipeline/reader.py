@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Container, Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from tracelet.delivery.ledger.ledger import Ledger
-from tracelet.delivery.pipeline.plan import id_of_record
-from tracelet.journal import Cursor, EventRecord, Follower, Record, writers
+from tracelet.journal import Chunk, Cursor, EventRecord, Follower, writers
 from tracelet.journal.reading.lifetime import is_edit, writer_facts
 from tracelet.journal.reading.source import Source
-from tracelet_hookspecs import RecordId
 
 _LOOK_FOR_WRITERS: Final = 1.0  # seconds
 
@@ -20,31 +18,48 @@ Writers = Callable[[], Iterable[str]]
 
 
 class Batch(NamedTuple):
-    """Records of one writer, and the cursors before and after them."""
+    """Records of one writer, as columns and events, and the cursors before and after them."""
 
     writer: str
     rank: int | None
-    records: list[Record]
+    chunks: list[Chunk]
     before: Cursor
     after: Cursor
 
-    def events(self) -> list[tuple[int, EventRecord]]:
-        """Return the records that are not points, with their places."""
-        return [(at, record) for at, record in enumerate(self.records) if isinstance(record, EventRecord)]
+    def events(self) -> list[EventRecord]:
+        """Return the records that are not points."""
+        return [chunk for chunk in self.chunks if isinstance(chunk, EventRecord)]
 
-    def until(self, left: Container[RecordId]) -> Batch | None:
-        """Return the records before the first of those that are ``left``, as a batch.
+    def first_time(self) -> float | None:
+        """Return when the first record was recorded."""
+        for chunk in self.chunks:
+            return chunk.time if isinstance(chunk, EventRecord) else chunk.times[0]
+        return None
+
+    def until(self, left: int | None) -> Batch | None:
+        """Return the records before the first sequence number that is ``left``, as a batch.
 
         A row of which a part is left is left as a whole. Returns ``None`` if a record is left that came late, out
         of order: no cursor can express that.
         """
-        seqs = [record.seq for record in self.records if id_of_record(self.writer, record) in left]
-        first = min(seqs, default=self.after.next)
+        first = self.after.next if left is None else left
         if first < self.before.next:
             return None
         holes = tuple((start, min(stop, first)) for start, stop in self.after.holes if start < first)
-        records = [record for record in self.records if record.seq < first]
-        return Batch(self.writer, self.rank, records, self.before, Cursor(first, holes))
+        chunks = [part for chunk in self.chunks if (part := _before(chunk, first)) is not None]
+        return Batch(self.writer, self.rank, chunks, self.before, Cursor(first, holes))
+
+
+def _before(chunk: Chunk, first: int) -> Chunk | None:
+    """Return what has a lower sequence number; ``None`` if nothing has."""
+    if isinstance(chunk, EventRecord):
+        return chunk if chunk.seq < first else None
+    return chunk.where([seq < first for seq in chunk.sequences]) or None
+
+
+def count_records(chunks: Iterable[Chunk]) -> int:
+    """Return how many records there are."""
+    return sum(1 if isinstance(chunk, EventRecord) else len(chunk) for chunk in chunks)
 
 
 class Reader:
@@ -81,16 +96,17 @@ class Reader:
                 continue
             follower = self._followers[writer]
             before = follower.cursor
-            records = follower.read(limit)
+            chunks = follower.read_columns(limit)
             after = follower.cursor
-            self._short = self._short + 1 if len(records) < limit else 0
-            if len(records) < limit:
+            is_short = count_records(chunks) < limit
+            self._short = self._short + 1 if is_short else 0
+            if is_short:
                 for others in self._waits.values():
                     others.discard(writer)
-            if records or after != before:
+            if chunks or after != before:
                 turn = self._turns.index(writer) + 1
                 self._turns = [*self._turns[turn:], *self._turns[:turn]]
-                return Batch(writer, self._rank(writer), records, before, after)
+                return Batch(writer, self._rank(writer), chunks, before, after)
         return None
 
     def look_again(self) -> None:

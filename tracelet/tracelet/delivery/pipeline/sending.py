@@ -14,11 +14,10 @@ from tracelet.delivery.ledger.counting import is_counted
 from tracelet.delivery.limits import Settings
 from tracelet.delivery.pipeline.event_calls import arguments_for, check_contents
 from tracelet.delivery.pipeline.failures import BrokenHookError
-from tracelet.delivery.pipeline.plan import Step, id_of_event, metrics_of
+from tracelet.delivery.pipeline.plan import Step, id_of_event
 from tracelet.errors import PluginError
-from tracelet.journal.format import NO_STEP
 from tracelet.logs import get_logger
-from tracelet_hookspecs import MetricType, RunView
+from tracelet_hookspecs import NO_STEP, MetricType, RunView
 
 if TYPE_CHECKING:
     from tracelet.host.plugins import PluginHandle
@@ -29,7 +28,7 @@ log = get_logger("tracelet.delivery")
 class Sender:
     """Calls the data hooks of one backend, and adapts the size of batches to its speed.
 
-    Every call gets new objects, so that a backend may change its arguments.
+    Every call gets new objects, so that a backend may change its arguments, or columns, which it cannot change.
     """
 
     def __init__(
@@ -40,7 +39,7 @@ class Sender:
         settings: Settings,
         meanwhile: Callable[[], None],
     ) -> None:
-        """Make a sender. ``meanwhile`` is called while ``log_metrics`` is at work; it must not raise."""
+        """Make a sender. ``meanwhile`` is called while a batch is delivered; it must not raise."""
         self.handle = handle
         self._meanwhile = meanwhile
         self._run = GuardedRun(run)
@@ -71,7 +70,11 @@ class Sender:
             finally:
                 self.accepted += before - len(step)
         else:
-            finish = self._begin("log_metrics", points=metrics_of(step.writer, step.points, step.metadata))
+            given = (
+                {"columns": step.points} if step.hook == "log_columns" else {"points": step.points.points()}
+            )
+            finish = self._begin(step.hook, **given)
+            del given  # so that a backend which is done with the points can free them
             self._meanwhile()
             finish()
             step.done = len(step.points)
@@ -97,20 +100,22 @@ class Sender:
         caller = self.handle.caller("log_metric")
         cost = self.handle.cost("log_metric")
         limit = min(self._settings.batch_aim, self.handle.deadline("log_metric") / 4)
-        run, check, writer = self._run, self._check, step.writer
+        run, check, left = self._run, self._check, step.points[step.done :]
+        names = [key.name for key in left.keys]
+        columns = (left.key_indices, left.exact_values(), left.steps, left.times, left.ids())
 
         def work() -> None:
             first = step.done
             end = time.perf_counter() + limit
             try:
-                for seq, index, name, _, _, iteration, timestamp, value in step.points[first:]:
+                for key, value, iteration, timestamp, id in zip(*columns, strict=True):
                     answer = caller(
-                        name=name,
+                        name=names[key],
                         value=value,
                         iteration=None if iteration == NO_STEP else iteration,
                         timestamp=timestamp,
                         run=run,
-                        id=(writer, seq, index),
+                        id=id,
                     )
                     if answer is not None:
                         check("log_metric", answer)

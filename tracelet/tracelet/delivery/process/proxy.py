@@ -306,7 +306,7 @@ class _Hooks:
         raise PluginError("the plugin's data hooks are called in its own process")
 
     log_metric = log_metrics = log_params = log_artifact = log_media = set_tags = run_changed = _not_here
-    log_event = _not_here
+    log_columns = log_event = _not_here
 
 
 def is_isolated(info: PluginInfo, manager: PluginManager) -> bool:

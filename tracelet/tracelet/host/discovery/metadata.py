@@ -27,6 +27,7 @@ from tracelet_hookspecs import PluginMetadata, PluginType
 _TYPE_BY_HOOK: Final = {
     "log_metric": PluginType.BACKEND,
     "log_metrics": PluginType.BACKEND,
+    "log_columns": PluginType.BACKEND,
     "collect": PluginType.COLLECTOR,
     "process_metric": PluginType.PROCESSOR,
 }

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
-from functools import partial
-from itertools import count, repeat
 from pathlib import Path
-from typing import Any
 
 from tracelet.journal.events import InvalidEventError, decode_event
 from tracelet.journal.format import BLOB, ID_MASK, POINT, ROW, SEGMENT_SHIFT, SLOT
+from tracelet.journal.reading.found_records import Chunk, ColumnList, Found, RecordList
 from tracelet.journal.reading.gaps import GapTracker
-from tracelet.journal.reading.journal_records import Cursor, Damage, EventRecord, PointRecord, Record
+from tracelet.journal.reading.journal_records import Cursor, Damage, EventRecord, Record
 from tracelet.journal.reading.names import Metric, Names, seek_names
 from tracelet.journal.reading.source import Source
 from tracelet.journal.reading.valid_times import (
@@ -24,7 +21,6 @@ from tracelet.journal.reading.valid_times import (
 from tracelet.journal.segments.pieces import EMPTY, PARTIAL, POINTS, Piece, pieces, point_columns, row_values
 
 _BLOCK, _PEEK = 4096, 32  # slots read at a time; the second if nothing new is expected
-_point_record: Callable[[Iterable[Any]], PointRecord] = partial(tuple.__new__, PointRecord)  # without a check
 _SEEK_AGAIN = 1.0  # seconds between searches for names that are lost
 
 
@@ -62,15 +58,24 @@ class Follower:
 
     def read(self, limit: int = 4096) -> list[Record]:
         """Return further records: about ``limit`` at most (a row is never split), none if nothing is new."""
-        found: list[Record] = []
+        found = RecordList()
+        self._read(found, limit)
+        return found.records
+
+    def read_columns(self, limit: int = 4096) -> list[Chunk]:
+        """Return the same as columns: consecutive points as :class:`PointColumns`, each event on its own."""
+        found = ColumnList()
+        self._read(found, limit)
+        return found.chunks
+
+    def _read(self, found: Found, limit: int) -> None:
         self._gaps.is_waiting = False
         for piece in self._gaps.look_again():
             self._take(piece, found, piece.slots)
         while len(found) < limit and self._advance(found, limit):
             pass
-        return found
 
-    def _advance(self, found: list[Record], limit: int) -> bool:
+    def _advance(self, found: Found, limit: int) -> bool:
         """Take the records of the next block; return whether to continue."""
         start, size = self._next, self._size
         self._check_header()
@@ -109,48 +114,39 @@ class Follower:
 
     # --- records -----------------------------------------------------------------------------------------
 
-    def _take(self, piece: Piece, found: list[Record], limit: int) -> int:
+    def _take(self, piece: Piece, found: Found, limit: int) -> int:
         """Take the records of a piece and return how many slots they were."""
         if piece.kind == POINTS:
             size = min(piece.slots, max(limit, 1))
-            found += self._points(piece._replace(slots=size, payload=piece.payload[: size * SLOT]))
+            self._take_points(piece._replace(slots=size, payload=piece.payload[: size * SLOT]), found)
             return size
         if piece.kind == POINT:
-            metric = self._metric(piece.identity)
-            found.append(PointRecord(piece.seq, 0, *metric, piece.step, self._time(piece), piece.value))
+            found.add_row(
+                piece.seq, (self._metric(piece.identity),), piece.step, self._time(piece), (piece.value,)
+            )
         elif piece.kind == ROW:
-            found += self._row(piece)
+            self._take_row(piece, found)
         elif piece.kind == BLOB:
             self._take_event(piece, found)
         return piece.slots
 
-    def _points(self, piece: Piece) -> list[PointRecord]:
+    def _take_points(self, piece: Piece, found: Found) -> None:
         columns = point_columns(piece)
         metrics = {tag: self._metric(tag & ID_MASK) for tag in set(columns.tags)}
-        named: Iterable[Iterable[Any]]
-        if len(metrics) == 1:
-            named = map(repeat, next(iter(metrics.values())))
-        else:
-            named = zip(*[metrics[tag] for tag in columns.tags], strict=True)
-        seqs = range(piece.seq, piece.seq + piece.slots)
-        times = columns.times
-        if invalid := count_invalid(times):
+        if invalid := count_invalid(columns.times):
             self.damage.add("time", invalid)
-            times = make_valid(times)
-        rows = zip(seqs, repeat(0), *named, columns.steps, times, columns.values)
-        return list(map(_point_record, rows))
+            columns = columns._replace(times=make_valid(columns.times))
+        found.add_points(piece.seq, metrics, columns)
 
-    def _row(self, piece: Piece) -> list[PointRecord]:
+    def _take_row(self, piece: Piece, found: Found) -> None:
         values = row_values(piece)
         if not self._names.knows_row(piece.identity):
             self._seek_names()
         metrics = self._names.row(piece.identity, len(values))
         self._count_unnamed()
-        named = zip(*metrics, strict=True)  # names, types, sources
-        seqs, steps, times = repeat(piece.seq), repeat(piece.step), repeat(self._time(piece, len(values)))
-        return list(map(_point_record, zip(seqs, count(), *named, steps, times, values)))
+        found.add_row(piece.seq, metrics, piece.step, self._time(piece, len(values)), values)
 
-    def _take_event(self, piece: Piece, found: list[Record]) -> None:
+    def _take_event(self, piece: Piece, found: Found) -> None:
         try:
             type_, payload, faults = decode_event(piece.payload)
         except InvalidEventError:
@@ -160,7 +156,7 @@ class Follower:
         if type_ == "skip":
             self._gaps.forgive(payload["from"], payload["to"])
         if not self._names.learn(type_, payload):
-            found.append(EventRecord(piece.seq, type_, payload, self._time(piece)))
+            found.add_event(EventRecord(piece.seq, type_, payload, self._time(piece)))
 
     def _time(self, piece: Piece, records: int = 1) -> float:
         """Return the time of a piece; an invalid one counts as damage of each of its records."""

@@ -22,7 +22,7 @@ from tracelet.testing.harness import QUICK, Harness
 from tracelet.testing.program import Ended, Program, run_program
 from tracelet.testing.proxy import FaultyProxy
 
-POINTS: Final = ("log_metrics", "log_metric")
+POINTS: Final = ("log_columns", "log_metrics", "log_metric")
 _MANY: Final = 10_000
 _IN_A_PROGRAM: Final = 400  # points of a program that is killed: several batches
 _OUTAGE: Final = 0.15  # seconds
@@ -220,7 +220,7 @@ class DeliveryPromises(FarMapping):
         folder, run = self._new_run()
         hook = self._point_hook()
         # The middle is half of what the call before did: not the first call, which may open a connection.
-        middle = Fault(kinds.KILL_DURING, hook, call=3 if hook == "log_metrics" else 100)
+        middle = Fault(kinds.KILL_DURING, hook, call=100 if hook == "log_metric" else 3)
         ended = self._run(folder, run, [("points", "loss", 0, _IN_A_PROGRAM), ("finish",)], faults=[middle])
         _check_ended(ended, killed=True)
         after = Fault(kinds.KILL_AFTER, hook, call=1)
