@@ -7,10 +7,18 @@ import math
 import struct
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tracelet_builtin_plugins.backends.postgres.copying import FOOTER, HEADER, encode_points, join_rows
+from tracelet_builtin_plugins.backends.postgres.copying import (
+    FOOTER,
+    HEADER,
+    are_usual,
+    encode_columns,
+    encode_points,
+    join_rows,
+)
 from tracelet_builtin_plugins.backends.postgres.mapping import (
     fit_text,
     json_text,
@@ -21,7 +29,7 @@ from tracelet_builtin_plugins.backends.postgres.mapping import (
     tag_text,
     writer_uuid,
 )
-from tracelet_hookspecs import MetricData
+from tracelet_hookspecs import MetricColumns, MetricData
 
 ODD_TEXT = st.text(st.sampled_from("a\x00\ufffd\ud800\udfff\u2400_0"), max_size=8)
 TEXT = ODD_TEXT | st.text()
@@ -121,6 +129,55 @@ def test_rows_can_be_read_back_by_the_format(points: list[tuple[Any, ...]]) -> N
         assert found == as_double(value) or (found != found and value != value)
         assert time == microseconds(when)
         assert stored == (None if step is None else max(-(2**63), min(2**63 - 1, step)))
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["m", "n"]),
+            st.floats() | st.integers(),
+            st.none() | st.integers(-(2**63) + 1, 2**63 - 1),
+            st.floats(0.001, 3.9e9),
+            st.integers(0, 2**63 - 1),
+            st.integers(0, 2**31 - 1),
+        ),
+        min_size=1,
+        max_size=8,
+    ),
+    st.integers(1, 400),
+)
+def test_columns_make_the_same_rows_as_points(points: list[tuple[Any, ...]], times: int) -> None:
+    given = [
+        MetricData(name, value, iteration=step, timestamp=when, id=("w", sequence, index))
+        for name, value, step, when, sequence, index in points
+    ] * times
+    columns = MetricColumns.from_points(given)
+    numbers = {"m": 5, "n": 6}
+    assert are_usual(columns)
+    header, *pieces, footer = encode_columns(columns, [numbers[key.name] for key in columns.keys], 7)
+    assert (header, footer) == (HEADER, FOOTER)
+    expected = encode_points(
+        given, {(name, "scalar", None): number for name, number in numbers.items()}, {"w": 7}
+    )
+    assert sorted(split_rows(b"".join(pieces))) == sorted(expected)
+
+
+def split_rows(data: bytes) -> list[bytes]:
+    """Return the rows of a COPY: one without a step is 8 bytes shorter."""
+    rows, at = [], 0
+    while at < len(data):
+        size = 78 if data[at + 66 : at + 70] == b"\0\0\0\x08" else 70
+        rows.append(data[at : at + size])
+        at += size
+    return rows
+
+
+@pytest.mark.parametrize("when", [0.0, -1.0, 5e9, math.nan, math.inf])
+def test_unusual_times_are_left_to_the_points(when: float) -> None:
+    point = MetricData("m", 1.0, iteration=1, timestamp=1.0, id=("w", 0, 0))
+    odd = MetricData("m", 1.0, iteration=1, timestamp=when, id=("w", 1, 0))
+    assert not are_usual(MetricColumns.from_points([point, odd, point]))
+    assert not are_usual(MetricColumns.from_points([]))
 
 
 def as_double(value: Any) -> float:

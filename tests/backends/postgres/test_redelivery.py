@@ -94,15 +94,15 @@ def test_a_program_killed_in_the_middle_of_delivering(project: Any, postgres_dsn
         import os, signal, tracelet
         from tracelet_builtin_plugins.backends.postgres.writing import RunWriter
 
-        store, calls = RunWriter.store_points, []
+        store, calls = RunWriter.store_columns, []
 
-        def store_and_die(self, points):
+        def store_and_die(self, columns):
             calls.append(None)
-            store(self, points)
+            store(self, columns)
             if len(calls) == 3:
                 os.kill(os.getpid(), signal.SIGKILL)  # committed, but not acknowledged
 
-        RunWriter.store_points = store_and_die
+        RunWriter.store_columns = store_and_die
         run = tracelet.start_run("killed", run_id="killed", plugins=["no:system", "no:environment", "no:gpu"])
         for step in range(20_000):
             run.log_metric("loss", step, step)

@@ -65,9 +65,7 @@ class Fault:
             return False
         if self.metric is None:
             return True
-        points = given.get("points")
-        names = {point.name for point in points} if points is not None else {given.get("name")}
-        return self.metric in names
+        return self.metric in _names_in(given)
 
 
 @attrs.define
@@ -286,6 +284,15 @@ def place_of(error: BaseException) -> str:
     if trace is None:
         return "unknown place"
     return f"{Path(trace.tb_frame.f_code.co_filename).name}:{trace.tb_lineno}"
+
+
+def _names_in(given: Mapping[str, Any]) -> set[str | None]:
+    """Return the names of the metrics in a call's arguments."""
+    if "columns" in given:
+        columns = given["columns"]
+        return {columns.keys[at].name for at in set(columns.key_indices)}
+    points = given.get("points")
+    return {point.name for point in points} if points is not None else {given.get("name")}
 
 
 def copy_of(given: Mapping[str, Any]) -> dict[str, Any]:

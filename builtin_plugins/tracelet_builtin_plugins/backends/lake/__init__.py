@@ -20,6 +20,7 @@ from tracelet_builtin_plugins.batch_hooks import BatchHooks, left_to_records, ne
 from tracelet_hookspecs import (
     BackendPlugin,
     Batching,
+    MetricColumns,
     MetricData,
     PluginMetadata,
     PluginType,
@@ -138,6 +139,11 @@ class LakeBackend(BatchHooks, BackendPlugin):
     def log_metrics(self, points: Sequence[MetricData], run: RunView | None = None) -> None:
         """Store a batch of points as a file."""
         self._writer_of(run).store_points(with_ids(points))
+
+    @hookimpl
+    def log_columns(self, columns: MetricColumns, run: RunView | None = None) -> None:
+        """Store a batch of points as a file, without an object for each."""
+        self._writer_of(run).store_columns(columns)
 
     @hookimpl
     def log_event(

@@ -42,10 +42,14 @@ class Boundaries:
         for writer, first, last in self._read():
             self._remember(writer, first, last)
 
+    def is_after_all(self, writer: str, place: Place) -> bool:
+        """Say whether a place is after all those that are known."""
+        return place > self._last.get(writer, BEFORE_ALL)
+
     def split(self, writer: str, places: Sequence[Place]) -> list[Part]:
         """Return which consecutive places belong into one file each."""
         known = self._known.get(writer, {})
-        if places[0] > self._last.get(writer, BEFORE_ALL):
+        if self.is_after_all(writer, places[0]):
             return [Part(slice(0, len(places)), False)]  # nearly always: new records, in order
         where = {place: at for at, place in enumerate(places)}
         parts: list[Part] = []

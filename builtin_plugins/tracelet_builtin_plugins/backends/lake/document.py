@@ -6,14 +6,14 @@ Each process that delivers replaces what it knows of its own writers and keeps t
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from tracelet_builtin_plugins.backends.lake.mapping import NOT_IN_DOCUMENT
 from tracelet_hookspecs import MetricData, RunView
 from tracelet_hookspecs.lake_layout import FORMAT, Place, place_text, read_place
 from tracelet_hookspecs.lake_summary import describe_run
-from tracelet_hookspecs.statistics import MetricAccumulator
+from tracelet_hookspecs.statistics import MetricAccumulator, PointColumns
 
 __all__ = ["RunDocument", "WriterState"]
 
@@ -82,13 +82,17 @@ class WriterState:
             columns.steps.append(NO_STEP if point.iteration is None else point.iteration)
             columns.values.append(float(point.value))
             columns.times.append(float(point.timestamp or 0.0))
-        for key, columns in groups.items():
+        last = points[-1]
+        place = Place(*last.id[1:])  # type: ignore[index]
+        self.add_series(groups.items(), place, float(last.timestamp or 0.0))
+
+    def add_series(self, groups: Iterable[tuple[Key, PointColumns]], place: Place, time: float) -> None:
+        """Take in the points of each metric, none of which is a repeat; the last one was at this place and time."""
+        for key, columns in groups:
             if key not in self.metrics:
                 self.metrics[key] = MetricAccumulator(key[1], key[2], self.attempt)
             self.metrics[key].add(columns)
-        if points:
-            last = points[-1]
-            self._move(Place(*last.id[1:]), float(last.timestamp or 0.0))  # type: ignore[index]
+        self._move(place, time)
 
     def _move(self, place: Place, time: float) -> None:
         self.at = max(self.at, place)

@@ -4,12 +4,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any, Final
 
+from tracelet_builtin_plugins.backends.lake.sorted_points import SortedPoints
 from tracelet_builtin_plugins.extras import import_extra
-from tracelet_hookspecs.lake_layout import COLUMNS, DICTIONARY_COLUMNS, FORMAT, SORTED_BY
+from tracelet_hookspecs import NO_STEP
+from tracelet_hookspecs.lake_layout import COLUMNS, DICTIONARY_COLUMNS, FORMAT, METRICS, SORTED_BY
 
-__all__ = ["MINIMUM", "decode_places", "encode_columns", "encode_rows", "load_pyarrow", "names_metadata"]
+__all__ = [
+    "MINIMUM",
+    "decode_places",
+    "encode_columns",
+    "encode_metrics",
+    "encode_rows",
+    "load_pyarrow",
+    "names_metadata",
+]
 
 MINIMUM: Final = "14.0"
 _ROWS_PER_GROUP: Final = 65_536
@@ -17,6 +28,7 @@ _PAGE: Final = 64 * 1024  # bytes: a reader of one metric reads few pages, thank
 _DELTA: Final = "DELTA_BINARY_PACKED"  # for integers that grow: about two bytes a value
 
 
+@lru_cache(maxsize=1)
 def load_pyarrow() -> Any:
     """Return pyarrow, with ``pyarrow.parquet`` imported. Raises an error if it is missing or too old."""
     pyarrow = import_extra("pyarrow", plugin="lake", distribution="pyarrow", minimum=MINIMUM)
@@ -35,18 +47,43 @@ def encode_columns(kind: str, columns: Mapping[str, Sequence[Any]], about: Mappi
     Raises ``ValueError`` or ``TypeError`` for a value that its column cannot hold.
     """
     pyarrow = load_pyarrow()
-    types = COLUMNS[kind]
-    fields = [
-        pyarrow.field(name, pyarrow.float64() if kind_ == "float64" else getattr(pyarrow, kind_)())
-        for name, kind_ in types.items()
-    ]
-    metadata = {"tracelet.format": str(FORMAT), "tracelet.kind": kind, **about}
-    schema = pyarrow.schema(fields, metadata=metadata)
+    schema = _schema(pyarrow, kind, about)
     order = sorted_places(columns, SORTED_BY[kind])
     arrays = [
-        pyarrow.array(list(map(columns[field.name].__getitem__, order)), field.type) for field in fields
+        pyarrow.array(list(map(columns[field.name].__getitem__, order)), field.type) for field in schema
     ]
     return _write(pyarrow, pyarrow.Table.from_arrays(arrays, schema=schema), kind)
+
+
+def _schema(pyarrow: Any, kind: str, about: Mapping[str, str]) -> Any:
+    fields = [
+        pyarrow.field(name, pyarrow.float64() if kind_ == "float64" else getattr(pyarrow, kind_)())
+        for name, kind_ in COLUMNS[kind].items()
+    ]
+    metadata = {"tracelet.format": str(FORMAT), "tracelet.kind": kind, **about}
+    return pyarrow.schema(fields, metadata=metadata)
+
+
+def encode_metrics(points: SortedPoints, rank: int | None, about: Mapping[str, str]) -> bytes:
+    """Return points as a Parquet file, the same to the byte as :func:`encode_columns` makes of them."""
+    pyarrow = load_pyarrow()
+    count = len(points.values)
+    name, type_, source = (points.texts(pyarrow, at) for at in range(3))
+    no_rank = pyarrow.nulls(count, pyarrow.int32())
+    arrays = [
+        name,
+        pyarrow.array(points.steps, mask=points.steps == NO_STEP if points.lacks_steps else None),
+        pyarrow.array(points.values),
+        pyarrow.array(points.times),
+        type_,
+        source,
+        no_rank if rank is None else pyarrow.repeat(pyarrow.scalar(rank, pyarrow.int32()), count),
+        pyarrow.repeat(points.writer, count),
+        pyarrow.array(points.sequences),
+        pyarrow.array(points.indexes.astype("int32")),
+    ]
+    schema = _schema(pyarrow, METRICS, about)
+    return _write(pyarrow, pyarrow.Table.from_arrays(arrays, schema=schema), METRICS)
 
 
 def sorted_places(columns: Mapping[str, Sequence[Any]], by: Sequence[str]) -> list[int]:

@@ -20,14 +20,16 @@ from tracelet_builtin_plugins.backends.lake.mapping import (
     value_rows,
 )
 from tracelet_builtin_plugins.backends.lake.objects import Objects
+from tracelet_builtin_plugins.backends.lake.sorted_points import sort_points
 from tracelet_builtin_plugins.backends.lake.tables import (
     decode_places,
     encode_columns,
+    encode_metrics,
     encode_rows,
     names_metadata,
 )
 from tracelet_builtin_plugins.backends.lake.uploads import Uploader, find_file
-from tracelet_hookspecs import MetricData, RecordId, RunView
+from tracelet_hookspecs import MetricColumns, MetricData, RecordId, RunView
 from tracelet_hookspecs.lake_layout import EVENTS, METRICS, FileName, Place, data_file, document_path
 
 __all__ = ["RunWriter"]
@@ -71,6 +73,25 @@ class RunWriter:
             self._dirty = True
         self.counts["points"] += len(points)
         if any(not document.writer(writer).rank for writer in by_writer):
+            self.save()
+
+    def store_columns(self, columns: MetricColumns) -> None:
+        """Store points of one writer, which is faster as columns. Repeats and late points are stored one by one."""
+        state = self._load().writer(columns.writer)
+        first, last = (Place(*columns.id(at)[1:]) for at in (0, -1))
+        is_new = first > state.at and self._boundaries.is_after_all(columns.writer, first)
+        points = sort_points(columns) if is_new else None
+        if points is None:
+            self.store_points(columns.points())
+            return
+        about = self._about() | names_metadata(original_names(key[0] for key in points.keys))
+        data = encode_metrics(points, state.rank, about)
+        self._boundaries.note(columns.writer, first, last)
+        self._create(METRICS, FileName(columns.writer, first, last), data)
+        state.add_series(points.series(), last, columns.times[-1])
+        self._dirty = True
+        self.counts["points"] += len(columns)
+        if not state.rank:
             self.save()
 
     def _missing(self, writer: str, points: list[MetricData], places: list[Any]) -> list[MetricData]:

@@ -20,6 +20,7 @@ from tracelet_builtin_plugins.batch_hooks import BatchHooks, left_to_records, ne
 from tracelet_builtin_plugins.extras import import_extra
 from tracelet_hookspecs import (
     BackendPlugin,
+    MetricColumns,
     MetricData,
     PluginMetadata,
     PluginType,
@@ -127,6 +128,11 @@ class PostgresBackend(BatchHooks, BackendPlugin):
     def log_metrics(self, points: Sequence[MetricData], run: RunView | None = None) -> None:
         """Store a batch of points in one transaction."""
         self._writer_of(run).store_points(with_ids(points))
+
+    @hookimpl
+    def log_columns(self, columns: MetricColumns, run: RunView | None = None) -> None:
+        """Store a batch of points in one transaction, without an object for each."""
+        self._writer_of(run).store_columns(columns)
 
     @hookimpl
     def log_params(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections import Counter, deque
 from collections.abc import Iterable
 from typing import Final, NamedTuple
@@ -24,10 +25,15 @@ def metric_type(type: str) -> MetricType:
 
 def columns_of(writer: str, points: PointColumns) -> MetricColumns:
     """Return points of the journal as plugins see them, without copying."""
+    keys = [MetricKey(name, metric_type(kind), source) for name, kind, source in points.keys]
+    key_indices = points.key_indices
+    distinct = {key: at for at, key in enumerate(dict.fromkeys(keys))}
+    if len(distinct) < len(keys):  # types of a later version have all become CUSTOM
+        key_indices = array("I", [distinct[keys[at]] for at in key_indices])
     return MetricColumns(
         writer,
-        [MetricKey(name, metric_type(kind), source) for name, kind, source in points.keys],
-        key_indices=points.key_indices,
+        distinct,
+        key_indices=key_indices,
         steps=points.steps,
         times=points.times,
         values=points.values,
