@@ -39,7 +39,7 @@ class SortedPoints:
 
     def texts(self, pyarrow: Any, place: int) -> Any:
         """Return the names, types or sources of all points."""
-        texts = [key[place] and make_name(key[place]) for key in self.keys]
+        texts = [None if (text := key[place]) is None else make_name(text) for key in self.keys]
         indices = pyarrow.array(self.ranks)
         if None in texts:
             indices = pyarrow.array(self.ranks, mask=_where_none(self, texts))
@@ -76,7 +76,7 @@ def sort_points(columns: MetricColumns) -> SortedPoints | None:
     ]
     order = sorted(range(len(keys)), key=lambda at: _sort_key(keys[at]))
     kind = "int16" if len(keys) < 1 << 15 else "int32"  # NumPy sorts the former by radix
-    ranks = numpy.empty(len(keys), kind)
+    ranks: Any = numpy.empty(len(keys), kind)
     ranks[order] = numpy.arange(len(keys), dtype=kind)
     return SortedPoints(numpy, columns, [keys[at] for at in order], ranks[which])
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from tracelet_builtin_plugins import AUTHOR, VERSION
+from tracelet_builtin_plugins.backends.prometheus.column_write import ColumnWrite
 from tracelet_builtin_plugins.backends.prometheus.latest import Latest, Pushgateway, Textfile
 from tracelet_builtin_plugins.backends.prometheus.mapping import (
     INFO,
@@ -20,13 +21,20 @@ from tracelet_builtin_plugins.backends.prometheus.mapping import (
     label_text,
     series_labels,
 )
-from tracelet_builtin_plugins.backends.prometheus.remote_write import RemoteWrite
 from tracelet_builtin_plugins.backends.prometheus.sent_times import SentTimes
 from tracelet_builtin_plugins.backends.prometheus.wire import encode_labels
 from tracelet_builtin_plugins.batch_hooks import BatchHooks
 from tracelet_builtin_plugins.extras import import_extra
 from tracelet_builtin_plugins.http_client import HttpClient, parse_url
-from tracelet_hookspecs import MetricData, PluginBase, PluginMetadata, PluginType, RunView, hookimpl
+from tracelet_hookspecs import (
+    MetricColumns,
+    MetricData,
+    PluginBase,
+    PluginMetadata,
+    PluginType,
+    RunView,
+    hookimpl,
+)
 
 __all__ = ["PrometheusBackend"]
 
@@ -57,7 +65,7 @@ _MOST_KNOWN: Final = 100_000
 class PrometheusBackend(BatchHooks, PluginBase):
     """Sends points to Prometheus. What is no number (parameters, tags, artifacts) has no place there."""
 
-    _sink: RemoteWrite | Latest | None = None
+    _sink: ColumnWrite | Latest | None = None
     _sink_run: str | None = None
     _is_over = False
 
@@ -137,13 +145,22 @@ class PrometheusBackend(BatchHooks, PluginBase):
         """Send a batch of points."""
         self._sink_of(run).store(points)
 
-    def _sink_of(self, run: RunView | None) -> RemoteWrite | Latest:
+    @hookimpl
+    def log_columns(self, columns: MetricColumns, run: RunView | None = None) -> None:
+        """Send a batch of points, without an object for each."""
+        sink = self._sink_of(run)
+        if isinstance(sink, ColumnWrite):
+            sink.store_columns(columns)
+        else:
+            sink.store(columns.points())
+
+    def _sink_of(self, run: RunView | None) -> ColumnWrite | Latest:
         run = self._known_run(run)
         if self._sink is None or self._sink_run != run.id:
             self._sink, self._sink_run = self._make_sink(run), run.id
         return self._sink
 
-    def _make_sink(self, run: RunView) -> RemoteWrite | Latest:
+    def _make_sink(self, run: RunView) -> ColumnWrite | Latest:
         names = LabelNames(run, self._labels)
         if self._way == "textfile":
             text = self._config["textfile"].replace("{run}", run.id).replace("{project}", run.project)
@@ -154,7 +171,7 @@ class PrometheusBackend(BatchHooks, PluginBase):
         if self._way == "pushgateway_url":
             grouping = {"job": self._labels["job"], "run": label_text(run.id)}
             return Pushgateway(client, grouping, names.without(grouping))
-        return RemoteWrite(client, self._snappy.compress_raw, names.encoded, SentTimes(run.dir))
+        return ColumnWrite(client, self._snappy.compress_raw, names.encoded, SentTimes(run.dir))
 
 
 class LabelNames:

@@ -19,9 +19,9 @@ from tracelet_builtin_plugins.backends.prometheus.mapping import (
 from tracelet_builtin_plugins.backends.prometheus.sent_times import Place, SentTimes
 from tracelet_builtin_plugins.backends.prometheus.wire import encode_request
 from tracelet_builtin_plugins.http_client import HttpClient, HttpStatusError
-from tracelet_hookspecs import MetricData
+from tracelet_hookspecs import MetricData, RecordId
 
-__all__ = ["RemoteWrite"]
+__all__ = ["REMEMBERED", "SHIFT", "RemoteWrite", "Sample"]
 
 _HEADERS: Final = {
     "Content-Type": "application/x-protobuf",
@@ -38,8 +38,8 @@ _SECONDS: Final = 18.0  # of looking for refused samples in one call; the host's
 #: after a crash is smaller; larger ones are either wholly there or not at all.
 _EXACT: Final = 64
 #: A point that is not after the last one of its series is put a millisecond after it, up to a minute off.
-_SHIFT: Final = 60_000
-_REMEMBERED: Final = 32_768  # ids of points, to recognize repeats; a batch is far smaller
+SHIFT: Final = 60_000
+REMEMBERED: Final = 32_768  # ids of points, to recognize repeats; a batch is far smaller
 _INFO_EVERY: Final = 15_000  # milliseconds: Prometheus forgets a series after five minutes
 
 OLDER, TOO_OLD, REFUSED, NO_TIME = ("older_than_last", "too_old", "out_of_order_or_repeated", "no_time")
@@ -83,7 +83,7 @@ class RemoteWrite:
     def store(self, points: Sequence[MetricData]) -> None:
         """Send points. Raises the server's refusal or an outage; what was accepted before it is not sent again."""
         end = time.monotonic() + _SECONDS
-        self._recall(points)
+        self._recall(points[0].id if points else None)
         for part in self._parts(points):
             self._is_refused = False
             batch = self._choose(part)
@@ -105,26 +105,25 @@ class RemoteWrite:
 
     # -- remembering -------------------------------------------------------------------------------
 
-    def _recall(self, points: Sequence[MetricData]) -> None:
+    def _recall(self, first: RecordId | None) -> None:
         """Before the first points of a writer, find out what a process before this one has sent of it."""
-        if points and points[0].id is not None and points[0].id[0] not in self._planned:
-            writer, *place = points[0].id
-            self._last.update(self._times.recall(writer, (place[0], place[1])))
+        if first is not None and first[0] not in self._planned:
+            self._last.update(self._times.recall(first[0], first[1:]))
 
     def _plan(self, points: Sequence[MetricData], batch: Batch) -> None:
         """Note the last times that a batch leads to, before it is sent."""
-        if not batch or points[0].id is None or points[-1].id is None:
-            return
-        writer, *first = points[0].id
-        place: Place = (first[0], first[1])
-        after = {key: samples[-1].when for key, samples in batch}
+        if batch and points[0].id is not None and points[-1].id is not None:
+            self._note(points[0].id, points[-1].id, {key: samples[-1].when for key, samples in batch})
+
+    def _note(self, first: RecordId, last: RecordId, after: dict[SeriesKey, int]) -> None:
+        writer, place = first[0], first[1:]
         planned = self._planned.get(writer)
         if (
             planned is not None and planned[0] == place
         ):  # it is tried again, and some of it may have been sent
             after = planned[1] | after
         self._planned[writer] = (place, after)
-        self._times.note(writer, place, (points[-1].id[1], points[-1].id[2]), after)
+        self._times.note(writer, place, last[1:], after)
 
     # -- choosing ----------------------------------------------------------------------------------
 
@@ -166,7 +165,7 @@ class RemoteWrite:
         if when is not None and (floor is None or when > floor):
             if last is None or when > last:
                 return when
-            if last - when < _SHIFT:
+            if last - when < SHIFT:
                 return last + 1
         reason = NO_TIME if when is None else TOO_OLD if floor is not None and when <= floor else OLDER
         self._leave_out(reason, [(point.id, False), (point.id, True)])
@@ -227,6 +226,9 @@ class RemoteWrite:
         body = encode_request(
             (self._labels_of(key), [(when, value) for when, value, _ in samples]) for key, samples in batch
         )
+        return self._post_body(body)
+
+    def _post_body(self, body: bytes) -> str | None:
         try:
             self._client.request("POST", bytes(self._compress(body)), _HEADERS)
         except HttpStatusError as error:
@@ -249,7 +251,7 @@ class RemoteWrite:
     def _remember(self, ids: Iterable[Any]) -> None:
         # Two generations: between REMEMBERED and twice as many ids are known, at no cost per id.
         self._recent.update(id for id in ids if id is not None)
-        if len(self._recent) >= _REMEMBERED:
+        if len(self._recent) >= REMEMBERED:
             self._older, self._recent = self._recent, set()
 
     def _refused(self, batch: Batch, refusal: str) -> None:

@@ -15,10 +15,10 @@ from typing import Final
 
 from tracelet_builtin_plugins.backends.prometheus.mapping import Labels
 
-__all__ = ["encode_labels", "encode_request", "exposition"]
+__all__ = ["NAN", "encode_labels", "encode_request", "encode_sample", "encode_series", "exposition", "varint"]
 
 _DOUBLE: Final = struct.Struct("<d").pack
-_NAN: Final = struct.pack("<Q", 0x7FF8000000000001)  # what Prometheus itself uses for "not a number"
+NAN: Final = struct.pack("<Q", 0x7FF8000000000001)  # what Prometheus itself uses for "not a number"
 _HEADS: Final = {length: bytes([0x12, length, 0x09]) for length in range(128)}
 
 
@@ -47,7 +47,7 @@ def encode_labels(labels: Labels) -> bytes:
 
 def encode_sample(timestamp: int, value: float) -> bytes:
     """Return one sample."""
-    number = _DOUBLE(value) if value == value else _NAN
+    number = _DOUBLE(value) if value == value else NAN
     if timestamp >> 14 > 0:  # all but the two lowest groups are the same for 16 seconds
         when = bytes((timestamp & 127 | 128, timestamp >> 7 & 127 | 128)) + _high(timestamp >> 14)
     else:
@@ -58,9 +58,14 @@ def encode_sample(timestamp: int, value: float) -> bytes:
 def encode_request(series: Iterable[tuple[bytes, Sequence[tuple[int, float]]]]) -> bytes:
     """Return a whole request, from encoded labels and the samples of each series: (time in ms, value)."""
     return b"".join(
-        _field(1, labels + b"".join([encode_sample(when, value) for when, value in samples]))
+        encode_series(labels, b"".join([encode_sample(when, value) for when, value in samples]))
         for labels, samples in series
     )
+
+
+def encode_series(labels: bytes, samples: bytes) -> bytes:
+    """Return one series of a request, from its encoded labels and samples."""
+    return _field(1, labels + samples)
 
 
 def exposition(latest: Mapping[Labels, float]) -> str:
