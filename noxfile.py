@@ -77,7 +77,7 @@ FAMILIES: dict[str, list[str]] = {
 }
 
 #: Extras that the tests of each folder under tests/jobs need. The launchers are Debian's slurm-wlm and openmpi-bin.
-ENGINES: dict[str, str] = {"launchers": "", "ray": ",lake,ray"}
+ENGINES: dict[str, str] = {"launchers": ",lake", "ray": ",lake,ray"}
 
 
 @nox.session

@@ -115,7 +115,8 @@ class BackendPlugin(PluginBase, BackendInterface, MetricSink):
     Three methods are optional. ``log_metrics(points)``, a batch of :class:`MetricData` in order, replaces the calls
     of ``log_metric`` and is faster. ``log_media(name, step, kind, path, metadata)`` replaces ``log_artifact`` for
     media. ``run_changed(run, changes)`` is called when the run is renamed. An attribute ``batching``, a
-    :class:`Batching`, requests fewer and larger batches.
+    :class:`Batching`, requests fewer and larger batches. A static method ``takes_one_process`` that returns true leaves
+    a job on several hosts without a shared folder to rank zero.
     """
 
     def get_sink_id(self) -> str:

@@ -342,8 +342,9 @@ def run_ended(run: RunView, outcome: str) -> None:
     """Called when a run has ended.
 
     When: once per run, after its last point was recorded and before ``stop``. Thread: the plugin's own.
-    Order: as for ``run_started``. ``outcome`` is ``"finished"``, ``"failed"`` or what the program passed to
-    ``finish``. Return: nothing. Exception: counted. Deadline: 10 s, ``deadlines.run_ended``.
+    Order: as for ``run_started``. In a job, backends get it on rank zero only. ``outcome`` is ``"finished"``,
+    ``"failed"`` or what the program passed to ``finish``. Return: nothing. Exception: counted. Deadline: 10 s,
+    ``deadlines.run_ended``.
 
     .. code-block:: python
 

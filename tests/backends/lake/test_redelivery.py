@@ -97,8 +97,10 @@ def test_without_the_note_files_overlap_but_no_record_is_lost(folder, view):
 
 def test_a_damaged_note_and_a_linked_folder_cost_nothing(folder, view, tmp_path):
     start(folder.table).log_metrics([point(at) for at in range(10)], view)
-    (note,) = (view.dir / "lake").iterdir()
+    (note,) = (view.dir / "lake").glob("*.ranges")
     note.write_bytes(note.read_bytes() + b"\xff\n1 2\n" + ID.encode() + b" 5.0")
+    (kept,) = (view.dir / "lake").glob("*.document")
+    kept.write_bytes(b'{"one": {"at": "x"}, "two": [], "three": {"at": "0000000000000009", "metrics": [1]}}')
     start(folder.table).log_metrics([point(at) for at in range(10, 20)], view)
     (tmp_path / "elsewhere").mkdir()
     shutil.rmtree(view.dir / "lake")

@@ -1,4 +1,4 @@
-"""Jobs on two hosts that share a folder: torchrun on two network namespaces."""
+"""Jobs on two hosts, with and without a shared folder: torchrun on two network namespaces."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ import sys
 
 import pytest
 
+import tracelet
+
 pytest.importorskip("torch", reason="PyTorch is not installed")
 
 
-def agent(hosts, jobs, host, nodes, **environ):
+def agent(hosts, jobs, host, nodes, program="train.py", **environ):
     """Start torchrun on a host."""
     return hosts.launch(
         host,
@@ -20,7 +22,7 @@ def agent(hosts, jobs, host, nodes, **environ):
         *(sys.executable, "-m", "torch.distributed.run", f"--nnodes={nodes}", "--nproc-per-node=2"),
         *("--max-restarts=3", "--monitor-interval=0.1", "--rdzv-id=vision-7", "--rdzv-backend=c10d"),
         *(f"--rdzv-endpoint={hosts.addresses[0]}:29400", "--local-addr", hosts.addresses[host]),
-        *("--rdzv-conf=last_call_timeout=1,keep_alive_interval=1", "train.py"),
+        *("--rdzv-conf=last_call_timeout=1,keep_alive_interval=1", program),
         PYTHONUNBUFFERED="1",
         STEP_SECONDS="0.1",
         **environ,
@@ -67,3 +69,24 @@ def test_a_host_that_joins_later_joins_the_run(hosts, jobs):
     assert len({first for *_, first in started}) == 2
     found = jobs.the_run()
     assert (sorted({*found.ranks}), found.outcome, found.steps) == ([0, 1, 2, 3], "finished", list(range(80)))
+
+
+def test_hosts_without_a_shared_folder_deliver_into_one_lake(hosts, jobs, tmp_path):
+    pytest.importorskip("pyarrow", reason="needs pyarrow: pip install 'tracelet[lake]'")
+    lake = tmp_path / "lake"
+    table = f'ranks = "all"\nactivate = ["no:system", "no:environment", "no:gpu"]\n[plugins.lake]\nurl = "{lake}"\n'
+    agents = []
+    for host in (0, 1):
+        folder = jobs.path / f"host-{host}"
+        folder.mkdir()
+        (folder / "tracelet.toml").write_text('project = "vision"\n' + table)
+        (folder / "train.py").write_text((jobs.path / "train.py").read_text())
+        agents.append(agent(hosts, jobs, host, "2", f"{folder}/train.py"))
+    started = finish(agents)
+    assert {rank for _, rank, *_ in started} == {0, 1, 2, 3}
+    [found] = tracelet.open_store(lake).runs()
+    ranks = [process.rank for process in found.writers]
+    assert (sorted(ranks), found.outcome) == ([0, 1, 2, 3], "finished")
+    loss = found.metric("loss")
+    assert (loss.ranks, len(loss)) == ([0, 1, 2, 3], 120)
+    assert sorted(loss.iterations) == sorted(4 * list(range(30)))

@@ -3,7 +3,7 @@
 from tracelet.delivery.delivery import Delivery
 from tracelet.delivery.ledger.verify import Progress, Reconciliation, Verification, progress, verify
 from tracelet.delivery.limits import Settings
-from tracelet.delivery.sync import Synced, is_due, sync
+from tracelet.delivery.sync import Synced, is_due, is_known, sync
 
 __all__ = [
     "Delivery",
@@ -13,6 +13,7 @@ __all__ = [
     "Synced",
     "Verification",
     "is_due",
+    "is_known",
     "progress",
     "sync",
     "verify",

@@ -16,7 +16,7 @@ from tracelet.delivery.ledger.ledger import Ledger, ledger_file
 from tracelet.delivery.limits import Settings
 from tracelet.errors import JournalError, UsageError
 from tracelet.journal import Cursor, liveness, read_events_by_writer, writers
-from tracelet.journal.reading.lifetime import is_edit, last_heartbeat
+from tracelet.journal.reading.lifetime import is_edit, writer_states
 from tracelet.logs import get_logger
 from tracelet.safe_files import refuse_linked_folder
 from tracelet_hookspecs import BACKEND_HOOKS
@@ -89,7 +89,8 @@ def sync(
         with _reporting(delivery, progress):
             delivery.flush(timeout)
         status = delivery.status()
-        call_each(manager, manager.active("run_ended"), "run_ended", run=run, outcome=run.outcome)
+        if not run.is_part:
+            call_each(manager, manager.active("run_ended"), "run_ended", run=run, outcome=run.outcome)
         due = delivery.finish(min(max(0.0, end - time.monotonic()), _FINISHING))
         errors = {name: _error(manager, name, status) for name in names}
     finally:
@@ -135,9 +136,14 @@ def _error(manager: PluginManager, name: str, status: Mapping[str, Mapping[str, 
     return info.error or f"plugin {name!r} implements none of {', '.join(BACKEND_HOOKS)}"
 
 
+def is_known(run_dir: Path, name: str) -> bool:
+    """Say whether a backend was in use in a run's folder."""
+    return ledger_file(run_dir, name).exists()
+
+
 def is_due(run_dir: Path, name: str) -> bool:
     """Say whether records of a run are pending for a backend that was in use there."""
-    if not ledger_file(run_dir, name).exists():
+    if not is_known(run_dir, name):
         return False
     try:
         pages = Ledger(run_dir, name).pages
@@ -178,6 +184,9 @@ class RecordedRun:
         self.parent: str | None = None
         self.job_type: str | None = None
         self.notes: str | None = None
+        #: Whether it has no process that decides how the run went: rank zero recorded on another host.
+        self.is_part = False
+        self._ranks: list[Any] = []
         by_writer = read_events_by_writer(run_dir)
         if not any(by_writer.values()):
             raise UsageError(f"{run_dir}: expected the folder of a run, found no journal in it")
@@ -187,6 +196,7 @@ class RecordedRun:
                 self._learn_about(event.type, event.payload)
                 if not is_edit:  # an edit says nothing of when the run ended, and how
                     self._learn(event.type, event.payload, event.time)
+        self.is_part = bool(self._ranks) and all(self._ranks)
 
     def _learn_about(self, type: str, payload: Mapping[str, Any]) -> None:
         about = payload.get("run", {}) if type == "writer" else payload if type == "run" else {}
@@ -201,6 +211,7 @@ class RecordedRun:
     def _learn(self, type: str, payload: Mapping[str, Any], time: float) -> None:
         if type == "writer":
             self.started_at = min(self.started_at or time, time)
+            self._ranks.append(payload.get("rank"))
         elif type == "outcome" and payload.get("outcome"):
             self._ended = str(payload["outcome"])
         self.ended_at = max(self.ended_at, time)
@@ -218,10 +229,7 @@ class RecordedRun:
 
         The states are ``running``, ``ended`` and ``killed``.
         """
-        return {
-            writer: (liveness(self.dir, writer), last_heartbeat(self.dir, writer))
-            for writer in writers(self.dir)
-        }
+        return writer_states(self.dir)
 
     def log_metric(self, name: str, value: Any, iteration: int | None = None) -> None:
         """Record nothing."""

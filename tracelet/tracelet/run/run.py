@@ -108,6 +108,18 @@ class Run(Describing):
         return any(active() is self for active in plugin_threads.active_run)
 
     @property
+    def is_part(self) -> bool:
+        """Whether this process is a rank above zero, so that its end says nothing of how the run went."""
+        return self.job is not None and self.job.rank != 0
+
+    @property
+    def writer_states(self) -> dict[str, tuple[str, float]] | None:
+        """The states of the processes in this folder if this one is not rank zero, so that nothing else says them."""
+        from tracelet.journal.reading.lifetime import writer_states
+
+        return writer_states(self.dir) if self.is_part else None
+
+    @property
     def manager(self) -> PluginManager:
         """The run's plugin manager. Waits until the plugins that were asked for have been started."""
         self.plugins.wait(self.plugins.asked, START_TIMEOUT)
@@ -276,8 +288,9 @@ class Run(Describing):
         with contextlib.suppress(OSError):
             if not has_writer_of(self.dir, ranks):
                 log.warning(
-                    "run %s: rank %d of %d (%s) recorded nothing, and rank %s, which records, has not joined the run;"
-                    " if the variables of %s are left over from another job, unset them",
+                    "run %s: rank %d of %d (%s) recorded nothing, and rank %s, which records, has not joined the run in"
+                    " this folder; it may be on another host. If the variables of %s are left over from another job,"
+                    " unset them",
                     *(self.id, job.rank, job.world_size, job.launcher),
                     *(" or ".join(map(str, ranks)), job.launcher),
                 )

@@ -14,6 +14,7 @@ from tracelet.errors import PluginError, TraceletError
 from tracelet.logs import get_logger
 from tracelet.run import import_guard, root_handlers
 from tracelet.run.plugin_threads import guard_new_threads, guard_plugin_thread
+from tracelet.run.succession import ENDING, Succession, may_deliver_later, wait_for_others
 from tracelet.run.threads import try_start
 
 if TYPE_CHECKING:
@@ -60,6 +61,8 @@ class RunPlugins:
         self._objects = objects
         self._program = program
         self._is_waiting = False  # for a thread
+        self._held_back: list[str] = []  # backends that another process of the job delivers to
+        self._succession = Succession(context, self._take_over) if may_deliver_later(context) else None
         if not context.is_enabled:
             self.asked.set()
             self.ready.set()
@@ -114,6 +117,8 @@ class RunPlugins:
         _join(starting)
         self.asked.set()
         _join(defaults)
+        if self._succession is not None and self._held_back and not self.cancelled.is_set():
+            self._succession.start()
 
     def _requested(self, manager: PluginManager) -> list[str]:
         return [name for name, asked in manager.select_plugins(defaults=False).items() if asked]
@@ -179,7 +184,48 @@ class RunPlugins:
         if not self.manager.load_plugin(name):
             return True  # the attempt to start it will report why
         kind = self.manager.plugins[name].metadata.type.value
-        return (kind != "backend" or context.delivers) and (kind != "collector" or context.measures)
+        if kind == "backend" and not context.delivers:
+            self._held_back.append(name)
+            return False
+        return kind != "collector" or context.measures
+
+    def _take_over(self) -> None:
+        """Deliver to the backends that were held back: no other process of the job does."""
+        from tracelet.delivery import Delivery
+        from tracelet.delivery.attaching import is_backend
+
+        assert self.manager is not None
+        self.delivery = Delivery(self.manager, self._view, self._context.dir)
+        try:
+            self._start_and_attach({name: None for name in self._held_back if not self._is_exclusive(name)})
+            for name, info in list(self.manager.plugins.items()):
+                if info.state.name == "ACTIVE" and is_backend(self.manager, name):
+                    self.delivery.add(name)  # unless that is done
+        except Exception as error:  # the training goes on
+            self._report("the backends could not be started", error)
+
+    def _is_exclusive(self, name: str) -> bool:
+        """Say whether a backend's destination takes a run from one process only, hence from rank zero's."""
+        assert self.manager is not None
+        handle = self.manager.handle(name)
+        if not handle.ask("takes_one_process", convert=bool, default=False):
+            return False
+        log.warning(
+            "plugin %r takes a run from one process at a time, rank 0: what this host recorded is pending; when the job"
+            " has ended, run here: tracelet sync %s",
+            *(name, self._context.id),
+        )
+        return True
+
+    def _has_pending(self) -> bool:
+        """Say whether the backends that were held back lack something."""
+        from tracelet.delivery import is_due, is_known
+
+        run_dir = self._context.dir
+        try:
+            return any(not is_known(run_dir, name) or is_due(run_dir, name) for name in self._held_back)
+        except OSError:
+            return False
 
     def attach(self, name: str) -> None:
         """Give an active plugin what its hooks are for: measurements to make, records to receive."""
@@ -274,16 +320,36 @@ class RunPlugins:
             self.ended.set()
             return {}
         collecting.stop(left(0.3))
-        self.call_hook("run_ended", timeout=left(0.3), run=self._view, outcome=outcome)
+        self._report_end(outcome, left(0.3))
         if self.delivery is not None:
             self.delivery.flush(min(_SETTLING, left(0.1)))  # so that the recorded costs are nearly complete
         close()
+        successor = self._succession if self._held_back else None
+        if successor is not None and not successor.close(self._has_pending, left(0.6)):
+            self.report_unstarted()
+        if self.delivery is not None:
+            wait_for_others(self._context, min(ENDING, left(0.3)))
         pending = self.delivery.finish(left(0.8)) if self.delivery is not None else {}
         self.summary = self.report("report_summary", timeout=left(0.5), run=self._view)
         manager.stop_all_plugins(left(1.0))
         root_handlers.clean_up()
         self.ended.set()
         return pending
+
+    def _report_end(self, outcome: str, timeout: float) -> None:
+        """Call ``run_ended``: of backends on rank zero only, since it decides how the run went."""
+        from tracelet.delivery.attaching import call_each, is_backend
+
+        assert self.manager is not None
+        names = self.manager.active("run_ended")
+        if getattr(self._view, "is_part", False):
+            names = [name for name in names if not is_backend(self.manager, name)]
+        call_each(
+            *(self.manager, names, "run_ended", timeout),
+            report=self._report_failure,
+            run=self._view,
+            outcome=outcome,
+        )
 
 
 def _share(end: float, part: float) -> float:

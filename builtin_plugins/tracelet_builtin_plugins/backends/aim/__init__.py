@@ -75,6 +75,11 @@ class AimBackend(BatchHooks, BackendPlugin):
 
         return import_repository(source)
 
+    @staticmethod
+    def takes_one_process() -> bool:
+        """Say that rank zero alone delivers during a job: Aim locks a run for one process."""
+        return True
+
     @hookimpl
     def initialize(self, config: Any) -> None:
         """Keep the configuration. Raises ``ValueError`` for a remote repository."""

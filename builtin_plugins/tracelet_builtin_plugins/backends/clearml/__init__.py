@@ -97,8 +97,10 @@ class ClearmlBackend(BatchHooks, BackendPlugin):
 
     @hookimpl
     def run_started(self, run: RunView) -> None:
-        """Find or create the task, and mark it as running."""
-        self._open(run).start()
+        """Find or create the task, and mark it as running; on another host than rank zero's, it is that already."""
+        task = self._open(run)
+        if not getattr(run, "is_part", False):
+            task.start()
 
     @hookimpl
     def run_ended(self, run: RunView, outcome: str) -> None:

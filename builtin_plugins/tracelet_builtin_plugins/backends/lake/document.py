@@ -116,11 +116,21 @@ def _order(item: tuple[Key, Any]) -> tuple[str, str, str]:
     return name, type, source or ""
 
 
+def _is_entry(entry: Any) -> bool:
+    """Say whether an entry can be read: a run's folder may come from somebody else."""
+    try:
+        return WriterState(entry).at != BEFORE_ALL
+    except (ValueError, TypeError, KeyError, AttributeError, IndexError, OverflowError):
+        return False
+
+
 class RunDocument:
     """The document of one run, as one process that delivers knows it."""
 
-    def __init__(self, run: RunView) -> None:
+    def __init__(self, run: RunView, kept: Mapping[str, Any] | None = None) -> None:
+        """``kept`` are entries that an earlier process has left on this host, perhaps without storing them."""
         self._run = run
+        self._kept = {name: entry for name, entry in (kept or {}).items() if _is_entry(entry)}
         self.base: dict[str, Any] = {}  # as it was read last
         self.own: dict[str, WriterState] = {}  # the writers that this process has delivered of
         self.outcome: str | None = None
@@ -134,10 +144,23 @@ class RunDocument:
                 " upgrade tracelet on this machine"
             )
         self.base = found
+        for writer, entry in self._kept.items():
+            self._add_kept(writer, entry)
         for writer, state in self.own.items():
             other = self._entry(writer)
             if other is not None and read_place(other["at"]) > state.at:
                 self.own[writer] = WriterState(other)
+
+    def _add_kept(self, writer: str, entry: Mapping[str, Any]) -> None:
+        """Add what is on this host only."""
+        known = self._entry(writer)
+        if known is None or read_place(entry["at"]) > read_place(known["at"]):
+            self.base["writers"] = {**self.base.get("writers", {}), writer: entry}
+
+    def kept(self) -> dict[str, Any]:
+        """Return the entries that the next process on this host needs, if this one is killed."""
+        self._kept |= {name: one.entry() for name, one in self.own.items()}
+        return self._kept
 
     def _entry(self, writer: str) -> Mapping[str, Any] | None:
         entry = self.base.get("writers", {}).get(writer)
@@ -162,6 +185,16 @@ class RunDocument:
                 state.state, state.seen_at = str(known[0]), float(known[1])
             elif outcome != RUNNING:
                 state.state = "ended"
+
+    def end_part(self, states: Mapping[str, Any]) -> None:
+        """Take in that this process leaves the others of its host, whose rank zero is elsewhere."""
+        for writer in states:
+            if self._entry(writer) is not None:  # of a process that delivered before this one
+                self.writer(writer)
+        for writer, state in self.own.items():
+            known = states.get(writer, (state.state, state.seen_at))
+            state.state = "ended" if known[0] == RUNNING else str(known[0])
+            state.seen_at = max(state.seen_at, float(known[1]))
 
     def render(self) -> bytes:
         """Return the document with all that is known."""

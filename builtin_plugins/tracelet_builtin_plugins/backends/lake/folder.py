@@ -6,14 +6,18 @@ import contextlib
 import hashlib
 import os
 import shutil
+import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO, Final, NamedTuple
 
 from tracelet_builtin_plugins.backends.lake.failures import ChangedError
 
 __all__ = ["FolderObjects", "Found"]
+
+_LOCKING: Final = 2.0  # seconds to wait for another process that replaces a document
+_POLL: Final = 0.005
 
 
 class Found(NamedTuple):
@@ -48,12 +52,15 @@ class FolderObjects:
         return Found(data, hashlib.sha256(data).hexdigest())
 
     def replace(self, path: str, data: bytes, version: str | None) -> str:
-        """Replace a file. That nobody changes it between the check and the replacement is not certain."""
-        found = self.read(path)
-        if (found.version if found else None) != version:
-            raise ChangedError(f"{self._folder / path}: changed by another process")
-        with self._new(self._folder / path) as file:
-            file.write(data)
+        """Replace a file. Where the file system has no locks, another process may change it in between."""
+        target = self._folder / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with _lock(target.parent):
+            found = self.read(path)
+            if (found.version if found else None) != version:
+                raise ChangedError(f"{target}: changed by another process")
+            with self._new(target) as file:
+                file.write(data)
         return hashlib.sha256(data).hexdigest()
 
     def has(self, path: str) -> bool:
@@ -86,3 +93,28 @@ class FolderObjects:
             with contextlib.suppress(OSError):
                 draft.unlink()
             raise
+
+
+@contextlib.contextmanager
+def _lock(folder: Path) -> Iterator[None]:
+    """Lock a folder against other processes, if that is possible; after some seconds, go on without."""
+    try:
+        import fcntl
+
+        descriptor = os.open(folder, os.O_RDONLY)
+    except (ImportError, OSError):
+        yield
+        return
+    try:
+        end = time.monotonic() + _LOCKING
+        while time.monotonic() < end:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                time.sleep(_POLL)
+            except OSError:  # a file system without locks
+                break
+        yield
+    finally:
+        os.close(descriptor)

@@ -10,6 +10,7 @@ from typing import Any, Final
 from tracelet_builtin_plugins.backends.lake.boundaries import Boundaries
 from tracelet_builtin_plugins.backends.lake.document import RunDocument
 from tracelet_builtin_plugins.backends.lake.failures import ChangedError
+from tracelet_builtin_plugins.backends.lake.kept import KeptEntries
 from tracelet_builtin_plugins.backends.lake.mapping import (
     event_row,
     file_row,
@@ -35,6 +36,7 @@ from tracelet_hookspecs.lake_layout import EVENTS, METRICS, FileName, Place, dat
 __all__ = ["RunWriter"]
 
 _TRIES: Final = 6  # to replace the document, while others replace it, too
+_PART_SECONDS: Final = 3600.0  # between two documents of a host without the job's rank zero
 _DOCUMENT_SECONDS: Final = 10.0  # between two documents without new points
 
 
@@ -47,10 +49,11 @@ class RunWriter:
         self._project = run.project  # files stay in one folder, whatever the run is called later
         self._objects = objects
         self._boundaries = Boundaries(run.dir, objects.url)
+        self._kept = KeptEntries(run.dir, objects.url)
         self._uploads = Uploader(objects)
         self._document: RunDocument | None = None
         self._version: str | None = None
-        self._saved = float("-inf")
+        self._saved = self._listed = float("-inf")
         self._dirty = False
         self.counts = {"files": 0, "bytes": 0, "points": 0, "documents": 0, "missing_artifacts": 0}
 
@@ -71,8 +74,9 @@ class RunWriter:
                     self._store_metrics(writer, some, state.rank)
             state.add_points(ones)
             self._dirty = True
+        self._kept.write(document.kept())
         self.counts["points"] += len(points)
-        if any(not document.writer(writer).rank for writer in by_writer):
+        if any(not document.writer(writer).rank for writer in by_writer) or self._is_part_due():
             self.save()
 
     def store_columns(self, columns: MetricColumns) -> None:
@@ -133,8 +137,17 @@ class RunWriter:
             self._store_rows(kind, id[0], place, values)
         state.add_event(place, type, payload, timestamp)
         self._dirty = True
-        if time.monotonic() - self._saved >= _DOCUMENT_SECONDS and not state.rank:
+        self._kept.write(document.kept())
+        is_due = time.monotonic() - self._saved >= _DOCUMENT_SECONDS and not state.rank
+        if is_due or self._is_part_due():
             self.save()
+
+    def _is_part_due(self) -> bool:
+        """Say whether to list the processes of a host without rank zero: at first, and rarely after that."""
+        if not getattr(self._run, "is_part", False) or time.monotonic() - self._listed < _PART_SECONDS:
+            return False
+        self._listed = time.monotonic()
+        return True
 
     def _store_contents(
         self, files: Iterable[Mapping[str, Any]], about: Mapping[str, Any]
@@ -177,12 +190,15 @@ class RunWriter:
 
     def close(self) -> None:
         """Store what the document does not have yet."""
+        if self._document is not None and getattr(self._run, "is_part", False):
+            self._document.end_part(getattr(self._run, "writer_states", None) or {})
+            self._dirty = True
         if self._dirty:
             self.save()
 
     def _load(self) -> RunDocument:
         if self._document is None:
-            document = RunDocument(self._run)
+            document = RunDocument(self._run, self._kept.read())
             self._read_into(document)
             self._document = document
         return self._document

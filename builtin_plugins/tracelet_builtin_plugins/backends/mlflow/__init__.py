@@ -51,6 +51,7 @@ SCHEMA: Final[dict[str, dict[str, Any]]] = {
 }
 
 _RELATIVE: Final = "sqlite:///"
+_FOR_RANK_ZERO: Final = 20.0  # seconds that the other hosts of a job wait for it to create the run
 _TAGS_OF_RUN: Final = {
     "notes": "mlflow.note.content",
     "group": "tracelet.group",
@@ -99,6 +100,7 @@ class MlflowBackend(BatchHooks, BackendPlugin):
         """Import MLflow, and forget the last run. Connects unless the place depends on the run."""
         self._run = self._there = self._server = self._ending = None
         self._newest = 0.0
+        self._began = time.monotonic()
         configure_own_process()
         from tracelet_builtin_plugins.backends.mlflow.client import MINIMUM
         from tracelet_builtin_plugins.extras import import_extra
@@ -143,7 +145,7 @@ class MlflowBackend(BatchHooks, BackendPlugin):
         with suppress(OutageError):  # each data hook tries again, and reports it
             self._there = find_known_run(self._reach(run, SHORT_PATIENCE), run, self._experiment_of(run))
             if self._there is not None:
-                self._resume(self._there)
+                self._resume(self._there, run)
 
     @hookimpl
     def run_ended(self, run: RunView, outcome: str) -> None:
@@ -232,14 +234,31 @@ class MlflowBackend(BatchHooks, BackendPlugin):
         tags = {**map_tags(self._config["tags"]), **self._tags_of(own)}  # for a new run
         name = self._config.get("run_name") or run.name
         artifacts = root / "mlruns" if server.is_local else None
+        self._leave_to_rank_zero(server, run)
         there = open_run(server, run, self._experiment_of(run), tags, name, artifacts)
         if own.get("parent"):
             self._send_parent(there, str(own["parent"]))
-        self._resume(there)
+        self._resume(there, run)
         return there
 
-    def _resume(self, there: ExternalRun) -> None:
-        if self._ending is None and there.status != "RUNNING":
+    def _leave_to_rank_zero(self, server: Server, run: RunView) -> None:
+        """Have the job's rank zero create the run: two hosts that do so at the same time would create two.
+
+        Raises:
+            OutageError: it has not done so yet, and there is still time.
+        """
+        from tracelet_builtin_plugins.backends.mlflow.external_run import find_known_run
+
+        is_live_part = getattr(run, "is_part", False) and getattr(run, "ended_at", None) is None
+        if (
+            is_live_part
+            and time.monotonic() - self._began < _FOR_RANK_ZERO
+            and find_known_run(server, run, self._experiment_of(run)) is None
+        ):
+            raise OutageError(f"MLflow at {server}: rank 0 of the job has not created run {run.id} yet")
+
+    def _resume(self, there: ExternalRun, run: RunView) -> None:
+        if self._ending is None and there.status != "RUNNING" and not getattr(run, "is_part", False):
             there.set_status("RUNNING")
 
     def _experiment_of(self, run: RunView) -> str:

@@ -83,6 +83,11 @@ class WandbBackend(BatchHooks, BackendPlugin):
 
         return import_wandb_folders(source, follow=follow)
 
+    @staticmethod
+    def takes_one_process() -> bool:
+        """Say that rank zero alone delivers during a job: wandb sends a run from one process."""
+        return True
+
     @hookimpl
     def initialize(self, config: Any) -> None:
         """Keep the configuration. Raises ``ValueError`` for an unknown mode."""

@@ -11,7 +11,7 @@ import uuid
 from pathlib import Path
 from time import monotonic
 from typing import Any, Final
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from tracelet.delivery.ledger.ledger import FOLDER
 from tracelet.delivery.limits import Settings
@@ -107,6 +107,11 @@ class Lease:
             return {}
         return holder if isinstance(holder, dict) else {}
 
+    def is_held(self) -> bool:
+        """Say whether a living process has the lease."""
+        holder = self.holder()
+        return holder is not None and self._is_alive(holder)
+
     def describe_holder(self) -> str:
         """Return a sentence that says who has the lease."""
         holder = self.holder() or {}
@@ -198,3 +203,11 @@ class Lease:
                 holder = self.holder()
                 if holder is not None and holder.get("token") == self._token:
                     self.file.unlink(missing_ok=True)
+
+
+def is_held(run_dir: Path) -> bool:
+    """Say whether a living process has the lease of any backend of a run. Raises ``OSError``."""
+    files = [file for file in (run_dir / FOLDER).glob(f"*{SUFFIX}") if not file.name.startswith(".")]
+    return any(
+        Lease(run_dir, unquote(file.name.removesuffix(SUFFIX)), Settings()).is_held() for file in files
+    )

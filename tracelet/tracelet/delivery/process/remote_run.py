@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from tracelet.journal import as_number
+from tracelet.journal.reading.lifetime import writer_states
 
 
 class RemoteRun:
@@ -18,7 +19,8 @@ class RemoteRun:
         self.dir: Path = about["dir"]
         self.started_at: float = about["started_at"]
         self.ended_at: float | None = about.get("ended_at")
-        self.writer_states: dict[str, tuple[str, float]] | None = about.get("writer_states")
+        self._writer_states: dict[str, tuple[str, float]] | None = about.get("writer_states")
+        self.is_part = bool(about.get("is_part"))
         self.name: str = about["name"]
         self.project: str = about["project"]
         self._record = record
@@ -26,6 +28,11 @@ class RemoteRun:
         self.parent: str | None = about.get("parent")
         self.job_type: str | None = about.get("job_type")
         self.notes: str | None = about.get("notes")
+
+    @property
+    def writer_states(self) -> dict[str, tuple[str, float]] | None:
+        """The states of the run's processes, where the run's own process knows them; as they are now."""
+        return writer_states(self.dir) if self._writer_states else None
 
     def learn_changes(self, changes: Mapping[str, Any]) -> None:
         """Take over a new name or project: from the run's process, or from the journal."""

@@ -10,7 +10,7 @@ from typing import Any
 from tracelet.journal import identity
 from tracelet.journal.events import InvalidEventError, decode_event
 from tracelet.journal.format import BLOB, SEGMENT_SHIFT, SEGMENT_SLOTS, SLOT, WINDOW_SLOTS
-from tracelet.journal.reading.source import Source
+from tracelet.journal.reading.source import Source, writers
 from tracelet.journal.segments.pieces import PARTIAL, Piece, piece_at, pieces
 
 _MOST_AHEAD = 86400.0  # seconds that the clock of the host of a running writer may be ahead
@@ -40,6 +40,13 @@ def last_heartbeat(run_dir: Path, writer: str) -> float:
     numbers = source.segments()
     header = source.header(numbers[-1]) if numbers else None
     return abs(header.heartbeat) if header is not None else 0.0
+
+
+def writer_states(run_dir: Path) -> dict[str, tuple[str, float]]:
+    """Return the liveness of each process that wrote to a run, and when it was last seen (seconds since the epoch)."""
+    return {
+        writer: (liveness(run_dir, writer), last_heartbeat(run_dir, writer)) for writer in writers(run_dir)
+    }
 
 
 def _is_alive(facts: dict[str, Any] | None, heartbeat: float) -> bool:
