@@ -128,6 +128,13 @@ def test_special_values_names_and_numpy(started: Any, run: SimpleNamespace) -> N
     assert {line["name"] for line in lines_of(run)} == {name}
 
 
+def test_changes_of_the_run_have_a_line(started: Any, run: SimpleNamespace) -> None:
+    started(JsonlBackend()).run_changed(run=run, changes={"group": "sweep", "untag": ["old"]}, id=None)
+    assert lines_of(run) == [
+        {"type": "changed", "run": run.id, "changes": {"group": "sweep", "untag": ["old"]}}
+    ]
+
+
 def test_a_batch_that_comes_again_is_written_once(started: Any, run: SimpleNamespace) -> None:
     hooks = started(JsonlBackend())
     hooks.log_metrics(points=points(0, 10), run=run)

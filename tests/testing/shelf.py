@@ -112,9 +112,9 @@ def read_shelf(path, run):
         media = base.execute("select name, step, kind, data from media where run = ?", [run.id]).fetchall()
     finally:
         base.close()
-    params = {key: json.loads(value) for kind, key, value in facts if kind == "param"}
-    tags = {key: json.loads(value) for kind, key, value in facts if kind == "tag"}
-    return FarSide(metrics, params, tags, dict(files), media)
+    params = [(key, json.loads(value)) for kind, key, value in facts if kind == "param"]
+    tags = [(key, json.loads(value)) for kind, key, value in facts if kind == "tag"]
+    return FarSide(metrics, params, tags, files, media)
 
 
 class Isolated(Shelf):
@@ -146,6 +146,13 @@ class Forgets(Shelf):
         for at, point in enumerate(fresh, last + 1):
             point.id = ("any", at, 0)
         super().log_metrics(fresh, run)
+
+
+class AppendsMedia(Shelf):
+    """Breaks ``once_events`` and ``restarted_events``: each delivery of a media file is another row."""
+
+    def log_media(self, name, step, kind, path, run, id):
+        super().log_media(name, step, kind, path, run, [id, time.time_ns()])
 
 
 class OwnTime(Shelf):

@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from tracelet.testing import FarSide
+from tracelet.testing.far_side import find_differences
+
 pytestmark = pytest.mark.timeout(300)  # seconds: a whole suite, on a machine that is busy
 
 HERE = Path(__file__).parent
@@ -73,6 +76,27 @@ def test_a_backend_in_a_process_of_its_own_passes_there(tracelet_project):
     }
     assert not_there == set()
     assert results["credentials", "process"]["outcome"] == results["killed", ""]["outcome"] == "kept"
+
+
+@pytest.mark.slow
+def test_media_that_are_stored_again_break_the_promises_on_events(tracelet_project):
+    results, done = run_suite(tracelet_project, "AppendsMedia", "-k", "stored_once or images")
+    assert done.status == 1, done.out
+    broken = {key for (key, _), one in results.items() if one["outcome"] == "broken"}
+    assert broken == {"once_events", "restarted_events"}, done.out.text
+    assert "there twice: ('samples/digit', 0, 'image')" in results["once_events", ""]["why"]
+
+
+@pytest.mark.parametrize("part", ["params", "tags", "artifacts"])
+def test_a_far_side_that_lists_a_key_twice_differs(tmp_path, part):
+    file = tmp_path / "file"
+    file.write_bytes(b"x")
+    wanted, had = (file, b"x") if part == "artifacts" else (1, 1)
+    expected = FarSide(**{part: {"a": wanted, "b": wanted}})
+    assert find_differences(expected, FarSide(**{part: [("a", had), ("b", had)]})) == []
+    repeated = FarSide(**{part: [("a", had), ("b", had), ("a", had)]})
+    assert find_differences(expected, repeated) == [f"1 {part.removesuffix('s')} there twice: 'a'"]
+    assert find_differences(expected, repeated, repeats=True) == []
 
 
 @pytest.mark.slow

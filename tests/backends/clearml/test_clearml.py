@@ -166,7 +166,14 @@ def test_parent_and_edits_reach_the_server(clearml_server, tmp_path):
     with tracelet.start_run("parent", dir=tmp_path, config=table, strict="all") as parent:
         parent.log_metric("x", 1.0)
         with tracelet.start_run(
-            "child", dir=tmp_path, config=table, strict="all", parent=parent, tags={"team": "v", "old": ""}
+            "child",
+            dir=tmp_path,
+            config=table,
+            strict="all",
+            parent=parent,
+            group="sweep",
+            job_type="train",
+            tags={"team": "v", "old": ""},
         ) as child:
             child.log_metric("x", 1.0)
             tracelet.open_store(tmp_path).edit(child.id, name="edited", untag="old", notes="why")
@@ -174,4 +181,6 @@ def test_parent_and_edits_reach_the_server(clearml_server, tmp_path):
     tasks = {task["name"]: task for task in clearml_server.tasks.values()}
     assert tasks["edited"]["parent"] == tasks["parent"]["id"]
     assert tasks["edited"]["comment"] == "why"
+    facts = tasks["edited"]["hyperparams"]["tracelet"]
+    assert {key: item["value"] for key, item in facts.items()} == {"group": "sweep", "job_type": "train"}
     assert [tag for tag in tasks["edited"]["tags"] if "tracelet" not in tag] == ["team=v"]

@@ -258,7 +258,8 @@ def test_a_child_is_shown_below_its_parent(server: Any, project: Callable[..., A
     plugin.initialize({"tracking_uri": server.uri})
     plugin.start()
     plugin.run_started(child)
-    plugin.run_changed(child, {"parent": run.id, "group": "sweep", "notes": "the first child"})
+    plugin.run_changed(child, {"parent": run.id, "group": "sweep", "job_type": "train"})
+    plugin.run_changed(child, {"notes": "the first child"})
     plugin.set_tags({"team": "vision", "old": "1"})
     plugin.run_changed(child, {"untag": ["old", "unknown"]})
     plugin.run_ended(child, "finished")
@@ -266,6 +267,7 @@ def test_a_child_is_shown_below_its_parent(server: Any, project: Callable[..., A
     [there] = [one for one in here.runs(client) if one.info.run_name == "child"]
     assert there.data.tags["mlflow.parentRunId"] == parent.info.run_id
     assert there.data.tags["tracelet.group"] == "sweep"
+    assert there.data.tags["tracelet.job_type"] == "train"
     assert there.data.tags["team"] == "vision"
     assert "old" not in there.data.tags
     assert there.data.tags["mlflow.note.content"] == "the first child"

@@ -29,15 +29,18 @@ _SHOWN: Final = 5  # differences that a message names
 class FarSide:
     """What a far side has of a run, in its own reader's words. A part that is ``None`` is not compared.
 
+    ``params``, ``tags`` and ``artifacts`` may be mappings, or pairs as the far side lists them: then a key that is
+    there twice is a difference.
+
     ``metrics`` maps each name to its points, ``(step, value, timestamp)``, in the far side's order. ``artifacts`` maps
     each path to the file's bytes, its size, or its SHA-256 in hexadecimal. ``media`` holds ``(name, step, kind)`` or
     ``(name, step, kind, bytes)``.
     """
 
     metrics: Mapping[str, Sequence[Row]] | None = None
-    params: Mapping[str, Any] | None = None
-    tags: Mapping[str, Any] | None = None
-    artifacts: Mapping[str, bytes | int | str] | None = None
+    params: Mapping[str, Any] | Iterable[tuple[str, Any]] | None = None
+    tags: Mapping[str, Any] | Iterable[tuple[str, Any]] | None = None
+    artifacts: Mapping[str, bytes | int | str] | Iterable[tuple[str, bytes | int | str]] | None = None
     media: Iterable[tuple[Any, ...]] | None = None
 
 
@@ -62,15 +65,30 @@ def find_differences(
     differences: list[str] = []
     if expected.metrics is not None and found.metrics is not None:
         differences += _metric_differences(expected.metrics, found.metrics, tolerance, ordered)
-    for what in ("params", "tags"):
+    for what in ("params", "tags", "artifacts"):
         wanted, had = getattr(expected, what), getattr(found, what)
         if wanted is not None and had is not None:
-            differences += _value_differences(what, wanted, had)
-    if expected.artifacts is not None and found.artifacts is not None:
-        differences += _file_differences(expected.artifacts, found.artifacts)
+            known, repeated = _as_mapping(had)
+            if repeated and not repeats:
+                differences.append(
+                    f"{_count(repeated, what.removesuffix('s'))} there twice: {_few(repeated)}"
+                )
+            if what == "artifacts":
+                differences += _file_differences(wanted, known)
+            else:
+                differences += _value_differences(what, wanted, known)
     if expected.media is not None and found.media is not None:
         differences += _media_differences(list(expected.media), list(found.media))
     return differences
+
+
+def _as_mapping(part: Any) -> tuple[Mapping[str, Any], list[str]]:
+    """Return a part as a mapping, and the keys that it has more than once."""
+    if isinstance(part, Mapping):
+        return part, []
+    pairs = list(part)
+    counts = Counter(key for key, _ in pairs)
+    return dict(pairs), [key for key, count in counts.items() if count > 1]
 
 
 def _without_repeats(

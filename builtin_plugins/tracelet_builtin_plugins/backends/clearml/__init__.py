@@ -180,7 +180,7 @@ class ClearmlBackend(BatchHooks, BackendPlugin):
 
     @hookimpl
     def run_changed(self, run: RunView, changes: Mapping[str, Any]) -> None:
-        """Store a new name, note, parent or project, and remove tags."""
+        """Store a new name, note, group, kind of job, parent or project, and remove tags."""
         fields = {"name": "name", "notes": "comment"} | (
             {} if self._config.get("project") else {"project": "project"}
         )
@@ -191,6 +191,13 @@ class ClearmlBackend(BatchHooks, BackendPlugin):
         }
         if new:
             self._open(run).set_fields(new)
+        facts = [
+            mapping.parameter(key, changes[key], mapping.FACTS_SECTION)
+            for key in mapping.FACTS
+            if changes.get(key) is not None
+        ]
+        if facts:
+            self._open(run).set_params(facts)
         if changes.get("parent"):
             self._open(run).set_parent(str(changes["parent"]))
         if changes.get("untag"):

@@ -41,6 +41,8 @@ NAME_LIMIT: Final = 1000
 LARGEST_FLOAT: Final = 3.4028234663852886e38  # scalars are indexed as float32; larger ones are refused
 MOST_ITERATION: Final = 2**63 - 1
 SECTION: Final = "General"  # where ClearML's own task.connect() puts parameters
+FACTS_SECTION: Final = "tracelet"  # where facts of the run are that ClearML has no field for
+FACTS: Final = ("group", "job_type")
 TASK_TYPES: Final = (
     *("training", "testing", "inference", "data_processing", "application", "monitor"),
     *("controller", "optimizer", "service", "qc", "custom"),
@@ -55,6 +57,7 @@ MAPPING: Final[Mapping[str, str]] = {
     "timestamps": "milliseconds, of the journal",
     "parameters": "texts with their type, in section General; the last value counts; lists and mappings as JSON",
     "tags": "key=value, or the key alone; tag tracelet=ID identifies the run",
+    "group and kind of job": "hyperparameters of the section tracelet, by which tasks can be filtered",
     "media": "tables and histograms are plots, everything else is a debug sample",
     "artifacts": "each file is an artifact; its key is its path",
     "names of runs and projects": "extended with '_' to three characters, the least that ClearML accepts",
@@ -176,7 +179,7 @@ def _histogram_plot(histogram: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def parameter(key: str, value: Any) -> dict[str, str]:
+def parameter(key: str, value: Any, section: str = SECTION) -> dict[str, str]:
     """Return a parameter as ClearML describes it: a text, and the type that it had."""
     if isinstance(value, str):
         text = value
@@ -185,7 +188,7 @@ def parameter(key: str, value: Any) -> dict[str, str]:
     else:
         text = str(value)
     return {
-        "section": SECTION,
+        "section": section,
         "name": fit_name(key, refused=_UNENCODABLE, limit=NAME_LIMIT),
         "value": clean_text(text),
         "type": type(value).__name__,

@@ -63,8 +63,9 @@ class OfflineTask:
 
     def set_params(self, items: Sequence[Mapping[str, str]]) -> None:
         """Store parameters; a later value replaces an earlier one."""
-        section = self._data["hyperparams"].setdefault(mapping.SECTION, {})
-        section.update({item["name"]: dict(item) for item in items})
+        sections = self._data["hyperparams"]
+        for item in items:
+            sections.setdefault(item["section"], {})[item["name"]] = dict(item)
         self._write()
 
     def set_tags(self, tags: Sequence[str]) -> None:

@@ -105,6 +105,11 @@ class JsonlBackend(BatchHooks, BackendPlugin):
         self._write(run, "tags", tags=tags)
 
     @hookimpl
+    def run_changed(self, run: RunView, changes: Mapping[str, Any]) -> None:
+        """Append what has changed about the run: its name, notes, group, parent and the like."""
+        self._write(run, "changed", changes=changes)
+
+    @hookimpl
     def log_artifact(
         self, local_path: str, artifact_path: str | None = None, run: RunView | None = None
     ) -> None:

@@ -56,6 +56,7 @@ _TAGS_OF_RUN: Final = {
     "notes": "mlflow.note.content",
     "group": "tracelet.group",
     "parent": "tracelet.parent",
+    "job_type": "tracelet.job_type",
     "project": "tracelet.project",
 }
 
@@ -208,7 +209,7 @@ class MlflowBackend(BatchHooks, BackendPlugin):
 
     @hookimpl
     def run_changed(self, run: RunView, changes: Mapping[str, Any]) -> None:
-        """Store a new name, note, group or parent, and remove tags."""
+        """Store a new name, note, group, kind of job or parent, and remove tags."""
         there = self._open(run)
         if changes.get("name") and not self._config.get("run_name"):
             there.rename(str(changes["name"]))
@@ -230,7 +231,11 @@ class MlflowBackend(BatchHooks, BackendPlugin):
         from tracelet_builtin_plugins.backends.mlflow.external_run import map_tags, open_run
 
         root, server = project_folder(run.dir), self._reach(run, within)
-        own = {key: value for key in ("notes", "group", "parent") if (value := getattr(run, key, None))}
+        own = {
+            key: value
+            for key in ("notes", "group", "parent", "job_type")
+            if (value := getattr(run, key, None))
+        }
         tags = {**map_tags(self._config["tags"]), **self._tags_of(own)}  # for a new run
         name = self._config.get("run_name") or run.name
         artifacts = root / "mlruns" if server.is_local else None

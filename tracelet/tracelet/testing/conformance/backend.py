@@ -5,10 +5,11 @@ from __future__ import annotations
 from tracelet.testing.conformance.backend_data import DataPromises
 from tracelet.testing.conformance.backend_delivery import DeliveryPromises
 from tracelet.testing.conformance.backend_files import FilePromises
+from tracelet.testing.conformance.backend_redelivery import RedeliveryPromises
 from tracelet.testing.conformance.manners import Manners
 
 
-class BackendConformance(Manners, FilePromises, DataPromises, DeliveryPromises):
+class BackendConformance(Manners, FilePromises, DataPromises, RedeliveryPromises, DeliveryPromises):
     """The promises of a backend, one test each. (pytest runs the tests of the last base class first.)
 
     Subclass it, set ``plugin`` and ``config``, and give ``read_back(self, run)``: a method that reads, with the far

@@ -121,7 +121,7 @@ class FarMapping(Suite):
             self.far_points(received.points),
             self.far_params(received.param_events),
             self.far_tags(received.tag_events),
-            files,  # type: ignore[arg-type]
+            files,
             media,
         )
 
