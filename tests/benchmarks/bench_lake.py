@@ -19,7 +19,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -43,6 +43,7 @@ from tracelet_hookspecs.statistics import MetricAccumulator
 WHERE, SORT = "params.lr < 0.05 and metrics.acc.max > 0.5", "-metrics.acc.max"
 WRITER = "0123456789abcdef0123456789abcdef"
 STARTED = 1.7e9
+BATCH = 1 << 16  # points in a file
 
 
 class Columns:
@@ -137,22 +138,25 @@ def make_table(first: int, last: int) -> Any:
     return pyarrow.table(columns)
 
 
-def encode(table: Any) -> bytes:
-    """Return a table as a file of the lake."""
+def encode(tables: Iterable[Any]) -> bytes:
+    """Return tables as one file of the lake."""
     import pyarrow
     import pyarrow.parquet
 
-    sink = pyarrow.BufferOutputStream()
-    pyarrow.parquet.write_table(
-        table,
-        sink,
-        row_group_size=65_536,
-        data_page_size=65_536,
-        compression="zstd",
-        use_dictionary=["name", "type", "source", "rank", "writer"],
-        column_encoding=dict.fromkeys(("step", "sequence", "index"), "DELTA_BINARY_PACKED"),
-        write_page_index=True,
-    )
+    sink, writer = pyarrow.BufferOutputStream(), None
+    for table in tables:
+        writer = writer or pyarrow.parquet.ParquetWriter(
+            sink,
+            table.schema,
+            data_page_size=65_536,
+            compression="zstd",
+            use_dictionary=["name", "type", "source", "rank", "writer"],
+            column_encoding=dict.fromkeys(("step", "sequence", "index"), "DELTA_BINARY_PACKED"),
+            write_page_index=True,
+        )
+        writer.write_table(table, row_group_size=65_536)
+    assert writer is not None
+    writer.close()
     return sink.getvalue().to_pybytes()
 
 
@@ -161,17 +165,15 @@ def bench_series(put: Callable[[str, bytes], None], url: str, options: Any, poin
     import pyarrow
     import pyarrow.parquet
 
-    batch, tables = 1 << 16, []
+    parts = [(first, min(first + BATCH, points)) for first in range(0, points, BATCH)]
     path, data = document(1_000_000, random.Random(3))
     put(path, data)
-    for first in range(0, points, batch):
-        last = min(first + batch, points)
-        tables.append(make_table(first, last))
+    for first, last in parts:
         name = FileName(WRITER, Place(first + 3), Place(last + 2))
-        put(data_file("bench", "run-1000000", METRICS, name), encode(tables[-1]))
+        put(data_file("bench", "run-1000000", METRICS, name), encode([make_table(first, last)]))
     path, data = document(1_000_001, random.Random(4))
     put(path, data)
-    merged = encode(pyarrow.concat_tables(tables))
+    merged = encode(make_table(*part) for part in parts)
     place = f"{data_folder('bench', 'run-1000001', METRICS)}/{merged_name(1, '0' * 12)}"
     put(place, merged)
     inner = place.split("/", 2)[2]
@@ -182,7 +184,7 @@ def bench_series(put: Callable[[str, bytes], None], url: str, options: Any, poin
     base = best(lambda: pyarrow.parquet.read_table(pyarrow.BufferReader(merged), columns=wanted))
     tell("pyarrow: three columns of the merged file, from memory", base)
     store = open_store(url, storage_options=options)
-    for run, what in (("run-1000000", f"{len(tables)} files"), ("run-1000001", "one merged file")):
+    for run, what in (("run-1000000", f"{len(parts)} files"), ("run-1000001", "one merged file")):
         began = time.perf_counter()
         series = store.run(run).metric("loss")
         assert len(series) == points
