@@ -325,9 +325,9 @@ def process_metric(metric: MetricData, backend: str = "") -> MetricData | Iterab
 def run_started(run: RunView) -> None:
     """Called when a run has started.
 
-    When: once per run, after every plugin was started. Thread: the plugin's own. Order: as pluggy orders
-    implementations, but plugins do not wait for each other. Return: nothing. Exception: counted. Deadline:
-    10 s, ``deadlines.run_started``.
+    When: once per run, after the plugin was started; under ``tracelet run``, for backends, when the program has named
+    the run. Thread: the plugin's own. Order: as pluggy orders implementations, but plugins do not wait for each
+    other. Return: nothing. Exception: counted. Deadline: 10 s, ``deadlines.run_started``.
 
     .. code-block:: python
 

@@ -25,14 +25,16 @@ print("drop-in", mlflow.start_run.__module__)
 """
 
 
-def test_the_real_mlflow_delivers_what_the_drop_in_records(tmp_path: Path) -> None:
+@pytest.mark.parametrize("collectors", ["off", "on by default"])
+def test_the_real_mlflow_delivers_what_the_drop_in_records(tmp_path: Path, collectors: str) -> None:
+    """With collectors, there are records long before the program names its experiment."""
     from mlflow import MlflowClient
 
-    (tmp_path / "train.py").write_text(PROGRAM)
+    late = "import time\ntime.sleep(3)\n" if collectors != "off" else ""
+    (tmp_path / "train.py").write_text(late + PROGRAM)
     uri = f"sqlite:///{tmp_path / 'there.db'}"
-    off = "".join(
-        f"[plugins.{name}]\nenabled = false\n" for name in ("code", "console", "environment", "system")
-    )
+    names = ("code", "console", "environment", "system") if collectors == "off" else ()
+    off = "".join(f"[plugins.{name}]\nenabled = false\n" for name in names)
     (tmp_path / "tracelet.toml").write_text(
         f'finish_timeout = 120\n[plugins.mlflow]\ntracking_uri = "{uri}"\n{off}'
     )
@@ -53,6 +55,7 @@ def test_the_real_mlflow_delivers_what_the_drop_in_records(tmp_path: Path) -> No
     [run] = client.search_runs([experiment.experiment_id])
     history = client.get_metric_history(run.info.run_id, "loss")
     assert sorted((one.step, one.value) for one in history) == [(step, 1 / (step + 1)) for step in range(50)]
+    assert {one.name for one in client.search_experiments()} == {"Default", "unchanged"}
     assert run.data.params == {"lr": "0.1", "layers": "[64, 32]"}
     assert run.data.tags["release"] == "1.0"
     assert [one.path for one in client.list_artifacts(run.info.run_id, "notes")] == ["notes/text.txt"]

@@ -22,6 +22,7 @@ log = get_logger("tracelet.delivery")
 
 Attach = Callable[[str], None]
 Report = Callable[[PluginError], None]
+Postpone = Callable[[Callable[[], None]], bool]
 
 
 def _log_failure(error: PluginError) -> None:
@@ -36,18 +37,28 @@ def start_and_attach(
     *,
     delivery: Delivery | None = None,
     report: Report = _log_failure,
+    postpone: Postpone = lambda call: False,
 ) -> list[str]:
     """Start plugins; call ``run_started`` of each as soon as it is active, then attach it. Returns those that started.
 
     ``names`` may map each name to its configuration. A plugin knows the run before it receives points. A backend that
     cannot be started is left to ``delivery``, which counts its records as pending and retries after an outage.
-    ``report`` is called with each failed hook.
+    ``report`` is called with each failed hook. ``postpone`` may keep the call that announces the run to a backend and
+    attaches it, and make it later; it returns whether it does.
     """
     configs = dict(names) if isinstance(names, Mapping) else dict.fromkeys(names)
     announced: set[str] = set()
 
     def announce(name: str) -> None:
         announced.add(name)
+        if not (is_backend(manager, name) and postpone(partial(introduce_later, name))):
+            introduce(name)
+
+    def introduce_later(name: str) -> None:
+        if _is_active(manager, name):  # it may have been stopped since
+            introduce(name)
+
+    def introduce(name: str) -> None:
         view = GuardedRun(run) if any(map(manager.handle(name).implements, DATA_HOOKS)) else run
         call_each(manager, [name], "run_started", report=report, run=view)
         attach(name)
@@ -61,7 +72,7 @@ def start_and_attach(
         late = {name: config for name, config in configs.items() if not started[name]}
         linked = threading.Lock()  # two that start each other take turns, or one finds the other half started
         for name, again in _find_late_backends(manager, late).items():
-            restart = partial(_start_late, manager, again, run, attach, report)
+            restart = partial(_start_late, manager, again, run, attach, report, postpone)
             delivery.hold(name, restart if len(again) == 1 else partial(_in_turn, linked, restart))
     return active
 
@@ -83,9 +94,9 @@ def _find_late_backends(manager: PluginManager, late: Mapping[str, Any]) -> dict
 
 def _start_late(manager: PluginManager, configs: Mapping[str, Any], *arguments: Any) -> None:
     """Start those plugins that are still not active."""
-    run, attach, report = arguments
+    run, attach, report, postpone = arguments
     waiting = {name: config for name, config in configs.items() if not _is_active(manager, name)}
-    start_and_attach(manager, waiting, run, attach, report=report)
+    start_and_attach(manager, waiting, run, attach, report=report, postpone=postpone)
 
 
 def _in_turn(lock: threading.Lock, function: Callable[[], Any]) -> None:

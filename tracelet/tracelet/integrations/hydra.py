@@ -55,6 +55,7 @@ class TraceletCallback(Callback):  # type: ignore[misc]
         if outer is not None:
             if outer.adoptable:
                 outer.adopt()  # of `tracelet run`: it holds the sweep, and each job has a run of its own
+                outer.settle_name()
             self.parent = outer.id
 
     def _note_folder(self) -> None:

@@ -119,6 +119,7 @@ def start_child(parent: Run, name: str, *, group: str | None = None, run_id: str
     """Start a run inside another one, which measures the machine for both. With ``run_id``, it may exist already."""
     if parent.adoptable:
         parent.adopt()  # of `tracelet run`: it is the parent, not the child
+        parent.settle_name()
     config = {"quiet": True, "project": parent.project}
     return start_run(
         name,

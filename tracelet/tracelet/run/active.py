@@ -69,7 +69,9 @@ def start_run(
             _adopt(ambient, name, project, [*names, *objects])
             if (config or {}).get("automagic") is True:
                 ambient.add_automagic()
-            return _complete(ambient, params, tags, about)
+            _complete(ambient, params, tags, about)
+            ambient.settle_name()
+            return ambient
     program = program_file()
     loaded = program_config(program, overrides)
     current.finish_runs_of_cells(name, loaded.project)

@@ -100,6 +100,10 @@ class Run(Describing):
         self.adoptable = False
         self.writer.event("adopted", {})
 
+    def settle_name(self) -> None:
+        """Let backends have the run: its name and project are those that the program wants."""
+        self.plugins.naming.settle()
+
     # -- state -----------------------------------------------------------------------------------------
 
     @property
@@ -195,6 +199,7 @@ class Run(Describing):
             self.writer.sync()
         plugins = self.plugins
         end = time.monotonic() + timeout
+        self.settle_name()
         have_started = plugins.wait(plugins.asked, timeout)
         if plugins.delivery is None:
             return have_started

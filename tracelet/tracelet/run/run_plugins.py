@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from tracelet.errors import PluginError, TraceletError
 from tracelet.logs import get_logger
 from tracelet.run import import_guard, root_handlers
+from tracelet.run.naming import Naming
 from tracelet.run.plugin_threads import guard_new_threads, guard_plugin_thread
 from tracelet.run.succession import ENDING, Succession, may_deliver_later, wait_for_others
 from tracelet.run.threads import try_start
@@ -60,6 +61,8 @@ class RunPlugins:
         self._view = view
         self._objects = objects
         self._program = program
+        #: Keeps backends from the run until the program has named it.
+        self.naming = Naming()
         self._is_waiting = False  # for a thread
         self._held_back: list[str] = []  # backends that another process of the job delivers to
         self._succession = Succession(context, self._take_over) if may_deliver_later(context) else None
@@ -151,9 +154,9 @@ class RunPlugins:
         """Start a plugin during the run, by name or as an object. Returns whether it is active."""
         assert self.manager is not None
         name = plugin if isinstance(plugin, str) else self.manager.register_plugin(plugin).name
-        return name in self._start_and_attach({name: config})
+        return name in self._start_and_attach({name: config}, at_once=True)
 
-    def _start_and_attach(self, configs: Mapping[str, Any]) -> list[str]:
+    def _start_and_attach(self, configs: Mapping[str, Any], *, at_once: bool = False) -> list[str]:
         from tracelet.delivery.attaching import start_and_attach
 
         assert self.manager is not None
@@ -161,6 +164,7 @@ class RunPlugins:
             *(self.manager, configs, self._view, self.attach),
             delivery=self.delivery,
             report=self._report_failure,
+            postpone=(lambda call: False) if at_once else self.naming.postpone,
         )
         with contextlib.suppress(Exception):  # it looks at the plugins' objects
             root_handlers.exempt_plugins(self.manager.get_plugin_instance(name) for name in active)
@@ -269,7 +273,8 @@ class RunPlugins:
         """Wait for a stage of the start, no longer than ``timeout`` seconds."""
         if self._is_waiting:
             self.start()
-        return event.wait(0.0 if self._is_waiting else timeout)
+        end = time.monotonic() + timeout
+        return event.wait(0.0 if self._is_waiting else timeout) and self.naming.wait(end - time.monotonic())
 
     def report_unstarted(self) -> None:
         """Report that the run ends before all plugins have started, and that these got nothing."""
@@ -314,12 +319,14 @@ class RunPlugins:
         """
         left = partial(_share, time.monotonic() + timeout)
         self.cancelled.set()
+        self.naming.settle()
         manager, collecting = self.manager, self.collecting
         if manager is None or collecting is None:
             close()
             self.ended.set()
             return {}
         collecting.stop(left(0.3))
+        self.naming.wait(left(0.3))
         self._report_end(outcome, left(0.3))
         if self.delivery is not None:
             self.delivery.flush(min(_SETTLING, left(0.1)))  # so that the recorded costs are nearly complete

@@ -82,6 +82,8 @@ def open_run(
         run.plugins.awaited = bool(
             plugins or config.plugins or config.automagic or _project_plugins(config, program)
         )
+        if ambient:
+            run.plugins.naming.expect()
         run.plugins.start()
         run.budget.start()
     except BaseException as error:
