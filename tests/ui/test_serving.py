@@ -20,6 +20,7 @@ import pytest
 from tests.ui.sample_runs import PLAIN
 
 import tracelet
+from tracelet.journal import Writer
 from tracelet.run import Run
 
 Serve = Callable[..., Any]
@@ -164,3 +165,33 @@ def test_stream_does_not_keep_the_server_from_ending(samples: Path, serve: Serve
     began = time.monotonic()
     server.stop()
     assert time.monotonic() - began < 10
+
+
+def test_closed_tab_leaves_no_word_on_the_terminal(tmp_path: Path, serve: Serve) -> None:
+    data = tmp_path / ".tracelet"
+    writers = [
+        Writer(data / "runs" / f"run-{number}", {"run": {"id": f"run-{number}", "name": "n", "project": "p"}})
+        for number in range(30)
+    ]
+    for writer in writers:
+        writer.row({"loss": 1.0}, 0)
+    server = serve(data)
+    url = urlsplit(server.address)
+    cursors = {f"run-{number}": {"loss": {}} for number in range(30)}
+    with socket.create_connection((url.hostname, url.port), timeout=20) as tab:
+        request = (
+            f"GET /api/v1/live?cursors={quote(json.dumps(cursors))} HTTP/1.1\r\nHost: {url.netloc}\r\n\r\n"
+        )
+        tab.sendall(request.encode())
+        received = b""
+        while b"event: points" not in received:
+            received += tab.recv(65536)
+        tab.shutdown(socket.SHUT_RDWR)
+        for step in range(1, 5):
+            for writer in writers:
+                writer.row({"loss": 1.0}, step)
+            time.sleep(0.2)
+    for writer in writers:
+        writer.close("finished")
+    server.stop()
+    assert server.err == ""

@@ -54,6 +54,10 @@ class Watch:
             found += self._news_of_table()
         return found
 
+    def text(self) -> str:
+        """Return the same as server-sent events; an empty text if there are none."""
+        return "".join(_event(name, data) for name, data in self.news())
+
     def _record(self, run: str) -> RunRecord:
         """Return a run; it is read again when it has a new event, and now and then in case it was killed."""
         known = self._records.get(run)
@@ -110,6 +114,10 @@ def _describe(record: RunRecord, new: NewPoints) -> dict[str, Any]:
     }
 
 
+def _event(name: str, data: Any) -> str:
+    return f"event: {name}\ndata: {json.dumps(to_json(data), separators=(',', ':'))}\n\n"
+
+
 async def follow(request: Request) -> Response:
     """Points of runs as they are recorded, changes of these runs, and (``table=1``) of the list of all runs.
 
@@ -129,9 +137,9 @@ async def _stream(request: Request, watch: Watch) -> AsyncIterator[str]:
     yield ": tracelet\n\n"
     spoken = time.monotonic()
     while not await request.is_disconnected() and not request.app.state.sources.closing:
-        for name, data in await asyncio.to_thread(watch.news):
-            text = json.dumps(to_json(data), separators=(",", ":"))
-            yield f"event: {name}\ndata: {text}\n\n"
+        # In one piece: a browser that is gone is noticed between two, and writing on to it makes asyncio complain.
+        if text := await asyncio.to_thread(watch.text):
+            yield text
             spoken = time.monotonic()
         if time.monotonic() - spoken > _BEAT:
             yield ": nothing new\n\n"
