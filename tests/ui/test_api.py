@@ -7,11 +7,14 @@ import io
 import json
 import math
 import re
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from starlette.testclient import TestClient
 
-from tracelet.store import Store
+from tracelet.journal import Writer
+from tracelet.store import Store, open_store
 
 
 def run_id(store: Store, name: str) -> str:
@@ -235,3 +238,31 @@ def test_every_view_is_the_page(client: TestClient) -> None:
         answer = client.get(path)
         assert answer.status_code == 200
         assert re.search('<script type="module" src="/static/[0-9a-f]+/main.js">', answer.text)
+
+
+def test_progress_of_the_first_look_at_many_runs(
+    tmp_path: Path, make_client: Callable[..., TestClient]
+) -> None:
+    for number in range(30):
+        with Writer(
+            tmp_path / "data" / "runs" / f"r{number}", {"run": {"id": f"r{number}", "name": "n"}}
+        ) as writer:
+            writer.close("finished")
+    store = open_store(tmp_path / "data")
+    told: list[tuple[int, int]] = []
+    store.report_progress(lambda done, total: told.append((done, total)))
+    client = make_client(store)
+    seen: list[dict[str, int]] = []
+    sources = client.app.state.sources  # type: ignore[attr-defined]
+    note = sources._note_progress
+
+    def look(done: int, total: int) -> None:
+        note(done, total)
+        seen.append(client.get("/api/v1/progress").json())
+
+    store.report_progress(look)
+    assert client.get("/api/v1/progress").json() == {"done": None, "total": None}
+    assert client.get("/api/v1/runs").json()["total"] == 30
+    assert seen[:2] == [{"done": 0, "total": 30}, {"done": 1, "total": 30}]
+    assert seen[-1] == {"done": None, "total": None}
+    assert told[-1] == (30, 30)  # the terminal is told, too

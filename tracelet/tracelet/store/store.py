@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from tracelet.store.series import Series
 
 LATEST: Final = ("latest", "last")
+Progress = Callable[[int, int], None]
 _LARGE: Final = 32_000_000  # bytes of a journal, from which on it is worth asking the index
 
 
@@ -51,9 +52,13 @@ class Store(Upkeep):
         super().__init__(location)
         self._given_goals = goals
 
-    def report_progress(self, progress: Callable[[int, int], None] | None) -> None:
-        """Have a function called while the index is brought up to date: with the runs done, and the runs in all."""
-        self._index.progress = progress
+    def report_progress(self, progress: Progress | None) -> Progress | None:
+        """Have a function called while the index is brought up to date: with the runs done, and the runs in all.
+
+        Returns the function that was called until now.
+        """
+        before, self._index.progress = self._index.progress, progress
+        return before
 
     def runs(
         self,

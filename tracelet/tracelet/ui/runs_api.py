@@ -116,6 +116,12 @@ def list_fields(request: Request) -> Response:
     return answer(sources_of(request).fields(newest or None))
 
 
+async def show_progress(request: Request) -> Response:
+    """How far the list of runs has been read, while another request waits for it: ``done`` of ``total``, or null."""
+    done, total = sources_of(request).progress or (None, None)
+    return answer({"done": done, "total": total})
+
+
 def show_run(request: Request) -> Response:
     """Everything about a run but its points and files."""
     record = run_of(request)
@@ -238,6 +244,7 @@ ROUTES: Final = [
     Route("/runs/export", export_runs),
     Route("/runs/groups", list_groups),
     Route("/fields", list_fields),
+    Route("/progress", show_progress),
     Route("/compare", compare_runs),
     Route("/runs/{id}", show_run),
     Route("/runs/{id}/losses", show_losses),

@@ -51,6 +51,8 @@ class Sources:
     def __init__(self, store: Store) -> None:
         self.store = store
         store.be_patient(_PATIENCE)
+        self._tell = store.report_progress(self._note_progress)  # the terminal
+        self._progress: tuple[int, int] | None = None
         self._fields: tuple[str, dict[str, list[str]]] = ("?", {})
         self._series: OrderedDict[tuple[str, str], SeriesRead] = OrderedDict()
         self._records: dict[str, tuple[Any, RunRecord]] = {}  # with the state of the run's files before
@@ -69,6 +71,16 @@ class Sources:
         """End streams, and what goes on in the background."""
         self.closing = True
         self._outlines.close()
+
+    def _note_progress(self, done: int, total: int) -> None:
+        self._progress = (done, total) if done < total else None
+        if self._tell is not None:
+            self._tell(done, total)
+
+    @property
+    def progress(self) -> tuple[int, int] | None:
+        """How many of the runs have been looked at, and how many there are, while the index is brought up to date."""
+        return self._progress
 
     def fields(self, newest: int | None = None) -> dict[str, list[str]]:
         """Return the names of params, tags and metrics, of all runs or of the newest."""

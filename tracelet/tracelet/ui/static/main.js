@@ -1,5 +1,6 @@
 // The frame of the page: which view an address shows, the bar, the theme.
 
+import { get } from "./api.js";
 import { repaint } from "./chart/plot.js";
 import { fill, h } from "./dom.js";
 import { catchLinks, current, onNavigate, recall, remember } from "./state.js";
@@ -11,6 +12,8 @@ import { showTrash } from "./views/trash.js";
 
 const main = document.getElementById("main");
 const bar = document.getElementById("bar");
+const progress = document.getElementById("progress");
+const PATIENCE = 500; // ms before a view that is not there yet shows what it waits for
 let leave = () => {}; // ends the view that is shown
 
 const VIEWS = [
@@ -26,10 +29,29 @@ async function show() {
   leave = () => {};
   main.setAttribute("aria-busy", "true");
   const token = (show.token = {});
+  const slow = setTimeout(() => showProgress(token), PATIENCE);
   try {
     await open(token);
   } finally {
-    if (token === show.token) main.removeAttribute("aria-busy");
+    clearTimeout(slow);
+    if (token === show.token) {
+      main.removeAttribute("aria-busy");
+      progress.hidden = true;
+    }
+  }
+}
+
+/** Show how far the list of runs has been read while a view waits for it: the first time, that can take a while. */
+async function showProgress(token) {
+  while (token === show.token && main.hasAttribute("aria-busy")) {
+    const { done, total } = await get("/progress").catch(() => ({ total: null }));
+    if (token !== show.token || !main.hasAttribute("aria-busy")) return;
+    progress.hidden = total === null;
+    if (total !== null) {
+      const label = `Reading the runs: ${done.toLocaleString("en")} of ${total.toLocaleString("en")}`;
+      fill(progress, h("span", {}, label), h("progress", { max: total, value: done, "aria-label": "Runs that have been read" }));
+    }
+    await new Promise((go) => setTimeout(go, PATIENCE));
   }
 }
 
