@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
+from array import array
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, Final
 
-from tracelet_builtin_plugins.backends.lake.sorted_points import SortedPoints
+from tracelet_builtin_plugins.backends.lake.sorted_points import SortedPoints, Texts
 from tracelet_builtin_plugins.extras import import_extra
-from tracelet_hookspecs import NO_STEP
 from tracelet_hookspecs.lake_layout import COLUMNS, DICTIONARY_COLUMNS, FORMAT, METRICS, SORTED_BY
 
 __all__ = [
@@ -68,22 +68,36 @@ def encode_metrics(points: SortedPoints, rank: int | None, about: Mapping[str, s
     """Return points as a Parquet file, the same to the byte as :func:`encode_columns` makes of them."""
     pyarrow = load_pyarrow()
     count = len(points.values)
-    name, type_, source = (points.texts(pyarrow, at) for at in range(3))
-    no_rank = pyarrow.nulls(count, pyarrow.int32())
+    int64, float64, int32 = pyarrow.int64(), pyarrow.float64(), pyarrow.int32()
+    ranks = None if rank is None else memoryview(array("i", [rank]) * count)
     arrays = [
-        name,
-        pyarrow.array(points.steps, mask=points.steps == NO_STEP if points.lacks_steps else None),
-        pyarrow.array(points.values),
-        pyarrow.array(points.times),
-        type_,
-        source,
-        no_rank if rank is None else pyarrow.repeat(pyarrow.scalar(rank, pyarrow.int32()), count),
-        pyarrow.repeat(points.writer, count),
-        pyarrow.array(points.sequences),
-        pyarrow.array(points.indexes.astype("int32")),
+        _texts(pyarrow, points.texts(0)),
+        _array(pyarrow, int64, points.steps, points.valid_steps()),
+        _array(pyarrow, float64, points.values),
+        _array(pyarrow, float64, points.times),
+        _texts(pyarrow, points.texts(1)),
+        _texts(pyarrow, points.texts(2)),
+        pyarrow.nulls(count, int32) if ranks is None else _array(pyarrow, int32, ranks),
+        _texts(pyarrow, Texts([points.writer], [count])),
+        _array(pyarrow, int64, points.sequences),
+        _array(pyarrow, int32, points.indexes.astype("int32")),
     ]
     schema = _schema(pyarrow, METRICS, about)
     return _write(pyarrow, pyarrow.Table.from_arrays(arrays, schema=schema), METRICS)
+
+
+def _array(pyarrow: Any, type: Any, numbers: Any, valid: Any = None) -> Any:
+    """Return numbers as an Arrow array, without copying. (``pyarrow.array`` would import pandas, if it is there.)"""
+    buffers = [None if valid is None else pyarrow.py_buffer(valid), pyarrow.py_buffer(numbers)]
+    return pyarrow.Array.from_buffers(type, len(numbers), buffers)
+
+
+def _texts(pyarrow: Any, texts: Texts) -> Any:
+    buffers = [
+        None if texts.valid is None else pyarrow.py_buffer(texts.valid),
+        *(pyarrow.py_buffer(texts.offsets), pyarrow.py_buffer(texts.data)),
+    ]
+    return pyarrow.Array.from_buffers(pyarrow.string(), len(texts), buffers)
 
 
 def sorted_places(columns: Mapping[str, Sequence[Any]], by: Sequence[str]) -> list[int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timezone
+from functools import lru_cache
 from typing import Any, Final, NamedTuple
 
 from tracelet_builtin_plugins.naming import fit_name
@@ -67,6 +68,7 @@ def project_name(name: str) -> str:
     return fit_name(name or "default", refused=_NOT_IN_PROJECT, limit=LARGEST_PROJECT, replacement="-")
 
 
+@lru_cache(maxsize=4096)
 def metric_key(name: str) -> str:
     """Return the key of a metric or a medium in a row."""
     key = fit_name(name, refused=_NOT_UTF8, limit=max(len(name), 1))
