@@ -40,11 +40,14 @@ def open_case(folder: Path) -> Iterator[Case]:
 
         def store(points: list[tuple[str, float, int, float]]) -> None:
             rounds[0] += 1
+            first = int(
+                points[0][3] * 1000
+            )  # points are a millisecond apart; rounding each could make two equal
             for start in range(0, len(points), POINTS):
                 series: dict[str, list[tuple[int, float]]] = {}
-                for name, value, step, when in points[start : start + POINTS]:
-                    series.setdefault(name, []).append((round(when * 1000), value))
-                    series.setdefault(f"{name}_step", []).append((round(when * 1000), float(step)))
+                for name, value, step, _ in points[start : start + POINTS]:
+                    series.setdefault(name, []).append((first + step, value))
+                    series.setdefault(f"{name}_step", []).append((first + step, float(step)))
                 body = encode_request(
                     (encode_labels((("__name__", name), ("round", str(rounds[0])))), samples)
                     for name, samples in series.items()
