@@ -15,6 +15,8 @@ import pytest
 from tracelet.delivery import Settings
 from tracelet.delivery.ledger.lease import Lease
 
+pytestmark = pytest.mark.any_python
+
 SETTINGS = Settings(lease_beat=0.0)
 
 

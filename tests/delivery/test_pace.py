@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tracelet.delivery.limits import Settings
 from tracelet.delivery.pipeline.pace import Pace
+
+pytestmark = pytest.mark.any_python
 
 SETTINGS = Settings()
 

@@ -15,6 +15,8 @@ import pytest
 import tracelet
 from tracelet.journal import Follower, PointRecord, writers
 
+pytestmark = pytest.mark.any_python
+
 pq = pytest.importorskip("pyarrow.parquet", reason="needs pyarrow: pip install 'tracelet[lake]'")
 
 CONFIG = """

@@ -10,6 +10,8 @@ import pytest
 import tracelet
 from tracelet.run.budget import _cpu_seconds
 
+pytestmark = pytest.mark.any_python
+
 
 def test_the_share_is_measured_and_shown(tmp_path):
     with tracelet.start_run(dir=tmp_path, plugins=["no:system", "no:environment", "no:gpu"]) as run:

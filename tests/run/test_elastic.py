@@ -8,6 +8,8 @@ import tracelet
 from tracelet.run.elastic import enter
 from tracelet.run.job import Elastic, Job, current_job
 
+pytestmark = pytest.mark.any_python
+
 QUIET = ["no:system", "no:environment", "no:gpu"]
 
 

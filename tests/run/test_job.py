@@ -12,6 +12,8 @@ import pytest
 import tracelet
 from tracelet.run.job import current_job
 
+pytestmark = pytest.mark.any_python
+
 
 def test_no_job_without_a_launcher():
     assert current_job({}) is None

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.any_python
+
 _mounts = Path(__file__).parents[1] / "faults" / "mounts.py"
 _spec = importlib.util.spec_from_file_location("store_mounts", _mounts)
 mounts = importlib.util.module_from_spec(_spec)
