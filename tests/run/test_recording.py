@@ -325,7 +325,8 @@ def test_a_backend_that_is_still_starting_has_nothing_yet(tmp_path):
     for plugin in (Slow(), SlowToStart()):
         plugin.may_start.clear()
         quiet = ["no:system", "no:environment", "no:gpu"]
-        with tracelet.start_run(dir=tmp_path, plugins=[plugin, *quiet]) as run:
+        config = {"start_timeout": 0.3}
+        with tracelet.start_run(dir=tmp_path, plugins=[plugin, *quiet], config=config) as run:
             run.log_metric("x", 1)
             assert not run.flush(timeout=0.3)
             assert not plugin.seen
