@@ -112,8 +112,9 @@ class PluginBase(ABC):
 class BackendPlugin(PluginBase, BackendInterface, MetricSink):
     """A plugin that receives what a run records.
 
-    Three methods are optional. ``log_metrics(points)``, a batch of :class:`MetricData` in order, replaces the calls
-    of ``log_metric`` and is faster. ``log_media(name, step, kind, path, metadata)`` replaces ``log_artifact`` for
+    Four methods are optional. ``log_metrics(points)``, a batch of :class:`MetricData` in order, replaces the calls
+    of ``log_metric`` and is faster. ``log_columns(columns)``, the same batch as :class:`MetricColumns`, replaces both
+    and is faster still. ``log_media(name, step, kind, path, metadata)`` replaces ``log_artifact`` for
     media. ``run_changed(run, changes)`` is called when the run is renamed. An attribute ``batching``, a
     :class:`Batching`, requests fewer and larger batches. A static method ``takes_one_process`` that returns true leaves
     a job on several hosts without a shared folder to rank zero.

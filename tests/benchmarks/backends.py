@@ -29,6 +29,12 @@ class Quick(BackendPlugin):
     def log_artifact(self, local_path: str, artifact_path: str | None = None) -> None: ...
 
 
+class Columns(Quick):
+    """Takes columns and does nothing with them."""
+
+    def log_columns(self, columns: Any) -> None: ...
+
+
 class Single(Quick):
     """Is called for every point."""
 

@@ -25,7 +25,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from backends import Dead, Hung, Quick, Single, Slow
+from backends import Columns, Dead, Hung, Quick, Single, Slow
 
 import tracelet
 
@@ -213,6 +213,8 @@ def bench_flat_out(given: argparse.Namespace) -> None:
         print(f"\n{given.points:,} points flat out, {per_call} a call ({given.rounds} turns)")
         kinds = {
             NONE: (None, "thread"),
+            "log_columns, thread": (Columns, "thread"),
+            "log_columns, process": (Columns, "process"),
             "log_metrics, thread": (Quick, "thread"),
             "log_metrics, process": (Quick, "process"),
             "log_metric, thread": (Single, "thread"),
