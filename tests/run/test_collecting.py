@@ -101,7 +101,9 @@ def test_one_that_hangs_is_put_into_error_and_the_others_go_on(tmp_path):
 
     healthy = []
     plugins = [Hangs(), collector(0.05, lambda: healthy.append(1)), *OFF]
-    with tracelet.start_run(dir=tmp_path, plugins=plugins, config={"deadlines": {"collect": 0.3}}) as run:
+    with tracelet.start_run(
+        dir=tmp_path, plugins=plugins, config={"deadlines": {"collect": 0.3}, "finish_timeout": 1}
+    ) as run:
         until(lambda: run.status()["plugins"]["Hangs"]["state"] == "error")
         before = len(healthy)
         until(lambda: len(healthy) > before + 2)
