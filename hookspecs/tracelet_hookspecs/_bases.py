@@ -117,7 +117,8 @@ class BackendPlugin(PluginBase, BackendInterface, MetricSink):
     and is faster still. ``log_media(name, step, kind, path, metadata)`` replaces ``log_artifact`` for
     media. ``run_changed(run, changes)`` is called when the run is renamed. An attribute ``batching``, a
     :class:`Batching`, requests fewer and larger batches. A static method ``takes_one_process`` that returns true leaves
-    a job on several hosts without a shared folder to rank zero.
+    a job on several hosts without a shared folder to rank zero. A method ``keep_alive(run)`` is called while there is
+    nothing to deliver; it returns the seconds until the next call.
     """
 
     def get_sink_id(self) -> str:

@@ -23,7 +23,8 @@ def describe_run(about: Mapping[str, Any], outcome: str, writers: Writers) -> di
     """Return a run document.
 
     Args:
-        about: has ``id``, ``name``, ``project`` and ``started_at``, as known otherwise.
+        about: has ``id``, ``name``, ``project`` and ``started_at``, as known otherwise; perhaps ``alive_at``, the time
+            of the latest heartbeat, and ``alive_for``, how many seconds that holds.
         outcome: how the run ended, or ``running``.
         writers: an entry for each, with ``events``, ``metrics`` and ``seen_at``.
     """
@@ -32,7 +33,7 @@ def describe_run(about: Mapping[str, Any], outcome: str, writers: Writers) -> di
         **about,
         "outcome": outcome,
         "ended_at": None,
-        "updated_at": max((float(entry.get("seen_at") or 0) for entry in writers.values()), default=0.0),
+        "updated_at": max(float(one or 0) for one in (about.get("alive_at"), *_seen(writers))),
         **dict.fromkeys(_ABOUT),
         "archived": False,
         "params": {},
@@ -45,6 +46,10 @@ def describe_run(about: Mapping[str, Any], outcome: str, writers: Writers) -> di
     document["metrics"] = _metrics(writers)
     document["writers"] = dict(writers)
     return document
+
+
+def _seen(writers: Writers) -> Iterator[Any]:
+    return (entry.get("seen_at") for entry in writers.values())
 
 
 def _events(writers: Writers) -> Iterator[tuple[str, Mapping[str, Any], float]]:

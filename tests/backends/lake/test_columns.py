@@ -50,6 +50,7 @@ class Lakes:
             run = RunDouble(place / "run")
             run.dir.mkdir(parents=True)
             run.started_at = 0.0
+            run.ended_at = 0.0  # no live run, whose documents have the time of their writing
             objects = open_objects(str(place / "lake"), {}, run.dir)
             objects.begin()
             self.writers.append(RunWriter(objects, run))

@@ -108,3 +108,18 @@ def test_a_damaged_note_and_a_linked_folder_cost_nothing(folder, view, tmp_path)
     start(folder.table).log_metrics([point(at) for at in range(20, 30)], view)
     assert not list((tmp_path / "elsewhere").iterdir())
     assert [row["step"] for row in folder.read.rows("run-1")] == list(range(30))
+
+
+def test_another_rank_that_delivers_the_rest_leaves_the_outcome_to_rank_zero(folder, view):
+    """It ends after rank 0, in the same folder, and sees rank 0's process in it."""
+    first = start(folder.table)
+    first.log_event("writer", {"rank": 0}, 1.0, view, ("a" * 32, 0, 0))
+    first.run_ended(view, "finished")
+    first.stop()
+    view.is_part, view.writer_states = True, {"a" * 32: ("ended", 2.0), "b" * 32: ("killed", 2.0)}
+    second = start(folder.table)
+    second.log_event("writer", {"rank": 1}, 1.0, view, ("b" * 32, 0, 0))
+    second.stop()
+    (document,) = folder.read.documents()
+    states = {entry["rank"]: entry["state"] for entry in document["writers"].values()}
+    assert (document["outcome"], states) == ("finished", {0: "ended", 1: "killed"})

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from tracelet.delivery.keep_alive import KeepAlive
 from tracelet.delivery.ledger.lease import Lease
 from tracelet.delivery.ledger.ledger import Ledger
 from tracelet.delivery.limits import Settings
@@ -81,6 +82,7 @@ class BackendWorker(DeliveryWorker):
             is_ours=self._lease.beat,
         )
         self._read_ledger = partial(Ledger, run_dir, name, strict=False)
+        self._keep_alive = KeepAlive(manager.handle(name), run)
         self._manager = manager
         self.pace = Pace(self.settings)
         self._stopping = self._abandoned = self._reconfigured = False
@@ -243,6 +245,7 @@ class BackendWorker(DeliveryWorker):
         if not self._waiting and (wait := pipeline.gather()) > 0:
             self._move(GATHERING)
             pipeline.save_if_due()
+            self._keep_alive.call_if_due()
             self._wake.wait(wait)
             return
         began = time.monotonic()
@@ -255,6 +258,8 @@ class BackendWorker(DeliveryWorker):
         if pipeline.caught_up():
             self._move(IDLE)
             pipeline.save_if_due()
+            if not self._waiting:
+                self._keep_alive.call_if_due()
             self._wake.wait(self.settings.poll_shortest if self._waiting else self.pace.rest())
 
     def _take_up_changes(self, pipeline: Pipeline) -> None:

@@ -12,6 +12,10 @@ from tracelet.journal.events import InvalidEventError, decode_event
 from tracelet_hookspecs.lake_layout import FORMAT, Place, read_place
 from tracelet_hookspecs.statistics import MetricAccumulator, exact_sum
 
+SILENT: Final = (
+    900.0  # seconds without a sign of life after which a run counts as killed, unless it says otherwise
+)
+_LONGEST: Final = 7 * 86400.0  # seconds that a run may claim
 _LARGEST: Final = 1 << 28  # bytes
 _STATES: Final = ("running", "ended", "killed")
 _ABOUT: Final = ("id", "name", "project", "group", "parent", "job_type", "notes")
@@ -32,6 +36,8 @@ class Document(NamedTuple):
 
     writers: dict[str, WriterSummary]
     problem: str | None = None
+    alive_at: float = 0.0  # the run's latest heartbeat, in seconds since the epoch
+    alive_for: float = SILENT  # seconds after its last sign of life for which a run counts as alive
 
 
 def parse_document(data: bytes) -> Document:
@@ -63,7 +69,12 @@ def _parse(data: bytes) -> Document:
         for writer, one in sorted(found.get("writers", {}).items())
         if "events" in one
     }
-    return Document(writers or {"": _describe_as_writer(found)})
+    alive_for = _time(found.get("alive_for"))
+    return Document(
+        writers or {"": _describe_as_writer(found)},
+        alive_at=_time(found.get("alive_at")),
+        alive_for=alive_for if 0 < alive_for <= _LONGEST else SILENT,
+    )
 
 
 def _parse_writer(one: Mapping[str, Any]) -> WriterSummary:

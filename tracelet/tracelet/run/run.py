@@ -117,11 +117,11 @@ class Run(Describing):
         return self.job is not None and self.job.rank != 0
 
     @property
-    def writer_states(self) -> dict[str, tuple[str, float]] | None:
-        """The states of the processes in this folder if this one is not rank zero, so that nothing else says them."""
+    def writer_states(self) -> dict[str, tuple[str, float]]:
+        """The state of each process that wrote to the run, and when it was last seen (seconds since the epoch)."""
         from tracelet.journal.reading.lifetime import writer_states
 
-        return writer_states(self.dir) if self.is_part else None
+        return writer_states(self.dir)
 
     @property
     def manager(self) -> PluginManager:

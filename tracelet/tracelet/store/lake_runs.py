@@ -32,7 +32,6 @@ from tracelet.store.point_columns import Points
 from tracelet.store.tail import Tail
 
 LIMIT: Final = "TRACELET_LAKE_CACHE"  # the variable with the size of the cache
-_SILENT: Final = 900.0  # seconds without a sign of life after which a run counts as killed
 _SIZE: Final = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)b?", re.IGNORECASE)
 _UNITS: Final = {"": 0, "k": 10, "m": 20, "g": 30, "t": 40}
 _ENDPOINTS: Final = (
@@ -215,7 +214,10 @@ def accumulators_of(document: Document) -> dict[str, dict[str | None, dict[str, 
 
 
 def last_seen_of(document: Document) -> dict[str, LastSeen]:
-    """Return the last sign of life of each process. One that was silent for long counts as killed."""
+    """Return the last sign of life of each process. One that was silent for long counts as killed.
+
+    A heartbeat is a sign of life of the whole run: other processes say something only when they record.
+    """
     last_times: dict[str, float] = {}
     for writer, one in document.writers.items():
         last_times[writer] = max((each.last_time for _, each in one.metrics), default=0.0)
@@ -223,9 +225,11 @@ def last_seen_of(document: Document) -> dict[str, LastSeen]:
     found: dict[str, LastSeen] = {}
     for writer, one in document.writers.items():
         seen, state = one.seen_at, one.state
-        if state == RUNNING and now - max(seen, last_times[writer]) > _SILENT:
-            state = KILLED
-        found[writer] = LastSeen(state, max(seen, last_times[writer]) if state == KILLED else seen)
+        latest = max(seen, last_times[writer])
+        if state == RUNNING:
+            latest = max(latest, document.alive_at)
+            state = KILLED if now - latest > document.alive_for else RUNNING
+        found[writer] = LastSeen(state, latest if state == KILLED else seen)
     return found
 
 

@@ -57,6 +57,12 @@ SCHEMA: Final[dict[str, dict[str, Any]]] = {
         "default": 65_536,
         "description": "pending records that are written without waiting",
     },
+    "heartbeat_seconds": {
+        "type": "number",
+        "default": 300,
+        "description": "the longest time between two documents of a live run; after three times as long it counts as"
+        " killed",
+    },
 }
 
 
@@ -95,9 +101,9 @@ class LakeBackend(BatchHooks, BackendPlugin):
         """Keep the configuration. Raises ``ValueError`` for limits below zero."""
         defaults = {key: entry["default"] for key, entry in SCHEMA.items() if "default" in entry}
         self._config = {**defaults, **dict(config)}
-        for key in ("flush_seconds", "flush_points"):
-            if self._config[key] < 0:
-                raise ValueError(f"plugins.lake.{key}: expected a number above 0, found {self._config[key]}")
+        for key, least in (("flush_seconds", 0), ("flush_points", 0), ("heartbeat_seconds", 1)):
+            if not self._config[key] >= least:
+                raise ValueError(f"plugins.lake.{key}: expected at least {least}, found {self._config[key]}")
 
     @hookimpl
     def start(self) -> None:
@@ -134,6 +140,10 @@ class LakeBackend(BatchHooks, BackendPlugin):
     def run_ended(self, run: RunView, outcome: str) -> None:
         """Store how the run ended."""
         self._writer_of(run).end(outcome, getattr(run, "writer_states", None))
+
+    def keep_alive(self, run: RunView) -> float:
+        """Show in the document that a silent run lives. Returns the seconds until that is due again."""
+        return self._writer_of(run).keep_alive()
 
     @hookimpl
     def log_metrics(self, points: Sequence[MetricData], run: RunView | None = None) -> None:
@@ -182,5 +192,5 @@ class LakeBackend(BatchHooks, BackendPlugin):
             self._objects = open_objects(self._config["url"], dict(self._config["storage_options"]), run.dir)
         self._objects.begin()
         if self._writer is None or self._writer.id != run.id:
-            self._writer = RunWriter(self._objects, run)
+            self._writer = RunWriter(self._objects, run, float(self._config["heartbeat_seconds"]))
         return self._writer

@@ -6,6 +6,7 @@ Each process that delivers replaces what it knows of its own writers and keeps t
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
@@ -127,9 +128,13 @@ def _is_entry(entry: Any) -> bool:
 class RunDocument:
     """The document of one run, as one process that delivers knows it."""
 
-    def __init__(self, run: RunView, kept: Mapping[str, Any] | None = None) -> None:
-        """``kept`` are entries that an earlier process has left on this host, perhaps without storing them."""
+    def __init__(self, run: RunView, kept: Mapping[str, Any] | None = None, alive_for: float = 900.0) -> None:
+        """``kept`` are entries that an earlier process has left on this host, perhaps without storing them.
+
+        ``alive_for`` is how long, in seconds, a live run may leave its document as it is.
+        """
         self._run = run
+        self._alive_for = alive_for
         self._kept = {name: entry for name, entry in (kept or {}).items() if _is_entry(entry)}
         self.base: dict[str, Any] = {}  # as it was read last
         self.own: dict[str, WriterState] = {}  # the writers that this process has delivered of
@@ -172,9 +177,15 @@ class RunDocument:
             self.own[name] = WriterState(self._entry(name))
         return self.own[name]
 
+    @property
+    def is_live(self) -> bool:
+        """Whether the run's own process delivers, for the one that decides the outcome, and has not ended it."""
+        is_part = getattr(self._run, "is_part", False)
+        return self.outcome is None and not is_part and getattr(self._run, "ended_at", None) is None
+
     def is_primary(self) -> bool:
         """Say whether this process delivers for the one that decides the run's outcome: the only one, or rank 0."""
-        return any(not state.rank for state in self.own.values())
+        return not getattr(self._run, "is_part", False) and any(not state.rank for state in self.own.values())
 
     def end(self, outcome: str, states: Mapping[str, Any] | None) -> None:
         """Take in how the run ended. ``states`` are those of its writers, if known."""
@@ -182,7 +193,9 @@ class RunDocument:
         for writer, state in self.own.items():
             known = (states or {}).get(writer)
             if known:
-                state.state, state.seen_at = str(known[0]), float(known[1])
+                is_ending = known[0] == RUNNING and outcome != RUNNING  # its journal is closed a moment later
+                state.state = "ended" if is_ending else str(known[0])
+                state.seen_at = max(state.seen_at, float(known[1]))
             elif outcome != RUNNING:
                 state.state = "ended"
 
@@ -205,6 +218,14 @@ class RunDocument:
         elif self.own and self.is_primary():
             outcome = RUNNING
         run = self._run
-        about = {"id": run.id, "name": run.name, "project": run.project, "started_at": run.started_at}
+        about: dict[str, Any] = {
+            "id": run.id,
+            "name": run.name,
+            "project": run.project,
+            "started_at": run.started_at,
+        }
+        about |= {key: self.base[key] for key in ("alive_at", "alive_for") if key in self.base}
+        if self.is_live:
+            about |= {"alive_at": time.time(), "alive_for": self._alive_for}
         document = describe_run(about, outcome, writers)
         return json.dumps(document, separators=(",", ":")).encode()

@@ -37,13 +37,16 @@ __all__ = ["RunWriter"]
 
 _TRIES: Final = 6  # to replace the document, while others replace it, too
 _PART_SECONDS: Final = 3600.0  # between two documents of a host without the job's rank zero
+_MISSED: Final = 3  # heartbeats after which a reader takes a run for killed
 _DOCUMENT_SECONDS: Final = 10.0  # between two documents without new points
 
 
 class RunWriter:
     """Writes one run. Everything may be repeated."""
 
-    def __init__(self, objects: Objects, run: RunView) -> None:
+    def __init__(self, objects: Objects, run: RunView, heartbeat: float = 300.0) -> None:
+        """``heartbeat`` is the longest time, in seconds, between two documents of a live run."""
+        self._heartbeat = heartbeat
         self.id = run.id
         self._run = run
         self._project = run.project  # files stay in one folder, whatever the run is called later
@@ -94,8 +97,9 @@ class RunWriter:
         self._create(METRICS, FileName(columns.writer, first, last), data)
         state.add_series(points.series(), last, columns.times[-1])
         self._dirty = True
+        self._kept.write(self._load().kept())
         self.counts["points"] += len(columns)
-        if not state.rank:
+        if not state.rank or self._is_part_due():
             self.save()
 
     def _missing(self, writer: str, points: list[MetricData], places: list[Any]) -> list[MetricData]:
@@ -188,6 +192,16 @@ class RunWriter:
         self._load().end(outcome, states)
         self.save()
 
+    def keep_alive(self) -> float:
+        """Replace the document of a live run, if that was long ago. Returns the seconds until it is due again."""
+        document = self._load()
+        if not document.is_live or not document.is_primary():
+            return self._heartbeat
+        left = self._saved + self._heartbeat - time.monotonic()
+        if left <= 0:
+            self.save()
+        return left if left > 0 else self._heartbeat
+
     def close(self) -> None:
         """Store what the document does not have yet."""
         if self._document is not None and getattr(self._run, "is_part", False):
@@ -198,7 +212,7 @@ class RunWriter:
 
     def _load(self) -> RunDocument:
         if self._document is None:
-            document = RunDocument(self._run, self._kept.read())
+            document = RunDocument(self._run, self._kept.read(), _MISSED * self._heartbeat)
             self._read_into(document)
             self._document = document
         return self._document

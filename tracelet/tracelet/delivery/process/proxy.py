@@ -105,7 +105,8 @@ class PluginProxy:
 
     def _about_run(self) -> dict[str, Any]:
         about = {key: getattr(self._run, key) for key in ("id", "name", "project", "dir", "started_at")}
-        more = ("ended_at", "group", "parent", "job_type", "notes", "writer_states", "is_part")
+        more = ("ended_at", "group", "parent", "job_type", "notes", "is_part")
+        about["knows_states"] = hasattr(type(self._run), "writer_states")
         return {**about, **{key: getattr(self._run, key, None) for key in more}}
 
     def _companions(self, names: Iterable[str]) -> list[Companion]:

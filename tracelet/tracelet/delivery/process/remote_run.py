@@ -19,7 +19,7 @@ class RemoteRun:
         self.dir: Path = about["dir"]
         self.started_at: float = about["started_at"]
         self.ended_at: float | None = about.get("ended_at")
-        self._writer_states: dict[str, tuple[str, float]] | None = about.get("writer_states")
+        self._knows_states = bool(about.get("knows_states"))
         self.is_part = bool(about.get("is_part"))
         self.name: str = about["name"]
         self.project: str = about["project"]
@@ -32,7 +32,7 @@ class RemoteRun:
     @property
     def writer_states(self) -> dict[str, tuple[str, float]] | None:
         """The states of the run's processes, where the run's own process knows them; as they are now."""
-        return writer_states(self.dir) if self._writer_states else None
+        return writer_states(self.dir) if self._knows_states else None
 
     def learn_changes(self, changes: Mapping[str, Any]) -> None:
         """Take over a new name or project: from the run's process, or from the journal."""
