@@ -202,6 +202,7 @@ def test_a_host_without_rank_zero_delivers_while_the_job_runs(job):
     job.start(0, "one", PAUSE="go", PATIENCE="0.5")
     for rank in (2, 3):
         job.start(rank, "two", PAUSE="go", PATIENCE="0.5")
+        job.wait_for("two", rank)
     wait_until(lambda: job.ranks_in_lake() == {0, 2, 3})
     assert job.document()["outcome"] == "running"
     job.release()
