@@ -219,6 +219,7 @@ def bench_wide(data: Path, metrics: int, points: int) -> None:
     print(f"a run of {metrics} metrics with {points} points each")
     with serving(data) as (server, page):
         tell("index built (once)", server.get("runs?limit=1"))
+        open_timed(page, server.address, "table.runs tr[data-run]")
         address = f"{server.address}/run/wide?tab=charts"
         tell("first charts, never read before", open_timed(page, address, ".card[data-ready]"))
         tell(
@@ -231,10 +232,10 @@ def bench_wide(data: Path, metrics: int, points: int) -> None:
             time.sleep(0.1)
         tell("prepared in the background, in addition", (time.perf_counter() - began) * 1e3)
     with serving(data) as (server, page):
-        server.get("runs?limit=1")
+        open_timed(page, server.address, "table.runs tr[data-run]")  # where people come from
         address = f"{server.address}/run/wide?tab=charts"
         tell(
-            "first charts, prepared, by a new server",
+            "first charts, prepared, from the table of a new server",
             open_timed(page, address, ".card[data-ready]"),
             goal="1000",
         )
