@@ -182,7 +182,9 @@ class Batching(NamedTuple):
 
     While a run records, the host calls ``log_metrics`` when the last batch is ``seconds`` old, or when ``records`` of
     one process are pending, whichever comes first. A flush and the end of the run do not wait. A backend without the
-    attribute gets its records as soon as possible.
+    attribute gets its records as soon as possible. With ``seconds`` of 0 nothing waits either: when much is pending,
+    batches grow to ``records`` while a call takes no more than a few seconds, which suits a backend that has to wait
+    for its far side at the end of each call.
     """
 
     seconds: float

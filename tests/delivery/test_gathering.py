@@ -80,6 +80,17 @@ def test_a_flush_and_the_end_do_not_wait(stage, batches):
     assert got.sizes == [1, 20, 30]
 
 
+def test_without_a_wait_batches_begin_small_and_grow_further(stage, batches):
+    stage.log(20_000)
+    got = stage.add(batches(Batching(0, 9000)))
+    stage.flush()
+    assert sum(got.sizes) == 20_000
+    assert got.sizes[0] <= stage.settings.batch_first
+    assert max(got.sizes) > stage.settings.batch_quick
+    stage.log(1)
+    wait_for(lambda: got.sizes[-1] == 1)
+
+
 @pytest.mark.parametrize("wrong", [Batching(-1, 10), Batching(float("nan"), 10), Batching(1, 0), 5, "soon"])
 def test_a_wrong_value_is_reported_and_ignored(stage, batches, wrong, caplog):
     got = stage.add(batches(wrong))

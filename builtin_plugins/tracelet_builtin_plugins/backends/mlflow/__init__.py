@@ -26,6 +26,7 @@ from tracelet_builtin_plugins.batch_hooks import BatchHooks
 from tracelet_builtin_plugins.locations import project_folder
 from tracelet_hookspecs import (
     BackendPlugin,
+    Batching,
     ImportedRun,
     MetricData,
     PluginMetadata,
@@ -63,6 +64,9 @@ _TAGS_OF_RUN: Final = {
 
 class MlflowBackend(BatchHooks, BackendPlugin):
     """Delivers to MLflow through ``MlflowClient``, one MLflow run for each run."""
+
+    #: When much is pending, calls that fill nearly all of their requests.
+    batching = Batching(0.0, 8000)
 
     _server: Server | None = None
     _there: ExternalRun | None = None

@@ -14,6 +14,7 @@ from tracelet_builtin_plugins.batch_hooks import BatchHooks
 from tracelet_builtin_plugins.locations import project_folder
 from tracelet_hookspecs import (
     BackendPlugin,
+    Batching,
     ImportedRun,
     MetricData,
     PluginMetadata,
@@ -56,6 +57,9 @@ _FINISHING: Final = 7.0  # seconds; `stop` may take 10
 
 class WandbBackend(BatchHooks, BackendPlugin):
     """Delivers to Weights & Biases, one W&B run of the same id for each run."""
+
+    #: Each call waits until wandb has written its file, so when much is pending, few calls are better.
+    batching = Batching(0.0, 8192)
 
     _there: ExternalRun | None = None
     _outcome = ""

@@ -40,7 +40,11 @@ class Gathering:
         if self._batching is None:
             return settings
         size = self._batching.records
-        return settings._replace(batch_first=size, batch_quick=size, batch_largest=size, batch_aim=_LARGE_AIM)
+        # Without a wait, batches grow as far as the backend is fast enough.
+        first = size if self._batching.seconds else min(size, settings.batch_first)
+        return settings._replace(
+            batch_first=first, batch_quick=size, batch_largest=size, batch_aim=_LARGE_AIM
+        )
 
     def begin(self) -> None:
         """The backend has got a batch: the wait for the next one begins now."""
