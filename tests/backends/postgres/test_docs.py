@@ -19,7 +19,9 @@ Sql = Callable[..., list[tuple[Any, ...]]]
 
 def printed(word: str) -> str:
     """Return the SQL of the page that contains a word."""
-    blocks = re.findall(r"```(?:sql|text)\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    blocks = re.findall(
+        r"```(?:sql|text)\n((?:SELECT|DELETE).*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL
+    )
     [found] = [block for block in blocks if word in block]
     return found
 

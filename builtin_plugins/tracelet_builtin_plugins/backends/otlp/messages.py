@@ -101,7 +101,11 @@ class Messages:
         id: tuple[Any, ...],
         resource: Mapping[str, Any],
     ) -> Any:
-        """Return a request with one log record: an event of the run."""
+        """Return a request with one log record: an event of the run.
+
+        ``log.record.uid`` is OpenTelemetry's name for what is the same in a record that is sent again.
+        """
+        uid = {"log.record.uid": ":".join(clean_text(str(part)) for part in id)} if id[0] else {}
         record = self._logs.LogRecord(
             time_unix_nano=nanoseconds(when),
             observed_time_unix_nano=nanoseconds(when),
@@ -112,6 +116,7 @@ class Messages:
                     "event.name": event,
                     "tracelet.record.sequence": id[1],
                     "tracelet.record.writer": clean_text(id[0]),
+                    **uid,
                 }
             ),
         )
