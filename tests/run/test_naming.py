@@ -150,3 +150,24 @@ def test_a_program_that_takes_too_long_is_delivered_under_the_folders_project(ro
     seconds = float(run(root, program).split()[-1])
     assert 10 < seconds < 40
     assert received(root)[0][:2] == ["run_started", "folder"]
+
+
+def test_what_waits_for_a_name_when_the_program_is_killed_is_delivered_by_sync(root):
+    """The backends in use are stored before they are given anything."""
+    (root / "train.py").write_text(
+        "import os, pathlib, signal, time, tracelet\n"
+        "tracelet.log({'loss': 0.125}, step=0)\n"
+        "end = time.monotonic() + 10\n"
+        "while not list(pathlib.Path().glob('.tracelet/runs/*/delivery/noting.json')):\n"
+        "    assert time.monotonic() < end\n"
+        "    time.sleep(0.05)\n"
+        "assert not os.path.exists('received.jsonl')\n"
+        "open('killed', 'w').close()\n"
+        "os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    command = [sys.executable, "-m", "tracelet"]
+    subprocess.run([*command, "run", "--quiet", "train.py"], cwd=root, capture_output=True, timeout=120)
+    done = subprocess.run([*command, "sync"], cwd=root, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (root / "killed").exists()
+    assert ["loss", "folder", 0.125] in received(root)

@@ -53,6 +53,8 @@ def start_and_attach(
         announced.add(name)
         if not (is_backend(manager, name) and postpone(partial(introduce_later, name))):
             introduce(name)
+        elif delivery is not None:
+            delivery.open_account(name)
 
     def introduce_later(name: str) -> None:
         if _is_active(manager, name):  # it may have been stopped since

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from tracelet.delivery.ledger.account import open_account
 from tracelet.delivery.ledger.counting import count_ahead, ends
 from tracelet.delivery.limits import Settings
 from tracelet.delivery.pending_backend import OUTAGES, PendingBackend
@@ -87,6 +88,7 @@ class Delivery:
                     *(name, other),
                 )
                 return
+            self.open_account(name)
             worker = self._workers[name] = self._make_worker(name)
             if isinstance(worker, BackendWorker):
                 worker.predecessor = self._leaving.get(name)
@@ -94,6 +96,11 @@ class Delivery:
             worker.start()
         if isinstance(before, PendingBackend):
             before.hand_over(worker)
+
+    def open_account(self, name: str) -> None:
+        """Store that a backend is to receive the run, so that `tracelet sync` knows, whatever happens from now on."""
+        if not self._is_elsewhere():
+            open_account(self._run_dir, name, self._settings)
 
     def hold(self, name: str, restart: Callable[[], Any]) -> None:
         """Count the records of a backend that could not be started as pending, and retry after an outage.

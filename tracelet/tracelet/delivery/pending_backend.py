@@ -7,13 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-from tracelet.delivery.ledger.lease import Lease
+from tracelet.delivery.ledger.account import open_account
 from tracelet.delivery.ledger.ledger import Ledger
 from tracelet.delivery.limits import Settings
 from tracelet.delivery.pipeline.breaker import CLOSED, Breaker
 from tracelet.delivery.pipeline.failures import Fault
 from tracelet.delivery.waiting import INITIAL_STATUS, RESTING, RETRYING, STOPPED, DeliveryWorker, WakeEvent
-from tracelet.errors import JournalError
 from tracelet.logs import get_logger
 
 log = get_logger("tracelet.delivery")
@@ -75,23 +74,10 @@ class PendingBackend(DeliveryWorker):
 
     def start(self) -> None:
         """Register the backend as having pending records, and retry after an outage."""
-        self._open_account()
+        open_account(self._run_dir, self.name, self._settings, self._error())
         if self._is_outage:
             self._breaker.failed()
             self._thread.start()
-
-    def _open_account(self) -> None:
-        """Store a ledger, if there is none, so that `tracelet sync` knows what is pending."""
-        lease = Lease(self._run_dir, self.name, self._settings)
-        try:
-            ledger = Ledger(self._run_dir, self.name)
-            if not ledger.file.exists() and not ledger.recent.exists() and lease.acquire():
-                ledger.error = self._error()
-                ledger.save()
-        except (OSError, JournalError) as error:
-            log.warning("backend %r: cannot store that records are pending (%s)", self.name, error)
-        finally:
-            lease.release()
 
     def _run(self) -> None:
         while not self._is_stopping and self._is_outage:
