@@ -176,6 +176,9 @@ def test_costs_of_plugins_are_known_before_the_end_and_after_a_kill(project):
     process = subprocess.Popen([sys.executable, "train.py"], cwd=project.path, env=project.environ)
     try:
         deadline = time.monotonic() + 30
+        while not list(project.path.glob(".tracelet/runs/*/journal/*")):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
         while "system" not in (shown := project.tracelet("watch", "costly").stdout).partition("plugins")[2]:
             assert time.monotonic() < deadline, shown
             time.sleep(0.3)
