@@ -40,6 +40,19 @@ def free_port() -> int:
         return port
 
 
+def run_ranks(program: str, ranks: Sequence[tuple[Path, dict[str, str]]], seconds: float) -> None:
+    """Run a program as several ranks of a job, each in a folder and with an environment; nothing may stay pending."""
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", program], cwd=folder, env=environ, stderr=subprocess.PIPE, text=True
+        )
+        for folder, environ in ranks
+    ]
+    for process in processes:
+        _, errors = process.communicate(timeout=seconds)
+        assert (process.returncode, "pending" in errors) == (0, False), errors
+
+
 def find_program(name: str, package: str, folders: Sequence[Path] = ()) -> Path:
     """Return the path of a program, or skip the test and say which Debian package has it."""
     path = os.pathsep.join([*map(str, folders), os.environ.get("PATH", os.defpath)])

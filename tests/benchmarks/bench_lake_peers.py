@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import argparse
 import io
-import math
 import os
 import random
 import sys
@@ -25,6 +24,8 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext, redirect_stdout
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from trackers.feed import rows_of, store_at_mlflow
 
 sys.path.append(str(Path(__file__).parents[1] / "backends"))
 
@@ -38,18 +39,6 @@ class Peer(NamedTuple):
     record: Callable[[str, Rows], None]
     fill: Callable[[int], None]
     best: Callable[[], int]  # returns how many were found
-
-
-def make_rows(run: int, metrics: int, points: int) -> Rows:
-    """Return curves that look like a training's."""
-    names = [f"train/metric{number}" for number in range(metrics)]
-    return [
-        {
-            name: math.exp(-step * (run + 1) / 400) + math.sin(step * at * 0.7) / 20
-            for at, name in enumerate(names)
-        }
-        for step in range(points)
-    ]
 
 
 @contextmanager
@@ -91,7 +80,6 @@ def open_lake(folder: Path, s3: bool) -> Iterator[Peer]:
 def open_mlflow(folder: Path, s3: bool) -> Iterator[Peer]:
     """MLflow's server on PostgreSQL."""
     os.environ.update(MLFLOW_DISABLE_TELEMETRY="true", MLFLOW_SERVER_ENABLE_JOB_EXECUTION="false")
-    from mlflow.entities import Metric
     from servers import MlflowServer, Postgres
 
     with ExitStack() as stack:
@@ -106,14 +94,7 @@ def open_mlflow(folder: Path, s3: bool) -> Iterator[Peer]:
         experiment, many = client.create_experiment("ingest"), client.create_experiment("many")
 
         def record(name: str, rows: Rows) -> None:
-            run = client.create_run(experiment, run_name=name)
-            now = int(time.time() * 1e3)
-            metrics = [
-                Metric(key, value, now, step) for step, row in enumerate(rows) for key, value in row.items()
-            ]
-            for at in range(0, len(metrics), 1000):
-                client.log_batch(run.info.run_id, metrics=metrics[at : at + 1000])
-            client.set_terminated(run.info.run_id)
+            store_at_mlflow(client, experiment, name, rows)
 
         def best() -> int:
             asked = {
@@ -199,8 +180,8 @@ def main() -> None:
         tempfile.TemporaryDirectory(prefix="bench-peers-") as folder,
         PEERS[given.peer](Path(folder), given.s3) as peer,
     ):
-        peer.record("first", make_rows(0, given.metrics, 10))  # imports, tables, connections
-        rows = [make_rows(number, given.metrics, given.points) for number in range(given.runs)]
+        peer.record("first", list(rows_of(0, given.metrics, 10)))  # imports, tables, connections
+        rows = [list(rows_of(number, given.metrics, given.points)) for number in range(given.runs)]
         began = time.perf_counter()
         for number, some in enumerate(rows):
             peer.record(f"run-{number}", some)

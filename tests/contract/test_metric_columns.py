@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 import pickle
-import struct
 import subprocess
 import sys
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.exact_points import exact_fields
 
 from tracelet_hookspecs import NO_STEP, MetricColumns, MetricData, MetricKey, MetricType
 
@@ -31,23 +31,8 @@ POINTS = st.lists(
 )
 
 
-def bits(point):
-    value = point.value
-    exact = struct.pack("<d", value) if type(value) is float else value
-    return (
-        point.name,
-        exact,
-        point.type,
-        point.iteration,
-        point.timestamp,
-        point.source,
-        point.metadata,
-        point.id,
-    )
-
-
 def same(columns, points):
-    return list(map(bits, columns.points())) == list(map(bits, points)) and columns.ids() == [
+    return list(map(exact_fields, columns.points())) == list(map(exact_fields, points)) and columns.ids() == [
         p.id for p in points
     ]
 

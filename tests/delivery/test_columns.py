@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import struct
 import subprocess
 import sys
 import threading
@@ -13,6 +12,7 @@ import attrs
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from tests.exact_points import exact_fields
 
 import tracelet_hookspecs as contract
 from tracelet.core.plugins import PluginMetadata, PluginType
@@ -80,19 +80,7 @@ def in_columns(backend):
 def by_writer(points):
     found = {}
     for point in points:
-        exact = struct.pack("<d", point.value) if type(point.value) is float else point.value
-        found.setdefault(point.id[0], []).append(
-            (
-                point.name,
-                exact,
-                point.type,
-                point.iteration,
-                point.timestamp,
-                point.source,
-                point.metadata,
-                point.id,
-            )
-        )
+        found.setdefault(point.id[0], []).append(exact_fields(point))
     return found
 
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import pytest
+from backend_servers import run_ranks
 
 pytest.importorskip("mlflow", reason="needs MLflow: pip install 'tracelet[mlflow]'")
 pytestmark = [pytest.mark.timeout(400), pytest.mark.xdist_group("mlflow on SQLite")]
@@ -32,18 +30,8 @@ def test_there_is_one_run_and_rank_zero_ends_it(sqlite_mlflow, project):
         folder.mkdir()
         (folder / "tracelet.toml").write_text(quiet + config)
         job = {"TRACELET_RUN_ID": made.name, "WORLD_SIZE": "4", "RANK": str(rank), "LOCAL_RANK": "0"}
-        ranks.append(
-            subprocess.Popen(
-                [sys.executable, "-c", PROGRAM],
-                cwd=folder,
-                env={**made.env, **job},
-                stderr=subprocess.PIPE,
-                text=True,
-            )
-        )
-    for process in ranks:
-        _, errors = process.communicate(timeout=300)
-        assert (process.returncode, "pending" in errors) == (0, False), errors
+        ranks.append((folder, {**made.env, **job}))
+    run_ranks(PROGRAM, ranks, seconds=300)
     client = sqlite_mlflow.client()
     run = made.the_run(client)
     assert run.info.status == "FINISHED"

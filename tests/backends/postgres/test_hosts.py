@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
+
+from backend_servers import run_ranks
 
 PROGRAM = """
 import tracelet
@@ -29,18 +29,8 @@ def test_every_rank_arrives_once_and_the_run_is_finished(tmp_path, sql, postgres
         folder.mkdir(exist_ok=True)
         (folder / "tracelet.toml").write_text(CONFIG.format(dsn=postgres_dsn))
         job = {"TRACELET_RUN_ID": "job-1", "WORLD_SIZE": "4", "RANK": str(rank), "LOCAL_RANK": str(rank % 2)}
-        ranks.append(
-            subprocess.Popen(
-                [sys.executable, "-c", PROGRAM],
-                cwd=folder,
-                env={**os.environ, **job},
-                stderr=subprocess.PIPE,
-                text=True,
-            )
-        )
-    for process in ranks:
-        _, errors = process.communicate(timeout=90)
-        assert (process.returncode, "pending" in errors) == (0, False), errors
+        ranks.append((folder, {**os.environ, **job}))
+    run_ranks(PROGRAM, ranks, seconds=90)
     assert sql("SELECT id, outcome FROM tracelet.runs") == [("job-1", "finished")]
     assert sql("SELECT count(*), count(DISTINCT (series, writer, sequence, index)) FROM tracelet.points") == [
         (800, 800)

@@ -6,8 +6,9 @@ import math
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 Rows = Iterator[dict[str, float]]
 
@@ -17,13 +18,17 @@ def value(run: int, metric: int, step: int) -> float:
     return math.exp(-step * (run + 1) / 400) + math.sin(step * (metric + 1) * 0.7) / 20
 
 
+def rows_of(run: int, metrics: int, points: int) -> Rows:
+    """Yield the rows of a run: metrics by name."""
+    names = [f"train/metric{number}" for number in range(metrics)]
+    return ({one: value(run, i, step) for i, one in enumerate(names)} for step in range(points))
+
+
 def main(name: str, folder: Path, runs: int, metrics: int, points: int) -> None:
     """Record runs of some metrics, each with some points."""
-    names = [f"train/metric{number}" for number in range(metrics)]
     folder.mkdir(parents=True, exist_ok=True)
     for run in range(runs):
-        rows = ({one: value(run, i, step) for i, one in enumerate(names)} for step in range(points))
-        FEEDS[name](folder, f"run-{run}", rows)
+        FEEDS[name](folder, f"run-{run}", rows_of(run, metrics, points))
 
 
 def feed_tracelet(folder: Path, run: str, rows: Rows) -> None:
@@ -38,10 +43,15 @@ def feed_tracelet(folder: Path, run: str, rows: Rows) -> None:
 def feed_mlflow(folder: Path, run: str, rows: Rows) -> None:
     """Record with MLflow, on SQLite, in batches of the largest size that it takes."""
     from mlflow import MlflowClient
+
+    store_at_mlflow(MlflowClient(f"sqlite:///{folder}/mlflow.db"), "0", run, rows)
+
+
+def store_at_mlflow(client: Any, experiment: str, run: str, rows: Iterable[dict[str, float]]) -> None:
+    """Record a run with MLflow's client."""
     from mlflow.entities import Metric
 
-    client = MlflowClient(f"sqlite:///{folder}/mlflow.db")
-    created = client.create_run("0", run_name=run)
+    created = client.create_run(experiment, run_name=run)
     now = int(time.time() * 1e3)
     metrics = [
         Metric(name, number, now, step) for step, row in enumerate(rows) for name, number in row.items()

@@ -41,20 +41,7 @@ def run_of(request: Request) -> RunRecord:
 
 def describe_run(record: RunRecord) -> dict[str, Any]:
     """Return what a list shows of a run."""
-    shown = (
-        "id",
-        "name",
-        "project",
-        "outcome",
-        "error",
-        "problem",
-        "started_at",
-        "ended_at",
-        "duration",
-        "host",
-    )
-    more = ("group", "parent", "job_type", "notes", "archived")
-    return {key: getattr(record, key, None) for key in (*shown, *more)}
+    return {key: getattr(record, key, None) for key in _SHOWN}
 
 
 def list_runs(request: Request) -> Response:
