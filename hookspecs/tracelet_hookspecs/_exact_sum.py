@@ -26,13 +26,14 @@ def _by_exponent(values: Any) -> int:
 
     fractions, exponents = numpy.frexp(values)
     mantissas = numpy.ldexp(fractions, _MANTISSA).astype(numpy.int64)
-    places = exponents + UNIT_BITS
+    lowest = int(exponents.min()) if len(exponents) else 0
+    places = exponents - lowest
     highs = numpy.bincount(places, weights=mantissas >> _HALF)
     lows = numpy.bincount(places, weights=mantissas & (1 << _HALF) - 1)
     total = 0
     for place in numpy.flatnonzero((highs != 0) | (lows != 0)).tolist():
         amount = (int(highs[place]) << _HALF) + int(lows[place])
-        shift = place - _MANTISSA
+        shift = place + lowest + UNIT_BITS - _MANTISSA
         total += amount << shift if shift >= 0 else amount >> -shift  # exact: the units are whole numbers
     return total
 

@@ -120,6 +120,9 @@ def _extremes(values: Any) -> tuple[float, float, Any, int]:
         least, most = (float(min(known)), float(max(known))) if known else (NAN, NAN)
         return least, most, finite, len(values) - len(known)
     items = module.asarray(values)
+    least, most = float(items.min()), float(items.max())  # NaN if there is any
+    if -math.inf < least and most < math.inf:
+        return least, most, items, 0
     nans = int(module.isnan(items).sum())
     if nans == len(items):
         return NAN, NAN, [], nans
@@ -134,6 +137,8 @@ def _top_place(points: PointColumns) -> int:
     if module is None:
         return max(range(len(steps)), key=lambda place: (steps[place], times[place], place))
     steps = module.asarray(steps)
+    if steps[-1] > steps[:-1].max():
+        return len(steps) - 1
     places = module.flatnonzero(steps == steps.max())
     if len(places) > 1:
         latest = module.asarray(times)[places]

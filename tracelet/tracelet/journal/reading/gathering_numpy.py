@@ -54,15 +54,13 @@ class Layout:
             self.points = np.flatnonzero(are_points)
 
     def _walk(self, others: Array, written: int) -> Array:
-        """Go from record to record, skipping points; return which slots are rows and blobs."""
+        """Go from record to record, skipping points; return which slots are rows and events."""
         total = len(self.words)
-        nearest = np.full(total + 1, total)  # the next slot from here on that is not a point
-        nearest[others] = others
+        covered: Array = np.zeros(total, bool)
+        following: memoryview | None = None  # made when needed: where rows follow rows, it is not
         # Views, not lists: in a block of wide rows, few of these numbers are looked at.
-        following = memoryview(np.ascontiguousarray(np.minimum.accumulate(nearest[::-1])[::-1]))
-        tags, counts = (memoryview(np.ascontiguousarray(self.words[:written, at])) for at in (_TAG, 1))
-        marks: Array = np.zeros(total + 1, np.int8)  # 1 where a row or event begins, -1 where one ends
-        at = following[0]
+        tags, counts = memoryview(self.words[:written, _TAG]), memoryview(self.words[:written, 1])
+        at = int(others[0])
         while at < written:
             tag = tags[at]
             end, found = self._file(tag, counts[at], at)
@@ -70,20 +68,24 @@ class Layout:
                 self.used = at
                 break
             found.append(at)
-            if end > at + 1:
-                marks[at] += 1
-                if end < written and tags[end] == tag:
-                    alike = self._alike(at, end - at)
-                    found += alike
-                    end += len(alike) * (end - at)
-                marks[end] -= 1
-            at = following[end]
+            size = end - at
+            if end < written and tags[end] == tag:
+                alike = self._alike(at, size)
+                found += alike
+                end += len(alike) * size
+            if size > 1:
+                covered[at:end] = True
+            if end < written and tags[end] >> KIND_SHIFT == POINT:
+                if following is None:
+                    following = _following(others, total)
+                end = following[end]
+            at = end
         if self.used == total and at >= written:
             self.rest = min(at, total)
-        return np.cumsum(marks[:-1], dtype=np.int8).astype(bool)
+        return covered
 
     def _alike(self, at: int, size: int) -> range:
-        """Return where the rows with the same columns begin that directly follow a row."""
+        """Return where the records begin that directly follow one and are like it: rows with its columns, pads."""
         following = self.words[at + size : self.used - size + 1 : size]
         for few in (32, len(following)):  # usually there are many or hardly any
             same = (following[:few, _TAG] == self.words[at, _TAG]) & (following[:few, 1] == self.words[at, 1])
@@ -109,6 +111,13 @@ class Layout:
         """Return the places of all slots that have their own checksum."""
         others = [*self.blobs, *self.pads, *(at for starts in self.rows.values() for at in starts)]
         return np.concatenate([self.points, np.array(others, dtype=np.intp)])
+
+
+def _following(others: Array, total: int) -> memoryview:
+    """Return for each slot of a block the next one from there on that is not a point."""
+    nearest = np.full(total + 1, total)
+    nearest[others] = others
+    return memoryview(np.ascontiguousarray(np.minimum.accumulate(nearest[::-1])[::-1]))
 
 
 class NumpyGatherer(Gatherer):
@@ -196,9 +205,22 @@ class _Rows:
         self._starts = np.array(starts)
         self._count = count
         self._heads = words[self._starts]
-        slots = self._starts[:, None] + np.arange(1, 1 + payload_slots(8 * count))
-        payload = words[slots].reshape(len(starts), -1)[:, : 2 * count]
-        self._sealed = np.concatenate([payload, self._heads[:, :1]], axis=1)  # each followed by its checksum
+        #: Each payload, followed by its checksum.
+        self._sealed: Array = np.empty((len(starts), 2 * count + 1), "<u4")
+        self._sealed[:, -1] = self._heads[:, 0]
+        self._copy_payloads(words, 1 + payload_slots(8 * count))
+
+    def _copy_payloads(self, words: Array, size: int) -> None:
+        """Copy the payloads of rows of ``size`` slots; those of rows that follow each other all at once."""
+        wide, starts = self._sealed.shape[1] - 1, self._starts
+        breaks: Array = np.flatnonzero(np.diff(starts) != size) + 1
+        if len(breaks) > len(starts) // 4:
+            slots = starts[:, None] + np.arange(1, size)
+            self._sealed[:, :-1] = words[slots].reshape(len(starts), -1)[:, :wide]
+            return
+        for begin, end in pairwise([0, *breaks.tolist(), len(starts)]):
+            several = words[starts[begin] : starts[begin] + (end - begin) * size].reshape(end - begin, -1)
+            self._sealed[begin:end, :-1] = several[:, _WORDS : _WORDS + wide]
 
     def are_intact(self) -> bool:
         """Say whether all payloads match their checksums."""
@@ -206,9 +228,12 @@ class _Rows:
 
     def series(self, first: int, places: Sequence[int] | None = None) -> Series:
         """Return the rows, with a matrix of the values in all columns, or in some."""
-        values = np.ascontiguousarray(self._sealed[:, :-1]).view("<f8")
-        if places is not None:
-            values = values[:, list(places)]
+        if places is None:
+            kept = np.ascontiguousarray(self._sealed[:, :-1])
+        else:
+            halves = 2 * np.array(places, dtype=np.intp)[:, None] + np.arange(2)
+            kept = np.ascontiguousarray(self._sealed[:, halves.reshape(-1)])
+        values = kept.view("<f8")
         return _series(self._heads, first, self._starts)._replace(values=values)
 
 

@@ -15,7 +15,7 @@ from tracelet.journal.reading.source import Block, Source
 from tracelet.store.point_columns import Points, load_numpy
 
 MIN_SLOTS = 65536  # a shorter backlog is read by a follower
-_BLOCK = 1 << 16
+_BLOCK = 1 << 17  # slots: more makes the index of wide runs faster, and takes more memory
 
 
 class BacklogChunk(NamedTuple):
