@@ -1,16 +1,19 @@
-"""Pages beside each other: ``bench_ui_peers.py [--mlflow PYTHON] [--tensorboard PYTHON] [--trackio PYTHON]``.
+"""Pages beside each other: ``bench_ui_peers.py --mlflow PYTHON --tensorboard PYTHON --trackio PYTHON --aim PYTHON``.
 
-Each tracker records the same runs in its own environment (``trackers/feed.py``) and serves them; Chromium opens the
-page that shows their curves. Printed are the time from the request to the frame after the first chart is there (a warm
-server: the second visit, by a browser without a cache), the bytes that were sent, the memory of the server's processes
-(the proportional share, as the kernel counts it), and the memory of the page's JavaScript. Needs Playwright, Chromium
-and the extra ``ui``.
+Leave out the trackers that you don't have. Each records the same runs in its own environment (``trackers/feed.py``) and
+serves them; Chromium opens the page that shows their curves. Printed are the time from the request to the frame after
+the first chart is there (a warm server: the best of three further visits, by a browser without a cache), the bytes that
+were sent, the memory of the server's processes (the proportional share, as the kernel counts it), and the memory of the
+page's JavaScript. Nothing leaves the machine: what a page requests from other hosts fails at once. Needs Playwright,
+Chromium and the extra ``ui``.
 """
 
 from __future__ import annotations
 
 import argparse
+import base64
 import contextlib
+import json
 import os
 import re
 import shutil
@@ -31,6 +34,9 @@ from playwright.sync_api import Browser, sync_playwright
 
 FEED = Path(__file__).parent / "trackers" / "feed.py"
 PATIENCE = 120  # seconds
+LOCAL = "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"  # else a page waits for hosts that it can't reach
+AIM_QUERY = "metric.name.startswith('train/')"
+PRIVATE = {"BROWSER": "true", "DO_NOT_TRACK": "true"}  # open nothing, and report nothing
 
 
 class Peer(NamedTuple):
@@ -39,7 +45,12 @@ class Peer(NamedTuple):
     command: list[str]  # of its environment; {folder} and {port} are filled in
     environ: dict[str, str]
     page: str
-    chart: str
+    chart: str  # {runs} is filled in
+
+
+def aim_state(**state: object) -> str:
+    """Return a part of the state of Aim's page as its address holds it."""
+    return "O-" + base64.urlsafe_b64encode(json.dumps(state).encode()).decode().rstrip("=")
 
 
 PEERS = {
@@ -67,6 +78,14 @@ PEERS = {
         "/?project=bench",
         ".plot canvas.marks, .plot svg.marks",
     ),
+    "aim": Peer(
+        ["aim", "up", "--repo", "{folder}", "--host", "127.0.0.1", "--port", "{port}", "--workers", "1"],
+        {},
+        "/metrics"
+        f"?select={aim_state(query=AIM_QUERY, options=[], advancedMode=False)}"
+        f"&grouping={aim_state(chart=['name'], color=['run.hash'])}",
+        ".Lines > .Line:nth-child({runs})",  # a curve of each run: Aim leaves out runs not yet in its index
+    ),
 }
 
 
@@ -80,7 +99,7 @@ def serving(peer: Peer, python: Path, folder: Path) -> Iterator[tuple[int, str]]
     environ = {key: value.format(**values) for key, value in peer.environ.items()}
     process = subprocess.Popen(
         [python if program == "python" else python.with_name(program), *words],
-        env={**os.environ, **environ, "BROWSER": "true"},
+        env={**os.environ, **environ},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         start_new_session=True,
@@ -140,6 +159,7 @@ def measure(browser: Browser, name: str, python: Path, folder: Path, size: list[
     """Record the runs and look at them."""
     subprocess.run([python, FEED, name, folder, *size], check=True, capture_output=True, cwd=folder.parent)
     peer = PEERS[name]
+    chart = peer.chart.format(runs=size[0])
     with serving(peer, python, folder) as (leader, address):
         page = address + peer.page
         if name == "tracelet":
@@ -147,8 +167,8 @@ def measure(browser: Browser, name: str, python: Path, folder: Path, size: list[
 
             runs = tracelet.open_store(folder).runs()
             page += "?" + "&".join(f"run={record.id}" for record in runs)
-        first = visit(browser, page, peer.chart)
-        looks = [visit(browser, page, peer.chart) for _ in range(3)]
+        first = visit(browser, page, chart)
+        looks = [visit(browser, page, chart) for _ in range(3)]
         best = min(looks, key=lambda look: look["chart_ms"])
         return {"first_ms": first["chart_ms"], **best, "server_mb": memory_of(leader)}
 
@@ -164,12 +184,15 @@ def main() -> None:
     parser.add_argument("--points", type=int, default=1000)
     given = parser.parse_args()
     size = [str(given.runs), str(given.metrics), str(given.points)]
+    os.environ.update(PRIVATE)
     pythons = {name: getattr(given, name, None) for name in PEERS} | {"tracelet": Path(sys.executable)}
     print(f"{given.runs} runs of {given.metrics} metrics with {given.points} points each")
     print("| | first visit, ms | first chart, ms | sent, kB | server, MB | tab, MB |")
     print("| --- | ---: | ---: | ---: | ---: | ---: |")
     with tempfile.TemporaryDirectory() as root, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium") or CHROMIUM, args=QUIET)
+        browser = playwright.chromium.launch(
+            executable_path=shutil.which("chromium") or CHROMIUM, args=[*QUIET, LOCAL]
+        )
         for name, python in pythons.items():
             if python is None:
                 continue
