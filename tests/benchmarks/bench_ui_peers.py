@@ -4,8 +4,8 @@ Leave out the trackers that you don't have. Each records the same runs in its ow
 serves them; Chromium opens the page that shows their curves. Printed are the time from the request to the frame after
 the first chart is there (a warm server: the best of three further visits, by a browser without a cache), the bytes that
 were sent, the memory of the server's processes (the proportional share, as the kernel counts it), and the memory of the
-page's JavaScript. Nothing leaves the machine: what a page requests from other hosts fails at once. Needs Playwright,
-Chromium and the extra ``ui``.
+page's JavaScript. Telemetry is off, and what a page requests from other hosts fails at once. Needs Playwright, Chromium
+and the extra ``ui``.
 """
 
 from __future__ import annotations
