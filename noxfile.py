@@ -76,8 +76,31 @@ FAMILIES: dict[str, list[str]] = {
     ],
 }
 
+#: What their programs import, to be compiled before.
+IMPORTED: dict[str, list[str]] = {
+    "sklearn": [
+        *("catboost", "keras", "lightgbm", "optuna", "sklearn.ensemble", "sklearn.linear_model"),
+        *("sklearn.model_selection", "torch", "xgboost"),
+    ],
+    "tensorflow": ["tensorflow", "tensorboard.main"],
+    "torch": [
+        *("accelerate", "ignite.engine", "lightning.pytorch", "stable_baselines3", "tensorboard.main"),
+        *("torch.utils.tensorboard", "transformers.trainer"),
+    ],
+}
+
 #: Extras that the tests of each folder under tests/jobs need. The launchers are Debian's slurm-wlm and openmpi-bin.
 ENGINES: dict[str, str] = {"launchers": ",lake", "ray": ",lake,ray"}
+
+
+def compile_once(session: nox.Session, *imported: str) -> None:
+    """Compile what each program of a test imports. Hundreds of them start, and none stores what it compiles.
+
+    ``imported`` are modules of large packages, of which only what is imported is compiled.
+    """
+    session.run("python", "-m", "compileall", "-q", "hookspecs", "tracelet", "builtin_plugins")
+    for module in imported:
+        session.run("python", "-c", f"import {module}", silent=True, env={"KERAS_BACKEND": "torch"})
 
 
 @nox.session
@@ -125,6 +148,7 @@ def docs(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Run all tests. Arguments after ``--`` go to pytest."""
     session.install("-e", ".[test]")
+    compile_once(session)
     session.run("pytest", *(session.posargs or ["-n", "auto"]))
 
 
@@ -132,10 +156,11 @@ def tests(session: nox.Session) -> None:
 @nox.parametrize("client", sorted(FAR_SIDES))
 def far_sides(session: nox.Session, client: str) -> None:
     """Test a backend with its real client and, if one can run here, its real server."""
-    session.env["UV_COMPILE_BYTECODE"] = "1"  # large clients would be compiled again by each process
+    session.env["UV_COMPILE_BYTECODE"] = "1"  # large clients, too, would be compiled again by each process
     extras = EXTRAS.get(client, f",{client}")
     tools = ("pytest-timeout>=2.3", "pytest-xdist>=3.5")
     session.install("-e", f".[media,numpy,testing{extras}]", *tools, *FAR_SIDES[client])
+    compile_once(session)
     session.run("pytest", "-q", f"tests/backends/{client}", *(session.posargs or ["-n", "auto"]))
 
 
@@ -147,6 +172,7 @@ def frameworks(session: nox.Session, family: str) -> None:
         "--no-compile", *FAMILIES[family]
     )  # pip takes the smaller build of PyTorch, if it is at hand
     session.install("-e", ".[media,numpy,testing]", "pytest-timeout>=2.3", "pytest-xdist>=3.5")
+    compile_once(session, *IMPORTED[family])
     session.run("pytest", "-q", f"tests/frameworks/{family}", *(session.posargs or ["-n", "2"]))
 
 
@@ -156,6 +182,7 @@ def jobs(session: nox.Session, engine: str) -> None:
     """Test jobs of several processes with the engines that start them: Slurm, MPI, torchrun and Ray."""
     session.install("--no-compile", "torch==2.13.0")  # pip takes the smaller build, if it is at hand
     session.install("-e", f".[numpy,testing{ENGINES[engine]}]", "pytest-timeout>=2.3", "pytest-xdist>=3.5")
+    compile_once(session, "torch.distributed.run", *(["ray.train", "ray.tune"] if engine == "ray" else []))
     session.run("pytest", "-q", f"tests/jobs/{engine}", *(session.posargs or ["-n", "2"]))
 
 
@@ -169,7 +196,9 @@ def seeing(session: nox.Session) -> None:
         "pytest-timeout>=2.3",
         "pytest-xdist>=3.5",
     )
+    session.env["UV_COMPILE_BYTECODE"] = "1"
     session.install("-e", ".[media,numpy,plot,testing]", *tools)
+    compile_once(session)
     session.run("pytest", "-q", "tests/seeing", *(session.posargs or ["-n", "2"]))
 
 
@@ -177,12 +206,16 @@ def seeing(session: nox.Session) -> None:
 def browser(session: nox.Session) -> None:
     """Test the page in Chromium, which the machine must have: each view is opened, used and read."""
     tools = ("axe-playwright-python>=0.1.6", "playwright>=1.50", "pytest-timeout>=2.3", "pytest-xdist>=3.5")
+    session.env["UV_COMPILE_BYTECODE"] = "1"
     session.install("-e", ".[media,testing,ui]", "httpx2>=2.0", *tools)
+    compile_once(session)
     session.run("pytest", "-q", "tests/browser", *(session.posargs or ["-n", "2"]))
 
 
 @nox.session(python=OLDEST_AND_NEWEST)
 def short(session: nox.Session) -> None:
     """Run the shorter pass of the tests on the oldest and the newest Python."""
+    session.env["UV_COMPILE_BYTECODE"] = "1"
     session.install("-e", ".[test,polars]")
+    compile_once(session)
     session.run("pytest", "-q", *SHORT, *(session.posargs or ["-n", "auto"]))
