@@ -33,7 +33,7 @@ LEFT_OUT = [
     *("seeing", "testing", "ui"),
 ]
 SHORT = [
-    *("-m", "not pip and not slow and not any_python", "--hypothesis-profile=short"),
+    *("-m", "not pip and not slow and not any_python", "--hypothesis-profile=short", "--cases=3"),
     *(f"--ignore=tests/{folder}" for folder in LEFT_OUT),
 ]
 

@@ -28,6 +28,30 @@ def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
     return max(cores, min(2 * cores, 8))
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add ``--cases``."""
+    parser.addoption(
+        "--cases", type=int, metavar="N", help="run at most N of the cases of each parametrized test"
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """For ``--cases``: of each test with more cases, keep the first, the last, and some evenly spaced between them."""
+    most = config.getoption("cases")
+    if most is None:
+        return
+    tests: dict[tuple[Any, str], list[pytest.Item]] = {}
+    for item in items:
+        tests.setdefault((item.parent, getattr(item, "originalname", item.name)), []).append(item)
+    kept = {
+        cases[round(place * (len(cases) - 1) / max(1, min(most, len(cases)) - 1))]
+        for cases in tests.values()
+        for place in range(min(most, len(cases)))
+    }
+    config.hook.pytest_deselected(items=[item for item in items if item not in kept])
+    items[:] = [item for item in items if item in kept]
+
+
 class Project:
     """A folder with files, where programs run under an environment without any of the machine's habits.
 
