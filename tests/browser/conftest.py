@@ -10,9 +10,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.ui.conftest import Server, samples, serve
+from tests.ui.conftest import Server, nasty, samples, serve
 
-__all__ = ["samples", "serve"]  # fixtures
+__all__ = ["nasty", "samples", "serve"]  # fixtures
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="nox -s browser installs Playwright")
 

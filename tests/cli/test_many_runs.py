@@ -6,8 +6,12 @@ import json
 import re
 
 import pytest
+from tests.nasty_names import NAMES as NASTY
+from tests.nasty_names import field, nasty_values
 
 import tracelet
+
+PLAIN = ["no:system", "no:environment", "no:gpu", "no:console", "no:code"]
 
 TRAIN = """
     import tracelet
@@ -169,3 +173,21 @@ def test_runs_of_one_name_can_be_told_apart_in_every_table(project):
             "a-run",
             "b-run",
         ]
+
+
+def test_any_name_is_a_column_a_condition_and_an_order(make_project):
+    project = make_project("names")
+    for number in range(2):
+        with tracelet.start_run(f"run-{number}", dir=project.path / ".tracelet", plugins=PLAIN) as run:
+            run.log_params(nasty_values("params", number))
+            run.log(nasty_values("metrics", number), step=1)
+    columns = {field(kind, name): (kind, name) for kind in ("params", "metrics") for name in NASTY}
+    words = [word for column in columns for word in ("-c", column)]
+    first, last = list(columns)[2], list(columns)[-1]
+    words += ["--where", f"{first} > 0 and {last} > 0", "--sort", f"{last},-{first}", "--json"]
+    runs = json.loads(project.tracelet("runs", *words).stdout)["runs"]
+    assert [run["name"] for run in runs] == ["run-0", "run-1"]
+    for number, run in enumerate(runs):
+        assert run["columns"] == {
+            column: nasty_values(kind, number)[name] for column, (kind, name) in columns.items()
+        }

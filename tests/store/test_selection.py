@@ -9,8 +9,10 @@ from datetime import datetime, timezone
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.nasty_names import NAMES, field
 
 from tracelet.errors import UsageError
+from tracelet.store.fields import read_columns
 from tracelet.store.selection import parse_time
 from tracelet.store.where import And, Comparison, Field, Has, Not, Or, parse, parse_field
 
@@ -253,3 +255,47 @@ def test_no_text_gives_anything_but_an_expression_or_a_clear_error(text):
 def test_a_wrong_field_to_sort_by_is_told_as_such(store):
     with pytest.raises(UsageError, match=r"^sort 'los', column 1: no field 'los'[^:]*known[^;]*$"):
         store.runs(sort="los")
+
+
+def test_any_name_can_be_selected_sorted_and_read(records):
+    places = {name: place for place, name in enumerate(NAMES)}
+    for run, sign in (("a", 1), ("b", -1)):
+        records.run(
+            run,
+            {name: [sign * place, 100.0 + sign * place, 0.0] for name, place in places.items()},
+            params={name: sign * place for name, place in places.items()},
+            tags={name: f"{sign * place:+}" for name, place in places.items()},
+        )
+    store = records.store()
+    columns = {
+        **{field("params", name): [place, -place] for name, place in places.items()},
+        **{field("tags", name): [f"{place:+}", f"{-place:+}"] for name, place in places.items()},
+        **{field("metrics", name, "max"): [100.0 + place, 100.0 - place] for name, place in places.items()},
+    }
+    assert read_columns(store.runs(sort="id"), list(columns)) == columns
+    for name in NAMES[1:]:
+        for one in (field("params", name), field("metrics", name, "max")):
+            assert ids(store.runs(sort=["project", f"-{one},name"])) == "ab", one
+            assert ids(store.runs(sort=f"name, {one}")) in ("ab", "ba")
+            assert found(store, f"{one} > {columns[one][1]} and {one}") == "a", one
+        tag = field("tags", name)
+        assert found(store, f"{tag} = '{columns[tag][1]}'") == "b", tag
+
+
+def test_name_in_quotes_is_exactly_that_name(records):
+    records.run("a", {"x/y": [1.0], "x.y": [2.0]}, params={"x/y": 1, "x.y": 2})
+    records.run("b", {"x/y": [5.0]}, params={"x/y": 5})
+    store = records.store()
+    for kind in ("params", "metrics"):
+        columns = [f'{kind}["x.y"]', f"{kind}.x.y", f"{kind}.x/y"]
+        assert list(read_columns(store.runs(sort="id"), columns).values()) == [[2, None], [2, 5], [1, 5]]
+        assert found(store, f'{kind}["x.y"] > 0') == "a"
+        assert found(store, f"{kind}.x.y >= 2") == "ab"  # dots may stand for slashes
+
+
+@given(st.text(min_size=1))
+def test_any_text_in_quotes_is_a_name(name):
+    assert parse_field(field("metrics", name, "min")) == Field("metrics", name, "min", exact=True)
+    assert parse(field("params", name)) == Has(Field("params", name, exact=True))
+    single = name.replace("'", "''")
+    assert parse_field(f"tags['{single}']") == Field("tags", name, exact=True)

@@ -15,7 +15,10 @@ import pytest
 pytest.importorskip("starlette", reason="the page needs the extra 'ui'")
 
 from starlette.testclient import TestClient
+from tests.nasty_names import nasty_values
+from tests.ui.sample_runs import PLAIN
 
+import tracelet
 from tracelet.store import Store, open_store
 from tracelet.ui import Access, create_app
 
@@ -29,6 +32,18 @@ def samples(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder.mkdir()
     program = Path(__file__).with_name("sample_runs.py")  # in a process of its own, whose output is recorded
     subprocess.run([sys.executable, program, folder], check=True, capture_output=True, timeout=120)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def nasty(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder with two runs, whose params, tags and metrics have names that nobody should choose."""
+    folder = tmp_path_factory.mktemp("nasty") / ".tracelet"
+    for number in range(2):
+        with tracelet.start_run(f"run-{number}", project="names", dir=folder, plugins=PLAIN) as run:
+            run.log_params(nasty_values("params", number))
+            run.set_tags(nasty_values("tags", number))
+            run.log(nasty_values("metrics", number), step=1)
     return folder
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from starlette.testclient import TestClient
+from tests.nasty_names import NAMES, field, nasty_values
 
 from tracelet.journal import Writer
 from tracelet.store import Store, open_store
@@ -217,6 +218,21 @@ def test_table_is_exported(client: TestClient) -> None:
     assert r"digits-3 & 0.01 & 0.4" in latex
     assert latex.startswith(r"\begin{tabular}{llrr}")
     assert client.get("/api/v1/runs/export", params={"format": "pdf"}).status_code == 400
+
+
+def test_any_name_is_exported(nasty: Path, make_client: Callable[..., TestClient]) -> None:
+    client = make_client(open_store(nasty))
+    columns = {(kind, name): field(kind, name) for kind in ("params", "tags", "metrics") for name in NAMES}
+    query = {"sort": "name", "column": [*columns.values()]}
+    text = client.get("/api/v1/runs/export", params={**query, "format": "csv"}).text
+    head, *rows = csv.reader(io.StringIO(text, newline=""))
+    assert head == ["id", "name", *columns.values()]
+    for number, row in enumerate(rows):
+        expected = [str(nasty_values(kind, number)[name]) for kind, name in columns]
+        assert row[2:] == expected
+    latex = client.get("/api/v1/runs/export", params={**query, "format": "latex"}).text
+    assert r'metrics["\textless{}b\textgreater{}"]' in latex
+    assert len([line for line in latex.splitlines() if line.startswith("20")]) == 2  # rows begin with an id
 
 
 def test_answers_are_strict_json(client: TestClient, store: Store) -> None:

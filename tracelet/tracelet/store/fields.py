@@ -18,13 +18,15 @@ def read_columns(records: Sequence[RunRecord], columns: Sequence[str]) -> dict[s
 
 def _read_field(record: RunRecord, field: Field) -> Any:
     if field.kind == "metrics":
-        summary = record.summary().get(field.key)
+        known = record.summary()
+        key = next((one for one in field.keys if one in known), field.key)
+        summary = known.get(key)
         if summary is not None and field.statistic == "best":
-            return best_value(summary, record.goal(field.key))
+            return best_value(summary, record.goal(key))
         return None if summary is None else summary[field.statistic]  # type: ignore[literal-required]
     if field.kind in ("params", "tags"):
         values = getattr(record, field.kind)
-        return values.get(field.key, values.get(field.key.replace(".", "/")))
+        return next((values[one] for one in field.keys if one in values), None)
     return getattr(record, {"started": "started_at", "ended": "ended_at"}.get(field.kind, field.kind))
 
 

@@ -24,7 +24,7 @@ from tracelet.store.where import (
     parse,
     parse_field,
 )
-from tracelet.store.where_tokens import Literal
+from tracelet.store.where_tokens import Literal, split_keys
 
 Moment = float | int | str | datetime
 
@@ -35,7 +35,6 @@ _TEXTS: Final = (
 )
 _UNITS: Final = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _SPAN: Final = re.compile(r"(-?\d+(?:\.\d+)?)\s*([smhdw])")
-_COMMA: Final = re.compile(r',(?=(?:[^"]*"[^"]*")*[^"]*$)')  # outside of a quoted name
 
 
 class Selection(NamedTuple):
@@ -209,11 +208,11 @@ class _SqlWriter:
             self.values.append(time.time())
             return "(active + COALESCE(MAX(0.0, ? - running_since), 0.0))"
         if side.kind in ("params", "tags"):
-            return f"({self._lookup(side, type_)} LIMIT 1)"
+            return self._first(side, type_)
         if side.kind == "metrics" and side.statistic == "best":
             return self._best(side)
         if side.kind == "metrics":
-            return f"({self._lookup(side, side.statistic)} LIMIT 1)"
+            return self._first(side, side.statistic)
         return f'runs."{side.kind}"'
 
     def _best(self, field: Field) -> str:
@@ -230,17 +229,23 @@ class _SqlWriter:
         value = (
             f"CASE COALESCE(({rule}), ?) WHEN 'min' THEN min WHEN 'max' THEN max WHEN 'last' THEN last END"
         )
-        return f"({self._lookup(field, value)} LIMIT 1)"
+        return self._first(field, value)
+
+    def _first(self, field: Field, column: str) -> str:
+        """Return a value of the likeliest of the names that a field may mean."""
+        found = self._lookup(field, column)
+        if len(field.keys) == 1:
+            return f"({found} LIMIT 1)"
+        self.values.append(clean_text(field.key))
+        return f"({found} ORDER BY {_key_column(field)} = ? DESC LIMIT 1)"
 
     def _lookup(self, field: Field, column: str) -> str:
-        key = "name" if field.kind == "metrics" else "key"
-        key_text = clean_text(field.key)
-        self.values += [key_text, key_text.replace(".", "/")]
-        table = field.kind
-        return f"SELECT {column} FROM {table} WHERE {table}.run = runs.number AND {table}.{key} IN (?, ?)"
+        self.values += map(clean_text, field.keys)
+        wanted = f"{_key_column(field)} IN ({', '.join('?' * len(field.keys))})"
+        return f"SELECT {column} FROM {field.kind} WHERE {field.kind}.run = runs.number AND {wanted}"
 
     def order(self, several: Iterable[str]) -> str:
-        keys = [key.strip() for one in several for key in _COMMA.split(one) if key.strip()]
+        keys = [key for one in several for key in split_keys(one)]
         return ", ".join([*(self._order(key) for key in keys), "started DESC", "id DESC"])
 
     def _order(self, key: str) -> str:
@@ -253,6 +258,10 @@ class _SqlWriter:
         for type_ in types:
             sides += [f"({self._side(field, type_)} IS NULL)", self._side(field, type_) + direction]
         return ", ".join(sides)
+
+
+def _key_column(field: Field) -> str:
+    return f"{field.kind}.{'name' if field.kind == 'metrics' else 'key'}"
 
 
 def _value_type(left: Field | Literal, right: Field | Literal) -> str:

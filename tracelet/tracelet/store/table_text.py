@@ -14,6 +14,9 @@ _LATEX: Final = {
     "}": r"\}",
     "~": r"\textasciitilde{}",
     "^": r"\textasciicircum{}",
+    "<": r"\textless{}",  # the old encoding of fonts has other signs in these places
+    ">": r"\textgreater{}",
+    "|": r"\textbar{}",
     **{sign: f"\\{sign}" for sign in "&%$#_"},
 }
 _SPECIAL: Final = re.compile("|".join(map(re.escape, _LATEX)))

@@ -5,10 +5,11 @@
     term        = "not" term | "(" expression ")" | comparison | field
     comparison  = operand (("=" | "==" | "!=" | "<" | "<=" | ">" | ">=" | "~") operand)+
                 | operand ["not"] "in" ("(" | "[") literal ("," literal)* (")" | "]")
-    field       = name ("." part | '["' text '"]')*     part = word | quoted text
+    field       = name ("." part | '["' name '"]')*     part = word | quoted name
     literal     = number | quoted text | true | false | none
 
-``~`` compares with a pattern (``*``, ``?``, ``[abc]``). A field alone tests whether the run has it.
+``~`` compares with a pattern (``*``, ``?``, ``[abc]``). A field alone tests whether the run has it. In a quoted name,
+the quote is written twice, and all other characters stand for themselves: ``params["6"" disk"]``.
 
 Python's own parser (``ast.parse`` with ``mode="eval"``) would not do: names of metrics and parameters contain slashes,
 dashes and colons (``metrics.train/loss``), ``=`` and ``a ~ b`` are no expressions in Python, and its errors do not
@@ -46,11 +47,21 @@ _WORDS: Final = {"true": True, "false": False, "none": None, "null": None}
 
 @dataclass(frozen=True)
 class Field:
-    """A field of a run: a ``kind`` such as ``name``, or a key of params, tags or (with a statistic) metrics."""
+    """A field of a run: a ``kind`` such as ``name``, or a key of params, tags or (with a statistic) metrics.
+
+    A key that is not ``exact`` may have dots where the recorded name has slashes.
+    """
 
     kind: str
     key: str = ""
     statistic: str = ""
+    exact: bool = False
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The names that may be meant, the likeliest first."""
+        slashed = self.key.replace(".", "/")
+        return (self.key,) if self.exact or slashed == self.key else (self.key, slashed)
 
 
 @dataclass(frozen=True)
@@ -207,7 +218,8 @@ class _Parser:
         kind = re.match(r"\w+", token.text)
         name = kind[0] if kind else ""
         name = _ALIASES.get(name, name)
-        parts = split_path(token.text)
+        found = split_path(token.text)
+        parts, exact = [one.text for one in found], any(one.is_quoted for one in found)
         if name in BUILT_IN and not parts:
             return Field(name)
         if name not in GROUPS or not parts:
@@ -215,10 +227,10 @@ class _Parser:
                 f"{self._placed(token)}: no field {token.text!r}{self._suggest_field(token.text)}"
             )
         if name != "metrics":
-            return Field(name, ".".join(parts))
+            return Field(name, ".".join(parts), exact=exact)
         if len(parts) > 1 and parts[-1] in (*STATISTICS, "best"):
-            return Field(name, ".".join(parts[:-1]), parts[-1])
-        return Field(name, ".".join(parts), "last")
+            return Field(name, ".".join(parts[:-1]), parts[-1], exact)
+        return Field(name, ".".join(parts), "last", exact)
 
     def _suggest_field(self, text: str) -> str:
         known = [*BUILT_IN, *(f"{group}.NAME" for group in GROUPS)]

@@ -14,14 +14,18 @@ _TOKEN: Final = re.compile(
     r"""\s*(?:
       (?P<number>[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?(?![\w.]) | [+-]?inf(?:inity)?\b)
     | (?P<text>"(?:[^"\\]|\\.)*" | '(?:[^'\\]|\\.)*')
-    | (?P<path>[A-Za-z_]\w*(?:\.(?:"[^"]*"|'[^']*'|`[^`]*`|[^\s.,()\[\]<>=!~"'`]+)|\["[^"]*"\]|\['[^']*'\])*)
+    | (?P<path>[A-Za-z_]\w*(?:\.(?:"(?:[^"]|"")*"|'(?:[^']|'')*'|`[^`]*`|[^\s.,()\[\]<>=!~"'`]+)
+        |\.?\["(?:[^"]|"")*"\]|\.?\['(?:[^']|'')*'\])*)
     | (?P<sign>==|!=|<=|>=|[=<>~(),\[\]])
     )""",
     re.VERBOSE,
 )
 _PART: Final = re.compile(
-    r"""\.(?:"([^"]*)"|'([^']*)'|`([^`]*)`|([^\s.\["'`]+))|\["([^"]*)"\]|\['([^']*)'\]"""
+    r"""\.?\["(?P<a>(?:[^"]|"")*)"\]|\.?\['(?P<b>(?:[^']|'')*)'\]
+    |\.(?:"(?P<c>(?:[^"]|"")*)"|'(?P<d>(?:[^']|'')*)'|`(?P<e>[^`]*)`|(?P<plain>[^\s.\["'`]+))""",
+    re.VERBOSE,
 )
+_KEY: Final = re.compile(r"""(?:[^,"'`]|"[^"]*(?:"|$)|'[^']*(?:'|$)|`[^`]*(?:`|$))+""")
 
 
 class Token(NamedTuple):
@@ -48,9 +52,31 @@ def tokenize(text: str, argument: str) -> list[Token]:
     return found
 
 
-def split_path(path: str) -> list[str]:
-    """Return the parts of a path after its first name, without quotes."""
-    return [next(part for part in match.groups() if part is not None) for match in _PART.finditer(path)]
+class Part(NamedTuple):
+    """A part of a path, and whether it was in quotes, which hold exactly the name that is meant."""
+
+    text: str
+    is_quoted: bool
+
+
+def split_path(path: str) -> list[Part]:
+    """Return the parts of a path after its first name, without quotes. A quote in quotes is written twice."""
+    return [_part(match) for match in _PART.finditer(path)]
+
+
+def _part(match: re.Match[str]) -> Part:
+    group = match.lastgroup or ""
+    text = match[group]
+    if group in ("a", "c"):
+        text = text.replace('""', '"')
+    elif group in ("b", "d"):
+        text = text.replace("''", "'")
+    return Part(text, group != "plain")
+
+
+def split_keys(text: str) -> list[str]:
+    """Return fields that are separated by commas. A comma in a quoted name separates nothing."""
+    return [key for one in _KEY.findall(text) if (key := one.strip())]
 
 
 def parse_number(text: str) -> float | int:

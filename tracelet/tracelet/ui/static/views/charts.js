@@ -6,7 +6,7 @@ import { lineColor } from "../chart/plot.js";
 import { groupLabel } from "../chart/series_lines.js";
 import { fill, h, outcomeBadge, plural, put } from "../dom.js";
 import { params } from "../state.js";
-import { quoted } from "./runs.js";
+import { fieldOf } from "../fields.js";
 
 /** Show the charts of the runs in the address. Returns a function that ends it. */
 export async function showCharts(main) {
@@ -56,8 +56,8 @@ function fieldsOf(runs, differing, tags) {
   const isKnown = ([field]) => runs.some((run) => run[field]);
   return [
     ...own.filter((one, i) => i < 2 || isKnown(one)),
-    ...differing.map((name) => [`params.${quoted(name)}`, name]),
-    ...Object.keys(tags).map((name) => [`tags.${quoted(name)}`, `${name} (tag)`]),
+    ...differing.map((name) => [fieldOf("params", name), name]),
+    ...Object.keys(tags).map((name) => [fieldOf("tags", name), `${name} (tag)`]),
   ];
 }
 

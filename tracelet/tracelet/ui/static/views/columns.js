@@ -2,10 +2,9 @@
 
 import { get } from "../api.js";
 import { fill, h } from "../dom.js";
-import { quoted } from "./runs.js";
+import { STATISTICS, fieldOf, parseField } from "../fields.js";
 
 const MOST_LISTED = 300;
-const STATISTICS = ["last", "min", "max", "mean", "best"];
 
 /**
  * Let a person choose; returns {columns, pinned} in their order, or null. `own` are [field, label] of a run itself; at most
@@ -15,9 +14,7 @@ export async function chooseColumns(columns, pinned, most, own) {
   const fields = await get("/fields");
   const groups = [
     ["run", own],
-    ["params", fields.params.map((name) => [`params.${quoted(name)}`, name])],
-    ["metrics", fields.metrics.map((name) => [`metrics.${quoted(name)}`, name])],
-    ["tags", fields.tags.map((name) => [`tags.${quoted(name)}`, name])],
+    ...["params", "metrics", "tags"].map((kind) => [kind, fields[kind].map((name) => [fieldOf(kind, name), name])]),
   ];
   const chosen = [...columns];
   let pins = [...pinned];
@@ -79,16 +76,18 @@ export async function chooseColumns(columns, pinned, most, own) {
 
 /** A column without the statistic of its metric. */
 function baseOf(column) {
-  return column.startsWith("metrics.") ? column.replace(new RegExp(`\\.(${STATISTICS.join("|")})$`), "") : column;
+  const field = parseField(column);
+  return field ? fieldOf(field.kind, field.name) : column;
 }
 
 /** Choose which value of a metric is shown. */
 function statisticOf(chosen, at, again) {
   const column = chosen[at];
-  if (!column.startsWith("metrics.")) return null;
+  const field = parseField(column);
+  if (field?.kind !== "metrics") return null;
   const base = baseOf(column);
-  const select = h("select", { "aria-label": `Value of ${base}`, onchange: () => { chosen[at] = select.value === "last" ? base : `${base}.${select.value}`; again(column, chosen[at]); } },
+  const select = h("select", { "aria-label": `Value of ${base}`, onchange: () => { chosen[at] = fieldOf("metrics", field.name, select.value); again(column, chosen[at]); } },
     STATISTICS.map((one) => h("option", { value: one }, one)));
-  select.value = column === base ? "last" : column.slice(base.length + 1);
+  select.value = field.statistic;
   return select;
 }

@@ -2,6 +2,7 @@
 
 import { address, follow, get } from "../api.js";
 import { debounce, fill, formatDuration, formatNumber, formatTime, formatValue, h, notify, outcomeBadge, put } from "../dom.js";
+import { fieldOf, parseField } from "../fields.js";
 import { go, param, params, recall, remember, setParams } from "../state.js";
 import { chooseColumns } from "./columns.js";
 import { RowLayout, keyOf } from "./row_layout.js";
@@ -39,12 +40,7 @@ async function firstColumns() {
   if (known) return known;
   const { params: names, metrics } = await get("/fields", { newest: 20 });
   const own = metrics.filter((name) => !/^(system|python|gpu)\//.test(name));
-  return ["outcome", "started", "duration", ...names.slice(0, 4).map((name) => `params.${quoted(name)}`), ...own.slice(0, 4).map((name) => `metrics.${quoted(name)}`)];
-}
-
-/** A name as `where` and `sort` want it. */
-export function quoted(name) {
-  return /^[\w/@-]+$/.test(name) ? name : `["${name.replaceAll("\\", "\\\\").replaceAll('"', '\\"')}"]`;
+  return ["outcome", "started", "duration", ...names.slice(0, 4).map((name) => fieldOf("params", name)), ...own.slice(0, 4).map((name) => fieldOf("metrics", name))];
 }
 
 class RunsTable {
@@ -120,7 +116,7 @@ class RunsTable {
     offer([]);
     const names = async () => {
       const fields = await get("/fields", { newest: 100 }); // of all runs, it would take long
-      offer([...fields.params.map((name) => [`params.${quoted(name)}`, name]), ...fields.tags.map((name) => [`tags.${quoted(name)}`, `${name} (tag)`])]);
+      offer([...fields.params.map((name) => [fieldOf("params", name), name]), ...fields.tags.map((name) => [fieldOf("tags", name), `${name} (tag)`])]);
     };
     this.showFields = () => names().catch((error) => notify(error.message, true));
     return h("label", {}, "group ", select);
@@ -424,5 +420,7 @@ function spacer(height) {
 }
 
 function shortName(column) {
-  return column.replace(/^(params|tags|metrics)\./, "").replace(/^\["(.*)"\]/, "$1");
+  const field = parseField(column);
+  if (!field) return column;
+  return field.statistic === "last" ? field.name : `${field.name}.${field.statistic}`;
 }
