@@ -8,11 +8,13 @@ import pty
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from tracelet.safe_files import walk_files
+from tracelet.store import open_store
 
 TRAIN = """
     import math
@@ -23,6 +25,14 @@ TRAIN = """
             for step in range(200):
                 run.log({"train/loss": math.exp(-rate * step), "odd": float("nan") if step else 1.0}, step=step)
             run.log_artifact("train.py")
+"""
+
+ODD = """
+    import tracelet
+
+    with tracelet.start_run("odd") as run:
+        for step, value in enumerate((-1.0, 0.0, 1.0, 2.0)):
+            run.log({"half": value, "none": -1.0}, step=step)
 """
 
 
@@ -86,7 +96,30 @@ def test_curves_in_the_terminal(recorded):
     assert "━ rate-0.1  ━ rate-0.01" in both
     plain = recorded.tracelet("plot", "rate-0.1", environ={"PYTHONIOENCODING": "ascii"}).stdout
     assert plain.isascii()
-    assert "199 values not finite" in plain
+    assert "199 of 200 points NaN or infinite" in plain
+
+
+def test_wall_time_is_the_time_of_day_and_puts_runs_one_after_the_other(recorded):
+    words = ("plot", "rate-0.1", "--with", "rate-0.01", "train/loss", "-x", "wall")
+    shown = recorded.tracelet(*words).stdout.splitlines()
+    store = open_store(recorded.path / ".tracelet")
+    first = store.run("rate-0.1").metric("train/loss").timestamps[0]
+    last = store.run("rate-0.01").metric("train/loss").timestamps[-1]
+    ends = shown[14].split()
+    assert ends[0] == time.strftime("%Y-%m-%d", time.localtime(first))
+    assert ends[1][:8] == time.strftime("%H:%M:%S", time.localtime(first))
+    assert ends[-1][:8] == time.strftime("%H:%M:%S", time.localtime(last))
+    relative = recorded.tracelet(*words[:-1], "time").stdout.splitlines()
+    assert relative[1:13] != shown[1:13]
+
+
+def test_what_a_log_axis_cannot_show_is_said(recorded):
+    recorded.write("odd.py", ODD)
+    recorded.python("odd.py")
+    shown = recorded.tracelet("plot", "odd", "half", "none", "-x", "step", "--log").stdout
+    assert "half · last 2 · 2 of 4 points not shown: 0 or less on a log axis" in shown
+    assert "no value above 0 to show on a log axis" in shown
+    recorded.tracelet("delete", "odd", "--yes")
 
 
 @pytest.mark.parametrize(

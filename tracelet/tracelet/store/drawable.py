@@ -5,11 +5,27 @@ The classes themselves draw themselves, so the modules that draw import none of 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
+from tracelet.journal import Part
 from tracelet.store.accumulator import Summary
 from tracelet.store.point_columns import Points
+
+
+class Origin(Protocol):
+    """What each process recorded of a metric; see :class:`tracelet.store.series.MetricColumns`."""
+
+    @property
+    def parts(self) -> Sequence[Part]:
+        """The stretches of the columns that belong to the metric."""
+
+    @property
+    def attempts(self) -> Callable[[], Mapping[str, int]]:
+        """A function that returns each writer's attempt."""
+
+    def merge(self, parts: Sequence[Part]) -> tuple[Points, Any | None]:
+        """Return the points of some parts in one order."""
 
 
 class DrawableSeries(Protocol):
@@ -27,8 +43,15 @@ class DrawableSeries(Protocol):
     def last(self) -> float:
         """The value recorded last."""
 
+    @property
+    def origin(self) -> Origin | None:
+        """What each process of the run recorded; ``None`` for a selection of points."""
+
     def downsample(self, points: int) -> DrawableSeries:
         """Return at most so many points, the peaks among them."""
+
+    def replaced_by(self, points: Points) -> DrawableSeries:
+        """Return the same metric with other points."""
 
     def __len__(self) -> int: ...
 

@@ -19,6 +19,7 @@ from tracelet.store.drawable import DrawableRun, DrawableSeries, DrawableStore
 from tracelet.store.goals import best_value
 from tracelet.store.metric_keys import as_patterns
 from tracelet.store.point_columns import plain_list
+from tracelet.store.rewinds import describe_ghost, split_rewinds
 
 MOST_METRICS: Final = 12
 MOST_VALUES: Final = 16  # parameters, and tags
@@ -66,7 +67,10 @@ def series_html(series: DrawableSeries) -> str:
         *((name, _number(getattr(series, name))) for name in ("min", "max", "mean")),
     ]
     line = " · ".join(f"{name} {value}" for name, value in facts)
-    return _wrap([head, draw(series, 480, 110, ends=True), f"<div class=d>{_text(line, 200)}</div>"])
+    notes = [
+        f"<div class=d>{_text(describe_ghost(ghost), 200)}</div>" for ghost in split_rewinds(series).ghosts
+    ]
+    return _wrap([head, draw(series, 480, 110, ends=True), f"<div class=d>{_text(line, 200)}</div>", *notes])
 
 
 def store_html(store: DrawableStore) -> str:
@@ -81,26 +85,28 @@ def store_html(store: DrawableStore) -> str:
 
 
 def draw(series: DrawableSeries, width: int, height: int, *, ends: bool = False) -> str:
-    """Return a curve as SVG. NaN and infinities are gaps; ``ends`` adds the range of values and steps."""
-    thin = series.downsample(_POINTS * 3 if ends else _POINTS)
-    xs, ys = plain_list(thin.points.steps), plain_list(thin.points.values)
-    finite = [y for y in ys if math.isfinite(y)]
+    """Return a curve as SVG. NaN and infinities are gaps; ``ends`` adds the range of values and steps.
+
+    What a resumed run computed again is a dashed, paler line behind the curve.
+    """
+    effective, ghosts = split_rewinds(series)
+    columns = []
+    for one in (*(ghost.series for ghost in ghosts), effective):
+        thin = one.downsample(_POINTS * 3 if ends else _POINTS)
+        columns.append((plain_list(thin.points.steps), plain_list(thin.points.values)))
+    finite = [y for _, ys in columns for y in ys if math.isfinite(y)]
     if not finite:
         return "<span class=d>no number</span>"
-    low, high, left, right = min(finite), max(finite), min(xs), max(xs)
-    lines = [
-        " ".join(
-            f"{_place(x, left, right, width):.1f},{height - _place(y, low, high, height):.1f}"
-            for x, y in part
-        )
-        for part in _parts(xs, ys)
-    ]
-    color = "stroke='#3b82c4' fill='none' stroke-width='1.5'"
+    every = [x for xs, _ in columns for x in xs]
+    low, high, left, right = min(finite), max(finite), min(every), max(every)
+
+    def place(x: int, y: float) -> str:
+        return f"{_place(x, left, right, width):.1f},{height - _place(y, low, high, height):.1f}"
+
     shapes = "".join(
-        f"<polyline points='{line}' {color}/>"
-        if " " in line
-        else f"<circle cx='{line.split(',')[0]}' cy='{line.split(',')[1]}' r='1.5' fill='#3b82c4'/>"
-        for line in lines
+        _shape(" ".join(place(x, y) for x, y in part), is_ghost=at < len(ghosts))
+        for at, (xs, ys) in enumerate(columns)
+        for part in _parts(xs, ys)
     )
     label = _text(f"{series.name} from {_number(low)} to {_number(high)}")
     picture = (
@@ -113,6 +119,16 @@ def draw(series: DrawableSeries, width: int, height: int, *, ends: bool = False)
     below = f"<td class='d n' style='vertical-align:bottom'>{_number(low)}</td>"
     steps = f"<td></td><td class=d>step {left} … {right}</td>"
     return f"<table class=p><tr>{marks}</tr><tr>{below}</tr><tr>{steps}</tr></table>"
+
+
+def _shape(points: str, *, is_ghost: bool) -> str:
+    """Return a stretch of a curve; a single point is a dot."""
+    faint = " opacity='.45'" if is_ghost else ""
+    if " " not in points:
+        x, y = points.split(",")
+        return f"<circle cx='{x}' cy='{y}' r='1.5' fill='#3b82c4'{faint}/>"
+    dashes = " stroke-dasharray='4 3'" if is_ghost else ""
+    return f"<polyline points='{points}' stroke='#3b82c4' fill='none' stroke-width='1.5'{dashes}{faint}/>"
 
 
 def _parts(xs: Sequence[int], ys: Sequence[float]) -> Iterator[list[tuple[int, float]]]:

@@ -101,7 +101,7 @@ def find_value(values: Any, value: float) -> int:
     return int(places[0])
 
 
-def find_between(column: Any, first: int | None, last: int | None) -> Any:
+def find_between(column: Any, first: int | None = None, last: int | None = None) -> Any:
     """Return the places of the items from ``first`` to ``last``, both included."""
     low = -(1 << 63) if first is None else first
     high = (1 << 63) - 1 if last is None else last

@@ -321,7 +321,8 @@ class RunRecord(DescribedRecord):
         Raises :class:`StoreError` for a name that the run does not have, and :class:`MissingExtraError` (an
         ``ImportError``) if neither library is installed.
         """
-        from tracelet.store.plotting import MOST_PANELS, Style, plot
+        from tracelet.store.plotting import MOST_PANELS, plot
+        from tracelet.store.plotting_panels import Style
 
         several = self.series(list(metrics) or ALL)
         if not metrics:

@@ -107,7 +107,7 @@ class Series:
             type=first.type if first else "scalar",
             source=first.source if first else None,
             ranks=ranks,
-            origin=origin,
+            origin=origin if rank is None else origin._replace(parts=parts),
         )
 
     @cached_property
@@ -197,9 +197,13 @@ class Series:
         return self if len(self) <= points else self._at(find_peaks(self.points.values, points))
 
     def _at(self, places: Any) -> Series:
-        ranks = None if self._ranks is None else point_columns.pick(self._ranks, places)
-        picked = self.points.take(places)
-        return Series(self.name, picked, run=self.run, type=self.type, source=self.source, ranks=ranks)
+        series = self.replaced_by(self.points.take(places))
+        series._ranks = None if self._ranks is None else point_columns.pick(self._ranks, places)
+        return series
+
+    def replaced_by(self, points: Points) -> Series:
+        """Return the same metric with other points."""
+        return Series(self.name, points, run=self.run, type=self.type, source=self.source)
 
     def plot(
         self,
@@ -211,7 +215,8 @@ class Series:
         library: str | None = None,
     ) -> Any:
         """Return the curve as a figure of Plotly or Matplotlib. See :meth:`RunRecord.plot`."""
-        from tracelet.store.plotting import Style, plot
+        from tracelet.store.plotting import plot
+        from tracelet.store.plotting_panels import Style
 
         return plot([self], Style(x, smoothing, log, points), {}, library)
 

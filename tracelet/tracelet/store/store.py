@@ -248,7 +248,8 @@ class Store(Upkeep):
         ``metric`` may be several names and patterns, each with a panel. ``runs`` are records, ids or names, by default
         the 10 newest runs.
         """
-        from tracelet.store.plotting import Style, plot
+        from tracelet.store.plotting import plot
+        from tracelet.store.plotting_panels import Style
 
         records = [self._known(one) for one in (self.runs(limit=10) if runs is None else runs)]
         several = self.series(metric, records)

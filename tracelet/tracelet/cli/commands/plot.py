@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -11,8 +12,9 @@ import click
 from tracelet.cli.options import dir_option, global_options, plugin_options
 
 if TYPE_CHECKING:
+    from tracelet.cli.views.curves import Curve
     from tracelet.store import RunRecord, Series
-    from tracelet.store.plotting import Line, Style
+    from tracelet.store.plotting_panels import Panel, Style
 
 HEIGHT: Final = 12  # rows of a plot in the terminal
 MOST_PLOTS: Final = 6  # of metrics that were not named
@@ -60,7 +62,7 @@ def plot(
 
     Picture files need Matplotlib, HTML files Plotly or Matplotlib: pip install 'tracelet[plot]'.
     """
-    from tracelet.store.plotting import Style
+    from tracelet.store.plotting_panels import Style
 
     records = [global_options().find_run(one) for one in (run, *others)]
     style = Style(axis, smooth, log).check()
@@ -99,8 +101,11 @@ def _write(records: Sequence[RunRecord], metrics: Sequence[str], output: Path, s
     names = _choose(records, metrics)
     if not metrics:
         names = names[: plotting.MOST_PANELS]
-    figure = plotting.plot(_load(records, names), style, {one.id: one.name for one in records}, library)
-    plotting.save(figure, output)
+    panels = plotting.arrange(_load(records, names), style, _labels(records))
+    plotting.save(plotting.draw(panels, style, library), output)
+    for panel in panels:
+        if panel.hidden:
+            Screen(sys.stderr).problem(f"{panel.title}: {panel.notes[0]}")
     Screen().line(f"{output} ", (f"({format_size(output.stat().st_size)})", "dim"))
 
 
@@ -113,23 +118,28 @@ def _load(records: Sequence[RunRecord], names: Sequence[str]) -> list[Series]:
 def _show(records: Sequence[RunRecord], metrics: Sequence[str], style: Style) -> None:
     from rich.text import Text
 
-    from tracelet.cli.views.curves import Curve, draw_curves, draw_legend
+    from tracelet.cli.views.curves import draw_curves, draw_legend
+    from tracelet.cli.views.formatting import format_times
     from tracelet.cli.views.screen import Screen
-    from tracelet.store.plotting import make_panels
+    from tracelet.store.plotting_panels import make_panels
 
     screen = Screen()
     chosen = _choose(records, metrics)
     shown = chosen if metrics else chosen[:MOST_PLOTS]
-    labels = {one.id: one.name for one in records}
-    panels = make_panels(
-        _load(records, shown), style._replace(x="time" if style.x == "wall" else style.x), labels
-    )
+    panels = make_panels(_load(records, shown), style, _labels(records))
     for panel in panels:
         screen.blank()
-        screen.line((panel.title, "bold"), (f" {screen.dot} {_describe(panel.lines)}", "dim"))
-        curves = [Curve(line.label, line.x, line.y) for line in panel.lines]
-        drawn = draw_curves(curves, screen.console.width, HEIGHT, ascii_only=screen.ascii_only, log=style.log)
-        for row in drawn or [Text("no number to draw", "dim")]:
+        about = f" {screen.dot} ".join(["", _describe(panel), *panel.notes])
+        screen.line((panel.title, "bold"), (about, "dim"))
+        drawn = draw_curves(
+            _curves(panel),
+            screen.console.width,
+            HEIGHT,
+            ascii_only=screen.ascii_only,
+            log=style.log,
+            format_ends=format_times if style.x == "wall" else None,
+        )
+        for row in drawn or [Text(panel.empty or "no number to draw", "dim")]:
             screen.line(row)
     if len(records) > 1:
         screen.blank()
@@ -138,17 +148,27 @@ def _show(records: Sequence[RunRecord], metrics: Sequence[str], style: Style) ->
         screen.line((f"and {len(chosen) - len(shown)} more metrics; name some to see them", "dim"))
 
 
-def _describe(lines: Sequence[Line]) -> str:
-    """Return the range of the steps and what is not a number."""
-    import math
+def _labels(records: Sequence[RunRecord]) -> dict[str, str]:
+    return {one.id: one.name for one in records}
 
-    from tracelet.cli.views.formatting import pluralize
 
-    values = [value for line in lines for value in line.y]
-    odd = sum(not math.isfinite(value) for value in values)
-    parts = [f"{pluralize(odd, 'value')} not finite"] if odd else []
-    last = [line.y[-1] for line in lines if line.y]
-    return ", ".join([f"last {', '.join(_number(value) for value in last[:4])}", *parts])
+def _curves(panel: Panel) -> list[Curve]:
+    """Return the lines, and what was computed again as faint ones of the same color."""
+    from tracelet.cli.views.curves import Curve
+
+    curves = [Curve(line.label, line.x, line.y) for line in panel.lines]
+    ghosts = [
+        Curve(line.label, one.x, one.y, True, at)
+        for at, line in enumerate(panel.lines)
+        for one in line.ghosts
+    ]
+    return [*curves, *ghosts]
+
+
+def _describe(panel: Panel) -> str:
+    """Return the last values."""
+    last = [line.y[-1] for line in panel.lines if line.y]
+    return f"last {', '.join(_number(value) for value in last[:4])}" if last else "no points"
 
 
 def _number(value: float) -> str:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 from rich.text import Text
 
-from tracelet.cli.views.formatting import format_number
+from tracelet.cli.views.formatting import format_ticks
 from tracelet.cli.views.screen import styled_text
 
 STYLES: Final = ("cyan", "magenta", "yellow", "green", "blue", "red")
@@ -23,11 +23,16 @@ _BRAILLE: Final = 0x2800
 
 
 class Curve(NamedTuple):
-    """A curve: points in the order in which they are connected."""
+    """A curve: points in the order in which they are connected. A ``faint`` one is dotted, and behind the others.
+
+    ``color`` is the place of its color; by default the curve's own place among the curves.
+    """
 
     label: str
     x: Sequence[float]
     y: Sequence[float]
+    faint: bool = False
+    color: int | None = None
 
 
 class Range(NamedTuple):
@@ -45,10 +50,19 @@ class Range(NamedTuple):
 
 
 def draw_curves(
-    curves: Sequence[Curve], width: int, height: int, *, ascii_only: bool = False, log: bool = False
+    curves: Sequence[Curve],
+    width: int,
+    height: int,
+    *,
+    ascii_only: bool = False,
+    log: bool = False,
+    format_ends: Callable[[float, float], Sequence[str]] | None = None,
 ) -> list[Text]:
-    """Return the lines of a plot with its axes; NaN and infinities are gaps. Without any number, nothing is drawn."""
-    shown = [Curve(one.label, one.x, [_scale(value, log) for value in one.y]) for one in curves]
+    """Return the lines of a plot with its axes; NaN and infinities are gaps. Without any number, nothing is drawn.
+
+    ``format_ends`` returns the labels of the ends of the horizontal axis, by default as numbers.
+    """
+    shown = [one._replace(y=[_scale(value, log) for value in one.y]) for one in curves]
     finite = [(x, y) for one in shown for x, y in zip(one.x, one.y, strict=True) if math.isfinite(y)]
     if not finite:
         return []
@@ -58,15 +72,17 @@ def draw_curves(
     margin = max(map(len, labels.values())) + 1
     columns = max(width - margin - 1, 2)
     canvas = _Canvas(columns, height, ascii_only=ascii_only)
-    for at, one in enumerate(shown):
-        _draw(canvas, one, at, across, up)
+    colored = [one if one.color is not None else one._replace(color=at) for at, one in enumerate(shown)]
+    for one in sorted(colored, key=lambda one: not one.faint):
+        _draw(canvas, one, across, up)
     edge = "|" if ascii_only else "│"
     tick = "+" if ascii_only else "┤"
     lines = []
     for row, cells in enumerate(canvas.rows()):
         label = labels.get(row, "").rjust(margin - 1)
         lines.append(Text(f"{label} {tick if row in labels else edge}", "dim").append_text(cells))
-    return [*lines, *_bottom(across, margin, columns, ascii_only=ascii_only)]
+    ends = format_ends(*across) if format_ends is not None else format_ticks(across)
+    return [*lines, *_bottom(ends, margin, columns, ascii_only=ascii_only)]
 
 
 def _scale(value: float, log: bool) -> float:
@@ -84,31 +100,38 @@ def _unscale(value: float) -> float:
 
 def _tick_labels(up: Range, height: int, log: bool) -> dict[int, str]:
     """Return the labels of the vertical axis, by row."""
-    rows = {0: up.high, height - 1: up.low}
-    if height >= 5 and up.high > up.low:
-        middle = (height - 1) // 2
-        rows[middle] = up.high - (up.high - up.low) * middle / (height - 1)
-    return {row: format_number(_unscale(value) if log else value) for row, value in rows.items()}
+    middle = (height - 1) // 2
+    if up.high == up.low:
+        rows = {middle: up.high}
+    else:
+        rows = {0: up.high, height - 1: up.low}
+        if height >= 5:
+            share = middle / (height - 1)
+            rows[middle] = up.high * (1 - share) + up.low * share
+    texts = format_ticks([_unscale(value) if log else value for value in rows.values()])
+    return dict(zip(rows, texts, strict=True))
 
 
-def _bottom(across: Range, margin: int, columns: int, *, ascii_only: bool) -> Iterator[Text]:
+def _bottom(ends: Sequence[str], margin: int, columns: int, *, ascii_only: bool) -> Iterator[Text]:
     corner, line = ("+", "-") if ascii_only else ("└", "─")
     yield Text(" " * margin + corner + line * columns, "dim")
-    low, high = format_number(across.low), format_number(across.high)
+    low, high = ends
     gap = columns - len(low) - len(high)
     yield Text(" " * (margin + 1) + (f"{low}{' ' * gap}{high}" if gap > 0 else low), "dim")
 
 
-def _draw(canvas: _Canvas, curve: Curve, at: int, across: Range, up: Range) -> None:
-    """Connect the points; one that has no neighbor is a dot."""
+def _draw(canvas: _Canvas, curve: Curve, across: Range, up: Range) -> None:
+    """Connect the points; one that has no neighbor is a dot. Of a faint curve, only every third dot is set."""
     before: tuple[int, int] | None = None
+    spacing = 3 if curve.faint else 1
     for x, y in zip(curve.x, curve.y, strict=True):
         if not math.isfinite(y):
             before = None
             continue
         here = across.place(x, canvas.width), canvas.height - 1 - up.place(y, canvas.height)
         for point in _line(before or here, here):
-            canvas.set(*point, at)
+            if (point[0] + point[1]) % spacing == 0:
+                canvas.set(*point, curve.color or 0)
         before = here
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
@@ -33,6 +35,38 @@ def format_number(value: float, digits: int = 4) -> str:
     # Trailing zeros are kept, so that the values of a column line up.
     decimals = digits - 1 - math.floor(math.log10(size))
     return f"{value:.{min(decimals, digits)}f}"
+
+
+def format_ticks(values: Sequence[float]) -> list[str]:
+    """Format the values of an axis with as many digits as it takes to tell them apart.
+
+    The error of each is at most a twentieth of the distance between two of them.
+    """
+    texts = [format_number(value) for value in values]
+    known = sorted({value for value in values if math.isfinite(value)})
+    apart = min((later / 2 - earlier / 2 for earlier, later in pairwise(known)), default=0.0)
+    if not apart or all(
+        abs(float(text) / 2 - value / 2) <= apart / 20 for text, value in zip(texts, values, strict=True)
+    ):
+        return texts
+    unit = math.floor(math.log10(apart) + math.log10(2)) - 1  # the power of ten of the last digit
+    top = max(map(abs, known))
+    if 1e-4 <= top < 1e15 and unit >= -17:
+        return [f"{value:.{max(0, -unit)}f}" for value in values]
+    digits = min(16, max(0, math.floor(math.log10(top)) - unit))
+    return [f"{value:.{digits}e}" for value in values]
+
+
+def format_times(first: float, last: float) -> tuple[str, str]:
+    """Format the ends of an axis of wall times, each so that it can be told from the other."""
+    texts = [format_time(one) for one in (first, last)]
+    if last - first < 10:
+        texts = [
+            f"{text}.{math.floor(one * 1000) % 1000:03}"
+            for text, one in zip(texts, (first, last), strict=True)
+        ]
+    day = texts[0][:10]
+    return texts[0], texts[1][11:] if texts[1][:10] == day and " " in texts[1] else texts[1]
 
 
 def format_count(value: int) -> str:

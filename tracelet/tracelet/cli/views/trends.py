@@ -13,6 +13,7 @@ from tracelet.cli.views.screen import styled_text
 from tracelet.store.goals import best_value
 from tracelet.store.metric_keys import as_patterns
 from tracelet.store.point_columns import find_value
+from tracelet.store.rewinds import split_rewinds
 
 if TYPE_CHECKING:
     from tracelet.cli.views.screen import Screen
@@ -95,7 +96,7 @@ def load_points(record: RunRecord, metrics: Iterable[MetricSummary]) -> list[Met
 
 def _add_points(metric: MetricSummary, series: Series) -> MetricSummary:
     step = None if metric.best is None else _find_step(metric.best, series)
-    return metric._replace(best_step=step, values=series.points.values)
+    return metric._replace(best_step=step, values=split_rewinds(series).effective.points.values)
 
 
 def _find_step(value: float, series: Series) -> int | None:

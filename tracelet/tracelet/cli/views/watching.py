@@ -19,9 +19,10 @@ from tracelet.cli.views.screen import join_parts, state_text
 from tracelet.store.goals import best_value
 from tracelet.store.metric_keys import as_patterns, select_metrics
 from tracelet.store.point_columns import plain_list
+from tracelet.store.rewinds import split_rewinds
 
 if TYPE_CHECKING:
-    from tracelet.store import RunRecord
+    from tracelet.store import RunRecord, Series
     from tracelet.store.accumulator import Summary
 
 SIDE: Final = 34  # columns of the facts beside the curves
@@ -193,12 +194,17 @@ def _curves(watched: Watched, width: int, room: int, ascii_only: bool) -> Iterat
         return
     height = max(LOWEST, room // len(names)) - 3  # the title, the axis and its labels
     for series in watched.record.series(as_patterns(names), missing_ok=True):
-        thin = series.downsample(max(2, 4 * width))
-        curve = Curve(series.name, plain_list(thin.points.steps), plain_list(thin.points.values))
-        yield join_parts((series.name, "bold"), (f"  {format_number(series.last)}", "cyan"))
-        yield from draw_curves([curve], width, max(2, height), ascii_only=ascii_only) or [
+        effective, ghosts = split_rewinds(series)
+        yield join_parts((series.name, "bold"), (f"  {format_number(effective.last)}", "cyan"))
+        curves = [_curve(effective, width), *(_curve(ghost.series, width, faint=True) for ghost in ghosts)]
+        yield from draw_curves(curves, width, max(2, height), ascii_only=ascii_only) or [
             Text("no number to draw", "dim")
         ]
+
+
+def _curve(series: Series, width: int, *, faint: bool = False) -> Curve:
+    thin = series.downsample(max(2, 4 * width))
+    return Curve(series.name, plain_list(thin.points.steps), plain_list(thin.points.values), faint, 0)
 
 
 def _facts(watched: Watched, room: int) -> Iterator[Text]:
