@@ -27,7 +27,7 @@ def test_overview_has_metrics_params_and_facts(visit: Visit, ids: dict[str, str]
     page = visit(f"/run/{ids['digits-1']}")
     row = panel(page).get_by_role("row", name=re.compile("^val.accuracy"))
     expect(row).to_contain_text("0.93")
-    expect(panel(page).locator("dl.pairs").first).to_contain_text("model/depth")
+    expect(panel(page).locator("details.tree", has_text="model")).to_contain_text("depth")
     expect(page).to_have_title("digits-1 · tracelet")
 
 

@@ -7,15 +7,20 @@ import io
 import json
 import math
 import re
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy
 import pytest
 from starlette.testclient import TestClient
 from tests.nasty_names import NAMES, field, nasty_values
+from tests.ui.sample_runs import PLAIN
 
+import tracelet
 from tracelet.journal import Writer
 from tracelet.store import Store, open_store
+from tracelet.ui.embeddings import flatten_embedding
 
 
 def run_id(store: Store, name: str) -> str:
@@ -282,3 +287,49 @@ def test_progress_of_the_first_look_at_many_runs(
     assert seen[:2] == [{"done": 0, "total": 30}, {"done": 1, "total": 30}]
     assert seen[-1] == {"done": None, "total": None}
     assert told[-1] == (30, 30)  # the terminal is told, too
+
+
+def test_whole_numbers_and_relatives_are_exact(
+    make_client: Callable[..., TestClient], tmp_path: Path
+) -> None:
+    with tracelet.start_run("sweep", dir=tmp_path, plugins=PLAIN) as sweep:
+        sweep.log_metric("loss", 1.0)
+    params = {"seed": 2**70 + 1, "lr": 0.1234567890123}
+    with tracelet.start_run("try", dir=tmp_path, plugins=PLAIN, params=params, parent=sweep.id) as run:
+        run.log_metric("loss", 1.0)
+    client = make_client(open_store(tmp_path))
+    child = client.get(f"/api/v1/runs/{run.id}").json()
+    assert child["params"] == params
+    assert child["relatives"] == {sweep.id: {"name": "sweep", "outcome": "finished"}}
+    above = client.get(f"/api/v1/runs/{sweep.id}").json()
+    assert above["children"] == [run.id]
+    assert above["relatives"] == {run.id: {"name": "try", "outcome": "finished"}}
+    cells = client.get("/api/v1/runs", params={"column": "params.seed", "sort": "started"}).json()["runs"]
+    assert [one["cells"] for one in cells] == [[None], [2**70 + 1]]
+
+
+def test_embedding_is_projected_to_a_plane(make_client: Callable[..., TestClient], tmp_path: Path) -> None:
+    line = numpy.arange(40.0)[:, None] * numpy.array([[1.0, 2.0, 3.0, 4.0]])
+    with tracelet.start_run("points", dir=tmp_path, plugins=PLAIN) as run:
+        run.log_embedding("line", line, labels=[f"point {i}" for i in range(40)])
+        run.log_embedding("two", [[1.0, 2.0], [3.0, 4.0]])
+    client = make_client(open_store(tmp_path))
+    artifacts = client.get(f"/api/v1/runs/{run.id}/files").json()["artifacts"]
+    paths = {one["name"]: one["files"][0]["path"] for one in artifacts}
+    found = client.get(f"/api/v1/runs/{run.id}/content", params={"path": paths["line"]}).json()
+    assert (found["total"], found["dimensions"], found["labels"][39]) == (40, 4, "point 39")
+    gaps = numpy.diff(found["x"])
+    assert numpy.allclose(abs(gaps), 30**0.5)  # of one vector to the next
+    assert numpy.allclose(found["y"], 0.0, atol=1e-9)
+    two = client.get(f"/api/v1/runs/{run.id}/content", params={"path": paths["two"]}).json()
+    assert (two["x"], two["y"], two["labels"]) == ([1.0, 3.0], [2.0, 4.0], None)
+
+
+def test_embedding_that_unpacks_to_too_much_is_refused() -> None:
+    file = io.BytesIO()
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as packed:
+        packed.writestr("vectors.npy", bytes(300 << 20))
+    with pytest.raises(ValueError, match="256 MiB"):
+        flatten_embedding(file.getvalue())
+    with pytest.raises(ValueError, match="no embedding"):
+        flatten_embedding(b"PK, and no more")

@@ -87,6 +87,11 @@ class Tail(ABC):
         with self._lock:
             return sorted(self._by_key())
 
+    def count(self) -> int:
+        """Return how many points were recorded so far."""
+        with self._lock:
+            return sum(held.end for several in self._held.values() for held in several.values())
+
     def _by_key(self) -> dict[str, dict[str, Held]]:
         sources: dict[str, set[str | None]] = {}
         for name, source in self._held:

@@ -22,6 +22,7 @@ from tracelet.errors import StoreError
 from tracelet.layout import media_kind
 from tracelet.store import RunRecord
 from tracelet.ui.answers import answer, count_of
+from tracelet.ui.embeddings import flatten_embedding
 from tracelet.ui.runs_api import run_of
 
 _CHUNK: Final = 1 << 18
@@ -101,13 +102,14 @@ def show_text(request: Request) -> Response:
 
 
 def show_content(request: Request) -> Response:
-    """A table, histogram or curve that the run lists, as JSON: ``path``."""
+    """A table, histogram or curve that the run lists, as JSON, or an embedding as points in a plane: ``path``."""
     record = run_of(request)
     path = _listed_path(record, request.query_params.get("path", ""))
     try:
-        content = json.loads(record.read_file(path, limit=_MOST_JSON))
+        data = record.read_file(path, limit=_MOST_JSON)
+        content = flatten_embedding(data) if path.endswith(".npz") else json.loads(data)
     except (OSError, ValueError, RecursionError) as error:
-        raise StoreError(f"{path}: expected JSON that can be read, found {error}", run=record.id) from None
+        raise StoreError(f"{path}: expected content that can be read, found {error}", run=record.id) from None
     return answer(content)
 
 

@@ -85,6 +85,7 @@ class Watch:
             "duration": None,
             "events": tail.events,
             "metrics": len(tail.names()),
+            "points": tail.count(),
         }
         if shown != self._shown.get(record.id):
             self._shown[record.id] = shown

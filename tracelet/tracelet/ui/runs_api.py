@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from itertools import groupby
 from typing import Any, Final
@@ -126,9 +127,20 @@ def show_run(request: Request) -> Response:
             "delivery": _describe_delivery(record),
             "edits": record.edits,
             "children": record.children,
+            "relatives": _describe_relatives(record, sources_of(request)),
             "dropped": record.dropped,
         }
     )
+
+
+def _describe_relatives(record: RunRecord, sources: Sources) -> dict[str, dict[str, str]]:
+    """Return the name and outcome of the parent and of the first children, by id; without those that are not there."""
+    found = sources.store.runs(parent=record.id, archived=None, sort="started", limit=_MOST_RUNS)
+    if record.parent:
+        found += sources.store.runs(
+            where=f"id == {json.dumps(record.parent, ensure_ascii=False)}", archived=None
+        )
+    return {one.id: {"name": one.name, "outcome": one.outcome} for one in found}
 
 
 def describe_metric(metric: MetricOverview) -> dict[str, Any]:

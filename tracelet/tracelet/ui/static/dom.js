@@ -1,5 +1,7 @@
 // Building elements, and the wording of numbers, times and sizes. Text from runs only ever becomes text nodes.
 
+import { Whole } from "./exact_json.js";
+
 /** Make an element: h("button", {class: "x", onclick: f, "aria-label": "y"}, child, ...). */
 export function h(tag, props = {}, ...children) {
   const element = document.createElement(tag);
@@ -46,6 +48,7 @@ export function toNumber(value) {
   return value === null || value === undefined || value === "" ? NaN : Number(value);
 }
 
+/** A number to read at a glance; `exactText` has all its digits. */
 export function formatNumber(value) {
   if (typeof value === "string" && !Number.isNaN(Number(value))) value = Number(value);
   if (typeof value !== "number") return String(value);
@@ -61,7 +64,44 @@ export function formatValue(value) {
   if (value === null || value === undefined) return "–";
   if (typeof value === "number") return formatNumber(value);
   if (["NaN", "Infinity", "-Infinity"].includes(value)) return formatNumber(Number(value));
-  return typeof value === "object" ? JSON.stringify(value) : String(value);
+  return exactText(value);
+}
+
+/** Whether a value of an answer is a number. */
+export const isNumber = (value) => typeof value === "number" || value instanceof Whole;
+
+/** A value with all its digits: the shortest text that gives the same number, as in Python. */
+export function exactText(value) {
+  if (value === null || value === undefined) return "–";
+  if (Object.is(value, -0)) return "-0";
+  return typeof value === "object" && !(value instanceof Whole) ? nestedText(value) : String(value);
+}
+
+function nestedText(value) {
+  if (Array.isArray(value)) return `[${value.map(nestedText).join(", ")}]`;
+  if (isNumber(value)) return exactText(value);
+  if (value === null || typeof value !== "object") return JSON.stringify(value) ?? "null";
+  return `{${Object.entries(value).map(([name, one]) => `${JSON.stringify(name)}: ${nestedText(one)}`).join(", ")}}`;
+}
+
+/** A number at a glance, with all its digits in the title if the glance lacks some. */
+export function glance(value, tag = "span", props = {}) {
+  const [short, exact] = [formatValue(value), exactText(value)];
+  return h(tag, { ...props, title: isNumber(value) && exact !== short ? exact : null }, short);
+}
+
+/** A name that may be long: shortened in the middle, where names differ least, with the whole name in the title. */
+export function longName(name, most = 48, tag = "span", props = {}) {
+  const short = shortenMiddle(name, most);
+  return h(tag, { ...props, title: short === name ? props.title : name }, short);
+}
+
+/** A text of at most so many characters: the middle is left out. Pairs of surrogates stay whole. */
+export function shortenMiddle(text, most) {
+  const all = [...String(text)];
+  if (all.length <= most) return String(text);
+  const head = Math.ceil((most - 1) * 0.6);
+  return `${all.slice(0, head).join("")}…${all.slice(all.length - (most - 1 - head)).join("")}`;
 }
 
 export function formatDuration(seconds) {

@@ -1,6 +1,6 @@
 // From loaded series to the lines of a chart, and what its legend says of them.
 
-import { formatNumber, formatValue, h, plural } from "../dom.js";
+import { exactText, formatNumber, h, plural } from "../dom.js";
 import { lineColor } from "./plot.js";
 import { smooth } from "./smooth.js";
 
@@ -27,7 +27,7 @@ export function groupLine(one, group, band, smoothing) {
 }
 
 export function groupLabel(group) {
-  return group.value === null || group.value === undefined ? "none" : formatValue(group.value);
+  return group.value === null || group.value === undefined ? "none" : exactText(group.value);
 }
 
 /** What a resumed run computed twice, and how far the two differ. */

@@ -2,50 +2,162 @@
 
 import { lineColor } from "../chart/plot.js";
 import { Scale, ticks } from "../chart/scales.js";
-import { formatNumber, label, svg } from "../dom.js";
+import { exactText, formatNumber, h, isNumber, label, svg } from "../dom.js";
+import { fitText } from "./text_width.js";
 
 const short = (name) => name.replace(/^(params|metrics)\./, "");
+const RAMP = [[37, 99, 235], [8, 145, 178], [101, 163, 13], [234, 138, 12], [220, 38, 38]]; // readable on light and dark
 
-function scaleOf(values, start, end) {
-  const finite = values.filter(Number.isFinite);
+// --- scatter ------------------------------------------------------------------------------------------
+
+function scaleOf(values, start, end, isLog) {
+  const finite = values.filter((one) => Number.isFinite(one) && (!isLog || one > 0));
   const [low, high] = [Math.min(...finite), Math.max(...finite)];
-  const isLog = low > 0 && high / low >= 100;
   const pad = isLog ? 0 : (high - low) * 0.05;
   return new Scale(low - pad, high + pad, start, end, isLog);
 }
 
-/** A point per run. */
-export function drawScatter(runs, xName, xs, yName, ys) {
+/** A point per run; `logs` says which axes are logarithmic, `isShown` which runs are. */
+export function drawScatter(runs, xName, xs, yName, ys, logs, isShown) {
   const [width, height, left, bottom] = [520, 300, 58, 34];
-  const x = scaleOf(xs, left, width - 14);
-  const y = scaleOf(ys, height - bottom, 12);
+  const x = scaleOf(xs, left, width - 14, logs.x);
+  const y = scaleOf(ys, height - bottom, 12, logs.y);
   const lines = [
     ...ticks(y, "value", 40).flatMap(({ at, label: text }) => [svg("line", { x1: left, x2: width - 14, y1: y.at(at), y2: y.at(at), class: "gridline" }), label(left - 6, y.at(at) + 4, text, "end")]),
     ...ticks(x, "value", 80).flatMap(({ at, label: text }) => [svg("line", { x1: x.at(at), x2: x.at(at), y1: 12, y2: height - bottom, class: "gridline" }), label(x.at(at), height - bottom + 14, text)]),
   ];
   const points = runs.map((run, i) => {
-    if (!Number.isFinite(xs[i]) || !Number.isFinite(ys[i])) return null;
-    const point = svg("circle", { cx: x.at(xs[i]), cy: y.at(ys[i]), r: 5, fill: lineColor(run.place) });
-    point.append(svg("title", {}, `${run.label}: ${short(xName)} ${formatNumber(xs[i])}, ${short(yName)} ${formatNumber(ys[i])}`));
+    const [across, up] = [x.at(xs[i]), y.at(ys[i])];
+    if (!Number.isFinite(across) || !Number.isFinite(up)) return null;
+    const point = svg("circle", { cx: across, cy: up, r: 5, fill: lineColor(run.place), "fill-opacity": isShown[i] ? 1 : 0.12 });
+    point.append(svg("title", {}, `${run.label}: ${short(xName)} ${exactText(xs[i])}, ${short(yName)} ${exactText(ys[i])}`));
     return point;
   });
-  return svg("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": `${short(yName)} against ${short(xName)} of ${runs.length} runs` }, ...lines, ...points, label((width + left) / 2, height - 3, short(xName)));
+  const foot = label((width + left) / 2, height - 3, fitText(`${short(xName)}${logs.x ? " (log)" : ""}`, width - left - 20));
+  return svg("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": `${short(yName)} against ${short(xName)} of ${runs.length} runs` }, ...lines, ...points, foot);
 }
 
-/** A line per run across the axes. */
-export function drawParallel(runs, axes) {
-  const [width, height, top, bottom] = [520, 300, 30, 20];
-  const place = (i) => 40 + (axes.length > 1 ? (i * (width - 80)) / (axes.length - 1) : 0);
-  const scales = axes.map(([, values]) => scaleOf(values, height - bottom, top));
-  const frames = axes.flatMap(([name], i) => [
-    svg("line", { x1: place(i), x2: place(i), y1: top, y2: height - bottom, class: "axisline" }), label(place(i), i % 2 ? 24 : 11, short(name)),
-    label(place(i), height - 6, formatNumber(Number(scales[i].low.toPrecision(3)))), label(place(i) + 4, top + 4, formatNumber(Number(scales[i].high.toPrecision(3))), "start"),
-  ]);
-  const lines = runs.map((run, row) => {
-    const points = axes.map(([, values], i) => (Number.isFinite(values[row]) ? `${place(i).toFixed(1)},${scales[i].at(values[row]).toFixed(1)}` : null)).filter(Boolean);
-    const line = svg("polyline", { points: points.join(" "), fill: "none", stroke: lineColor(run.place), "stroke-width": 1.8, "stroke-opacity": 0.85 });
-    line.append(svg("title", {}, run.label));
-    return line;
+// --- parallel coordinates -----------------------------------------------------------------------------
+
+const [TOP, BOTTOM, HEIGHT, ROOM] = [40, 42, 330, 136]; // pixels
+const SNAP = 6; // pixels from an end of an axis at which a brush takes the end
+const FEW = 12; // categories that are all labelled
+
+/** An axis of a field: a scale from the least to the greatest value, or a place for each text. `at` is null without a value. */
+export function makeAxis(name, values, isLog) {
+  const [start, end] = [HEIGHT - BOTTOM, TOP];
+  const known = values.filter((one) => one !== null && one !== undefined);
+  const isNumeric = known.every((one) => isNumber(one) || ["NaN", "Infinity", "-Infinity"].includes(one));
+  if (!isNumeric) {
+    const texts = [...new Set(known.map(exactText))].sort((a, b) => a.localeCompare(b, undefined, { numeric: true }));
+    const place = (text) => (texts.length > 1 ? start + (texts.indexOf(text) * (end - start)) / (texts.length - 1) : (start + end) / 2);
+    const every = Math.ceil(texts.length / FEW);
+    return { name, isLog: false, at: (value) => (value === null || value === undefined ? null : place(exactText(value))), ends: texts.filter((_, i) => i % every === 0).map((text) => ({ text, y: place(text) })) };
+  }
+  const numbers = known.map(Number).filter((one) => Number.isFinite(one) && (!isLog || one > 0));
+  if (!numbers.length) return { name, isLog, at: () => null, ends: [] };
+  const [low, high] = [Math.min(...numbers), Math.max(...numbers)];
+  const bend = isLog ? Math.log : (one) => one;
+  const at = (value) => {
+    if (value === null || value === undefined) return null;
+    const part = high > low ? (bend(Number(value)) - bend(low)) / (bend(high) - bend(low)) : 0.5;
+    return Number.isFinite(part) ? start + part * (end - start) : null;
+  };
+  const ends = high > low ? [low, high] : [low];
+  return { name, isLog, at, ends: ends.map((value) => ({ text: formatNumber(value), exact: String(value), y: at(value) })) };
+}
+
+/** Whether a run is inside all brushes: pixels of its axes, by name. */
+export function isInside(axes, values, row, brushes) {
+  return axes.every((axis, i) => {
+    const brush = brushes[axis.name];
+    if (!brush) return true;
+    const y = axis.at(values[i][row]);
+    return y !== null && y >= brush[0] - 0.5 && y <= brush[1] + 0.5;
   });
-  return svg("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": `parallel coordinates of ${runs.length} runs: ${axes.map(([name]) => short(name)).join(", ")}` }, ...frames, ...lines);
+}
+
+/** A color between the least and the greatest value. */
+export function rampColor(share) {
+  const at = Math.min(Math.max(share, 0), 1) * (RAMP.length - 1);
+  const [from, to] = [RAMP[Math.floor(at)], RAMP[Math.ceil(at)]];
+  return `rgb(${from.map((one, i) => Math.round(one + (to[i] - one) * (at - Math.floor(at)))).join(",")})`;
+}
+
+/**
+ * A line per run across the axes. `colors` has one for each run, `isShown` which runs are inside the brushes; `onBrush` is
+ * told an axis and a range of pixels, or null.
+ */
+export function drawParallel(runs, axes, values, colors, isShown, brushes, onBrush, room) {
+  const width = Math.max(room, axes.length * ROOM);
+  const place = (i) => ROOM / 2 + (axes.length > 1 ? (i * (width - ROOM)) / (axes.length - 1) : (width - ROOM) / 2);
+  const gap = axes.length > 1 ? place(1) - place(0) : width;
+  const order = [...runs.keys()].sort((a, b) => isShown[a] - isShown[b]); // those inside are on top
+  const lines = order.flatMap((row) => runLine(runs[row], axes, (i) => axes[i].at(values[i][row]), place, colors[row], isShown[row]));
+  const frames = axes.flatMap((axis, i) => axisFrame(axis, place(i), gap, brushes[axis.name], values[i].some((one) => axis.at(one) === null)));
+  const drawing = svg("svg", { viewBox: `0 0 ${width} ${HEIGHT}`, width, height: HEIGHT, role: "img", class: "parallel", "aria-label": `parallel coordinates of ${runs.length} runs: ${axes.map((one) => short(one.name)).join(", ")}` }, ...lines, ...frames);
+  catchBrush(drawing, axes, place, onBrush);
+  return drawing;
+}
+
+/** The line of a run; a run that lacks a value passes below the axis. */
+function runLine(run, axes, at, place, color, isInside) {
+  const points = axes.map((_, i) => `${place(i).toFixed(1)},${(at(i) ?? HEIGHT - 12).toFixed(1)}`);
+  const line = svg("polyline", { points: points.join(" "), fill: "none", stroke: color, "stroke-width": 1.8, "stroke-opacity": isInside ? 0.85 : 0.08, "data-run": run.id, "data-inside": String(isInside) });
+  line.append(svg("title", {}, run.label));
+  return line;
+}
+
+function axisFrame(axis, x, gap, brush, isLacking) {
+  const name = svg("text", { x, y: 14, "text-anchor": "middle", class: "axis name" }, fitText(`${short(axis.name)}${axis.isLog ? " (log)" : ""}`, gap - 12));
+  name.append(svg("title", {}, axis.name));
+  const texts = axis.ends.map(({ text, exact, y }) => {
+    const shown = fitText(text, gap / 2 - 10);
+    const element = svg("text", { x: x + 7, y: y + 4, class: "axis halo" }, shown);
+    element.append(svg("title", {}, exact ?? text));
+    return element;
+  });
+  return [svg("line", { x1: x, x2: x, y1: TOP, y2: HEIGHT - BOTTOM, class: "axisline" }), name, ...texts,
+    ...(isLacking ? [label(x, HEIGHT - 1, "none")] : []),
+    ...(brush ? [svg("rect", { x: x - 7, y: brush[0], width: 14, height: Math.max(2, brush[1] - brush[0]), class: "brush" })] : [])];
+}
+
+/** Dragging along an axis chooses a range of it, a click on the axis all of it. */
+function catchBrush(drawing, axes, place, onBrush) {
+  let from = null;
+  const where = (event) => {
+    const box = drawing.getBoundingClientRect();
+    const scale = drawing.viewBox.baseVal.width / box.width;
+    const y = (event.clientY - box.top) * scale;
+    return [(event.clientX - box.left) * scale, y < TOP + SNAP ? TOP : y > HEIGHT - BOTTOM - SNAP ? HEIGHT - BOTTOM : y];
+  };
+  drawing.addEventListener("pointerdown", (event) => {
+    const [x, y] = where(event);
+    const i = axes.findIndex((_, n) => Math.abs(place(n) - x) < 14);
+    if (i < 0 || event.button) return;
+    from = { i, y, mark: svg("rect", { x: place(i) - 7, y, width: 14, height: 1, class: "brush" }) };
+    drawing.append(from.mark);
+    drawing.setPointerCapture(event.pointerId);
+    event.preventDefault();
+  });
+  drawing.addEventListener("pointermove", (event) => {
+    if (!from) return;
+    const [, y] = where(event);
+    from.mark.setAttribute("y", Math.min(y, from.y));
+    from.mark.setAttribute("height", Math.abs(y - from.y) || 1);
+  });
+  drawing.addEventListener("pointerup", (event) => {
+    if (!from) return;
+    const [, y] = where(event);
+    const range = [Math.min(y, from.y), Math.max(y, from.y)];
+    onBrush(axes[from.i].name, range[1] - range[0] < 4 ? null : range.map(Math.round));
+    from = null;
+  });
+}
+
+/** What the colors of lines mean: a bar from the least to the greatest value. */
+export function drawRamp(name, low, high) {
+  const bar = h("span", { class: "ramp" });
+  bar.style.background = `linear-gradient(to right, ${RAMP.map((one) => `rgb(${one.join(",")})`).join(", ")})`;
+  return h("div", { class: "row rampline" }, h("span", { class: "dim" }, `color: ${short(name)}`), h("span", { title: String(low) }, formatNumber(low)), bar, h("span", { title: String(high) }, formatNumber(high)));
 }

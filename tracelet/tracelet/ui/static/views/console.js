@@ -1,7 +1,7 @@
 // What the program printed.
 
 import { get } from "../api.js";
-import { debounce, fill, formatNumber, formatTime, h, put } from "../dom.js";
+import { debounce, fill, formatNumber, formatTime, h, plural, put } from "../dom.js";
 import { param, setParams } from "../state.js";
 
 const LIVE = 2000; // milliseconds between two looks at a run that is going on
@@ -17,9 +17,9 @@ export async function showConsole(panel, run) {
     const data = await get(path, { search: search.value });
     const isAtEnd = lines.scrollTop + lines.clientHeight >= lines.scrollHeight - 4;
     const found = search.value ? `${formatNumber(data.found)} of ` : "";
-    fill(status, `${found}${formatNumber(data.total)} lines${data.missing ? `, ${formatNumber(data.missing)} left out` : ""}`);
+    fill(status, `${found}${plural(data.total, "line")}${data.missing ? `, ${formatNumber(data.missing)} left out` : ""}`);
     fill(lines, data.offset ? h("p", { class: "dim" }, `${formatNumber(data.offset)} earlier lines are not shown; search for them`) : null, data.lines.map((line) => drawLine(line, search.value)));
-    if (!data.total) put(lines, h("p", { class: "empty" }, "no output was recorded; 'tracelet run' records it by default"));
+    if (!data.total) put(lines, h("p", { class: "empty" }, run.outcome === "running" ? "no output so far; 'tracelet run' records it by default" : "no output was recorded; 'tracelet run' records it by default"));
     if (isAtEnd) lines.scrollTop = lines.scrollHeight;
   };
   put(panel, h("div", { class: "controls" }, search, status), lines);

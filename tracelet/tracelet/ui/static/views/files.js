@@ -3,6 +3,7 @@
 import { address, get } from "../api.js";
 import { fill, formatSize, h, plural, put } from "../dom.js";
 import { param, setParams } from "../state.js";
+import { showLarge } from "./lightbox.js";
 
 const IMAGE = /\.(png|jpe?g|gif|webp|bmp|svg)$/i;
 
@@ -18,7 +19,7 @@ export async function listFiles(run) {
 export async function showFiles(panel, run) {
   const artifacts = (await listFiles(run)).filter((one) => !one.media);
   if (!artifacts.length) {
-    put(panel, h("p", { class: "empty" }, "no artifacts"));
+    put(panel, h("p", { class: "empty" }, run.outcome === "running" ? "no artifacts so far" : "this run kept no artifacts"));
     return;
   }
   const preview = h("div", { class: "preview" });
@@ -42,7 +43,8 @@ async function showPreview(host, run, file) {
   if (!file) return;
   fill(host, h("p", { class: "dim" }, `${file.path} · ${formatSize(file.size)} · SHA-256 ${file.sha256 ?? "unknown"}`));
   if (IMAGE.test(file.path)) {
-    put(host, h("img", { src: fileAddress(run, file.path, true), alt: file.path }));
+    const source = fileAddress(run, file.path, true);
+    put(host, h("button", { class: "open", "aria-label": `Open ${file.path} large`, title: "open it large", onclick: () => showLarge([{ source, name: file.path }], 0) }, h("img", { src: source, alt: file.path })));
     return;
   }
   try {

@@ -1,9 +1,10 @@
 // Pictures, tables, histograms, curves and more, each with a slider over its steps.
 
 import { get } from "../api.js";
-import { fill, formatNumber, formatValue, h, plural, put } from "../dom.js";
+import { exactText, fill, formatNumber, formatValue, glance, h, isNumber, longName, plural, put } from "../dom.js";
 import { param, setParams } from "../state.js";
-import { drawCurves, drawHistogram, drawMatrix } from "./media_drawings.js";
+import { drawCurves, drawEmbedding, drawHistogram, drawMatrix } from "./media_drawings.js";
+import { showLarge } from "./lightbox.js";
 import { fileAddress, listFiles } from "./files.js";
 
 const MOST_ROWS = 200; // of a table
@@ -12,7 +13,7 @@ const MOST_ROWS = 200; // of a table
 export async function showMedia(panel, run) {
   const groups = groupMedia(await listFiles(run));
   if (!groups.length) {
-    put(panel, h("p", { class: "empty" }, "no media: log_image, log_table, log_histogram and others record some"));
+    put(panel, h("p", { class: "empty" }, run.outcome === "running" ? "no media so far: log_image, log_table, log_histogram and others record some" : "this run recorded no media: log_image, log_table, log_histogram and others do"));
     return;
   }
   put(panel, h("div", { class: "media" }, groups.map((group) => mediaCard(run, group))));
@@ -39,40 +40,64 @@ function mediaCard(run, group) {
   const show = (place) => {
     const item = items[place];
     fill(at, item.step === null || item.step === undefined ? "" : `step ${formatNumber(item.step)}`);
-    drawMedium(body, run, item, items).catch((error) => fill(body, h("p", { class: "error" }, error.message)));
+    const enlarge = () => showLarge(items.filter(isPicture).map((one) => pictureOf(run, one)), items.filter(isPicture).indexOf(item), (at) => move(items.indexOf(items.filter(isPicture)[at])));
+    drawMedium(body, run, item, items, enlarge).catch((error) => fill(body, h("p", { class: "error" }, error.message)));
+  };
+  const move = (place) => {
+    if (!slider) return;
+    slider.value = String(place);
+    setParams({ [key]: slider.value });
+    show(place);
   };
   const start = param(key) === "" ? items.length - 1 : Math.min(Number(param(key)), items.length - 1);
-  const slider = items.length > 1 ? h("input", { type: "range", min: "0", max: String(items.length - 1), "aria-label": `Step of ${name}`, oninput: () => { setParams({ [key]: slider.value }); show(Number(slider.value)); } }) : null;
+  const slider = items.length > 1 ? h("input", { type: "range", min: "0", max: String(items.length - 1), "aria-label": `Step of ${name}`, oninput: () => move(Number(slider.value)) }) : null;
   if (slider) slider.value = String(start);
   show(start);
   return h("section", { class: "card mediacard", "data-name": name, "data-kind": kind, "aria-label": `${kind} ${name}` },
-    h("header", {}, h("h2", { title: name }, name), h("span", { class: "dim" }, kind.replace("_", " "))), body,
+    h("header", {}, longName(name, 60, "h2", { title: name }), h("span", { class: "dim" }, kind.replace("_", " "))), body,
     h("footer", {}, slider, at, h("span", { class: "grow" }), items.length > 1 ? h("span", { class: "dim" }, plural(items.length, "step")) : null));
 }
 
-async function drawMedium(body, run, item, items) {
-  const path = item.files[0]?.path ?? item.path;
+const IMAGE = /\.(png|jpe?g|gif|webp|bmp|svg)$/i;
+const pathOf = (item) => item.files[0]?.path ?? item.path;
+const isPicture = (item) => IMAGE.test(pathOf(item));
+const stepOf = (item) => (item.step === null || item.step === undefined ? "" : `, step ${formatNumber(item.step)}`);
+const pictureOf = (run, item) => ({ source: fileAddress(run, pathOf(item), true), name: `${item.name}${stepOf(item)}` });
+
+async function drawMedium(body, run, item, items, enlarge) {
+  const path = pathOf(item);
   const source = fileAddress(run, path, true);
   const token = (body.token = {});
   const content = () => get(`/runs/${encodeURIComponent(run.id)}/content`, { path });
   const put = (...children) => { if (token === body.token) fill(body, children); };
   switch (item.kind) {
-    case "image": case "figure": case "video": case "audio": return put(drawFile(item, path, source));
+    case "image": case "figure": case "video": case "audio": return put(drawFile(run, item, path, source, enlarge));
     case "html": return put(h("iframe", { src: source, sandbox: "allow-scripts", title: item.name }));
     case "text": return put(h("pre", { class: "source", tabindex: "0" }, (await get(`/runs/${encodeURIComponent(run.id)}/text`, { path })).text));
     case "table": return put(drawTable(await content()));
     case "histogram": return put(drawHistogram(await content(), item.name), await overSteps(run, items));
     case "confusion_matrix": return put(drawMatrix(await content(), item.name));
     case "pr_curve": case "roc_curve": return put(drawCurves(await content(), item.kind, item.name));
-    default: return put(h("a", { href: fileAddress(run, path), download: "" }, `download ${path.split("/").at(-1)}`));
+    case "embedding": return put(drawEmbedding(await content(), item.name), download(run, path));
+    case "mesh": return put(h("p", { class: "dim" }, `The page does not draw meshes. Open the file in a viewer of ${path.split(".").at(-1).toUpperCase()} files, such as Blender or MeshLab.`), download(run, path));
+    default: return put(download(run, path));
   }
 }
 
-function drawFile(item, path, source) {
+const download = (run, path) => h("a", { href: fileAddress(run, path), download: "" }, `download ${path.split("/").at(-1)}`);
+
+/** Why the page draws no figures of libraries that draw in the browser, and what to do. */
+const LIBRARIES = [
+  [/\.plotly\.json$/i, "The page does not ship Plotly's JavaScript. Open the figure with plotly.io.read_json(PATH).show(), or record it with log_html(NAME, figure.to_html()) to see it here."],
+  [/\.vega\.json$/i, "The page does not ship Vega's JavaScript. Open the figure with altair.Chart.from_json(TEXT), or in the Vega editor."],
+];
+
+function drawFile(run, item, path, source, enlarge) {
   if (/\.(mp4|webm)$/i.test(path)) return h("video", { src: source, controls: true, preload: "metadata" });
   if (/\.(wav|mp3|ogg|flac)$/i.test(path)) return h("audio", { src: source, controls: true, preload: "metadata" });
-  if (/\.(png|jpe?g|gif|webp|bmp|svg)$/i.test(path)) return h("img", { src: source, alt: `${item.name}, step ${item.step ?? "none"}`, loading: "lazy" });
-  return h("a", { href: source, download: "" }, `download ${path.split("/").at(-1)}`);
+  if (IMAGE.test(path)) return h("button", { class: "open", "aria-label": `Open ${item.name} large`, title: "open it large", onclick: enlarge }, h("img", { src: source, alt: `${item.name}, step ${item.step ?? "none"}`, loading: "lazy" }));
+  const note = LIBRARIES.find(([pattern]) => pattern.test(path));
+  return [note ? h("p", { class: "dim" }, note[1]) : null, download(run, path)];
 }
 
 /** Several histograms of one name as a heat map: a column per step. */
@@ -93,18 +118,18 @@ export function drawTable({ columns, rows }) {
   const head = h("tr");
   const show = () => {
     const wanted = search.value.toLowerCase();
-    let found = wanted ? rows.filter((row) => row.some((cell) => String(formatValue(cell)).toLowerCase().includes(wanted))) : [...rows];
+    let found = wanted ? rows.filter((row) => row.some((cell) => `${formatValue(cell)}\n${exactText(cell)}`.toLowerCase().includes(wanted))) : [...rows];
     if (order) found.sort((a, b) => compare(a[order.column], b[order.column]) * order.sign);
-    fill(head, columns.map((column, i) => h("th", { scope: "col", class: rows.every((row) => typeof row[i] === "number") ? "number" : "", "aria-sort": order?.column === i ? (order.sign > 0 ? "ascending" : "descending") : "none" },
+    fill(head, columns.map((column, i) => h("th", { scope: "col", class: rows.every((row) => isNumber(row[i])) ? "number" : "", "aria-sort": order?.column === i ? (order.sign > 0 ? "ascending" : "descending") : "none" },
       h("button", { class: "quiet", onclick: () => { order = { column: i, sign: order?.column === i ? -order.sign : 1 }; show(); } }, column))));
     fill(status, found.length > MOST_ROWS ? `the first ${MOST_ROWS} of ${formatNumber(found.length)} rows` : plural(found.length, "row"));
-    fill(body, found.slice(0, MOST_ROWS).map((row) => h("tr", {}, row.map((cell) => h("td", { class: typeof cell === "number" ? "number" : "" }, formatValue(cell))))));
+    fill(body, found.slice(0, MOST_ROWS).map((row) => h("tr", {}, row.map((cell) => glance(cell, "td", { class: isNumber(cell) ? "number" : "" })))));
   };
   show();
   return h("div", {}, rows.length > 8 ? h("div", { class: "row" }, search, status) : null, h("div", { class: "scroll", tabindex: "0" }, h("table", { class: "plain" }, h("thead", {}, head), body)));
 }
 
 function compare(a, b) {
-  if (typeof a === "number" && typeof b === "number") return a - b;
+  if (isNumber(a) && isNumber(b)) return a < b ? -1 : Number(a > b);
   return String(a).localeCompare(String(b), undefined, { numeric: true });
 }

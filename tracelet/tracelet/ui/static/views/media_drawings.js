@@ -1,7 +1,8 @@
 // Histograms, confusion matrices and curves as SVG.
 
 import { lineColor } from "../chart/plot.js";
-import { formatNumber, h, label, svg } from "../dom.js";
+import { formatNumber, h, label, shortenMiddle, svg } from "../dom.js";
+import { fitText, textWidth } from "./text_width.js";
 
 /** {edges, counts}: a bar per bin. */
 export function drawHistogram({ edges, counts, not_finite: odd }, name) {
@@ -41,23 +42,73 @@ export function drawRidge(several) {
   return h("figure", {}, svg("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": `distribution over ${steps}`, preserveAspectRatio: "none", class: "ridge" }, ...cells), h("figcaption", { class: "dim" }, `over ${steps}`));
 }
 
-/** {labels, matrix}: rows are the true classes. */
+const MOST_LABEL = 165; // pixels of a label beside a matrix
+const GAP = 6;
+const LEAST_SCALE = 0.8; // at which its texts can still be read
+
+/** {labels, matrix}: rows are the true classes. Labels are turned if they do not fit below their column. */
 export function drawMatrix({ labels, matrix }, name) {
-  const size = Math.max(14, Math.min(46, 340 / labels.length));
-  const edge = 70;
+  const texts = labels.map((one) => fitText(String(one), MOST_LABEL));
+  const size = Math.max(16, Math.min(46, 340 / labels.length));
+  const widest = Math.max(...texts.map(textWidth), textWidth("true"));
+  const isTurned = Math.max(...texts.map(textWidth)) > size - 4;
+  const [left, top] = [widest + GAP + 4, 16];
   const side = size * labels.length;
-  const most = Math.max(1, ...matrix.flat());
-  const cells = matrix.flatMap((row, i) => row.map((count, j) => {
-    const cell = svg("g", {}, svg("rect", { x: edge + j * size, y: i * size + 16, width: size - 1, height: size - 1, class: i === j ? "bar" : "bar off", "fill-opacity": (0.06 + (0.94 * count) / most).toFixed(3) }));
-    if (size >= 20) cell.append(svg("text", { x: edge + (j + 0.5) * size, y: 20 + (i + 0.5) * size, "text-anchor": "middle", class: count > most * 0.5 ? "axis on" : "axis" }, String(count)));
-    cell.append(svg("title", {}, `true ${labels[i]}, predicted ${labels[j]}: ${count}`));
-    return cell;
-  }));
-  const names = labels.flatMap((one, i) => [label(edge - 6, 20 + (i + 0.5) * size, one, "end"), size >= 20 ? label(edge + (i + 0.5) * size, side + 30, one) : null]);
+  const foot = top + side + (isTurned ? Math.max(...texts.map(textWidth)) + 2 * GAP : 18);
+  const [width, height] = [left + side + 4, foot + 18];
+  const names = texts.flatMap((text, i) => {
+    const middle = (i + 0.5) * size;
+    const below = isTurned ? turned(left + middle + 4, top + side + GAP, text) : label(left + middle, top + side + 14, text);
+    return [titled(label(left - GAP, top + middle + 4, text, "end"), labels[i]), titled(below, labels[i])];
+  });
   const right = matrix.reduce((sum, row, i) => sum + row[i], 0);
   const total = matrix.flat().reduce((a, b) => a + b, 0);
-  return svg("svg", { viewBox: `0 0 ${edge + side + 4} ${side + 50}`, role: "img", "aria-label": `confusion matrix ${name}: ${right} of ${total} right`, class: "matrix" },
-    label(edge - 6, 10, "true", "end"), label(edge + side / 2, side + 46, "predicted"), ...cells, ...names);
+  const drawing = svg("svg", { viewBox: `0 0 ${width} ${height}`, width, role: "img", "aria-label": `confusion matrix ${name}: ${right} of ${total} right`, class: "matrix" },
+    label(left - GAP, 10, "true", "end"), label(left + side / 2, foot + 10, "predicted"), ...matrixCells(labels, matrix, size, left, top), ...names);
+  drawing.style.minWidth = `${Math.round(width * LEAST_SCALE)}px`; // a larger one is scrolled
+  return h("div", { class: "scroll", tabindex: "0" }, drawing);
+}
+
+function matrixCells(labels, matrix, size, left, top) {
+  const most = Math.max(1, ...matrix.flat());
+  return matrix.flatMap((row, i) => row.map((count, j) => {
+    const text = formatNumber(count);
+    const cell = svg("g", {}, svg("rect", { x: left + j * size, y: top + i * size, width: size - 1, height: size - 1, class: i === j ? "bar" : "bar off", "fill-opacity": (0.06 + (0.94 * count) / most).toFixed(3) }));
+    if (textWidth(text) <= size - 3) cell.append(svg("text", { x: left + (j + 0.5) * size, y: top + (i + 0.5) * size + 4, "text-anchor": "middle", class: count > most * 0.5 ? "axis on" : "axis" }, text));
+    return titled(cell, `true ${labels[i]}, predicted ${labels[j]}: ${count}`);
+  }));
+}
+
+/** A text that is read upwards and ends at a place. */
+const turned = (x, y, text) => svg("text", { x, y, "text-anchor": "end", class: "axis", transform: `rotate(-90 ${x} ${y})` }, text);
+
+function titled(element, text) {
+  element.append(svg("title", {}, String(text)));
+  return element;
+}
+
+/** {x, y, labels}: a point for each vector, colored by its label. */
+export function drawEmbedding({ x, y, labels, total, dimensions }, name) {
+  const [width, height, edge] = [360, 280, 10];
+  const place = (values, start, end) => {
+    const [low, high] = [Math.min(...values), Math.max(...values)];
+    return (value) => (high > low ? start + ((value - low) / (high - low)) * (end - start) : (start + end) / 2);
+  };
+  const [across, up] = [place(x, edge, width - edge), place(y, height - edge, edge)];
+  const classes = [...new Set(labels ?? [])];
+  const isColored = classes.length > 0 && classes.length <= 10; // as many colors as lines have
+  const points = x.map((_, i) => {
+    const point = svg("circle", { cx: across(x[i]).toFixed(1), cy: up(y[i]).toFixed(1), r: 3, "fill-opacity": 0.75, fill: lineColor(isColored ? classes.indexOf(labels[i]) : 0) });
+    return titled(point, `${i}${labels ? `: ${labels[i]}` : ""}`);
+  });
+  const legend = isColored ? classes.map((one, i) => {
+    const swatch = h("span", { class: "swatch" });
+    swatch.style.background = lineColor(i);
+    return h("span", { class: "entry", title: one }, swatch, shortenMiddle(one, 30));
+  }) : null;
+  const how = dimensions > 2 ? `first two principal components of ${dimensions} dimensions` : `${dimensions} dimensions`;
+  const note = `${formatNumber(total)} vectors, ${how}${x.length < total ? `; the first ${formatNumber(x.length)} are drawn` : ""}`;
+  return h("div", {}, svg("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": `embedding ${name}: ${note}` }, ...points), legend ? h("div", { class: "legend all" }, legend) : null, h("p", { class: "dim" }, note));
 }
 
 /** Precision-recall or ROC curves, one for each class. */
@@ -75,7 +126,7 @@ export function drawCurves(content, kind, name) {
     const swatch = h("span", { class: "swatch" });
     swatch.style.background = lineColor(i);
     const area = one.auc ?? one.average_precision ?? one.area;
-    return h("span", { class: "entry" }, swatch, one.label ?? "", area === undefined ? "" : ` ${formatNumber(area)}`);
+    return h("span", { class: "entry" }, swatch, h("span", { title: one.label ?? null }, shortenMiddle(one.label ?? "", 30)), area === undefined ? "" : ` ${formatNumber(area)}`);
   });
   const what = kind === "roc_curve" ? "ROC curve" : "precision-recall curve";
   return h("div", {}, svg("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": `${what} ${name}, ${curves.length} classes` }, ...ticks, ...lines, label(width / 2, height - 2, across)), h("div", { class: "legend" }, legend));

@@ -1,6 +1,7 @@
 // What each plugin did and cost, what each backend has, and what was lost.
 
 import { get } from "../api.js";
+import { describeDamage, describeDropped } from "./damage.js";
 import { drawPanel } from "./panels.js";
 import { fill, formatDuration, formatNumber, h, put } from "../dom.js";
 
@@ -10,7 +11,7 @@ export function showPlugins(panel, run) {
   const plugins = Object.entries(run.plugins);
   const backends = Object.entries(run.delivery);
   put(panel, h("div", { class: "columns" },
-    h("section", {}, h("h2", {}, "Plugins"), plugins.length ? pluginTable(plugins) : h("p", { class: "dim" }, "their costs are recorded when the run ends"), overhead(run.overhead)),
+    h("section", {}, h("h2", {}, "Plugins"), plugins.length ? pluginTable(plugins) : h("p", { class: "dim" }, run.outcome === "running" ? "their costs are recorded when the run ends" : "no costs were recorded: the run did not reach its end"), overhead(run.overhead)),
     h("section", {}, h("h2", {}, "Delivery"), backends.length ? deliveryTable(backends) : h("p", { class: "dim" }, "the run has no backends: the journal has everything"),
       h("h2", {}, "Losses and damage"), losses(run))), added);
   return get(`/runs/${encodeURIComponent(run.id)}/panels`).then(({ panels }) => fill(added, panels.map(drawPanel))).then(() => undefined);
@@ -44,12 +45,10 @@ function stateOf(one) {
 function losses(run) {
   const host = h("div", {}, h("p", { class: "dim" }, "checking the journal …"));
   get(`/runs/${encodeURIComponent(run.id)}/losses`).then((found) => {
-    const dropped = Object.entries(found.dropped);
-    const damage = Object.entries(found.damage);
+    const lost = [...describeDamage(found.damage), ...describeDropped(found.dropped)];
     fill(host, found.problem ? h("p", { class: "error" }, found.problem) : null,
-      dropped.length ? h("dl", { class: "pairs" }, dropped.map(([why, count]) => [h("dt", {}, `not recorded: ${why}`), h("dd", {}, formatNumber(count))])) : null,
-      damage.length ? h("dl", { class: "pairs" }, damage.map(([kind, count]) => [h("dt", {}, `damaged: ${kind}`), h("dd", {}, formatNumber(count))])) : null,
-      dropped.length || damage.length || found.problem ? null : h("p", {}, "nothing was lost, and every record is intact"));
+      lost.length ? [h("ul", { class: "long" }, lost.map((one) => h("li", {}, one))), h("p", { class: "dim" }, "To see which: ", h("code", {}, `tracelet verify ${run.id}`))] : null,
+      lost.length || found.problem ? null : h("p", {}, "nothing was lost, and every record is intact"));
   }).catch((error) => fill(host, h("p", { class: "error" }, error.message)));
   return host;
 }

@@ -1,7 +1,7 @@
 // The table of all runs: only the visible rows exist, and only their pages are fetched.
 
 import { address, follow, get } from "../api.js";
-import { debounce, fill, formatDuration, formatNumber, formatTime, formatValue, h, notify, outcomeBadge, put } from "../dom.js";
+import { debounce, exactText, fill, formatDuration, formatNumber, formatTime, glance, h, notify, outcomeBadge, put } from "../dom.js";
 import { fieldOf, parseField } from "../fields.js";
 import { go, param, params, recall, remember, setParams } from "../state.js";
 import { chooseColumns } from "./columns.js";
@@ -293,7 +293,7 @@ class RunsTable {
   #drawGroup(row, group) {
     const isFolded = this.folded.has(keyOf(group));
     const chosen = group.ids.filter((id) => this.chosen.has(id)).length;
-    const label = group.value === null ? "none" : formatValue(group.value);
+    const label = group.value === null ? "none" : exactText(group.value);
     const box = h("input", { type: "checkbox", tabindex: "-1", "aria-label": `Select the runs of ${label}`, onclick: (event) => { event.stopPropagation(); this.#toggleGroup(group); } });
     box.checked = chosen > 0 && chosen === group.count;
     box.indeterminate = chosen > 0 && chosen < group.count;
@@ -325,7 +325,8 @@ class RunsTable {
       this.columns.map((column, i) => {
         if (column in BUILT_IN) return h("td", { class: this.#pinClass(i).trim() }, BUILT_IN[column][1](run));
         const value = run.cells[extra.indexOf(column)];
-        return h("td", { class: (this.numeric.has(column) ? "number" : "") + this.#pinClass(i) }, formatValue(value));
+        const props = { class: (this.numeric.has(column) ? "number" : "") + this.#pinClass(i) };
+        return /^metrics[.[]/.test(column) ? glance(value, "td", props) : h("td", { ...props, title: exactText(value) }, exactText(value));
       }));
   }
 
