@@ -112,7 +112,7 @@ function axisFrame(axis, x, gap, brush, isLacking) {
   const name = svg("text", { x, y: 14, "text-anchor": "middle", class: "axis name" }, fitText(`${short(axis.name)}${axis.isLog ? " (log)" : ""}`, gap - 12));
   name.append(svg("title", {}, axis.name));
   const texts = axis.ends.map(({ text, exact, y }) => {
-    const shown = fitText(text, gap / 2 - 10);
+    const shown = fitText(text, gap - 24);
     const element = svg("text", { x: x + 7, y: y + 4, class: "axis halo" }, shown);
     element.append(svg("title", {}, exact ?? text));
     return element;

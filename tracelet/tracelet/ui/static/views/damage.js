@@ -34,5 +34,5 @@ export function damageNotice(run, { damage, dropped }) {
   return h("div", { class: damaged.length ? "damage" : "damage minor", role: "status" },
     damaged.length ? h("p", { class: "error" }, h("strong", {}, count === 1 ? "A part of this run is damaged. " : "Parts of this run are damaged. "), `${damaged.join("; ")}. What is shown is what could be read.`) : null,
     lost.length ? h("p", { class: "warn" }, `${lost.join("; ")}.`) : null,
-    h("p", { class: "dim" }, "To see which: ", h("code", {}, `tracelet verify ${run.id}`)));
+    h("p", { class: "dim" }, "Details: ", h("code", {}, `tracelet verify ${run.id}`)));
 }

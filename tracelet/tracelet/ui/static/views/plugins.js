@@ -11,10 +11,15 @@ export function showPlugins(panel, run) {
   const plugins = Object.entries(run.plugins);
   const backends = Object.entries(run.delivery);
   put(panel, h("div", { class: "columns" },
-    h("section", {}, h("h2", {}, "Plugins"), plugins.length ? pluginTable(plugins) : h("p", { class: "dim" }, run.outcome === "running" ? "their costs are recorded when the run ends" : "no costs were recorded: the run did not reach its end"), overhead(run.overhead)),
+    h("section", {}, h("h2", {}, "Plugins"), plugins.length ? pluginTable(plugins) : h("p", { class: "dim" }, noPlugins(run)), overhead(run.overhead)),
     h("section", {}, h("h2", {}, "Delivery"), backends.length ? deliveryTable(backends) : h("p", { class: "dim" }, "the run has no backends: the journal has everything"),
       h("h2", {}, "Losses and damage"), losses(run))), added);
   return get(`/runs/${encodeURIComponent(run.id)}/panels`).then(({ panels }) => fill(added, panels.map(drawPanel))).then(() => undefined);
+}
+
+function noPlugins(run) {
+  if (run.outcome === "running") return "their costs are recorded when the run ends";
+  return run.outcome === "killed" ? "the run was killed before the costs of its plugins were recorded" : "no plugins ran";
 }
 
 function pluginTable(plugins) {
@@ -47,7 +52,7 @@ function losses(run) {
   get(`/runs/${encodeURIComponent(run.id)}/losses`).then((found) => {
     const lost = [...describeDamage(found.damage), ...describeDropped(found.dropped)];
     fill(host, found.problem ? h("p", { class: "error" }, found.problem) : null,
-      lost.length ? [h("ul", { class: "long" }, lost.map((one) => h("li", {}, one))), h("p", { class: "dim" }, "To see which: ", h("code", {}, `tracelet verify ${run.id}`))] : null,
+      lost.length ? [h("ul", { class: "long" }, lost.map((one) => h("li", {}, one))), h("p", { class: "dim" }, "Details: ", h("code", {}, `tracelet verify ${run.id}`))] : null,
       lost.length || found.problem ? null : h("p", {}, "nothing was lost, and every record is intact"));
   }).catch((error) => fill(host, h("p", { class: "error" }, error.message)));
   return host;
