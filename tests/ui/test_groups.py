@@ -40,6 +40,7 @@ def test_group_is_exact_where_every_step_fits(client: TestClient, store: Store) 
         assert adam["deviation"][place] == pytest.approx(pstdev(values), rel=1e-9)
         assert (adam["low"][place], adam["high"][place]) == (min(values), max(values))
     assert set(adam["runs"]) == {3}
+    assert adam["first"] is adam["last"] is None  # every step is an entry of its own
 
 
 def test_group_with_fewer_pixels_than_steps_uses_all_points(client: TestClient, store: Store) -> None:
@@ -52,6 +53,7 @@ def test_group_with_fewer_pixels_than_steps_uses_all_points(client: TestClient, 
     width = 399 / 40
     parts = values_at(store, answer["groups"][0]["runs"], "train/loss", 3 * width, 4 * width)
     assert one["mean"][3] == pytest.approx(fmean(map(fmean, parts)), rel=1e-12)
+    assert (one["first"][3], one["last"][3]) == (30.0, 39.0)  # steps from 3 * width to 4 * width
     assert one["low"][3] == min(map(min, parts))
     assert one["high"][3] == max(map(max, parts))
 
@@ -69,6 +71,27 @@ def test_run_that_records_seldom_weighs_as_much_as_one_that_records_often(tmp_pa
     (one,) = client.get("/api/v1/series/groups", params=query).json()["series"]
     assert one["mean"] == [15.0] + [5.0] * 100
     assert one["runs"] == [3] + [2] * 100
+
+
+@pytest.mark.parametrize("size", [1.7e308, 1e200, 1e-200, 1e-300])
+@pytest.mark.parametrize("pixels", [800, 5])
+def test_mean_and_deviation_of_extreme_values_are_numbers(tmp_path: Path, size: float, pixels: int) -> None:
+    for name, factor in (("low", 0.5), ("high", 1.0)):
+        with tracelet.start_run(name, group="pair", dir=tmp_path, plugins=PLAIN) as run:
+            for step in range(50):
+                run.log_metric("size", size * factor, step=step)
+    store = open_store(tmp_path)
+    client = TestClient(create_app(store), base_url=LOCAL)
+    ids = [one.id for one in store.runs()]
+    query = {"run": ids, "name": "size", "by": "group", "pixels": pixels}
+    (one,) = client.get("/api/v1/series/groups", params=query).json()["series"]
+    assert one["mean"] == pytest.approx([size * 0.75] * len(one["x"]), rel=1e-12)
+    assert one["deviation"] == pytest.approx([size * 0.25] * len(one["x"]), rel=1e-12)
+    assert (one["low"][0], one["high"][0]) == (size * 0.5, size)
+    (one, _) = client.get(
+        "/api/v1/series", params={"run": ids, "name": "size", "x": "metric:size", "pixels": 5}
+    ).json()["series"]
+    assert one["means"]["values"] == pytest.approx([one["values"][0]] * len(one["means"]["x"]), rel=1e-12)
 
 
 def test_group_over_time_and_in_a_range(client: TestClient, store: Store) -> None:

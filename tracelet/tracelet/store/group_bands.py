@@ -5,12 +5,13 @@ Everything is computed from all recorded points. Taking a sample of each run fir
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from tracelet.store.point_columns import require_numpy
 from tracelet.store.series import Series
-from tracelet.store.windows import check_axis, place_points, range_of
+from tracelet.store.windows import check_axis, even_edges, place_points, range_of
 
 
 class Member(NamedTuple):
@@ -28,7 +29,8 @@ class GroupBand(NamedTuple):
     more often does not weigh more; ``low`` and ``high`` are the least and the greatest recorded values; ``runs`` counts
     the runs. Between its first and its last point, a run counts everywhere: where it recorded nothing, a straight
     line between its neighboring points takes the place of a value. ``not_finite`` counts the NaN and infinities, which
-    are left out; ``total`` counts the points.
+    are left out; ``total`` counts the points. ``first`` and ``last`` are the least and the greatest x of the points of
+    each entry, and None if every x is an entry of its own.
     """
 
     x: Any
@@ -39,6 +41,8 @@ class GroupBand(NamedTuple):
     runs: Any
     total: int
     not_finite: int
+    first: Any = None
+    last: Any = None
 
 
 def summarize_group(
@@ -69,21 +73,32 @@ def summarize_group(
     if not columns:
         none = numpy.zeros(0)
         return GroupBand(none, none, none, none, none, none, total, not_finite)
-    places, places_of = _divide(numpy, [x for x, _ in columns], max(1, pixels))
-    several = [_of_run(numpy, places, places_of(x), values) for x, values in columns]
-    return GroupBand(places, *_combine(numpy, several), total, not_finite)
+    power = _power_of(numpy, columns)
+    places, places_of, spans = _divide(numpy, [x for x, _ in columns], max(1, pixels))
+    several = [_of_run(numpy, places, places_of(x), numpy.ldexp(values, -power)) for x, values in columns]
+    *statistics, runs = _combine(numpy, several)
+    unscaled = (numpy.ldexp(one, power) for one in statistics)
+    return GroupBand(places, *unscaled, runs, total, not_finite, *spans)
 
 
-def _divide(numpy: Any, xs: list[Any], pixels: int) -> tuple[Any, Any]:
-    """Return the places on the axis, and a function that returns the place of each x."""
+def _power_of(numpy: Any, columns: list[tuple[Any, Any]]) -> int:
+    """Return the power of two by which values are divided so that their sums and squares are numbers, too."""
+    size = max(float(numpy.abs(values).max()) for _, values in columns)
+    return 0 if size == 0 or 1e-100 < size < 1e100 else int(math.frexp(size)[1])
+
+
+def _divide(numpy: Any, xs: list[Any], pixels: int) -> tuple[Any, Any, tuple[Any, Any]]:
+    """Return the places on the axis, a function that returns the place of each x, and the ends of each place."""
     distinct = numpy.unique(numpy.concatenate([numpy.unique(x) for x in xs])).astype("float64")
     if len(distinct) <= pixels:
-        return distinct, lambda x: numpy.searchsorted(distinct, x)
-    edges = numpy.linspace(distinct[0], distinct[-1], pixels + 1)
+        return distinct, lambda x: numpy.searchsorted(distinct, x), (None, None)
+    edges = even_edges(distinct[0], distinct[-1], pixels)
     inner = edges[1:-1]
-    filled = numpy.unique(numpy.searchsorted(inner, distinct, "right"))
-    middles = (edges[:-1] + edges[1:])[filled] / 2
-    return middles, lambda x: numpy.searchsorted(filled, numpy.searchsorted(inner, x, "right"))
+    parts = numpy.searchsorted(inner, distinct, "right")
+    filled, starts = numpy.unique(parts, return_index=True)
+    middles = edges[:-1][filled] / 2 + edges[1:][filled] / 2
+    spans = (distinct[starts], distinct[numpy.append(starts[1:], len(distinct)) - 1])
+    return middles, lambda x: numpy.searchsorted(filled, numpy.searchsorted(inner, x, "right")), spans
 
 
 def _of_run(numpy: Any, places: Any, own: Any, values: Any) -> tuple[Any, Any, Any]:

@@ -12,6 +12,7 @@ from tracelet.store.point_columns import Points, require_numpy
 from tracelet.store.series import Series
 
 AXES: Final = ("step", "time", "relative")
+_MANY: Final = 2.0**64  # more than the points of a series
 METRIC: Final = "metric:"  # and a name: another metric of the run is the axis
 
 
@@ -150,8 +151,14 @@ def range_of(x: Any, first: float | None, last: float | None) -> tuple[int, int]
 
 def _bounds(numpy: Any, x: Any, pixels: int) -> list[int]:
     """Return where each part of the range of x begins, and the end of the last one."""
-    edges = numpy.linspace(float(x[0]), float(x[-1]), pixels + 1)[1:-1]
+    edges = even_edges(x[0], x[-1], pixels)[1:-1]
     return [0, *numpy.searchsorted(x, edges).tolist(), len(x)]
+
+
+def even_edges(low: float, high: float, pixels: int) -> Any:
+    """Return the edges of equal parts of a range, however far its ends are apart."""
+    numpy = require_numpy("tracelet ui")
+    return numpy.linspace(float(low) / 2, float(high) / 2, pixels + 1) * 2
 
 
 def _extremes(numpy: Any, values: Any, bounds: list[int]) -> Any:
@@ -194,4 +201,8 @@ def _mean_values(numpy: Any, values: Any, starts: Any, sizes: Any) -> Any:
         counts = numpy.add.reduceat(known.astype("int64"), starts)
         sums = numpy.add.reduceat(numpy.where(known, values, 0.0), starts)
     with numpy.errstate(invalid="ignore", divide="ignore"):
-        return sums / counts
+        means = sums / counts
+    if numpy.isinf(means).any():  # of an infinity, or too large a sum
+        parts = numpy.add.reduceat(numpy.where(numpy.isnan(values), 0.0, values) / _MANY, starts)
+        means = numpy.where(numpy.isinf(means), parts / counts * _MANY, means)
+    return means

@@ -2,30 +2,33 @@
 
 import { debounce, fill, formatNumber, h, plural, throttle } from "../dom.js";
 import { loadSeries } from "./loader.js";
-import { Plot, lineColor } from "./plot.js";
-import { ghostNote, groupLabel, groupLine, runLines } from "./series_lines.js";
+import { lineColor, lineDash, swatch } from "./palette.js";
+import { Plot } from "./plot.js";
+import { ghostNote, groupKey, groupLabel, groupLine, hiddenNotes, runLines } from "./series_lines.js";
 
 const MOST_APPENDED = 2000; // live points after which the series is loaded again, downsampled
 const MOST_NAMED = 4; // runs in a legend
 const AGAIN = 1500; // milliseconds between two looks at what cannot be appended to: groups, and x = another metric
 
 export class Card {
-  /** `runs` are {id, label, place}; `view()` returns the options that all charts share; `onZoom(first, last)`. */
-  constructor(name, runs, view, onZoom) {
+  /**
+   * `runs` are {id, label, place}; `view()` returns the options that all charts share. `on` has `zoom(first, last)`,
+   * `set(name, option, value)` for what is chosen for one chart, and `choose(key, alone)` to hide or isolate a run.
+   */
+  constructor(name, runs, view, on) {
     this.name = name;
     this.runs = runs;
     this.view = view;
-    this.onZoom = onZoom;
-    this.logY = null; // as all charts, unless chosen here
+    this.on = on;
     this.series = new Map(); // by run
     this.bands = []; // of groups of runs, if they are shown as groups
     this.groups = [];
     this.plotHost = h("div", { class: "plot" });
-    this.legend = h("div", { class: "legend" });
+    this.legend = h("div", { class: "legend", tabindex: "-1" });
     this.logButton = h("button", { class: "quiet", title: "Logarithmic y axis", "aria-pressed": "false", onclick: () => this.#toggleLog() }, "log");
     this.wideButton = h("button", { class: "quiet", title: "Large", "aria-label": `Show ${name} large`, onclick: () => this.#toggleWide() }, "⤢");
     this.element = h(
-      "section", { class: "card", "data-name": name, "aria-label": name },
+      "section", { class: view().large.has(name) ? "card wide" : "card", "data-name": name, "aria-label": name },
       h("header", {}, h("h3", { title: name }, name), this.logButton, this.wideButton),
       this.plotHost, this.legend,
     );
@@ -41,7 +44,7 @@ export class Card {
   /** Draw it; called when it comes near the visible part of the page. */
   mount() {
     if (this.isMounted) return;
-    this.plot = new Plot(this.plotHost, { onZoom: this.onZoom, label: `${this.name}: line chart` });
+    this.plot = new Plot(this.plotHost, { onZoom: this.on.zoom, label: `${this.name}: line chart` });
     this.plot.repaint = () => this.show();
     this.load();
   }
@@ -61,7 +64,7 @@ export class Card {
   async load() {
     if (!this.isMounted) return;
     const { x, from, to, by } = this.view();
-    const view = { x, from, to, by, pixels: Math.min(2000, Math.max(100, Math.round(this.plot.width))) };
+    const view = { x, from, to, by, pixels: Math.min(2000, Math.max(100, Math.round(this.plot.width))) * (by ? 2 : 1) };
     const request = (this.request = {});
     this.show();
     try {
@@ -122,62 +125,107 @@ export class Card {
     });
   }
 
+  /** The logarithmic y axis of all charts, unless another was chosen for this one. */
+  get isLog() {
+    const { logY, log, linear } = this.view();
+    return log.has(this.name) || (logY && !linear.has(this.name));
+  }
+
   /** Draw what is loaded. */
   show() {
     if (!this.isMounted) return;
-    const { x, from, to, smoothing, logX, logY, outliers, by, band } = this.view();
-    const isShown = (run) => this.series.has(run.id);
+    const { x, from, to, smoothing, logX, outliers, by, band, shown } = this.view();
     const lines = by
-      ? this.bands.map((one) => groupLine(one, this.groups[one.group], band, smoothing))
-      : this.runs.filter(isShown).flatMap((run) => runLines(this.series.get(run.id), run, smoothing));
-    const isLog = this.logY ?? logY;
-    this.logButton.setAttribute("aria-pressed", String(isLog));
-    this.plot.set(lines, { kind: x, logX, logY: isLog, outliers, first: from, last: to, loading: !this.loaded });
+      ? this.bands.filter((one) => shown(groupKey(this.groups[one.group]))).map((one) => groupLine(one, this.groups[one.group], band, smoothing))
+      : this.runs.filter((run) => this.series.has(run.id) && shown(run.id)).flatMap((run) => runLines(this.series.get(run.id), run, smoothing));
+    this.logButton.setAttribute("aria-pressed", String(this.isLog));
+    this.plot.set(lines, { kind: x, logX, logY: this.isLog, outliers, first: from, last: to, empty: this.#sayEmpty(lines) });
     const { parts, texts } = by ? this.#describeGroups() : this.#describeRuns();
+    const notes = hiddenNotes(this.plot.hidden);
+    if (parts.some((part) => part.querySelector?.("b"))) parts.unshift(h("span", { class: "entry dim" }, lastWord(x, to)));
+    parts.push(...notes.map((note) => h("span", { class: "entry warn" }, note)));
     if (this.failed) parts.push(h("span", { class: "warn" }, this.failed));
-    fill(this.legend, parts);
+    this.#fillLegend(parts);
     const what = plural(texts.length, by ? "group" : "run");
-    this.plot.top.setAttribute("aria-label", `${this.name}: line chart of ${what}. ${texts.slice(0, 10).join("; ")}`);
+    this.plot.top.setAttribute("aria-label", `${this.name}: line chart of ${what}. ${[...texts.slice(0, 10), ...notes].join("; ")}`);
+  }
+
+  /** Fill the legend; the button that has the focus keeps it. */
+  #fillLegend(parts) {
+    const key = this.legend.contains(document.activeElement) ? document.activeElement.dataset.key : undefined;
+    fill(this.legend, parts);
+    if (key !== undefined) [...this.legend.querySelectorAll("button")].find((one) => one.dataset.key === key)?.focus();
+  }
+
+  /** What a chart says that has nothing to draw. */
+  #sayEmpty(lines) {
+    const { x, from, to, by } = this.view();
+    if (this.failed) return this.failed;
+    if (!this.loaded) return "loading …";
+    const known = by ? this.bands : [...this.series.values()];
+    if (!lines.length && known.length) return `all ${by ? "groups" : "runs"} with this metric are hidden`;
+    if (x.startsWith("metric:")) return `no points where ${x.slice(7)} has a value`;
+    if (from !== null || to !== null) return "no points in this range";
+    return known.length || this.runs.length < 2 ? "no points" : "none of the runs has this metric";
   }
 
   #describeRuns() {
+    const { to, shown } = this.view();
     const parts = [];
     const texts = [];
     for (const run of this.runs) {
       const one = this.series.get(run.id);
       if (!one?.values.length) continue;
+      const isShown = shown(run.id);
+      const last = one.values[lastWithin(one.x, to)];
+      if (this.runs.length <= MOST_NAMED) parts.push(this.#entry(run.id, run.place, this.runs.length > 1 ? run.label : "", last, isShown));
+      if (!isShown) continue;
       const finite = one.values.filter(Number.isFinite);
-      const last = one.values.at(-1);
       const odd = one.values.length - finite.length;
       const range = finite.length ? `, from ${formatNumber(min(finite))} to ${formatNumber(max(finite))}` : "";
       texts.push(`${run.label}: last ${formatNumber(last)}${range}`);
-      if (this.runs.length <= MOST_NAMED) parts.push(entry(lineColor(run.place), this.runs.length > 1 ? run.label : "", last));
-      if (odd) parts.push(h("span", { class: "entry warn" }, `${formatNumber(odd)} not finite`));
+      if (odd) parts.push(h("span", { class: "entry warn" }, `${one.means ? "at least " : ""}${formatNumber(odd)} not finite`));
       for (const ghost of one.ghosts) parts.push(ghostNote(ghost));
     }
     return { parts, texts };
   }
 
   #describeGroups() {
+    const { to, shown } = this.view();
     const parts = [];
     const texts = [];
     for (const one of this.bands.filter((band) => band.x.length)) {
       const label = groupLabel(this.groups[one.group]);
-      const last = one.mean.at(-1);
-      texts.push(`${label}: mean ${formatNumber(last)} of ${plural(one.runs.at(-1), "run")}, from ${formatNumber(min(one.low))} to ${formatNumber(max(one.high))}`);
-      if (this.bands.length <= MOST_NAMED) parts.push(entry(lineColor(one.group), label, last));
+      const key = groupKey(this.groups[one.group]);
+      const at = lastWithin(one.x, to);
+      if (this.bands.length <= MOST_NAMED) parts.push(this.#entry(key, one.group, label, one.mean[at], shown(key)));
+      if (!shown(key)) continue;
+      texts.push(`${label}: mean ${formatNumber(one.mean[at])} of ${plural(one.runs[at], "run")}, from ${formatNumber(min(one.low))} to ${formatNumber(max(one.high))}`);
       if (one.not_finite) parts.push(h("span", { class: "entry warn" }, `${label}: ${formatNumber(one.not_finite)} not finite, left out`));
     }
     return { parts, texts };
   }
 
+  /** A run or a group with its last value; a click hides or shows it in all charts. */
+  #entry(key, place, label, value, isShown) {
+    const inside = [swatch(lineColor(place), lineDash(place)), label ? h("span", { class: "label" }, label) : null, isShown ? h("b", {}, formatNumber(value)) : null];
+    if (!label || !this.on.choose) return h("span", { class: "entry" }, inside);
+    return h("button", {
+      class: "entry toggle", "data-key": key, title: label, "aria-pressed": String(isShown),
+      onclick: (event) => this.on.choose(key, event.altKey), ondblclick: () => this.on.choose(key, true),
+    }, inside);
+  }
+
   #toggleLog() {
-    this.logY = !(this.logY ?? this.view().logY);
+    const { logY } = this.view();
+    const wanted = !this.isLog;
+    this.on.set(this.name, "log", wanted && !logY);
+    this.on.set(this.name, "linear", !wanted && logY);
     this.show();
   }
 
   #toggleWide() {
-    this.element.classList.toggle("wide");
+    this.on.set(this.name, "large", this.element.classList.toggle("wide"));
     this.refreshSoon();
   }
 }
@@ -185,8 +233,14 @@ export class Card {
 const min = (values) => values.reduce((a, b) => Math.min(a, b));
 const max = (values) => values.reduce((a, b) => Math.max(a, b));
 
-function entry(color, label, value) {
-  const swatch = h("span", { class: "swatch" });
-  swatch.style.background = color;
-  return h("span", { class: "entry" }, swatch, label ? h("span", {}, label) : null, h("b", {}, formatNumber(value)));
+/** The place of the last x that is not behind the range. */
+function lastWithin(x, to) {
+  const at = to === null ? x.length - 1 : x.findLastIndex((one) => one <= to);
+  return at < 0 ? x.length - 1 : at;
+}
+
+/** What the numbers of a legend are. */
+function lastWord(x, to) {
+  if (x.startsWith("metric:")) return "rightmost";
+  return to === null ? "last" : "last in the range";
 }

@@ -2,8 +2,10 @@
 
 import { follow } from "../api.js";
 import { debounce, formatNumber, h, fill } from "../dom.js";
-import { param, recall, remember, setParams } from "../state.js";
+import { param, params, setParams } from "../state.js";
 import { Card } from "./card.js";
+import { groupKey } from "./series_lines.js";
+import { choose, readShown, writeShown } from "./visibility.js";
 
 const NEAR = "300px"; // around the visible part
 const OPEN_GROUPS = 12; // groups that are open from the beginning
@@ -18,6 +20,7 @@ export class ChartGrid {
     this.fields = fields;
     this.measured = measured;
     this.names = names;
+    this.keys = runs.map((run) => run.id); // what can be hidden: the runs, or their groups
     this.cards = new Map();
     this.body = h("div", { class: "groups" });
     this.count = h("span", { class: "dim", role: "status" });
@@ -48,6 +51,10 @@ export class ChartGrid {
       outliers: param("outliers") === "1",
       by: this.fields.length ? param("by") || null : null,
       band: param("band", "range"),
+      shown: readShown(),
+      log: new Set(params("log")), // charts for which something else than for all was chosen
+      linear: new Set(params("linear")),
+      large: new Set(params("large")),
     };
   };
 
@@ -64,7 +71,7 @@ export class ChartGrid {
     });
     search.value = param("search");
     this.search = search;
-    const axis = h("select", { "aria-label": "Horizontal axis", onchange: () => { setParams({ x: axis.value === "step" ? null : axis.value, from: null, to: null }); this.reload(); } },
+    const axis = h("select", { class: "axis", "aria-label": "Horizontal axis", onchange: () => { setParams({ x: axis.value === "step" ? null : axis.value, from: null, to: null }); axis.title = titleOf(axis); this.#showReset(); this.reload(); } },
       [["step", "step"], ["relative", "relative time"], ["time", "wall time"]].map(([value, label]) => h("option", { value }, label)));
     this.axis = axis;
     this.#offerMetrics();
@@ -90,21 +97,23 @@ export class ChartGrid {
     this.axis.value = param("x", "step");
     if (this.axis.selectedIndex < 0) this.axis.append(h("option", { value: param("x") }, param("x").replace(/^metric:/, "")));
     this.axis.value = param("x", "step");
+    this.axis.title = titleOf(this.axis);
   }
 
   /** Show runs with the same value of a field as one curve with a band. */
   #grouping() {
     if (!this.fields.length) return null;
-    const change = () => { this.onGroups?.([]); this.reload(); showBand(); };
-    const by = h("select", { "aria-label": "Group runs by", onchange: () => { setParams({ by: by.value || null }); change(); } },
+    const change = () => { setParams({ hide: null, only: null }); this.keys = this.runs.map((run) => run.id); this.onGroups?.([]); this.reload(); showBand(); by.title = titleOf(by); };
+    const by = h("select", { class: "axis", "aria-label": "Group runs by", onchange: () => { setParams({ by: by.value || null }); change(); } },
       [["", "no groups"], ...this.fields].map(([value, label]) => h("option", { value }, label)));
     by.value = param("by");
+    by.title = titleOf(by);
     const band = h("select", { "aria-label": "Band of a group", onchange: () => { setParams({ band: band.value === "range" ? null : band.value }); this.redraw(); } },
       [["range", "least to greatest"], ["std", "± standard deviation"]].map(([value, label]) => h("option", { value }, label)));
     band.value = param("band", "range");
     const showBand = () => (band.hidden = !by.value);
     showBand();
-    return h("label", {}, "group ", by, band);
+    return h("label", {}, "group by ", by, band);
   }
 
   #toggle(name, label) {
@@ -122,6 +131,25 @@ export class ChartGrid {
     this.#showReset();
     this.reload();
   };
+
+  /** Choose something for one chart; the address has a list of names for each option. */
+  setOption = (name, option, isOn) => {
+    const others = params(option).filter((one) => one !== name);
+    setParams({ [option]: isOn ? [...others, name] : others });
+  };
+
+  /** Hide or show a run or a group in all charts, or show it alone. */
+  choose = (key, alone) => {
+    this.showOnly(choose(this.keys, readShown(), key, alone));
+  };
+
+  showAll = () => this.showOnly(this.keys);
+
+  showOnly(wanted) {
+    writeShown(this.keys, wanted);
+    this.redraw();
+    this.onShown?.(readShown());
+  }
 
   redraw() {
     for (const card of this.cards.values()) card.show();
@@ -145,23 +173,24 @@ export class ChartGrid {
     }
     matches.sort((a, b) => this.measured.has(a) - this.measured.has(b)); // stable: the program's own come first
     const groups = Map.groupBy ? Map.groupBy(matches, prefix) : groupBy(matches, prefix);
-    const closed = new Set(recall("closed", []));
+    const closed = new Set(params("fold"));
     const wanted = new Set(matches);
     for (const [name, card] of this.cards) if (!wanted.has(name)) card.unmount();
     const sections = [...groups].map(([group, names], at) => this.#section(group, names, closed, at));
-    fill(this.body, sections.length ? sections : h("p", { class: "empty" }, this.names.length ? "no metric matches" : "no metrics yet"));
+    fill(this.body, sections.length ? sections : h("p", { class: "empty" }, this.names.length ? "no metric matches" : this.runs.some((run) => run.running) ? "no metrics yet" : "no metrics were logged"));
     fill(this.count, `${formatNumber(matches.length)} of ${formatNumber(this.names.length)} charts`);
   }
 
   #section(group, names, closed, at) {
-    const isOpen = !closed.has(group) && (at < OPEN_GROUPS || param("search") !== "");
+    const isUsual = at < OPEN_GROUPS || param("search") !== "";
+    const isOpen = !closed.has(group) && (isUsual || params("unfold").includes(group));
     const inside = h("div", { class: "cards" });
     const section = h("details", { class: "group", open: isOpen, ontoggle: () => toggled() },
-      h("summary", {}, h("h2", {}, group), h("span", { class: "dim" }, formatNumber(names.length))), inside);
+      h("summary", {}, h("h2", { title: group }, group), h("span", { class: "dim" }, formatNumber(names.length))), inside);
     const toggled = () => {
-      const known = new Set(recall("closed", []));
-      if (section.open) { known.delete(group); place(); } else known.add(group);
-      remember("closed", [...known]);
+      this.setOption(group, "fold", !section.open && isUsual);
+      this.setOption(group, "unfold", section.open && !isUsual);
+      if (section.open) place();
     };
     const place = () => {
       if (inside.childElementCount) return;
@@ -178,12 +207,18 @@ export class ChartGrid {
   #card(name) {
     if (!this.cards.has(name)) {
       const isMeasured = this.measured.has(name);
-      const card = new Card(name, this.runs, isMeasured ? this.viewByTime : this.view, this.zoom);
+      const card = new Card(name, this.runs, isMeasured ? this.viewByTime : this.view, { zoom: this.zoom, set: this.setOption, choose: this.choose });
       card.element.card = card;
-      card.onLoad = () => { this.listenSoon(); this.onGroups?.(card.groups); };
+      card.onLoad = () => this.#loaded(card);
       this.cards.set(name, card);
     }
     return this.cards.get(name);
+  }
+
+  #loaded({ groups }) {
+    this.listenSoon();
+    if (groups.length) this.keys = groups.map(groupKey);
+    this.onGroups?.(groups);
   }
 
   #seen(entries) {
@@ -227,6 +262,8 @@ export class ChartGrid {
     this.arrange();
   }
 }
+
+const titleOf = (select) => select.selectedOptions[0]?.label ?? "";
 
 /** The group of a metric: everything before its first slash. */
 export function prefix(name) {

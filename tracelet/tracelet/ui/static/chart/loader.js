@@ -37,7 +37,7 @@ async function request(runs, view, several) {
   try {
     const isGrouped = Boolean(view.by);
     const { series, groups = [] } = await get(isGrouped ? "/series/groups" : "/series", { run: runs, name: several.map(([name]) => name), ...view });
-    const own = (name) => series.filter((one) => one.name === name).map(isGrouped ? (one) => one : decode);
+    const own = (name) => series.filter((one) => one.name === name).map(isGrouped ? decodeBand : decode);
     for (const [name, { resolve }] of several) resolve({ series: own(name), groups });
   } catch (error) {
     for (const [, { reject }] of several) reject(error);
@@ -53,4 +53,9 @@ function decode(one) {
     means: one.means && { x: one.means.x, values: one.means.values.map(number) },
     ghosts: one.ghosts.map((ghost) => ({ ...ghost, values: ghost.values.map(number) })),
   };
+}
+
+function decodeBand(one) {
+  const columns = ["mean", "deviation", "low", "high"].map((name) => [name, one[name].map(number)]);
+  return { ...one, ...Object.fromEntries(columns) };
 }

@@ -2,9 +2,11 @@
 
 import { get } from "../api.js";
 import { ChartGrid } from "../chart/grid.js";
-import { lineColor } from "../chart/plot.js";
-import { groupLabel } from "../chart/series_lines.js";
-import { fill, h, outcomeBadge, plural, put } from "../dom.js";
+import { lineColor, lineDash } from "../chart/palette.js";
+import { RunLegend } from "../chart/run_legend.js";
+import { groupKey, groupLabel } from "../chart/series_lines.js";
+import { readShown } from "../chart/visibility.js";
+import { h, outcomeBadge, plural, put } from "../dom.js";
 import { params } from "../state.js";
 import { fieldOf } from "../fields.js";
 
@@ -21,15 +23,20 @@ export async function showCharts(main) {
   const names = Object.keys(metrics).sort();
   const fields = runs.length > 1 ? fieldsOf(runs, differing, tags) : [];
   const grid = new ChartGrid(shown, names, measuredOf(metrics), fields);
-  const legend = h("ul", { class: "runlegend", "aria-label": "Runs" }, runEntries(shown, runs));
-  let drawn = "";
+  const legend = new RunLegend({ onChoose: grid.choose, onAll: grid.showAll });
+  legend.set(runEntries(shown, runs), readShown());
+  let drawn = "[]";
   grid.onGroups = (groups) => {
     const key = JSON.stringify(groups);
-    if (key !== drawn) fill(legend, groups.length ? groupEntries(groups) : runEntries(shown, runs));
+    if (key !== drawn) legend.set(groups.length ? groupEntries(groups) : runEntries(shown, runs), readShown());
     drawn = key;
   };
-  put(main, h("nav", { class: "crumbs", "aria-label": "Where you are" }, h("a", { href: "/" }, "runs"), " › charts"), h("h1", { class: "hidden" }, "Charts"), legend, grid.element);
-  return () => grid.destroy();
+  grid.onShown = (isShown) => legend.mark(isShown);
+  put(main, h("nav", { class: "crumbs", "aria-label": "Where you are" }, h("a", { href: "/" }, "runs"), " › charts"), h("h1", { class: "hidden" }, "Charts"), legend.element, grid.element);
+  return () => {
+    grid.destroy();
+    legend.destroy();
+  };
 }
 
 /** Runs as charts want them: names that several have get the end of their id. */
@@ -52,7 +59,7 @@ export function measuredOf(metrics) {
 
 /** What runs can be grouped by: what differs between them, and what they say of themselves. */
 function fieldsOf(runs, differing, tags) {
-  const own = [["group", "group"], ["job_type", "job type"], ["project", "project"], ["host", "host"]];
+  const own = [["group", "the run's group"], ["job_type", "job type"], ["project", "project"], ["host", "host"]];
   const isKnown = ([field]) => runs.some((run) => run[field]);
   return [
     ...own.filter((one, i) => i < 2 || isKnown(one)),
@@ -61,16 +68,17 @@ function fieldsOf(runs, differing, tags) {
   ];
 }
 
-function swatch(place) {
-  const made = h("span", { class: "swatch" });
-  made.style.background = lineColor(place);
-  return made;
-}
+const styleOf = (place) => ({ color: lineColor(place), dash: lineDash(place) });
 
 function runEntries(shown, runs) {
-  return shown.map((run, i) => h("li", {}, swatch(run.place), h("a", { href: `/run/${encodeURIComponent(run.id)}` }, run.label), " ", outcomeBadge(runs[i].outcome)));
+  return shown.map((run, i) => ({
+    key: run.id, label: run.label, ...styleOf(run.place),
+    more: [h("a", { href: `/run/${encodeURIComponent(run.id)}`, title: `open ${run.label}`, "aria-label": `Open ${run.label}` }, "↗"), outcomeBadge(runs[i].outcome)],
+  }));
 }
 
 function groupEntries(groups) {
-  return groups.map((group, place) => h("li", {}, swatch(place), groupLabel(group), " ", h("span", { class: "dim" }, plural(group.runs.length, "run"))));
+  return groups.map((group, place) => ({
+    key: groupKey(group), label: groupLabel(group), ...styleOf(place), more: [h("span", { class: "dim" }, plural(group.runs.length, "run"))],
+  }));
 }
