@@ -183,7 +183,7 @@ def _extremes(numpy: Any, values: Any, bounds: list[int]) -> Any:
 def _means(numpy: Any, x: Any, values: Any, bounds: list[int]) -> Means:
     starts, stops = _filled(numpy, bounds)
     sizes = stops - starts
-    means = numpy.add.reduceat(x, starts, dtype="float64") / sizes
+    means = _mean_values(numpy, numpy.asarray(x, "float64"), starts, sizes)
     return Means(means, _mean_values(numpy, values, starts, sizes))
 
 
@@ -195,7 +195,8 @@ def _filled(numpy: Any, bounds: list[int]) -> tuple[Any, Any]:
 
 
 def _mean_values(numpy: Any, values: Any, starts: Any, sizes: Any) -> Any:
-    counts, sums = sizes, numpy.add.reduceat(values, starts)
+    with numpy.errstate(over="ignore"):
+        counts, sums = sizes, numpy.add.reduceat(values, starts)
     if numpy.isnan(sums).any():
         known = ~numpy.isnan(values)
         counts = numpy.add.reduceat(known.astype("int64"), starts)
