@@ -184,7 +184,10 @@ def _describe_band(members: Sequence[Member], view: dict[str, Any]) -> dict[str,
     columns = ("x", "mean", "deviation", "low", "high", "runs")
     return {
         **{key: numbers(getattr(band, key)) for key in columns},
-        **{key: None if getattr(band, key) is None else numbers(getattr(band, key)) for key in ("first", "last")},
+        **{
+            key: None if getattr(band, key) is None else numbers(getattr(band, key))
+            for key in ("first", "last")
+        },
         "total": band.total,
         "not_finite": band.not_finite,
     }

@@ -39,7 +39,7 @@ async function send(url, options) {
 async function read(response) {
   const type = response.headers.get("content-type") || "";
   if (!type.startsWith("application/json")) throw new ApiError((await response.text()).trim() || response.statusText);
-  const isSeries = new URL(response.url).pathname.startsWith(`${BASE}/series`); // charts draw doubles
+  const isSeries = new URL(response.url).pathname === `${BASE}/series`; // charts draw doubles
   const data = isSeries ? await response.json() : parseExact(await response.text());
   if (!response.ok) throw new ApiError(data.error || response.statusText);
   return data;
