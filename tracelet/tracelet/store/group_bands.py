@@ -77,8 +77,8 @@ def summarize_group(
     places, places_of, spans = _divide(numpy, [x for x, _ in columns], max(1, pixels))
     several = [_of_run(numpy, places, places_of(x), numpy.ldexp(values, -power)) for x, values in columns]
     *statistics, runs = _combine(numpy, several)
-    unscaled = (numpy.ldexp(one, power) for one in statistics)
-    return GroupBand(places, *unscaled, runs, total, not_finite, *spans)
+    mean, deviation, low, high = (numpy.ldexp(one, power) for one in statistics)
+    return GroupBand(places, mean, deviation, low, high, runs, total, not_finite, *spans)
 
 
 def _power_of(numpy: Any, columns: list[tuple[Any, Any]]) -> int:
