@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import math
+import pathlib
+import re
 import shutil
 import time
+from itertools import pairwise
 
+import numpy
 import pytest
 
+import tracelet
 from tracelet.store.packing import pack
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="needs the packages of the nox session 'seeing'")
@@ -119,3 +125,168 @@ def test_it_fits_a_phone_and_has_labels(page):
     page.wait_for_timeout(200)
     assert page.evaluate("document.documentElement.scrollWidth") <= 380
     assert page.locator("canvas:not([aria-label])").count() == 0
+
+
+BIG = 2**70 + 1
+EXTREMES = {
+    "max": [1.7976931348623157e308, -1.7976931348623157e308, 1.0],
+    "denormal": [5e-324, 1e-323, 0.0],
+    "close": [1.0, 1.0 + 1e-9, 1.0 - 1e-9],
+    "negative": [-1.0, -2.0, -3.0],
+}
+HTML = "<h1>Hello</h1><script>parent.document.title = 'broken'; document.body.append('script ran')</script>"
+
+
+@pytest.fixture(scope="module")
+def unusual(tmp_path_factory):
+    """Return a store with a run of extreme values and media, which was resumed at step 60."""
+    base = tmp_path_factory.mktemp("unusual")
+    params = {"seed": BIG, "id": 1234567890123456789, "lr": 0.000123456789, "sizes": [2**60, 0.1], "t": True}
+    for start, stop, more in ((0, 100, {"params": params}), (60, 140, {"resume": True})):
+        with tracelet.start_run(
+            "odd", run_id="odd-1", dir=base / ".tracelet", plugins=["no:system", "no:environment"], **more
+        ) as run:
+            for step in range(start, stop):
+                run.log({"loss": step + (0.5 if more.get("resume") and step == 63 else 0.0)}, step=step)
+    with tracelet.start_run("media", dir=base / ".tracelet", plugins=["no:system", "no:environment"]) as run:
+        for name, values in EXTREMES.items():
+            for step, value in enumerate(values):
+                run.log_metric(name, value, step)
+        run.log_metric("far", 0.1 + 0.2, 2**53 + 1)
+        for step in (0, 10):
+            run.log_image("picture", numpy.full((8, 16, 3), 20 * step, numpy.uint8), step=step)
+        run.log_histogram("weights", [1.0, 2.0, 2.0, 3.0], step=0)
+        run.log_table("rows", [{"id": 2**60 + 1, "text": "<b>x</b>", "score": 0.1, "none": None}], step=0)
+        run.log_audio("tone", numpy.sin(numpy.arange(800.0) / 5), step=0, sample_rate=8000)
+        run.log_html("markup", HTML, step=0)
+        run.log_text("words", "one\ntwo", step=0)
+    return tracelet.open_store(base / ".tracelet")
+
+
+@pytest.fixture(scope="module")
+def opened(browser, unusual, tmp_path_factory):
+    """Return the page of these runs, with what it said on the console."""
+    file = tmp_path_factory.mktemp("page") / "runs.html"
+    pack(unusual.runs(sort="name"), file)
+    page = browser.new_page()
+    page.complaints = []
+    page.on("pageerror", lambda error: page.complaints.append(str(error)))
+    page.goto(file.as_uri())
+    wait_drawn(page)
+    yield page
+    page.close()
+
+
+def chart(page, name, expression):
+    """Return what an expression of a chart's object is."""
+    script = f"""async (name) => {{
+        const figure = [...document.querySelectorAll('figure')].find(
+            (one) => one.querySelector('figcaption').textContent === name);
+        figure.scrollIntoView();
+        await figure.chart.load();
+        return (({{ lines, scale, readout, notes, canvas }}) => {expression})(figure.chart);
+    }}"""
+    return page.evaluate(script, name)
+
+
+def test_a_resumed_run_is_the_last_attempt_with_the_earlier_one_behind(opened):
+    assert chart(opened, "loss", "[...lines[0].raw]") == [step + 0.5 * (step == 63) for step in range(140)]
+    assert chart(opened, "loss", "lines[0].ghosts.map((one) => [...one.ys])") == [list(range(60, 100))]
+    note = "steps 60 to 99 computed again: the faint line is attempt 0, up to 0.5 apart at step 63"
+    assert chart(opened, "loss", "notes.textContent") == note
+    assert drawn(opened, "loss") > 500
+
+
+def test_every_digit_is_shown(opened):
+    opened.get_by_role("button", name="odd", exact=True).click()
+    shown = opened.locator("section").inner_text()
+    for text in (str(BIG), "1234567890123456789", "0.000123456789", str(2**60), "0.1", "true"):
+        assert re.search(rf"\t{re.escape(text)}$", shown, re.MULTILINE), text
+    started = opened.locator("tbody tr").first.locator("td").nth(3).inner_text()
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d", started)
+    assert "far" in chart(opened, "far", "canvas.ariaLabel")
+    opened.locator("figure", has_text="far").locator("canvas").hover(position={"x": 200, "y": 80})
+    readout = chart(opened, "far", "readout.textContent")
+    assert readout == f"step {2**53 + 1}: 0.30000000000000004"
+
+
+def test_extreme_values_are_drawn_and_the_rest_is_counted(opened):
+    for name in EXTREMES:
+        chart(opened, name, "lines.length")
+        assert drawn(opened, name) > 300, name
+    opened.get_by_label("log scale").check()
+    assert chart(opened, "max", "notes.textContent") == "1 point not shown: 0 or less on a log axis"
+    assert chart(opened, "denormal", "notes.textContent") == "1 point not shown: 0 or less on a log axis"
+    assert chart(opened, "negative", "notes.textContent") == "3 points not shown: 0 or less on a log axis"
+    assert drawn(opened, "max") > 100
+    opened.get_by_label("log scale").uncheck()
+    assert opened.complaints == []
+
+
+def test_ticks_can_be_told_apart(opened):
+    source = (pathlib.Path(tracelet.__file__).parent / "store/packing/viewer_numbers.js").read_text()
+    ranges = [
+        (-1.7976931348623157e308, 1.7976931348623157e308),
+        (0, 5e-323),
+        (1 - 1e-9, 1 + 1e-9),
+        (40.78e9, 40.7801e9),
+        (0, 500),
+        (-5, -4),
+    ]
+    both = "[ticks(low, high, 4), tickTexts(ticks(low, high, 4))]"
+    script = f"(ranges) => {{ {source}; return ranges.map(([low, high]) => {both}); }}"
+    for (low, high), (values, texts) in zip(ranges, opened.evaluate(script, ranges), strict=True):
+        assert 2 <= len(values) <= 8
+        assert all(low <= value <= high for value in values)
+        apart = min(second / 2 - first / 2 for first, second in pairwise(values))
+        assert all(
+            abs(float(text) / 2 - value / 2) <= apart / 9 for value, text in zip(values, texts, strict=True)
+        )
+    script = f"(ranges) => {{ {source}; return ranges.map(([low, high]) => logTicks(low, high).places); }}"
+    for low, high in (5e-324, 1.79e308), (0.1, 1.0), (2.0, 60.0), (1e9, 1e9 + 1):
+        [places] = opened.evaluate(script, [[low, high]])
+        assert 2 <= len(places) <= 9
+        assert all(math.log10(low) - 1e-9 <= place <= math.log10(high) + 1e-9 for place in places)
+
+
+def test_media_are_shown_and_html_runs_nothing(opened):
+    opened.get_by_role("button", name="media", exact=True).click()
+    figures = {
+        name: opened.locator("figure.media", has_text=name)
+        for name in ("picture", "weights", "rows", "tone", "markup", "words")
+    }
+    for figure in figures.values():
+        figure.scroll_into_view_if_needed()
+    picture = figures["picture"].locator("img")
+    picture.wait_for()
+    assert picture.evaluate("(one) => one.decode().then(() => [one.naturalWidth, one.naturalHeight])") == [
+        16,
+        8,
+    ]
+    before = picture.get_attribute("src")
+    figures["picture"].locator("input").fill("1")
+    figures["picture"].get_by_text("step 10").wait_for()
+    end = time.monotonic() + 10
+    while figures["picture"].locator("img").get_attribute("src") == before:
+        assert time.monotonic() < end
+        opened.wait_for_timeout(20)
+    counts = [title.split(": ")[1] for title in figures["weights"].locator("rect title").all_text_contents()]
+    assert sum(map(int, counts)) == 4
+    assert figures["rows"].locator("td").all_inner_texts() == [str(2**60 + 1), "<b>x</b>", "0.1", "\u2013"]
+    figures["tone"].locator("audio").evaluate(
+        "(one) => one.readyState || new Promise((done) => one.addEventListener('loadedmetadata', done))"
+    )
+    assert figures["tone"].locator("audio").evaluate("(one) => one.duration") == pytest.approx(0.1)
+    assert figures["words"].locator("pre").inner_text() == "one\ntwo"
+    frame = figures["markup"].frame_locator("iframe")
+    assert frame.locator("h1").inner_text() == "Hello"
+    assert frame.locator("body").inner_text().strip() == "Hello"
+    assert "broken" not in opened.title()
+
+
+def test_a_long_readout_wraps(opened):
+    opened.set_viewport_size({"width": 380, "height": 800})
+    chart(opened, "close", "readout.textContent = 'a run with a long name 0.123456789 \u00b7 '.repeat(6)")
+    box = "[readout.scrollWidth <= readout.clientWidth, readout.clientHeight > 30]"
+    assert chart(opened, "close", box) == [True, True]
+    assert opened.evaluate("document.documentElement.scrollWidth") <= 380

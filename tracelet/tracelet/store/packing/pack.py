@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 Progress = Callable[[int, int], None]  # bytes done, bytes in all
 _BLOCK: Final = 1 << 20
 _MOST_RUNS: Final = 1000
+_SCRIPTS: Final = ("viewer_numbers.js", "viewer_media.js", "viewer.js")
 
 
 class Packed(NamedTuple):
@@ -182,13 +183,13 @@ def _as_json(value: Any) -> str:
 
 def _page_head(title: str, view: dict[str, Any]) -> str:
     folder = Path(__file__).parent
-    script = (folder / "viewer.js").read_text(encoding="utf-8")
+    script = "".join((folder / name).read_text(encoding="utf-8") for name in _SCRIPTS)
     style = (folder / "viewer.css").read_text(encoding="utf-8")
     script, style = _ascii(script), _ascii(style)
     # The page may run this script and nothing else, and may not load anything from anywhere.
     policy = (
         f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(style)}'; img-src data: blob:;"
-        " base-uri 'none'; form-action 'none'"
+        " media-src blob:; base-uri 'none'; form-action 'none'"
     )
     name = escape(plain(title)).encode("ascii", "xmlcharrefreplace").decode()
     return (

@@ -1,4 +1,3 @@
-"use strict";
 // The page of a packed run. It needs no network, and puts every recorded text into the page as text.
 (() => {
   const view = JSON.parse(document.getElementById("tracelet-view").textContent);
@@ -22,13 +21,6 @@
     const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("deflate"));
     return new Uint8Array(await new Response(stream).arrayBuffer());
   }
-  function number(value) {
-    if (!Number.isFinite(value)) return Number.isNaN(value) ? "NaN" : value > 0 ? "inf" : "-inf";
-    if (Number.isInteger(value) && Math.abs(value) < 1e7) return String(value);
-    const size = Math.abs(value);
-    return size >= 1e6 || size < 1e-4 ? value.toExponential(3) : String(Number(value.toPrecision(5)));
-  }
-  const moment = (seconds) => new Date(seconds * 1000).toLocaleString();
   function duration(seconds) {
     if (seconds < 60) return `${number(Number(seconds.toPrecision(3)))} s`;
     const minutes = Math.floor(seconds / 60), hours = Math.floor(minutes / 60);
@@ -51,7 +43,9 @@
   }
   async function points(series) {
     const [steps, times, values] = await Promise.all([series.steps, series.times, series.values].map(column));
-    return { steps, times, values };
+    // Steps beyond 2**53 have a column of their own, in which every digit is kept.
+    const exactSteps = series.exact_steps === null ? steps : new BigInt64Array((await column(series.exact_steps)).buffer);
+    return { steps, times, values, exactSteps };
   }
   function smooth(xs, ys, weight) {
     if (!weight || xs.length < 2) return ys;
@@ -62,6 +56,7 @@
       if (!Number.isFinite(ys[at])) { result[at] = ys[at]; continue; }
       const kept = seen ? weight ** (Math.max(0, xs[at] - before) / mean) : 0;
       average = kept * average + (1 - kept) * ys[at];
+      if (!Number.isFinite(average)) average = ys[at]; // rounded beyond the greatest number
       seen = true;
       before = xs[at];
       result[at] = average;
@@ -76,7 +71,8 @@
       this.zoom = null;
       this.canvas = make("canvas", { role: "img", "aria-label": `Curves of ${name}`, tabindex: "0" });
       this.readout = make("div", { class: "readout faint", "aria-live": "polite" });
-      this.element = make("figure", {}, make("figcaption", {}, name), this.canvas, this.readout);
+      this.notes = make("div", { class: "notes faint" });
+      this.element = make("figure", {}, make("figcaption", {}, name), this.notes, this.canvas, this.readout);
       this.canvas.addEventListener("pointermove", (event) => this.hover(event));
       this.canvas.addEventListener("pointerleave", () => { this.drag = null; this.cursor = null; this.draw(); this.readout.textContent = ""; });
       this.canvas.addEventListener("pointerdown", (event) => { this.drag = event.offsetX; });
@@ -89,19 +85,29 @@
       for (const run of runs.filter((one) => one.shown)) {
         const series = run.series.find((one) => one.name === this.name);
         if (!series) continue;
-        const data = await points(series);
-        const start = data.times.length ? data.times[0] : 0;
-        const xs = state.x === "step" ? data.steps : data.times.map((time) => (state.x === "time" ? time - start : time));
-        lines.push({ run, xs, raw: data.values, ys: smooth(data.steps, data.values, state.smoothing), series });
+        const data = await points(series), replaced = await Promise.all(series.ghosts.map(points));
+        const start = state.x === "time" ? Math.min(...[data, ...replaced].filter((one) => one.times.length).map((one) => one.times[0])) : 0;
+        const along = (one) => (state.x === "step" ? one.steps : one.times.map((time) => time - start));
+        const ghosts = replaced.map((one) => ({ run, xs: along(one), ys: smooth(one.steps, one.values, state.smoothing) }));
+        lines.push({ run, xs: along(data), steps: data.exactSteps, raw: data.values, ys: smooth(data.steps, data.values, state.smoothing), series, ghosts });
       }
       this.lines = lines;
+      this.notes.replaceChildren(...this.explain().map((text) => make("div", {}, text)));
       this.draw();
+    }
+    explain() { // what the lines do not show, and what a resumed run computed again
+      const several = this.lines.length > 1;
+      const notes = this.lines.flatMap((line) => line.series.ghosts.map((ghost) => (several ? `${line.run.name}: ${ghost.note}` : ghost.note)));
+      const hidden = state.log ? this.lines.reduce((sum, line) => sum + line.raw.filter((y) => y <= 0 && y !== -Infinity).length, 0) : 0;
+      const isThinned = this.lines.some((line) => line.series.total !== line.series.shown);
+      if (hidden) notes.push(`${isThinned ? "at least " : ""}${hidden} point${hidden === 1 ? "" : "s"} not shown: 0 or less on a log axis`);
+      return notes;
     }
     extent() {
       let [x0, x1, y0, y1] = [Infinity, -Infinity, Infinity, -Infinity];
-      for (const line of this.lines) {
-        for (let at = 0; at < line.xs.length; at += 1) {
-          const x = line.xs[at], y = line.raw[at];
+      for (const { xs, ys } of this.lines.flatMap((line) => [{ xs: line.xs, ys: line.raw }, ...line.ghosts])) {
+        for (let at = 0; at < xs.length; at += 1) {
+          const x = xs[at], y = ys[at];
           if (this.zoom && (x < this.zoom[0] || x > this.zoom[1])) continue;
           x0 = Math.min(x0, x); x1 = Math.max(x1, x);
           if (!Number.isFinite(y) || (state.log && y <= 0)) continue;
@@ -109,7 +115,11 @@
         }
       }
       if (this.zoom) [x0, x1] = this.zoom;
-      if (y0 === y1) { const pad = Math.abs(y0) * 0.1 || 1; y0 -= state.log ? y0 * 0.1 : pad; y1 += pad; }
+      if (y0 === y1) {
+        const pad = Math.abs(y0) * 0.1 || (state.log ? 0 : 1);
+        y0 = Math.max(-Number.MAX_VALUE, y0 - pad);
+        y1 = Math.min(Number.MAX_VALUE, y1 + pad);
+      }
       if (x0 === x1) { x0 -= 0.5; x1 += 0.5; }
       return [x0, x1, y0, y1];
     }
@@ -126,29 +136,41 @@
       const [x0, x1, y0, y1] = this.extent();
       if (!(y1 >= y0)) {
         pen.fillStyle = ink;
-        pen.fillText(this.lines.length ? "no number to draw" : "none of the chosen runs has this metric", 8, 20);
+        const isNegative = state.log && this.lines.some((line) => line.raw.some(Number.isFinite));
+        const reason = isNegative ? "no value above 0 to show on a log axis" : "no number to draw";
+        pen.fillText(this.lines.length ? reason : "none of the chosen runs has this metric", 8, 20);
         return;
       }
       const [low, high] = state.log ? [Math.log10(y0), Math.log10(y1)] : [y0, y1];
-      const box = { left: 58, right: width - 10, top: 8, bottom: height - 22 };
+      const { places: rows, texts: rowTexts } = state.log ? logTicks(y0, y1) : { places: ticks(low, high, 4), texts: tickTexts(ticks(low, high, 4)) };
+      const widest = Math.max(...rowTexts.map((text) => pen.measureText(text).width));
+      const box = { left: Math.min(width / 2, Math.max(40, widest + 12)), right: width - 10, top: 8, bottom: height - 22 };
       const px = (x) => box.left + ((x - x0) / (x1 - x0)) * (box.right - box.left);
-      const py = (y) => box.bottom - (((state.log ? Math.log10(y) : y) - low) / (high - low)) * (box.bottom - box.top);
+      // Halved, since the span of two huge values may be infinite; as it is, if halving would round it away.
+      const share = (value) => (Math.max(Math.abs(low), Math.abs(high)) < 1 ? (value - low) / (high - low) : (value / 2 - low / 2) / (high / 2 - low / 2));
+      const py = (y) => box.bottom - share(state.log ? Math.log10(y) : y) * (box.bottom - box.top);
       this.scale = { px, x0, x1, box };
       pen.strokeStyle = "rgba(128,128,128,.25)";
       pen.fillStyle = ink;
       pen.textAlign = "right";
-      for (const tick of ticks(low, high, 4)) {
-        const y = box.bottom - ((tick - low) / (high - low)) * (box.bottom - box.top);
+      rows.forEach((tick, at) => {
+        const y = box.bottom - share(tick) * (box.bottom - box.top);
         pen.beginPath(); pen.moveTo(box.left, y); pen.lineTo(box.right, y); pen.stroke();
-        pen.globalAlpha = 0.75; pen.fillText(number(state.log ? 10 ** tick : tick), box.left - 6, y + 4); pen.globalAlpha = 1;
-      }
+        pen.globalAlpha = 0.75; pen.fillText(rowTexts[at], box.left - 6, y + 4); pen.globalAlpha = 1;
+      });
       pen.textAlign = "center";
-      for (const tick of ticks(x0, x1, Math.max(2, Math.floor(width / 80)))) {
-        pen.globalAlpha = 0.75; pen.fillText(this.label(tick), px(tick), height - 6); pen.globalAlpha = 1;
-      }
+      const across = ticks(x0, x1, Math.max(2, Math.floor((box.right - box.left) / 90)));
+      const acrossTexts = state.x === "step" ? tickTexts(across) : across.map((tick) => this.label(tick));
+      across.forEach((tick, at) => {
+        const half = pen.measureText(acrossTexts[at]).width / 2, x = Math.max(half, Math.min(width - half, px(tick)));
+        pen.globalAlpha = 0.75; pen.fillText(acrossTexts[at], x, height - 6); pen.globalAlpha = 1;
+      });
       pen.save();
       pen.beginPath(); pen.rect(box.left, box.top - 4, box.right - box.left + 1, box.bottom - box.top + 8); pen.clip();
       for (const line of this.lines) {
+        pen.setLineDash([5, 4]);
+        for (const ghost of line.ghosts) this.stroke(pen, ghost, ghost.ys, px, py, 0.5);
+        pen.setLineDash([]);
         if (state.smoothing) this.stroke(pen, line, line.raw, px, py, 0.25);
         this.stroke(pen, line, line.ys, px, py, 1);
         this.mark(pen, line, px, box);
@@ -199,7 +221,7 @@
     label(x) {
       if (state.x === "step") return number(x);
       if (state.x === "time") return duration(Math.max(0, x));
-      return new Date(x * 1000).toLocaleTimeString();
+      return wallTick(x, this.scale ? this.scale.x1 - this.scale.x0 : 0);
     }
     hover(event) {
       if (!this.scale) return;
@@ -211,10 +233,10 @@
       for (const line of this.lines) {
         const at = nearest(line.xs, x);
         if (at === null) continue;
-        shown ??= line.xs[at];
-        parts.push(this.lines.length > 1 ? `${line.run.name} ${number(line.raw[at])}` : number(line.raw[at]));
+        shown ??= state.x === "step" ? String(line.steps[at]) : state.x === "wall" ? moment(line.xs[at], true) : this.label(line.xs[at]);
+        parts.push(this.lines.length > 1 ? `${line.run.name} ${exact(line.raw[at])}` : exact(line.raw[at]));
       }
-      this.readout.textContent = parts.length ? `${state.x} ${this.label(shown)}: ${parts.join(" · ")}` : "";
+      this.readout.textContent = parts.length ? `${state.x} ${shown}: ${parts.join(" · ")}` : "";
       this.draw();
     }
     release(event) {
@@ -232,14 +254,6 @@
     for (let at = 0; at < xs.length; at += 1) if (best === null || Math.abs(xs[at] - x) < Math.abs(xs[best] - x)) best = at;
     return best;
   }
-  function ticks(low, high, count) {
-    const rough = (high - low) / count || 1, power = 10 ** Math.floor(Math.log10(rough));
-    const step = [1, 2, 5, 10].map((factor) => factor * power).find((one) => one >= rough) || 10 * power;
-    const found = [];
-    for (let tick = Math.ceil(low / step) * step; tick <= high + step * 1e-9 && found.length < 50; tick += step) found.push(Number(tick.toPrecision(12)));
-    return found;
-  }
-
   // --- files inside the page -------------------------------------------------------------------------------
   let index = null;
   function files() { // path of each file to the lines of its data
@@ -279,8 +293,9 @@
     const quote = (text) => `"${(/^[=+\-@]/.test(text) ? `'${text}` : text).replaceAll('"', '""')}"`;
     const rows = ["metric,iteration,value,timestamp"];
     for (const series of run.series) {
-      const data = await points(series);
-      for (let at = 0; at < data.steps.length; at += 1) rows.push(`${quote(series.name)},${data.steps[at]},${data.values[at]},${data.times[at]}`);
+      for (const data of [await points(series), ...(await Promise.all(series.ghosts.map(points)))]) {
+        for (let at = 0; at < data.steps.length; at += 1) rows.push(`${quote(series.name)},${data.exactSteps[at]},${data.values[at]},${data.times[at]}`);
+      }
     }
     save(rows.join("\n"), `${run.id}.csv`);
   }
@@ -354,7 +369,7 @@
     const own = run.series.filter((series) => state.system || series.type !== "system");
     if (!own.length) return [];
     const head = make("tr", {}, make("th", { scope: "col" }, "metric"), ...["last", "best", "min", "max", "points"].map((name) => make("th", { scope: "col", class: "number" }, name)));
-    const rows = own.map((series) => make("tr", {}, make("td", {}, series.name), ...["last", "best", "min", "max"].map((key) => make("td", { class: "number" }, series[key] === null ? "" : number(asNumber(series[key])))), make("td", { class: "number" }, series.total === series.shown ? String(series.total) : `${series.total} (${series.shown} drawn)`)));
+    const rows = own.map((series) => make("tr", {}, make("td", {}, series.name), ...["last", "best", "min", "max"].map((key) => make("td", { class: "number" }, series[key] === null ? "" : exact(asNumber(series[key])))), make("td", { class: "number" }, series.total === series.shown ? String(series.total) : `${series.total} (${series.shown} drawn)`)));
     return [make("h2", {}, "metrics"), make("div", { class: "scroll" }, make("table", {}, make("thead", {}, head), make("tbody", {}, ...rows)))];
   }
   function artifactsTable(run) {
@@ -373,6 +388,11 @@
     const head = make("tr", {}, ...["file", "size", "SHA-256"].map((name) => make("th", { scope: "col", class: name === "size" ? "number" : "" }, name)));
     return [make("h2", {}, "artifacts"), make("div", { class: "scroll" }, make("table", {}, make("thead", {}, head), make("tbody", {}, ...rows)))];
   }
+  function mediaSection(run) {
+    if (!run.media.length) return [];
+    const get = async (path) => { const data = await file(run, path); if (data) save(data, path.split("/").pop()); };
+    return [make("h2", {}, "media"), make("div", { class: "grid" }, ...mediaOf(make, run, file, watcher, get))];
+  }
   function showDetails() {
     const run = runs[state.run];
     for (const one of runs) one.row.className = one === run && runs.length > 1 ? "selected" : "";
@@ -385,6 +405,7 @@
       ...metricsTable(run),
       ...rowsOf("parameters", run.params),
       ...rowsOf("tags", run.tags),
+      ...mediaSection(run),
       ...artifactsTable(run),
     );
   }
