@@ -62,6 +62,8 @@ def test_packed_runs_are_imported_bit_for_bit(recorded, tmp_path):
     target.mkdir()
     shown = recorded.tracelet("--dir", target, "import", file, "--dry-run").stdout
     assert "2 new runs" in shown
+    heads, _, row, *_ = [line.split() for line in shown.splitlines()]
+    assert row[-heads[::-1].index("params") - 1] == "1"
     assert list(target.iterdir()) == []
     recorded.tracelet("--dir", target, "import", file)
     runs = json.loads(recorded.tracelet("--dir", target, "runs", "--json").stdout)["runs"]

@@ -63,6 +63,30 @@ def test_a_hook_of_a_project(logs):
     assert [run["points"] for run in imported(logs, "a.log.json")] == [1, 0]
 
 
+def test_parts_of_several_runs_in_turn_are_counted_once(logs):
+    logs.write(
+        "tracelet_plugins.py",
+        """
+        import tracelet
+        from tracelet.core.plugins import ImportedPoints, ImportedRun
+
+        @tracelet.hookimpl
+        def import_runs(source):
+            return read() if source.endswith(".log.json") else None
+
+        def read():
+            for step in range(3):
+                for key in ("a", "b"):
+                    points = [ImportedPoints(name, [step], [0.5], [1.0 + step]) for name in ("loss", f"m{step}")]
+                    params = {"lr": 0.1, "epoch": step}
+                    yield ImportedRun(key, params=params, tags={"t": step}, points=points)
+        """,
+    )
+    found = imported(logs, "a.log.json")
+    counts = [{name: run[name] for name in ("metrics", "points", "params", "tags")} for run in found]
+    assert counts == [{"metrics": 4, "points": 6, "params": 2, "tags": 1}] * 2
+
+
 def test_a_dry_run_shows_a_table_that_fits_and_writes_nothing(logs):
     done = logs.tracelet("import", "a.log.json", "--dry-run", environ={"COLUMNS": "80"})
     lines = done.stdout.splitlines()

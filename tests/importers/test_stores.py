@@ -13,6 +13,7 @@ import pytest
 import tracelet
 from tracelet.errors import UsageError
 from tracelet.journal import compact, read_columns, read_events
+from tracelet.store import open_store
 
 
 @pytest.fixture
@@ -46,6 +47,18 @@ def test_a_run_stays_exactly_the_same(target, other):
     assert (run.dir / run.artifacts[0]["path"]).read_bytes() == b"weights"
     [again] = target.load(other.parent)
     assert (again.points, again.files, again.known_points, again.changed) == (0, 0, 200, False)
+
+
+def test_params_and_tags_are_counted(target, other):
+    def counts(**options):
+        return [(one.params, one.tags, one.changed) for one in target.load(other, **options)]
+
+    assert counts(dry_run=True) == [(1, 1, True)]
+    assert counts() == [(1, 1, True)]
+    open_store(target.dir).edit("done", tags={"a": 2, "b": 3})
+    assert counts(dry_run=True) == counts() == [(0, 0, False)]
+    open_store(other).edit("done", tags={"c": 4})
+    assert counts(dry_run=True) == counts() == [(0, 1, True)]
 
 
 def test_what_else_belongs_to_a_run_comes_along(target, other):

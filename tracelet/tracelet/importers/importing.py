@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from tracelet.errors import UsageError
 from tracelet.importers import formats, tracelet_store
-from tracelet.importers.merging import ImportResult, RunImport
+from tracelet.importers.merging import Counted, ImportResult, RunImport
 from tracelet.store.packing import is_pack, unpack
 from tracelet_hookspecs import ImportedRun
 
@@ -154,6 +154,7 @@ class _Session:
         self._root = formats.root_of(source)
         self._open: dict[str, RunImport] = {}
         self._results: dict[str, ImportResult] = {}
+        self._counted: dict[str, Counted] = {}  # of each run, also of one that was closed meanwhile
 
     def run_once(self) -> list[ImportResult]:
         """Import what the source holds now."""
@@ -207,6 +208,7 @@ class _Session:
                 project=self._project,
                 default_project=self._default_project,
                 dry_run=self._dry_run,
+                counted=self._counted.setdefault(part.key, Counted()),
             )
             self._open[part.key] = one
             self._results[part.key] = _joined(self._results.get(part.key), one.result)
@@ -225,8 +227,9 @@ class _Session:
 def _joined(earlier: ImportResult | None, result: ImportResult) -> ImportResult:
     """Return the result to continue: a run that was closed meanwhile keeps what was counted before."""
     if earlier is not None:
-        for field in ("points", "params", "tags", "files"):
+        for field in ("points", "files"):  # the others are counted by name
             setattr(result, field, getattr(result, field) + getattr(earlier, field))
+        result.metrics, result.params, result.tags = earlier.metrics, earlier.params, earlier.tags
         result.is_new = earlier.is_new
         result.damage = {**earlier.damage}
     return result

@@ -76,8 +76,19 @@ def run_id_of(format: str, key: str) -> str:
     return "-".join(filter(None, (prefix, words, digest)))
 
 
+@attrs.define
+class Counted:
+    """What an import has brought into a run so far, by name: what comes in several parts counts once."""
+
+    metrics: set[Any] = attrs.field(factory=set)
+    changed: dict[str, set[str]] = attrs.field(factory=dict)  # params, tags and facts
+
+
 class RunImport:
-    """One run that is being imported, in one part or several."""
+    """One run that is being imported, in one part or several.
+
+    ``counted`` is what was imported before this run was closed and opened again.
+    """
 
     def __init__(
         self,
@@ -89,6 +100,7 @@ class RunImport:
         project: str | None,
         default_project: str,
         dry_run: bool,
+        counted: Counted | None = None,
     ) -> None:
         self.key = key
         self._format, self._dry_run = format, dry_run
@@ -101,7 +113,7 @@ class RunImport:
         self._journal: JournalFile | None = None
         self._latest = 0.0  # the latest time seen: when the run ended, if the source does not say
         self._first: float | None = None
-        self._metrics: set[Any] = set()
+        self._counted = Counted() if counted is None else counted
         self._files = FileImport(self._dir, root, self._known.files, dry_run=dry_run)
         self.result = ImportResult(self._dir.name, "", "", format, is_new=not self._known.imports)
 
@@ -215,12 +227,13 @@ class RunImport:
             self._event("run", changed, when)
             known.run.update(changed)
         self.result.name, self.result.project = run["name"], run["project"]
-        self.result.params += self._add_values("params", self._about.params, known.params, when)
-        self.result.tags += self._add_values("tags", self._about.tags, known.tags, when)
+        self.result.params = self._add_values("params", self._about.params, known.params, when)
+        self.result.tags = self._add_values("tags", self._about.tags, known.tags, when)
         facts = {key: value for key, value in self._about.facts.items() if value is not None}
         self._add_values("facts", facts, known.facts, when)
 
     def _add_values(self, kind: str, given: Mapping[str, Any], known: dict[str, Any], when: float) -> int:
+        """Record values that are new or have changed; return how many this import has so far, each name once."""
         refused: list[Any] = []
         flat = mask_recorded(flatten_parameters(dict(given), refused)).values
         self._count_damage({f"{kind} that cannot be kept": len(refused)})
@@ -232,7 +245,9 @@ class RunImport:
             else:
                 self._event(kind, {kind: part}, when)
         known.update(new)
-        return len(new)
+        changed = self._counted.changed.setdefault(kind, set())
+        changed.update(new)
+        return len(changed)
 
     def _event(self, type: str, payload: Mapping[str, Any], when: float) -> None:
         if (journal := self._open()) is not None:
@@ -247,8 +262,8 @@ class RunImport:
         new = self._known.find_new(metric, columns)
         self.result.points += new.points
         self.result.known_points += columns.points - new.points
-        self._metrics.add(metric)
-        self.result.metrics = len(self._metrics)
+        self._counted.metrics.add(metric)
+        self.result.metrics = len(self._counted.metrics)
         if new.points and (journal := self._open()) is not None:
             journal.points(metric, new)
 

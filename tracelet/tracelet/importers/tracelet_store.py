@@ -5,9 +5,9 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from tracelet.config.settings import RUN_ID
 from tracelet.errors import UsageError
@@ -113,6 +113,7 @@ def _import_run(source: Path, data: Path, project: str | None, *, dry_run: bool)
     record = open_store(source).run()
     new = not target.exists()
     before = {} if new else _counts(target)
+    params_before, tags_before = ({}, {}) if new else _params_and_tags(target)
     result = ImportResult(
         source.name, record.name, project or record.project, "tracelet", started_at=record.started_at
     )
@@ -126,9 +127,23 @@ def _import_run(source: Path, data: Path, project: str | None, *, dry_run: bool)
     after = _counts(source) if dry_run else _counts(target)
     result.points = max(0, sum(after.values()) - sum(before.values()))
     result.known_points = sum(before.values())
+    params, tags = _params_and_tags(source if dry_run else target)
+    if dry_run:  # a value that differs may have been edited here, which an import would keep
+        params, tags = {**params, **params_before}, {**tags, **tags_before}
+    result.params, result.tags = _count_new(params, params_before), _count_new(tags, tags_before)
     if project and not dry_run and open_store(target).run().project != project:
         _move(target, project)
     return result
+
+
+def _params_and_tags(run_dir: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    record = open_store(run_dir).run()
+    return record.params, record.tags
+
+
+def _count_new(values: Mapping[str, Any], before: Mapping[str, Any]) -> int:
+    """Count the values that are new or have changed."""
+    return sum(name not in before or repr(before[name]) != repr(value) for name, value in values.items())
 
 
 def _counts(run_dir: Path) -> dict[str, int]:
