@@ -89,24 +89,6 @@ def test_runs_become_groups_with_a_band(visit: Visit, ids: dict[str, str]) -> No
     assert query_of(page)["band"] == ["std"]
 
 
-def test_mean_of_several_steps_says_so(visit: Visit, serve: Callable[..., Any], tmp_path: Path) -> None:
-    for name in ("one", "two"):
-        with tracelet.start_run(name, group="pair", dir=tmp_path / "data", plugins=PLAIN) as run:
-            for step in range(4000):
-                run.log_metric("loss", float(step), step=step)
-    ids = {record.name: record.id for record in tracelet.open_store(tmp_path / "data").runs()}
-    page = visit(charts_of(ids, "one", "two", by="group"), on=serve(tmp_path / "data"))
-    tip = hover(page, "loss", 2000)
-    found = re.search(r"mean of steps ([\d ]+)\N{EN DASH}([\d ]+)\s", tip.inner_text())
-    assert found, tip.inner_text()
-    first, last = (int(one.replace(" ", "")) for one in found.groups())
-    assert first < last
-    mean = float(tip.locator("b").inner_text().replace(" ", ""))
-    assert mean == pytest.approx(
-        (first + last) / 2, abs=0.06
-    )  # the value is the step, rounded to five digits
-
-
 def test_x_is_another_metric(visit: Visit, ids: dict[str, str]) -> None:
     page = visit(charts_of(ids, "digits-1", search="train/loss"))
     card(page, "train/loss")

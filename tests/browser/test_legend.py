@@ -31,6 +31,8 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, lis
         with tracelet.start_run(name, group=f"g{number % 2}", dir=folder, plugins=PLAIN) as run:
             for step in range(40 if number else 20):
                 run.log({"train/loss": number + step / 100, f"{LONG}/x": float(step)}, step=step)
+            for step in range(4000 if number > 21 else 0):
+                run.log_metric("dense", float(step), step=step)
             ids.append(run.id)
     server = Server(folder)
     yield server, ids
@@ -112,7 +114,7 @@ def test_many_runs_have_a_short_legend_and_lines_that_differ(
     )
     assert len({entry.evaluate(styles) for entry in entries.all()}) == RUNS
     page.get_by_role("button", name="fewer").click()
-    page.set_viewport_size({"width": 1280, "height": 1300})
+    page.set_viewport_size({"width": 1280, "height": 1700})
     tip = hover(page, "train/loss", 30)
     expect(tip.locator(".row")).to_have_count(RUNS - 1)  # the first run has no value at this step
     assert tip.locator(".row").first.inner_text().startswith(tuple("0123456789"))
@@ -125,7 +127,9 @@ def test_many_runs_have_a_short_legend_and_lines_that_differ(
     expect(tip).to_contain_text(f"and {RUNS - shown} more")
 
 
-def test_choices_for_one_chart_are_in_the_address(visit: Visit, many: tuple[Server, list[str]]) -> None:
+def test_choices_for_one_chart_are_in_the_address_and_long_names_are_cut(
+    visit: Visit, many: tuple[Server, list[str]]
+) -> None:
     server, ids = many
     page = visit(address_of(ids[:2]), on=server)
     loss = card(page, "train/loss")
@@ -148,21 +152,16 @@ def test_choices_for_one_chart_are_in_the_address(visit: Visit, many: tuple[Serv
     page.get_by_label("log y").check()
     card(page, "train/loss").get_by_role("button", name="log").click()
     assert query_of(page)["linear"] == ["train/loss"]
-
-
-@pytest.mark.parametrize("width", [1280, 390])
-def test_long_names_stretch_nothing(visit: Visit, many: tuple[Server, list[str]], width: int) -> None:
-    server, ids = many
-    page = visit(address_of(ids[:3]), on=server)
-    page.set_viewport_size({"width": width, "height": 800})
     page.get_by_label("Horizontal axis").select_option(f"metric:{LONG}/x")
     assert page.get_by_label("Horizontal axis").get_attribute("title") == f"{LONG}/x"
-    assert page.evaluate("document.documentElement.scrollWidth") == width
     legend = card(page, "train/loss").locator(".legend")
-    edge = legend.bounding_box()["x"] + legend.bounding_box()["width"]
-    for value in legend.locator("b").all():
-        assert value.bounding_box()["x"] + value.bounding_box()["width"] <= edge + 1
     expect(legend).to_contain_text("rightmost")
+    for width in (1280, 390):
+        page.set_viewport_size({"width": width, "height": 800})
+        assert page.evaluate("document.documentElement.scrollWidth") == width
+        edge = legend.bounding_box()["x"] + legend.bounding_box()["width"]
+        for value in legend.locator("b").all():
+            assert value.bounding_box()["x"] + value.bounding_box()["width"] <= edge + 1
 
 
 def test_tooltip_says_what_was_logged(visit: Visit, ids: dict[str, str], samples: Any) -> None:
@@ -186,3 +185,17 @@ def test_tooltip_says_what_was_logged(visit: Visit, ids: dict[str, str], samples
     expect(hover(resumed, "train/loss", 150)).to_contain_text("attempt 0, recomputed")
     expect(hover(resumed, "train/loss", 100)).to_contain_text("step 100")
     expect(resumed.locator(".tip")).not_to_contain_text("recomputed")
+
+
+def test_mean_of_several_steps_says_so(visit: Visit, many: tuple[Server, list[str]]) -> None:
+    server, ids = many
+    page = visit(address_of(ids[-2:], "&by=project&search=dense"), on=server)
+    tip = hover(page, "dense", 2000)
+    found = re.search(r"mean of steps ([\d ]+)\N{EN DASH}([\d ]+)\s", tip.inner_text())
+    assert found, tip.inner_text()
+    first, last = (int(one.replace(" ", "")) for one in found.groups())
+    assert first < last
+    mean = float(tip.locator("b").inner_text().replace(" ", ""))
+    assert mean == pytest.approx(
+        (first + last) / 2, abs=0.06
+    )  # the value is the step, rounded to five digits
