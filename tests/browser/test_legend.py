@@ -103,7 +103,7 @@ def test_many_runs_have_a_short_legend_and_lines_that_differ(
     visit: Visit, many: tuple[Server, list[str]]
 ) -> None:
     server, ids = many
-    page = visit(address_of(ids), on=server)
+    page = visit(address_of(ids, "&search=train/loss"), on=server)
     entries = page.locator(".runlegend li")
     hidden = RUNS - page.locator(".runlegend li:visible").count()
     assert page.locator(".runlegend").bounding_box()["height"] < 100
@@ -114,13 +114,12 @@ def test_many_runs_have_a_short_legend_and_lines_that_differ(
     )
     assert len({entry.evaluate(styles) for entry in entries.all()}) == RUNS
     page.get_by_role("button", name="fewer").click()
-    page.set_viewport_size({"width": 1280, "height": 1700})
+    page.set_viewport_size({"width": 1280, "height": 1000})
     tip = hover(page, "train/loss", 30)
     expect(tip.locator(".row")).to_have_count(RUNS - 1)  # the first run has no value at this step
     assert tip.locator(".row").first.inner_text().startswith(tuple("0123456789"))
     expect(hover(page, "train/loss", 10).locator(".row")).to_have_count(RUNS)
     page.set_viewport_size({"width": 1280, "height": 500})
-    card(page, "train/loss").scroll_into_view_if_needed()
     tip = hover(page, "train/loss", 10)
     shown = tip.locator(".row").count()
     assert 4 <= shown < RUNS

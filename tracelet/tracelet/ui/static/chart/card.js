@@ -1,6 +1,6 @@
 // One chart of one metric, of one or several runs: it loads what its width and range need, and takes live points.
 
-import { debounce, fill, formatNumber, h, plural, throttle } from "../dom.js";
+import { debounce, fill, formatNumber, h, plural, shortenMiddle, throttle } from "../dom.js";
 import { loadSeries } from "./loader.js";
 import { lineColor, lineDash, swatch } from "./palette.js";
 import { Plot } from "./plot.js";
@@ -208,7 +208,7 @@ export class Card {
 
   /** A run or a group with its last value; a click hides or shows it in all charts. */
   #entry(key, place, label, value, isShown) {
-    const inside = [swatch(lineColor(place), lineDash(place)), label ? h("span", { class: "label" }, label) : null, isShown ? h("b", {}, formatNumber(value)) : null];
+    const inside = [swatch(lineColor(place), lineDash(place)), label ? h("span", { class: "label" }, shortenMiddle(label, 44)) : null, isShown ? h("b", {}, formatNumber(value)) : null];
     if (!label || !this.on.choose) return h("span", { class: "entry" }, inside);
     return h("button", {
       class: "entry toggle", "data-key": key, title: label, "aria-pressed": String(isShown),

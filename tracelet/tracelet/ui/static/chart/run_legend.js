@@ -1,6 +1,6 @@
 // The runs, or groups of runs, that all charts show: a list of buttons that hide and show them, kept to a few lines.
 
-import { fill, h } from "../dom.js";
+import { fill, h, shortenMiddle } from "../dom.js";
 import { swatch } from "./palette.js";
 
 const LINES = 3; // of a legend that is not open
@@ -39,7 +39,7 @@ export class RunLegend {
         this.onChoose(key, true);
       }
     };
-    const button = h("button", { class: "quiet toggle", title: `${label}\n${HINT}`, onclick: choose, onkeydown: alone, ondblclick: () => this.onChoose(key, true) }, swatch(color, dash), h("span", {}, label));
+    const button = h("button", { class: "quiet toggle", title: `${label}\n${HINT}`, onclick: choose, onkeydown: alone, ondblclick: () => this.onChoose(key, true) }, swatch(color, dash), h("span", {}, shortenMiddle(label, 48)));
     this.buttons.set(key, button);
     return button;
   }

@@ -1,6 +1,6 @@
 // What a chart says about its lines at an x.
 
-import { formatDuration, formatNumber, formatTime, h } from "../dom.js";
+import { formatDuration, formatNumber, formatTime, h, shortenMiddle } from "../dom.js";
 import { swatch } from "./palette.js";
 import { nearest } from "./smooth.js";
 
@@ -59,6 +59,6 @@ export function fillTooltip(tip, found, value, height, { x, y, kind }, room) {
 function row({ line, y, raw, note }, elsewhere) {
   const notes = [note, elsewhere].filter(Boolean).join(", ");
   return h("div", { class: "row" }, swatch(line.color, line.swatchDash), h("b", {}, formatNumber(y)), " ",
-    raw ? [h("span", { class: "dim" }, `(raw ${formatNumber(raw.y)})`), " "] : null, h("span", { class: "label" }, line.label),
+    raw ? [h("span", { class: "dim" }, `(raw ${formatNumber(raw.y)})`), " "] : null, h("span", { class: "label" }, shortenMiddle(line.label, 44)),
     notes ? [" ", h("span", { class: "dim" }, notes)] : null);
 }
