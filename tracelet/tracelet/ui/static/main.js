@@ -107,7 +107,7 @@ function showKeys() {
   const keys = [
     ["/", "go to the search"], ["↑ ↓", "move in the table"], ["space", "select a run or a group"], ["enter", "open a run, fold a group"],
     ["c", "charts of the selection"], ["v", "compare the selection"], ["← →", "move the cursor of a chart"],
-    ["+ − 0", "zoom a chart in, out, reset"], ["?", "this help"],
+    ["+ − 0", "zoom a chart in, out, reset"], ["alt enter", "on a name above the charts: show that run alone"], ["?", "this help"],
   ];
   const dialog = h("dialog", { class: "keys", "aria-label": "Keyboard shortcuts", onclose: () => dialog.remove() },
     h("h2", {}, "Keyboard"),
