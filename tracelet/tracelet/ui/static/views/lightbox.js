@@ -27,8 +27,8 @@ export function showLarge(pictures, start, onMove = () => {}) {
     image.src = pictures[place].source;
     image.alt = pictures[place].name;
     fill(caption, pictures[place].name, pictures.length > 1 ? h("span", { class: "dim" }, ` · ${place + 1} of ${pictures.length}`) : null);
-    before.disabled = place === 0;
-    after.disabled = place === pictures.length - 1;
+    before.setAttribute("aria-disabled", String(place === 0)); // a disabled button would lose the focus, and with it the keys
+    after.setAttribute("aria-disabled", String(place === pictures.length - 1));
   };
   image.onload = () => image.classList.toggle("tiny", image.naturalWidth < 200 && image.naturalHeight < 200); // enlarged without blur
   document.body.append(dialog);

@@ -43,11 +43,14 @@ export function drawRidge(several) {
 }
 
 const MOST_LABEL = 165; // pixels of a label beside a matrix
+const MOST_CLASSES = 100;
 const GAP = 6;
 const LEAST_SCALE = 0.8; // at which its texts can still be read
 
 /** {labels, matrix}: rows are the true classes. Labels are turned if they do not fit below their column. */
-export function drawMatrix({ labels, matrix }, name) {
+export function drawMatrix({ labels: all, matrix: whole }, name) {
+  const labels = all.slice(0, MOST_CLASSES);
+  const matrix = whole.slice(0, MOST_CLASSES).map((row) => row.slice(0, MOST_CLASSES));
   const texts = labels.map((one) => fitText(String(one), MOST_LABEL));
   const size = Math.max(16, Math.min(46, 340 / labels.length));
   const widest = Math.max(...texts.map(textWidth), textWidth("true"));
@@ -61,16 +64,17 @@ export function drawMatrix({ labels, matrix }, name) {
     const below = isTurned ? turned(left + middle + 4, top + side + GAP, text) : label(left + middle, top + side + 14, text);
     return [titled(label(left - GAP, top + middle + 4, text, "end"), labels[i]), titled(below, labels[i])];
   });
-  const right = matrix.reduce((sum, row, i) => sum + row[i], 0);
-  const total = matrix.flat().reduce((a, b) => a + b, 0);
+  const right = whole.reduce((sum, row, i) => sum + row[i], 0);
+  const total = whole.flat().reduce((a, b) => a + b, 0);
   const drawing = svg("svg", { viewBox: `0 0 ${width} ${height}`, width, role: "img", "aria-label": `confusion matrix ${name}: ${right} of ${total} right`, class: "matrix" },
     label(left - GAP, 10, "true", "end"), label(left + side / 2, foot + 10, "predicted"), ...matrixCells(labels, matrix, size, left, top), ...names);
   drawing.style.minWidth = `${Math.round(width * LEAST_SCALE)}px`; // a larger one is scrolled
-  return h("div", { class: "scroll", tabindex: "0" }, drawing);
+  const note = all.length > labels.length ? h("p", { class: "dim" }, `the first ${labels.length} of ${formatNumber(all.length)} classes`) : null;
+  return h("div", { class: "scroll", tabindex: "0" }, note, drawing);
 }
 
 function matrixCells(labels, matrix, size, left, top) {
-  const most = Math.max(1, ...matrix.flat());
+  const most = matrix.flat().reduce((a, b) => Math.max(a, b), 1);
   return matrix.flatMap((row, i) => row.map((count, j) => {
     const text = formatNumber(count);
     const cell = svg("g", {}, svg("rect", { x: left + j * size, y: top + i * size, width: size - 1, height: size - 1, class: i === j ? "bar" : "bar off", "fill-opacity": (0.06 + (0.94 * count) / most).toFixed(3) }));

@@ -3,6 +3,8 @@
 import { fill, formatDuration, formatNumber, formatTime, exactText, glance, h, longName, plural, put, shortenMiddle } from "../dom.js";
 import { markdown } from "./markdown.js";
 
+const MOST_CHILDREN = 50; // that are listed
+
 /** Show the overview. Returns a function that draws a newer state of the run. */
 export function drawOverview(panel, run) {
   const metrics = h("section", { class: "metrics" });
@@ -94,7 +96,7 @@ function factsOf(source, facts) {
 
 function aboutOf(run) {
   return pairs([
-    ["project", run.project], ["group", run.group], ["job type", run.job_type], ["parent", run.parent && relative(run, run.parent)], ["host", run.host],
+    ["project", run.project], ["group", run.group], ["job type", run.job_type], ["parent", run.parent && (relative(run, run.parent) ?? `${run.parent} (not in this folder)`)], ["host", run.host],
     ["started", formatTime(run.started_at)], ["took", h("span", { "data-took": "" }, formatDuration(run.duration))], ["folder", run.dir],
     ["archived", run.archived ? "yes: lists leave it out" : null],
     ["processes", run.processes.length > 1 ? describeProcesses(run.processes) : null],
@@ -102,14 +104,17 @@ function aboutOf(run) {
 }
 
 function childrenOf(run) {
-  if (!run.children.length) return null;
-  return [h("h2", {}, "Children"), h("ul", { class: "long" }, run.children.map((id) => h("li", {}, relative(run, id))))];
+  const all = run.children.length;
+  if (!all) return null;
+  const query = new URLSearchParams({ where: `parent == ${JSON.stringify(run.id)}` });
+  return [h("h2", {}, "Children"), h("ul", { class: "long" }, run.children.slice(0, MOST_CHILDREN).map((id) => h("li", {}, relative(run, id) ?? h("a", { href: `/run/${encodeURIComponent(id)}` }, id)))),
+    h("p", {}, h("a", { href: `/?${query}` }, all > MOST_CHILDREN ? `all ${formatNumber(all)} in the table` : "show them in the table"))];
 }
 
-/** A parent or child by its name; a run that is not in this folder by its id. */
+/** A parent or child by its name; null for a run that is not known. */
 function relative(run, id) {
   const known = run.relatives?.[id];
-  if (!known) return h("span", { class: "long" }, id, h("span", { class: "dim" }, " (not in this folder)"));
+  if (!known) return null;
   return h("span", {}, h("a", { href: `/run/${encodeURIComponent(id)}`, title: id }, shortenMiddle(known.name, 60)), " ", h("span", { class: "dim" }, known.outcome));
 }
 
