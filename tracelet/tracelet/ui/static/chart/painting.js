@@ -30,7 +30,11 @@ export function paintText(context, text, width, height) {
     if (context.measureText(longer).width < width - 30) lines[lines.length - 1] = longer;
     else lines.push(word);
   }
-  lines.forEach((line, i) => context.fillText(line, width / 2, height / 2 + (i - (lines.length - 1) / 2) * 16));
+  lines.forEach((line, i) => {
+    const [half, middle] = [context.measureText(line).width / 2 + 6, height / 2 + (i - (lines.length - 1) / 2) * 16];
+    context.clearRect(width / 2 - half, middle - 8, 2 * half, 16); // the lines of the grid do not cross it
+    context.fillText(line, width / 2, middle);
+  });
 }
 
 /** Lines of the grid, and the labels of both axes. */
