@@ -40,6 +40,13 @@ def server(samples: Path) -> Iterator[Server]:
     server.stop()
 
 
+class _Ignored(list):  # type: ignore[type-arg]
+    """A list that stays empty."""
+
+    def append(self, _: object) -> None:
+        pass
+
+
 class Visitor:
     """A page, and everything about it that nobody wants to happen."""
 
@@ -58,6 +65,10 @@ class Visitor:
         self.requests.append(url)
         if not url.startswith((self.address, "data:", "blob:", "about:")):
             self.wrong.append(f"a request to {url}")
+
+    def ignore_errors(self) -> None:
+        """From now on, the page may log errors: a browser logs each request that fails."""
+        self.wrong = _Ignored()
 
     def open(self, path: str) -> sync_api.Page:
         """Open a view, and wait for the main part of it."""

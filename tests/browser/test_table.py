@@ -47,22 +47,38 @@ def test_filter_narrows_the_table_and_is_in_the_address(visit: Visit) -> None:
     expect(page.get_by_label("Filter runs")).to_have_value("params.lr < 0.02")
 
 
+def test_text_that_is_no_expression_is_searched(visit: Visit) -> None:
+    page = visit("/")
+    rows, searched = page.locator("table.runs tbody tr[data-run]"), page.locator(".searching")
+    expect(searched).to_be_hidden()
+    page.get_by_label("Filter runs").fill("VISION digits-3")
+    expect(rows).to_have_count(1)
+    assert names(page) == ["digits-3"]
+    expect(searched).to_have_text("Searching names, ids, tags and notes for VISION, digits-3")
+    page.reload()
+    expect(searched).to_be_visible()
+    page.get_by_label("Filter runs").fill("'digits' and params.lr < 0.02")
+    expect(rows).to_have_count(2)
+    expect(searched).to_contain_text("for digits")
+    page.get_by_label("Filter runs").fill("name ~ 'digits*'")
+    expect(rows).to_have_count(5)
+    expect(searched).to_be_hidden()
+
+
 def test_mistake_in_the_filter_is_explained_and_the_table_stays(visit: Visit) -> None:
     page = visit("/")
     expect(page.locator("table.runs tbody tr[data-run]")).to_have_count(8)
-    page.visitor.wrong = Ignored()  # the browser logs the status 400
+    page.visitor.ignore_errors()
     page.get_by_label("Filter runs").fill("params.lr <")
     expect(page.get_by_role("alert")).to_contain_text("column 12")
+    expect(page.get_by_role("alert")).to_contain_text("from before")
+    expect(page.locator(".tablewrap.stale")).to_be_visible()
+    expect(page.get_by_text("8 runs")).to_have_count(0)
     expect(page.locator("table.runs tbody tr[data-run]")).to_have_count(8)
     page.get_by_label("Filter runs").fill("")
     expect(page.get_by_role("alert")).to_be_hidden()
-
-
-class Ignored(list):  # type: ignore[type-arg]
-    """A list that stays empty."""
-
-    def append(self, _: object) -> None:
-        pass
+    expect(page.locator(".tablewrap.stale")).to_have_count(0)
+    expect(page.get_by_text("8 runs")).to_be_visible()
 
 
 def test_head_sorts_both_ways(visit: Visit) -> None:
@@ -108,6 +124,57 @@ def test_keyboard_moves_selects_and_opens(visit: Visit) -> None:
     expect(page.get_by_role("heading", level=1)).to_have_text("diverged")
 
 
+def test_runs_are_selected_all_at_once_and_in_ranges(visit: Visit) -> None:
+    page = visit("/?sort=name")
+    rows, everything = page.locator("table.runs tbody tr[data-run]"), page.get_by_label("Select all runs")
+    expect(rows).to_have_count(8)
+    page.keyboard.press("ArrowDown")  # without a click or a Tab before
+    page.keyboard.press("Space")
+    page.keyboard.press("Shift+ArrowDown")
+    expect(page.locator("tr.chosen td.name")).to_have_text(["digits-0", "digits-1"])
+    expect(page.locator("tr.active td.name")).to_have_text("digits-1")
+    expect(everything).to_have_js_property("indeterminate", True)
+    page.get_by_label("Select digits-2").click()
+    page.get_by_label("Select media").click(modifiers=["Shift"])
+    expect(page.get_by_text("8 runs, 7 selected")).to_be_visible()
+    page.get_by_label("Select digits-4").click()
+    page.get_by_label("Select digits-2").click(modifiers=["Shift"])
+    expect(page.locator("tr.chosen td.name")).to_have_text(["digits-0", "digits-1", "diverged", "media"])
+    page.get_by_label("Filter runs").fill("digits")
+    expect(rows).to_have_count(5)
+    everything.click()
+    expect(everything).to_be_checked()
+    expect(page.get_by_text("5 runs, 7 selected")).to_be_visible()
+    assert len(query_of(page)["run"]) == 7
+    everything.click()
+    expect(page.get_by_text("5 runs, 2 selected")).to_be_visible()
+    page.get_by_label("Group rows by").select_option("params.optimizer")
+    page.get_by_label("Select the runs of sgd").click()
+    expect(page.locator("tr.chosen td.name")).to_have_text(["digits-1", "digits-3"])
+    page.get_by_role("button", name="Clear").click()
+    expect(page.get_by_text("5 runs", exact=True)).to_be_visible()
+    assert "run" not in query_of(page)
+
+
+def test_way_back_leads_to_the_table_as_it_was(visit: Visit) -> None:
+    page = visit("/?sort=name")
+    page.get_by_label("Filter runs").fill("'digits' and params.lr < 0.2")
+    expect(page.locator("table.runs tbody tr[data-run]")).to_have_count(4)
+    page.get_by_label("Select digits-3").click()
+    before = query_of(page)
+    assert {*before} == {"where", "sort", "run"}
+    page.get_by_role("button", name="Charts").click()
+    page.get_by_role("navigation").get_by_role("link", name="runs").click()
+    expect(page.get_by_text("4 runs, 1 selected")).to_be_visible()
+    assert query_of(page) == before
+    page.get_by_role("link", name="digits-1").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("digits-1")
+    page.reload()
+    page.get_by_role("navigation").get_by_role("link", name="runs").click()
+    expect(page.get_by_label("Filter runs")).to_have_value("'digits' and params.lr < 0.2")
+    assert query_of(page) == before
+
+
 def test_table_is_exported(visit: Visit, tmp_path: Path) -> None:
     page = visit("/?col=params.lr&sort=name")
     page.get_by_text("Export").click()
@@ -119,6 +186,13 @@ def test_table_is_exported(visit: Visit, tmp_path: Path) -> None:
 
 def test_view_is_saved_under_a_name(visit: Visit) -> None:
     page = visit("/?where=outcome%3D%27failed%27")
+    page.locator("details.menu summary", has_text="Views").click()
+    expect(page.get_by_label("Name of the view")).to_be_focused()
+    page.get_by_label("Filter runs").click()
+    expect(page.get_by_label("Name of the view")).to_be_hidden()
+    page.locator("details.menu summary", has_text="Export").click()
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("button", name="CSV")).to_be_hidden()
     page.locator("details.menu summary", has_text="Views").click()
     page.get_by_label("Name of the view").fill("failures")
     page.get_by_label("Name of the view").press("Enter")

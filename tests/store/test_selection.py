@@ -13,6 +13,7 @@ from tests.nasty_names import NAMES, field
 
 from tracelet.errors import UsageError
 from tracelet.store.fields import read_columns
+from tracelet.store.free_text import read_query
 from tracelet.store.selection import parse_time
 from tracelet.store.where import And, Comparison, Field, Has, Not, Or, parse, parse_field
 
@@ -280,6 +281,73 @@ def test_any_name_can_be_selected_sorted_and_read(records):
             assert found(store, f"{one} > {columns[one][1]} and {one}") == "a", one
         tag = field("tags", name)
         assert found(store, f"{tag} = '{columns[tag][1]}'") == "b", tag
+
+
+@pytest.mark.parametrize(
+    ("where", "expected"),
+    [
+        ("'base'", "ab"),
+        ("'BASE-2'", "b"),
+        ('"vision"', "a"),
+        ("'team=au'", "b"),
+        ("'good'", "a"),
+        ("not 'base'", "cde"),
+        ("'base' and params.lr < 0.05", "b"),
+        ("'other' or 'bad'", "cd"),
+        ("'%'", ""),
+        ("''", "abcde"),
+        ("name = 'base'", ""),
+    ],
+)
+def test_text_alone_is_searched_in_names_ids_tags_and_notes(store, where, expected):
+    assert found(store, where) == expected
+
+
+def test_search_knows_the_case_of_all_letters_and_reads_notes(records):
+    records.run("x1", name="Übung")
+    records.run("x2", name="run")
+    store = records.store()
+    store.edit("x2", notes="the GRÖSSE of it\n50% done")
+    assert found(store, "'übung'") == "x1"
+    assert found(store, "'größe'") == "x2"
+    assert found(store, "'50%'") == "x2"
+    assert found(store, "'X'") == "x1x2"
+
+
+@pytest.mark.parametrize(
+    ("text", "where", "texts"),
+    [
+        ("lr01", "'lr01'", ["lr01"]),
+        ("resnet-50  v1.2 ", "'resnet-50' and 'v1.2'", ["resnet-50", "v1.2"]),
+        ("not lr01 OR 50%", "not 'lr01' or '50%'", ["lr01", "50%"]),
+        ("cats and dogs", "'cats' and 'dogs'", ["cats", "dogs"]),
+        ("and", "'and'", ["and"]),
+        ("a\\b", "'a\\\\b'", ["a\\b"]),
+        ("20261129-1939-zx", "'20261129-1939-zx'", ["20261129-1939-zx"]),
+        ("true", "'true'", ["true"]),
+        ("'my run'", "'my run'", ["my run"]),
+        ("params.lr < 0.1 and 'x'", "params.lr < 0.1 and 'x'", ["x"]),
+        ("outcome", "outcome", []),
+        ("params.lr", "params.lr", []),
+        ("  ", "", []),
+    ],
+)
+def test_what_somebody_types_is_an_expression_or_words(text, where, texts):
+    assert read_query(text) == (where, tuple(texts))
+
+
+@pytest.mark.parametrize("text", ["params.lr <", "lr=0.1", "(a b", "'lr01", "name = base"])
+def test_wrong_expression_is_no_search(text):
+    with pytest.raises(UsageError, match="in quotes"):
+        read_query(text)
+
+
+@given(st.text(alphabet=st.characters(exclude_characters="<>=~()[]\"'`")))
+def test_words_without_signs_are_never_an_error(text):
+    where, texts = read_query(text)
+    assert bool(where) == bool(text.strip())
+    assert {*" ".join(texts).split()} <= {*text.split()}
+    assert parse(where) if where else not texts
 
 
 def test_name_in_quotes_is_exactly_that_name(records):

@@ -54,9 +54,32 @@ def test_table_is_filtered_sorted_and_paged(client: TestClient, store: Store) ->
     assert [run["id"] for run in page["runs"]] == [record.id for record in expected[1:3]]
 
 
+def test_filter_is_an_expression_or_words(client: TestClient) -> None:
+    def names(**query: str) -> tuple[list[str], list[str]]:
+        page = client.get("/api/v1/runs", params={"sort": "name", **query}).json()
+        assert page["total"] == len(page["runs"])
+        return [run["name"] for run in page["runs"]], page["texts"]
+
+    assert names(filter="DIGITS-3") == (["digits-3"], ["DIGITS-3"])
+    assert names(filter="vision digits-1") == (["digits-1"], ["vision", "digits-1"])
+    assert names(filter="name = 'digits-2'") == (["digits-2"], [])
+    assert names(filter="'digits' and params.lr > 0.2", where="name ~ '*0'") == (["digits-0"], ["digits"])
+    assert names(filter="digits-1 or digits-2", where="params.lr < 0.05") == (
+        ["digits-2"],
+        ["digits-1", "digits-2"],
+    )
+    query = {"filter": "digits", "sort": "name", "by": "params.optimizer"}
+    assert client.get("/api/v1/runs/groups", params=query).json()["total"] == 5
+    ids = client.get("/api/v1/runs/ids", params=query).json()["ids"]
+    rows = list(csv.reader(io.StringIO(client.get("/api/v1/runs/export", params=query).text)))
+    assert [row[0] for row in rows[1:]] == ids
+
+
 @pytest.mark.parametrize(
     ("query", "message"),
     [
+        ({"filter": "params.lr <"}, "put it in quotes"),
+        ({"where": "digits"}, "put a text in quotes"),
         ({"where": "params.lr <"}, "column 12"),
         ({"sort": "parms.lr"}, "no field"),
         ({"limit": "-1"}, "limit: expected a number"),

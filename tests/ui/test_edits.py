@@ -98,3 +98,53 @@ def test_form_of_another_site_changes_nothing(own_store: Store, make_client: Mak
         answer = client.post(f"/api/v1/runs/{id}/delete", content="{}", headers={"content-type": type_})
         assert answer.status_code == 400
     assert own_store.run(id).name == "first"
+
+
+def test_several_runs_are_edited_and_deleted_at_once(own_store: Store, make_client: MakeClient) -> None:
+    for name in ("second", "third"):
+        with tracelet.start_run(name, dir=own_store.dir, plugins=PLAIN):
+            pass
+    client = make_client(own_store)
+    first, second, third = (own_store.run(name).id for name in ("first", "second", "third"))
+    changes = {"group": "sweep", "tags": {"new": "2"}, "untag": ["old"]}
+    answer = client.post(
+        "/api/v1/runs/edit", json={"runs": [first, "nothing", second, first], **changes}
+    ).json()
+    assert answer["done"] == [first, second]
+    assert "nothing" in answer["failed"]["nothing"]
+    assert [own_store.run(id).group for id in (first, second, third)] == ["sweep", "sweep", None]
+    assert own_store.run(first).tags == own_store.run(second).tags == {"new": "2"}
+    assert client.post("/api/v1/runs/delete", json={"runs": [second, third]}).json()["done"] == [
+        second,
+        third,
+    ]
+    own_store.be_patient(0)
+    assert [one.id for one in own_store.runs()] == [first]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {},
+        {"runs": []},
+        {"runs": "x"},
+        {"runs": [1]},
+        {"runs": ["x"] * 201},
+        ["x"],
+        {"runs": ["x"], "nope": "y"},
+    ],
+)
+def test_mistake_in_a_change_of_several_runs_is_explained(
+    own_store: Store, make_client: MakeClient, data: object
+) -> None:
+    client = make_client(own_store)
+    for path in ("edit", "delete"):
+        answer = client.post(f"/api/v1/runs/{path}", json=data)
+        assert answer.status_code == 400
+        assert "expected" in answer.json()["error"]
+
+
+def test_read_only_page_changes_no_runs(own_store: Store, make_client: MakeClient) -> None:
+    client = make_client(own_store, read_only=True)
+    for path in ("edit", "delete"):
+        assert client.post(f"/api/v1/runs/{path}", json={"runs": [own_store.run().id]}).status_code == 403

@@ -10,11 +10,13 @@ from typing import Any, Final, NamedTuple
 
 from tracelet.errors import UsageError
 from tracelet.store.event_values import clean_text
+from tracelet.store.free_text import CONTAINS_SQL
 from tracelet.store.goals import find_goal
 from tracelet.store.metric_keys import recorded_names
 from tracelet.store.where import (
     And,
     Comparison,
+    Contains,
     Expression,
     Field,
     Has,
@@ -154,6 +156,9 @@ class _SqlWriter:
             return f"(NOT {self.expression(one.of)})"
         if isinstance(one, Has):
             return self._has(one.field)
+        if isinstance(one, Contains):
+            self.values += [clean_text(one.text).casefold()] * 2
+            return CONTAINS_SQL
         return f"COALESCE({self._comparison(one)}, 0)"
 
     def _comparison(self, one: Comparison) -> str:

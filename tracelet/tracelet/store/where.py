@@ -2,14 +2,15 @@
 
     expression  = conjunction ("or" conjunction)*
     conjunction = term ("and" term)*
-    term        = "not" term | "(" expression ")" | comparison | field
+    term        = "not" term | "(" expression ")" | comparison | field | quoted text
     comparison  = operand (("=" | "==" | "!=" | "<" | "<=" | ">" | ">=" | "~") operand)+
                 | operand ["not"] "in" ("(" | "[") literal ("," literal)* (")" | "]")
     field       = name ("." part | '["' name '"]')*     part = word | quoted name
     literal     = number | quoted text | true | false | none
 
-``~`` compares with a pattern (``*``, ``?``, ``[abc]``). A field alone tests whether the run has it. In a quoted name,
-the quote is written twice, and all other characters stand for themselves: ``params["6"" disk"]``.
+``~`` compares with a pattern (``*``, ``?``, ``[abc]``). A field alone tests whether the run has it; a quoted text
+alone, whether the run's name, id, notes or tags contain it. In a quoted name, the quote is written twice, and all other
+characters stand for themselves: ``params["6"" disk"]``.
 
 Python's own parser (``ast.parse`` with ``mode="eval"``) would not do: names of metrics and parameters contain slashes,
 dashes and colons (``metrics.train/loss``), ``=`` and ``a ~ b`` are no expressions in Python, and its errors do not
@@ -81,6 +82,13 @@ class Has:
 
 
 @dataclass(frozen=True)
+class Contains:
+    """Whether the run's name, id, notes or tags contain a text, in upper or lower case."""
+
+    text: str
+
+
+@dataclass(frozen=True)
 class Not:
     """The negation of an expression."""
 
@@ -101,7 +109,7 @@ class Or:
     of: tuple[Expression, ...]
 
 
-Expression = Comparison | Has | Not | And | Or
+Expression = Comparison | Has | Contains | Not | And | Or
 
 
 def parse(text: str) -> Expression:
@@ -123,17 +131,24 @@ def parse_field(text: str, argument: str = "sort") -> Field:
     return found
 
 
-def fields_of(expression: Expression) -> Iterator[Field]:
-    """Yield every field that an expression mentions."""
+def nodes_of(expression: Expression) -> Iterator[Comparison | Has | Contains]:
+    """Yield the conditions that an expression is made of."""
     if isinstance(expression, And | Or):
         for one in expression.of:
-            yield from fields_of(one)
+            yield from nodes_of(one)
     elif isinstance(expression, Not):
-        yield from fields_of(expression.of)
-    elif isinstance(expression, Has):
-        yield expression.field
+        yield from nodes_of(expression.of)
     else:
-        yield from (side for side in (expression.left, expression.right) if isinstance(side, Field))
+        yield expression
+
+
+def fields_of(expression: Expression) -> Iterator[Field]:
+    """Yield every field that an expression mentions."""
+    for one in nodes_of(expression):
+        if isinstance(one, Has):
+            yield one.field
+        elif isinstance(one, Comparison):
+            yield from (side for side in (one.left, one.right) if isinstance(side, Field))
 
 
 class _Parser:
@@ -167,7 +182,7 @@ class _Parser:
         return self._comparison()
 
     def _comparison(self) -> Expression:
-        left = self._operand()
+        begin, left = self._here, self._operand()
         if self._accept_word("in"):
             return Comparison(left, "in", self._literals())
         if self._peek_words("not", "in"):
@@ -183,6 +198,8 @@ class _Parser:
             return chain[0] if len(chain) == 1 else And(tuple(chain))
         if isinstance(left, Field):
             return Has(left)
+        if begin.kind == "text":
+            return Contains(str(left))
         raise self.error("a comparison", self._here)
 
     def _literals(self) -> tuple[Literal, ...]:

@@ -15,6 +15,7 @@ from tracelet.delivery import progress
 from tracelet.errors import UsageError
 from tracelet.store import RunRecord
 from tracelet.store.fields import find_differing_params, read_columns
+from tracelet.store.free_text import Query, read_query
 from tracelet.store.metric_overview import MetricOverview, describe_metrics
 from tracelet.store.table_text import csv_table, latex_table
 from tracelet.ui.answers import answer, count_of
@@ -45,10 +46,21 @@ def describe_run(record: RunRecord) -> dict[str, Any]:
     return {key: getattr(record, key, None) for key in _SHOWN}
 
 
+def query_of(request: Request) -> Query:
+    """Return the expression of a request: ``where`` is one, and ``filter`` is one or words to search for."""
+    where, query = (
+        request.query_params.get("where", "").strip(),
+        read_query(request.query_params.get("filter", "")),
+    )
+    both = [one for one in (where, query.where) if one]
+    return Query(f"({both[0]}) and ({both[1]})" if len(both) == 2 else "".join(both), query.texts)
+
+
 def list_runs(request: Request) -> Response:
-    """A page of the table: ``where``, ``sort``, ``project``, ``offset``, ``limit``, ``column`` (repeatable)."""
+    """A page of the table: ``where``, ``filter``, ``sort``, ``project``, ``offset``, ``limit``, ``column``
+    (repeatable)."""
     query, store = request.query_params, sources_of(request).store
-    where, project = query.get("where") or None, query.get("project") or None
+    (where, texts), project = query_of(request), query.get("project") or None
     records = store.runs(
         project,
         where=where,
@@ -61,7 +73,17 @@ def list_runs(request: Request) -> Response:
         {**describe_run(record), "cells": [cells[place] for cells in columns.values()]}
         for place, record in enumerate(records)
     ]
-    return answer({"total": store.count(where, project=project), "columns": list(columns), "runs": rows})
+    total = store.count(where, project=project)
+    return answer({"total": total, "texts": texts, "columns": list(columns), "runs": rows})
+
+
+def list_ids(request: Request) -> Response:
+    """The ids of all runs of the table: ``where``, ``filter``, ``sort`` and ``project`` as for the table."""
+    query = request.query_params
+    records = sources_of(request).store.runs(
+        query.get("project") or None, where=query_of(request).where, sort=query.get("sort") or "-started"
+    )
+    return answer({"ids": [record.id for record in records]})
 
 
 def list_groups(request: Request) -> Response:
@@ -71,7 +93,7 @@ def list_groups(request: Request) -> Response:
         raise UsageError("by: expected a field such as group, job_type or params.NAME, found none")
     records = sources_of(request).store.runs(
         query.get("project") or None,
-        where=query.get("where") or None,
+        where=query_of(request).where,
         sort=[by, query.get("sort") or "-started"],
     )
     values = read_columns(records, [by])[by]
@@ -84,14 +106,14 @@ def list_groups(request: Request) -> Response:
 
 
 def export_runs(request: Request) -> Response:
-    """The table as a file: ``format`` is ``csv`` or ``latex``; ``where``, ``sort`` and ``column`` as for the table."""
+    """The table as a file: ``format`` is ``csv`` or ``latex``; the rest as for the table."""
     query = request.query_params
     formats = {"csv": (csv_table, "text/csv", "csv"), "latex": (latex_table, "application/x-tex", "tex")}
     if (wanted := query.get("format", "csv")) not in formats:
         raise UsageError(f"format: expected csv or latex, found {wanted!r}")
     write, type_, suffix = formats[wanted]
     records = sources_of(request).store.runs(
-        query.get("project") or None, where=query.get("where") or None, sort=query.get("sort") or "-started"
+        query.get("project") or None, where=query_of(request).where, sort=query.get("sort") or "-started"
     )
     text = write(read_columns(records, ["id", "name", *query.getlist("column")]))
     headers = {"content-disposition": f'attachment; filename="runs.{suffix}"'}
@@ -242,6 +264,7 @@ ROUTES: Final = [
     Route("/runs", list_runs),
     Route("/runs/export", export_runs),
     Route("/runs/groups", list_groups),
+    Route("/runs/ids", list_ids),
     Route("/fields", list_fields),
     Route("/progress", show_progress),
     Route("/compare", compare_runs),

@@ -227,8 +227,14 @@ def _prepare(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA foreign_keys = ON")
     connection.execute("PRAGMA synchronous = NORMAL")
     connection.execute("PRAGMA trusted_schema = OFF")
+    connection.create_function("fold", 1, _fold, deterministic=True)
     if hasattr(connection, "setlimit"):  # since Python 3.11
         connection.setlimit(_LIMIT_LENGTH, _MAX_CELL)
+
+
+def _fold(text: str) -> str:
+    """Return a text without its case: SQLite knows that of ASCII alone."""
+    return text.casefold()
 
 
 def _is_damage(error: sqlite3.DatabaseError) -> bool:

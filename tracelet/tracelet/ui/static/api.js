@@ -6,6 +6,9 @@ const BASE = "/api/v1";
 
 export class ApiError extends Error {}
 
+/** The server does not answer. The page asks again until it does. */
+export class LostError extends ApiError {}
+
 /** Fetch JSON. `query` maps names to a value or a list of values. Throws ApiError with the server's reason. */
 export async function get(path, query = {}, signal = undefined) {
   return read(await send(address(path, query), { signal }));
@@ -29,11 +32,54 @@ export function address(path, query = {}) {
 
 async function send(url, options) {
   try {
-    return await fetch(url, { credentials: "same-origin", ...options });
+    const response = await fetch(url, { credentials: "same-origin", ...options });
+    connection.note(false);
+    return response;
   } catch (error) {
     if (error.name === "AbortError") throw error;
-    throw new ApiError("the server does not answer; is 'tracelet ui' still running?");
+    connection.note(true);
+    throw new LostError("the server does not answer; is 'tracelet ui' still running?");
   }
+}
+
+const AGAIN = 1500; // ms between two attempts to reach a server that is gone
+const LOOK = 4000; // ms between two looks at a server of which nothing was heard otherwise
+const PATIENCE = 10000; // ms after which an answer is no longer waited for
+
+/** Whether the server answers. A stream that is open shows it; without one, the page asks now and then. */
+const connection = {
+  isLost: false,
+  open: 0, // streams
+  listeners: new Set(),
+  timer: 0,
+  note(isLost) {
+    if (isLost === this.isLost) return;
+    this.isLost = isLost;
+    for (const listener of this.listeners) listener(isLost);
+    this.later();
+  },
+  later() {
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.look(), this.isLost ? AGAIN : LOOK);
+  },
+  async look() {
+    clearTimeout(this.timer);
+    if (this.isLost || (!this.open && !document.hidden)) {
+      try {
+        await fetch(address("/"), { credentials: "same-origin", signal: AbortSignal.timeout(PATIENCE) });
+        this.note(false);
+      } catch {
+        this.note(true);
+      }
+    }
+    this.later();
+  },
+};
+
+/** Call a function with true when the server is gone, and with false when it is back. */
+export function watchConnection(listener) {
+  connection.listeners.add(listener);
+  connection.later();
 }
 
 async function read(response) {
@@ -47,13 +93,20 @@ async function read(response) {
 
 /**
  * Listen to what is new. `cursors` maps runs to names of metrics to cursors; `on` maps events to functions.
- * Returns a function that ends it. After a lost connection the stream starts again from the newest cursors.
+ * Returns a function that ends it. After a lost connection the stream starts again from the newest cursors, and calls
+ * `on.again`.
  */
 export function follow({ cursors = {}, table = false, on }) {
   let source = null;
   let timer = 0;
   let ended = false;
+  let isOpen = false;
+  let wasOpen = false;
   const held = structuredClone(cursors);
+  const note = (now) => {
+    connection.open += now - isOpen;
+    isOpen = now;
+  };
   const open = () => {
     source = new EventSource(address("/live", { cursors: JSON.stringify(held), table: table ? 1 : "" }));
     for (const name of ["points", "run", "runs", "gone"]) {
@@ -63,9 +116,19 @@ export function follow({ cursors = {}, table = false, on }) {
         on[name]?.(data);
       });
     }
+    source.onopen = () => {
+      if (ended) return;
+      note(true);
+      connection.note(false);
+      if (wasOpen) on.again?.();
+      wasOpen = true;
+    };
     source.onerror = () => {
       source.close();
-      if (!ended) timer = setTimeout(open, 1500);
+      note(false);
+      if (ended) return;
+      connection.look();
+      timer = setTimeout(open, AGAIN);
     };
   };
   open();
@@ -73,5 +136,6 @@ export function follow({ cursors = {}, table = false, on }) {
     ended = true;
     clearTimeout(timer);
     source.close();
+    note(false);
   };
 }

@@ -164,6 +164,11 @@ export function throttle(action, wait) {
   };
 }
 
+/** What is shown where something could not be read, with a button that tries again. */
+export function failure(error, again) {
+  return h("p", { class: "empty error", role: "alert" }, error.message, " ", h("button", { class: "again", onclick: again }, "Try again"));
+}
+
 /** Tell the user something, also by screen reader. */
 export function notify(text, isError = false) {
   const notice = document.getElementById("notice");

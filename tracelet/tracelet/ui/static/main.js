@@ -1,8 +1,8 @@
 // The frame of the page: which view an address shows, the bar, the theme.
 
-import { get } from "./api.js";
+import { get, watchConnection } from "./api.js";
 import { repaint } from "./chart/plot.js";
-import { fill, h } from "./dom.js";
+import { failure, fill, h } from "./dom.js";
 import { catchLinks, current, onNavigate, recall, remember } from "./state.js";
 import { showCharts } from "./views/charts.js";
 import { showCompare } from "./views/compare.js";
@@ -13,6 +13,7 @@ import { showTrash } from "./views/trash.js";
 const main = document.getElementById("main");
 const bar = document.getElementById("bar");
 const progress = document.getElementById("progress");
+const lost = document.getElementById("lost");
 const PATIENCE = 500; // ms before a view that is not there yet shows what it waits for
 let leave = () => {}; // ends the view that is shown
 
@@ -58,6 +59,7 @@ async function showProgress(token) {
 async function open(token) {
   const { path } = current();
   main.className = "";
+  show.hasFailed = false;
   for (const [pattern, view] of VIEWS) {
     const match = pattern.exec(path);
     if (!match) continue;
@@ -67,11 +69,31 @@ async function open(token) {
       if (token === show.token) leave = end;
       else end();
     } catch (error) {
-      if (token === show.token) fill(main, h("p", { class: "empty error", role: "alert" }, error.message));
+      if (token !== show.token) return;
+      fill(main, failure(error, show));
+      show.hasFailed = true;
     }
     return;
   }
   fill(main, h("p", { class: "empty" }, "no such page; ", h("a", { href: "/" }, "all runs")));
+}
+
+/** Say that the server is gone. When it is back, a view that could not be read is read again. */
+function showConnection(isLost) {
+  lost.hidden = !isLost;
+  fill(lost, isLost ? "Connection lost, trying again … Is 'tracelet ui' still running?" : "");
+  if (!isLost && show.hasFailed) show();
+}
+
+/** Menus close by Escape, and when something else is clicked. */
+function closeMenus(event) {
+  for (const menu of document.querySelectorAll("details.menu[open]")) {
+    if (event.type === "keydown") {
+      if (event.key !== "Escape") return;
+      menu.open = false;
+      menu.querySelector("summary").focus();
+    } else if (!menu.contains(event.target)) menu.open = false;
+  }
 }
 
 function applyTheme(theme) {
@@ -105,8 +127,9 @@ function makeBar(about) {
 
 function showKeys() {
   const keys = [
-    ["/", "go to the search"], ["↑ ↓", "move in the table"], ["space", "select a run or a group"], ["enter", "open a run, fold a group"],
-    ["c", "charts of the selection"], ["v", "compare the selection"], ["← →", "move the cursor of a chart"],
+    ["/", "go to the search"], ["↑ ↓", "move in the table"], ["space", "select a run or a group"], ["shift ↑ ↓", "select several runs"],
+    ["a", "select all runs of the table, or none"], ["enter", "open a run, fold a group"],
+    ["c", "charts of the selection"], ["v", "compare the selection"], ["e", "edit the selection"], ["← →", "move the cursor of a chart"],
     ["+ − 0", "zoom a chart in, out, reset"], ["alt enter", "on a name above the charts: show that run alone"], ["?", "this help"],
   ];
   const dialog = h("dialog", { class: "keys", "aria-label": "Keyboard shortcuts", onclose: () => dialog.remove() },
@@ -131,6 +154,10 @@ function onKey(event) {
 applyTheme(recall("theme", "auto"));
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", repaint);
 document.addEventListener("keydown", onKey);
+document.addEventListener("keydown", closeMenus);
+document.addEventListener("pointerdown", closeMenus);
+document.addEventListener("focusin", closeMenus);
+watchConnection(showConnection);
 catchLinks();
 onNavigate(show);
 const about = Object.freeze(JSON.parse(document.documentElement.dataset.about));

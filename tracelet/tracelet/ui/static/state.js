@@ -25,7 +25,16 @@ export function setParams(changes, { push = false } = {}) {
   }
   const text = query.toString();
   history[push ? "pushState" : "replaceState"](null, "", location.pathname + (text ? `?${text}` : ""));
+  noteTable();
 }
+
+/** Keep the address of the table, if it is shown, for the way back to it. */
+export function noteTable() {
+  if (location.pathname === "/") keep("table", location.search);
+}
+
+/** The table of runs as it was last seen: filter, order, groups, columns and selection. */
+export const runsAddress = () => `/${kept("table", "")}`;
 
 /** Go to another view. */
 export function go(path) {
@@ -64,8 +73,25 @@ export function recall(name, fallback) {
 }
 
 export function remember(name, value) {
+  write("localStorage", name, value);
+}
+
+/** What holds for this tab, also when it is loaded again. */
+export function kept(name, fallback) {
   try {
-    localStorage.setItem(STORE + name, JSON.stringify(value));
+    return JSON.parse(sessionStorage.getItem(STORE + name)) ?? fallback;
+  } catch {
+    return fallback;
+  }
+}
+
+export function keep(name, value) {
+  write("sessionStorage", name, value);
+}
+
+function write(storage, name, value) {
+  try {
+    window[storage].setItem(STORE + name, JSON.stringify(value));
   } catch {
     // Private windows may have no storage; the address still has the view.
   }

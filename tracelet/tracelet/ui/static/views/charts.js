@@ -7,7 +7,7 @@ import { RunLegend } from "../chart/run_legend.js";
 import { groupKey, groupLabel } from "../chart/series_lines.js";
 import { readShown } from "../chart/visibility.js";
 import { h, outcomeBadge, plural, put } from "../dom.js";
-import { params } from "../state.js";
+import { params, runsAddress } from "../state.js";
 import { fieldOf } from "../fields.js";
 
 /** Show the charts of the runs in the address. Returns a function that ends it. */
@@ -15,7 +15,7 @@ export async function showCharts(main) {
   const ids = params("run");
   document.title = "charts · tracelet";
   if (!ids.length) {
-    put(main, h("p", { class: "empty" }, "no runs are selected; ", h("a", { href: "/" }, "choose some")));
+    put(main, h("p", { class: "empty" }, "no runs are selected; ", h("a", { href: runsAddress() }, "choose some")));
     return undefined;
   }
   const { runs, metrics, differing, tags } = await get("/compare", { run: ids });
@@ -32,7 +32,7 @@ export async function showCharts(main) {
     drawn = key;
   };
   grid.onShown = (isShown) => legend.mark(isShown);
-  put(main, h("nav", { class: "crumbs", "aria-label": "Where you are" }, h("a", { href: "/" }, "runs"), " › charts"), h("h1", { class: "hidden" }, "Charts"), legend.element, grid.element);
+  put(main, h("nav", { class: "crumbs", "aria-label": "Where you are" }, h("a", { href: runsAddress() }, "runs"), " › charts"), h("h1", { class: "hidden" }, "Charts"), legend.element, grid.element);
   return () => {
     grid.destroy();
     legend.destroy();

@@ -3,7 +3,7 @@
 import { get } from "../api.js";
 import { lineColor } from "../chart/plot.js";
 import { exactText, fill, formatNumber, h, longName, outcomeBadge, put, shortenMiddle } from "../dom.js";
-import { param, params, setParams } from "../state.js";
+import { param, params, runsAddress, setParams } from "../state.js";
 import { describe } from "./charts.js";
 import { drawings, valueOf } from "./compare_charts.js";
 import { groupMedia } from "./media.js";
@@ -18,14 +18,14 @@ export async function showCompare(main) {
   const wanted = [...new Set(params("run"))];
   const ids = wanted.slice(0, MOST);
   if (!ids.length) {
-    put(main, h("p", { class: "empty" }, "no runs are selected; ", h("a", { href: "/" }, "choose some")));
+    put(main, h("p", { class: "empty" }, "no runs are selected; ", h("a", { href: runsAddress() }, "choose some")));
     return;
   }
   const data = await get("/compare", { run: ids });
   const shown = describe(data.runs);
   const query = new URLSearchParams(ids.map((id) => ["run", id]));
   const host = h("div");
-  put(main, h("h1", { class: "hidden" }, "Comparison"), h("nav", { class: "crumbs", "aria-label": "Where you are" }, h("a", { href: "/" }, "runs"), " › compare · ", h("a", { href: `/charts?${query}` }, "charts")), tooMany(wanted.length), host);
+  put(main, h("h1", { class: "hidden" }, "Comparison"), h("nav", { class: "crumbs", "aria-label": "Where you are" }, h("a", { href: runsAddress() }, "runs"), " › compare · ", h("a", { href: `/charts?${query}` }, "charts")), tooMany(wanted.length), host);
   const draw = () => fill(host, controls(data, draw), table(data, shown), drawings(data, shown, draw), matrices(data, shown));
   draw();
   main.setAttribute("data-ready", "");
@@ -33,7 +33,7 @@ export async function showCompare(main) {
 
 function tooMany(count) {
   if (count <= MOST) return null;
-  return h("p", { class: "warn", role: "status" }, `${formatNumber(count)} runs were chosen. These are the first ${MOST}, the most that can be compared at once. `, h("a", { href: "/" }, "Choose fewer in the table"), ".");
+  return h("p", { class: "warn", role: "status" }, `${formatNumber(count)} runs were chosen. These are the first ${MOST}, the most that can be compared at once. `, h("a", { href: runsAddress() }, "Choose fewer in the table"), ".");
 }
 
 const baselineOf = (data) => Math.max(0, data.runs.findIndex((run) => run.id === param("baseline")));

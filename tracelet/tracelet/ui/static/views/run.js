@@ -2,8 +2,8 @@
 
 import { follow, get } from "../api.js";
 import { ChartGrid } from "../chart/grid.js";
-import { fill, formatDuration, formatTime, h, outcomeBadge, put, shortenMiddle } from "../dom.js";
-import { param, setParams } from "../state.js";
+import { failure, fill, formatDuration, formatTime, h, outcomeBadge, put, shortenMiddle } from "../dom.js";
+import { param, runsAddress, setParams } from "../state.js";
 import { showConsole } from "./console.js";
 import { damageNotice } from "./damage.js";
 import { editButton } from "./edit.js";
@@ -74,7 +74,7 @@ export async function showRun(main, id) {
       if (token === showTab.token) leave = end;
       else end();
     } catch (error) {
-      put(inside, h("p", { class: "error", role: "alert" }, error.message));
+      put(inside, failure(error, showTab));
     }
     if (token === showTab.token) panel.setAttribute("data-ready", "");
     if (token === showTab.token && overview.update && isStale) await refresh();
@@ -139,7 +139,7 @@ function followRun(id, refresh, wantsPoints) {
 }
 
 function headOf(run, since, refresh) {
-  return [h("nav", { class: "crumbs", "aria-label": "Where you are" }, h("a", { href: "/" }, "runs"), " › ", h("span", { title: run.name }, shortenMiddle(run.name, 60))),
+  return [h("nav", { class: "crumbs", "aria-label": "Where you are" }, h("a", { href: runsAddress() }, "runs"), " › ", h("span", { title: run.name }, shortenMiddle(run.name, 60))),
     h("div", { class: "row" }, h("h1", { title: run.name }, shortenMiddle(run.name, 160)), outcomeBadge(run.outcome), since, h("span", { class: "grow" }), h("span", { class: "dim long" }, run.id), editButton(run, refresh)),
     run.error ? h("p", { class: "error long" }, run.error) : null, run.problem ? h("p", { class: "error long" }, run.problem) : null];
 }

@@ -1,15 +1,18 @@
 // The table of all runs: only the visible rows exist, and only their pages are fetched.
 
-import { address, follow, get } from "../api.js";
-import { debounce, exactText, fill, formatDuration, formatNumber, formatTime, glance, h, notify, outcomeBadge, put } from "../dom.js";
+import { LostError, address, follow, get } from "../api.js";
+import { debounce, exactText, fill, formatDuration, formatNumber, formatTime, glance, h, notify, outcomeBadge, plural, put } from "../dom.js";
 import { fieldOf, parseField } from "../fields.js";
-import { go, param, params, recall, remember, setParams } from "../state.js";
+import { go, noteTable, param, params, recall, remember, setParams } from "../state.js";
+import { editSeveral } from "./bulk.js";
 import { chooseColumns } from "./columns.js";
+import { editRun } from "./edit.js";
 import { RowLayout, keyOf } from "./row_layout.js";
+import { MOST_TOGETHER, Selection } from "./selection.js";
 
 const ROW = 34; // pixels
 const PAGE = 100; // rows in one request
-const MOST_CHOSEN = 50;
+const BUSY = "input, select, textarea, button, summary, a, [contenteditable]"; // what uses keys itself
 const MOST_PINNED = 4; // more would leave no room for what scrolls
 const BUILT_IN = {
   outcome: ["outcome", (run) => outcomeBadge(run.outcome)],
@@ -26,6 +29,7 @@ const BUILT_IN = {
 export async function showRuns(main) {
   document.title = "runs · tracelet";
   main.className = "full";
+  noteTable();
   const table = new RunsTable(await firstColumns());
   put(main, table.element);
   await table.load();
@@ -53,14 +57,20 @@ class RunsTable {
     this.layout = new RowLayout(0, null, new Set());
     this.folded = new Set(params("fold"));
     this.active = 0;
-    this.chosen = new Set(params("run"));
+    this.chosen = new Selection();
+    this.anchor = 0; // the row from which a range of rows is selected
+    this.ids = null; // of all runs in the order of the table, once they were needed
     this.body = h("tbody");
     this.head = h("thead");
     this.scroller = h("div", { class: "tablewrap", onscroll: () => this.drawSoon() },
-      h("table", { class: "runs", role: "grid", "aria-label": "Runs", tabindex: "0", onkeydown: (event) => this.#key(event) }, this.head, this.body));
+      h("table", { class: "runs", role: "grid", "aria-label": "Runs", tabindex: "0" }, this.head, this.body));
     this.status = h("span", { class: "dim", role: "status" });
+    this.clearButton = h("button", { class: "quiet", onclick: () => this.#choose([...this.chosen.ids], false) }, "Clear");
     this.problem = h("p", { class: "error", role: "alert", hidden: true });
-    this.element = h("div", { class: "runsview" }, h("h1", { class: "hidden" }, "Runs"), this.#controls(), this.problem, this.scroller);
+    this.search = h("p", { class: "dim small searching", role: "status", hidden: true });
+    this.onKey = (event) => this.#key(event);
+    document.addEventListener("keydown", this.onKey);
+    this.element = h("div", { class: "runsview" }, h("h1", { class: "hidden" }, "Runs"), this.#controls(), this.problem, this.search, this.scroller);
     this.generation = 0;
     this.resized = new ResizeObserver(() => this.draw());
     this.resized.observe(this.scroller);
@@ -69,6 +79,7 @@ class RunsTable {
 
   destroy() {
     this.stop?.();
+    document.removeEventListener("keydown", this.onKey);
     this.resized.disconnect();
   }
 
@@ -85,17 +96,18 @@ class RunsTable {
   #controls() {
     const where = h("input", {
       type: "search", class: "grow", spellcheck: false, "aria-label": "Filter runs",
-      placeholder: "filter: params.lr < 0.1 and outcome = 'finished'",
+      placeholder: "search, or filter: params.lr < 0.1",
       oninput: debounce(() => { setParams({ where: where.value }); this.reload(); }, 60),
     });
     where.value = param("where");
     this.chartsButton = h("button", { onclick: () => this.#open("/charts") }, "Charts");
     this.compareButton = h("button", { onclick: () => this.#open("/compare") }, "Compare");
+    this.editButton = window.tracelet?.about.read_only ? null : h("button", { onclick: () => this.#edit() }, "Edit");
     const exportMenu = h("details", { class: "menu" }, h("summary", {}, "Export"),
       h("div", {}, ["csv", "latex"].map((format) => h("button", { onclick: () => { exportMenu.open = false; this.#export(format); } }, format === "csv" ? "CSV" : "LaTeX"))));
-    return h("div", { class: "controls" }, where, this.chartsButton, this.compareButton,
-      this.#grouping(), h("button", { onclick: () => this.#choose() }, "Columns"), this.#views(), exportMenu,
-      h("a", { class: "button", href: "/trash" }, "Trash"), this.status);
+    return h("div", { class: "controls" }, where, this.chartsButton, this.compareButton, this.editButton,
+      this.#grouping(), h("button", { onclick: () => this.#chooseColumns() }, "Columns"), this.#views(), exportMenu,
+      h("a", { class: "button", href: "/trash" }, "Trash"), h("span", { class: "row tight" }, this.status, this.clearButton));
   }
 
   /** Group the rows by what the runs say of themselves, or by a param or tag. */
@@ -125,7 +137,7 @@ class RunsTable {
   /** Views that were saved under a name: the address without the selection. */
   #views() {
     const list = h("div", {});
-    const menu = h("details", { class: "menu", ontoggle: () => show() }, h("summary", {}, "Views"), list);
+    const menu = h("details", { class: "menu", ontoggle: () => { show(); if (menu.open) name.focus(); } }, h("summary", {}, "Views"), list);
     const show = () => {
       const saved = recall("views", {});
       fill(list, Object.entries(saved).map(([name, query]) => h("div", { class: "row" },
@@ -136,18 +148,19 @@ class RunsTable {
         setParams({ col: this.columns, pin: this.pinned });
         const query = new URLSearchParams(location.search);
         query.delete("run");
+        query.delete("many");
         remember("views", { ...saved, [name.value]: query.toString() });
         menu.open = false;
         notify(`saved as ${name.value}`);
-      } }, name));
+      } }, name, h("button", {}, "Save")));
     };
-    const name = h("input", { required: true, placeholder: "save this view as …", "aria-label": "Name of the view" });
+    const name = h("input", { type: "text", required: true, placeholder: "save this view as …", "aria-label": "Name of the view" });
     return menu;
   }
 
   #query(offset, limit) {
     const sort = param("by") ? `${param("by")},${this.sort}` : this.sort;
-    return { where: param("where"), sort, offset, limit, column: this.#extra() };
+    return { filter: param("where"), sort, offset, limit, column: this.#extra() };
   }
 
   #extra() {
@@ -158,6 +171,7 @@ class RunsTable {
   async reload() {
     this.scroller.scrollTop = 0;
     this.active = 0;
+    this.anchor = 0;
     await this.load();
   }
 
@@ -165,23 +179,41 @@ class RunsTable {
     const generation = ++this.generation;
     const by = param("by");
     try {
-      const groups = by ? (await get("/runs/groups", { by, where: param("where"), sort: this.sort })).groups : null;
+      const groups = by ? (await get("/runs/groups", { by, filter: param("where"), sort: this.sort })).groups : null;
       const top = Math.floor(this.scroller.scrollTop / ROW);
       const first = Math.floor(this.#firstRun(new RowLayout(top + 1, groups, this.folded), top) / PAGE);
       const page = await get("/runs", this.#query(first * PAGE, PAGE));
       if (generation !== this.generation) return;
       this.pages.clear();
+      this.ids = null;
       this.pages.set(first, page.runs);
       this.total = page.total;
       this.layout = new RowLayout(this.total, groups, this.folded);
-      this.problem.hidden = true;
+      this.#showSearch(page.texts);
+      this.#showProblem(null);
     } catch (error) {
       if (generation !== this.generation) return;
-      fill(this.problem, error.message);
-      this.problem.hidden = false;
+      this.#showSearch([]);
+      this.#showProblem(error);
     }
     this.draw();
     this.element.setAttribute("data-ready", String(generation));
+  }
+
+  /** Say what was searched for, if the filter is no expression but a text. */
+  #showSearch(texts) {
+    this.search.hidden = !texts.length;
+    fill(this.search, "Searching names, ids, tags and notes for ", texts.map((text, i) => [i ? ", " : "", h("b", {}, text)]));
+  }
+
+  /** Say what went wrong. The rows from before stay, but look as if they did not count. */
+  #showProblem(error) {
+    const isStale = error !== null && this.total > 0;
+    this.problem.hidden = error === null;
+    this.scroller.classList.toggle("stale", isStale);
+    if (error === null) return;
+    fill(this.problem, error.message, isStale ? h("span", { class: "dim" }, " The rows below are from before.") : null,
+      error instanceof LostError ? [" ", h("button", { class: "again", onclick: () => this.load() }, "Try again")] : null);
   }
 
   /** The place of the first run at or below a row. */
@@ -210,7 +242,7 @@ class RunsTable {
 
   follow() {
     this.showFields();
-    this.stop = follow({ table: true, on: { runs: () => this.load() } });
+    this.stop = follow({ table: true, on: { runs: () => this.load(), again: () => this.load() } });
   }
 
   row(place) {
@@ -265,6 +297,7 @@ class RunsTable {
   #drawHead() {
     this.numeric = this.#numericColumns();
     const key = JSON.stringify([this.columns, this.pinned, this.sort, [...this.numeric]]);
+    this.#drawAllBox();
     if (this.headKey === key) return;
     this.headKey = key;
     const sortable = (column, label, pin = "") => {
@@ -273,7 +306,7 @@ class RunsTable {
       return h("th", { scope: "col", class: (this.numeric.has(column) ? "number" : "") + pin, "aria-sort": direction, title: column }, h("button", { class: "quiet", onclick: () => this.#sortBy(column) }, label + arrow));
     };
     fill(this.head, h("tr", {},
-      h("th", { class: "check" }, h("span", { class: "hidden" }, "selected")), sortable("name", "name"),
+      h("th", { class: "check" }, this.allBox), sortable("name", "name"),
       this.columns.map((column, i) => sortable(column, BUILT_IN[column]?.[0] ?? this.#label(column), this.#pinClass(i)))));
   }
 
@@ -292,11 +325,11 @@ class RunsTable {
 
   #drawGroup(row, group) {
     const isFolded = this.folded.has(keyOf(group));
-    const chosen = group.ids.filter((id) => this.chosen.has(id)).length;
+    const covers = this.chosen.covers(this.#idsOf(group));
     const label = group.value === null ? "none" : exactText(group.value);
     const box = h("input", { type: "checkbox", tabindex: "-1", "aria-label": `Select the runs of ${label}`, onclick: (event) => { event.stopPropagation(); this.#toggleGroup(group); } });
-    box.checked = chosen > 0 && chosen === group.count;
-    box.indeterminate = chosen > 0 && chosen < group.count;
+    box.checked = covers === true;
+    box.indeterminate = covers === null;
     return h("tr", { class: row === this.active ? "group active" : "group", "aria-expanded": String(!isFolded), "aria-rowindex": String(row + 2), onclick: () => { this.active = row; this.#fold(group); } },
       h("td", { class: "check" }, box),
       h("td", { class: "name", colSpan: this.pinned.length + 1 }, h("span", { class: "dim" }, isFolded ? "▸ " : "▾ "), label, h("span", { class: "dim" }, ` · ${formatNumber(group.count)} ${group.count === 1 ? "run" : "runs"}`)),
@@ -316,7 +349,7 @@ class RunsTable {
     const isActive = rowPlace === this.active;
     if (!run) return h("tr", { class: "waiting" }, h("td", { colSpan: this.columns.length + 2 }, "…"));
     const isChosen = this.chosen.has(run.id);
-    const box = h("input", { type: "checkbox", tabindex: "-1", "aria-label": `Select ${run.name}`, onclick: (event) => { event.stopPropagation(); this.#toggle(run.id); } });
+    const box = h("input", { type: "checkbox", tabindex: "-1", "aria-label": `Select ${run.name}`, onclick: (event) => { event.stopPropagation(); this.#click(event, rowPlace, run.id); } });
     box.checked = isChosen;
     const extra = this.#extra();
     return h("tr", { class: [isChosen ? "chosen" : "", isActive ? "active" : ""].join(" ").trim(), "aria-selected": String(isChosen), "aria-rowindex": String(rowPlace + 2), "data-run": run.id, onclick: () => { this.active = rowPlace; this.draw(); } },
@@ -332,9 +365,15 @@ class RunsTable {
 
   #drawStatus() {
     const count = this.chosen.size;
-    fill(this.status, `${formatNumber(this.total)} ${this.total === 1 ? "run" : "runs"}${count ? `, ${count} selected` : ""}`);
-    this.chartsButton.disabled = count < 1;
-    this.compareButton.disabled = count < 1;
+    const runs = this.problem.hidden ? plural(this.total, "run") : "";
+    const chosen = count ? `${formatNumber(count)} selected` : "";
+    fill(this.status, [runs, chosen].filter(Boolean).join(", "));
+    this.clearButton.hidden = !count;
+    if (this.editButton) this.editButton.disabled = count < 1;
+    for (const button of [this.chartsButton, this.compareButton]) {
+      button.disabled = count < 1 || count > MOST_TOGETHER;
+      button.title = count > MOST_TOGETHER ? `for at most ${MOST_TOGETHER} runs` : "";
+    }
   }
 
   // --- what a person does --------------------------------------------------------------------------------
@@ -345,28 +384,108 @@ class RunsTable {
     this.reload();
   }
 
-  #toggle(id) {
-    if (this.chosen.has(id)) this.chosen.delete(id);
-    else if (this.chosen.size < MOST_CHOSEN) this.chosen.add(id);
-    else notify(`at most ${MOST_CHOSEN} runs can be selected`, true);
-    setParams({ run: [...this.chosen] });
+  /** Select runs, or no longer. */
+  #choose(ids, isChosen) {
+    this.chosen.set(ids, isChosen);
     this.draw();
   }
 
-  #toggleGroup(group) {
-    const all = group.ids.every((id) => this.chosen.has(id));
-    for (const id of group.ids) {
-      if (all) this.chosen.delete(id);
-      else if (this.chosen.size < MOST_CHOSEN) this.chosen.add(id);
+  #toggle(id) {
+    this.#choose([id], !this.chosen.has(id));
+  }
+
+  /** The box of a row was clicked; with the shift key, the rows since the last click follow it. */
+  async #click(event, row, id) {
+    const isChosen = !this.chosen.has(id);
+    if (event.shiftKey) await this.#chooseRange(this.anchor, row, isChosen);
+    else this.#choose([id], isChosen);
+    this.anchor = row;
+    this.active = row;
+  }
+
+  /** Select the runs from one row to another; those of folded groups are not meant. */
+  async #chooseRange(from, to, isChosen) {
+    const places = [];
+    for (let row = Math.min(from, to); row <= Math.max(from, to); row++) {
+      const { place } = this.layout.at(row);
+      if (place !== undefined) places.push(place);
     }
-    if (!all && (group.count > group.ids.length || !group.ids.every((id) => this.chosen.has(id)))) notify(`at most ${MOST_CHOSEN} runs can be selected`, true);
-    setParams({ run: [...this.chosen] });
-    this.draw();
+    const isThere = places.every((place) => this.row(place));
+    const ids = isThere ? null : await this.#allIds();
+    this.#choose(places.map((place) => (ids ? ids[place] : this.row(place).id)).filter(Boolean), isChosen);
+  }
+
+  /** The ids of all runs that the filter lets through, in the order of the table. */
+  async #allIds() {
+    if (!this.ids) {
+      const generation = this.generation;
+      const { filter, sort } = this.#query(0, 0);
+      const { ids } = await get("/runs/ids", { filter, sort });
+      if (generation !== this.generation) return ids;
+      this.ids = ids;
+    }
+    return this.ids;
+  }
+
+  /** The ids of all runs, as far as they are known without asking. */
+  #knownIds() {
+    if (this.ids) return this.ids;
+    const rows = [...this.pages.values()].filter(Boolean).flat();
+    return rows.length >= this.total ? rows.map((run) => run.id) : null;
+  }
+
+  #drawAllBox() {
+    this.allBox ??= h("input", { type: "checkbox", "aria-label": "Select all runs of the table", title: "select all runs that the filter lets through", onclick: (event) => { event.preventDefault(); this.#toggleAll(); } });
+    const known = this.#knownIds();
+    const covers = known?.length ? this.chosen.covers(known) : this.chosen.size ? null : false;
+    // After the click that is being handled, which would set back what it finds.
+    setTimeout(() => {
+      this.allBox.checked = covers === true;
+      this.allBox.indeterminate = covers === null;
+    });
+  }
+
+  async #toggleAll() {
+    try {
+      const ids = await this.#allIds();
+      this.#choose(ids, this.chosen.covers(ids) !== true);
+    } catch (error) {
+      notify(error.message, true);
+    }
+  }
+
+  async #toggleGroup(group) {
+    if (group.count > group.ids.length) await this.#allIds();
+    const ids = this.#idsOf(group);
+    this.#choose(ids, this.chosen.covers(ids) !== true);
+  }
+
+  /** The ids of a group's runs; of a large group, the first of them until all were needed. */
+  #idsOf(group) {
+    if (group.count === group.ids.length || !this.ids) return group.ids;
+    const at = this.layout.offsets[this.layout.groups.indexOf(group)];
+    return this.ids.slice(at, at + group.count);
+  }
+
+  /** Change the selected runs: one in all that it says of itself, several in what they can have in common. */
+  async #edit() {
+    const ids = [...this.chosen.ids];
+    if (!ids.length || !this.editButton) return;
+    const done = (changed, isGone) => {
+      if (isGone) this.chosen.set(changed, false);
+      return this.load();
+    };
+    if (ids.length > 1) return editSeveral(ids, done);
+    try {
+      editRun(await get(`/runs/${encodeURIComponent(ids[0])}`), () => this.load());
+    } catch (error) {
+      notify(error.message, true);
+    }
   }
 
   #open(path) {
-    if (!this.chosen.size) return;
-    const query = new URLSearchParams([...this.chosen].map((id) => ["run", id]));
+    if (!this.chosen.size || this.chosen.size > MOST_TOGETHER) return;
+    const query = new URLSearchParams([...this.chosen.ids].map((id) => ["run", id]));
     if (path === "/charts" && param("by")) query.set("by", param("by"));
     go(`${path}?${query}`);
   }
@@ -376,9 +495,15 @@ class RunsTable {
     const moves = { ArrowDown: 1, ArrowUp: -1, PageDown: page, PageUp: -page, Home: -this.layout.rows, End: this.layout.rows };
     const { group, place } = this.layout.rows ? this.layout.at(this.active) : {};
     const run = this.row(place);
-    if (event.target.matches("button, input")) return;
+    if (event.target.closest?.(BUSY) || event.ctrlKey || event.metaKey || event.altKey || document.querySelector("dialog[open]")) return;
     if (event.key in moves) {
-      this.active = Math.min(Math.max(this.active + moves[event.key], 0), Math.max(0, this.layout.rows - 1));
+      const table = this.scroller.firstElementChild;
+      const before = this.active;
+      // The first arrow shows where the keys are, and goes nowhere.
+      if (document.activeElement === table) this.active = Math.min(Math.max(before + moves[event.key], 0), Math.max(0, this.layout.rows - 1));
+      table.focus({ preventScroll: true });
+      if (event.shiftKey) this.#chooseRange(before, this.active, true);
+      this.anchor = this.active;
       const top = this.active * ROW;
       if (top < this.scroller.scrollTop) this.scroller.scrollTop = top;
       const below = top + 2 * ROW - this.scroller.clientHeight;
@@ -390,11 +515,14 @@ class RunsTable {
     else if (event.key === "Enter" && run) go(`/run/${encodeURIComponent(run.id)}`);
     else if (event.key === "c") this.#open("/charts");
     else if (event.key === "v") this.#open("/compare");
+    else if (event.key === "e") this.#edit();
+    else if (event.key === "a") this.#toggleAll();
+    else if (event.key === "Escape" && this.chosen.size) this.#choose([...this.chosen.ids], false);
     else return;
     event.preventDefault();
   }
 
-  async #choose() {
+  async #chooseColumns() {
     const answer = await chooseColumns(this.columns, this.pinned, MOST_PINNED, Object.entries(BUILT_IN).map(([name, [label]]) => [name, label]));
     if (!answer) return;
     this.pinned = answer.pinned;
@@ -406,8 +534,8 @@ class RunsTable {
   }
 
   #export(format) {
-    const { where, sort } = this.#query(0, 0);
-    const link = h("a", { href: address("/runs/export", { where, sort, format, column: this.columns.filter((one) => one !== "notes") }), download: "" });
+    const { filter, sort } = this.#query(0, 0);
+    const link = h("a", { href: address("/runs/export", { filter, sort, format, column: this.columns.filter((one) => one !== "notes") }), download: "" });
     document.body.append(link);
     link.click();
     link.remove();

@@ -2,6 +2,7 @@
 
 import { get, post } from "../api.js";
 import { fill, formatSize, formatTime, h, notify, plural, put } from "../dom.js";
+import { runsAddress } from "../state.js";
 
 /** Show the deleted runs. */
 export async function showTrash(main) {
@@ -21,7 +22,7 @@ export async function showTrash(main) {
     const { runs } = await get("/trash");
     fill(content, runs.length ? [isReadOnly ? null : emptyButton(runs, act), table(runs, isReadOnly, act)] : h("p", { class: "empty" }, "the trash is empty"));
   };
-  put(main, h("nav", { class: "crumbs", "aria-label": "Where you are" }, h("a", { href: "/" }, "runs"), " › trash"),
+  put(main, h("nav", { class: "crumbs", "aria-label": "Where you are" }, h("a", { href: runsAddress() }, "runs"), " › trash"),
     h("h1", {}, "Trash"), h("p", { class: "dim" }, "Deleted runs. They can be restored until the trash is emptied."), content);
   await show();
 }
