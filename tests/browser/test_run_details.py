@@ -98,6 +98,13 @@ def open_run(visit: Visit, hard: tuple[Server, dict[str, str]]) -> Visit:
     return open_view
 
 
+def violations(page: Any) -> list[tuple[str, str]]:
+    """What keeps people from using the page."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs axe")
+    found = axe.Axe().run(page).response["violations"]
+    return [(one["id"], one["nodes"][0]["html"][:200]) for one in found]
+
+
 def values_of(page: Any) -> dict[str, str]:
     """What the tree of params says, by whole name."""
     return page.evaluate(  # type: ignore[no-any-return]
@@ -129,12 +136,14 @@ def test_overview_has_every_digit_relatives_and_notes(open_run: Visit, hard: Any
         "href", "https://example.com/c.png"
     )
     expect(page.locator(".damage")).to_have_count(0)
+    assert violations(page) == []
     page.locator("summary", has_text="model").first.click()
     expect(page.get_by_text("hidden", exact=True)).to_be_hidden()
     page.get_by_role("link", name="sweep").click()
     expect(page.get_by_role("link", name="exact")).to_be_visible()
     expect(page.get_by_role("link", name="show them in the table")).to_be_visible()
     expect(page.get_by_text("this run recorded no metrics")).to_be_visible()
+    assert violations(page) == []
 
 
 def test_table_and_comparison_have_every_digit(open_run: Visit) -> None:
@@ -195,6 +204,7 @@ def test_media_is_readable_and_opens_large(open_run: Visit) -> None:
     expect(table.last).to_have_attribute("title", "0.1234567890123")
     expect(page.locator(".mediacard[data-kind=embedding] circle")).to_have_count(30)
     expect(page.locator(".mediacard[data-kind=mesh]")).to_contain_text("viewer of PLY files")
+    assert violations(page) == []
     page.get_by_role("button", name="Open picture large").click()
     large = page.get_by_role("dialog", name="Picture")
     expect(large).to_contain_text("picture, step 4 · 5 of 5")
@@ -262,6 +272,7 @@ def test_parallel_coordinates_are_chosen_brushed_and_colored(open_run: Visit) ->
     page.reload()  # all of it is in the address
     expect(card.get_by_role("status")).to_contain_text("2 of 4 runs")
     expect(card.locator("text.name")).to_have_count(3)
+    assert violations(page) == []
     card.get_by_label("Color of the lines").select_option("params.batch")
     expect(card.locator(".rampline")).to_contain_text("32")
     card.get_by_role("button", name="clear").click()

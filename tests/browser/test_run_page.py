@@ -95,6 +95,12 @@ def test_console_is_searched(visit: Visit, ids: dict[str, str]) -> None:
     expect(page.locator(".console .line")).to_have_count(1)
     expect(page.locator(".console mark")).to_have_text("epoch 3")
     assert "q=EPOCH+3" in page.url
+    page.set_viewport_size({"width": 390, "height": 800})
+    number = page.locator(".console .no").first
+    height = number.evaluate("(one) => one.clientHeight")
+    number.evaluate("(one) => { one.textContent = '1234567'; }")  # on one line however long it is
+    assert number.evaluate("(one) => one.clientHeight") == height
+    assert number.evaluate("(one) => one.scrollWidth <= one.clientWidth")
 
 
 def test_artifact_is_previewed_and_downloaded(visit: Visit, ids: dict[str, str], tmp_path: Path) -> None:

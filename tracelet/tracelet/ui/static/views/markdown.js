@@ -5,6 +5,7 @@ import { h } from "../dom.js";
 /** Return elements for a text: headings, lists, tables, code, quotes, paragraphs; bold, emphasis, code, links and pictures in them. */
 export function markdown(text) {
   const blocks = [];
+  let level = 2; // of the heading above the notes; none is skipped below it
   const lines = text.replaceAll("\r\n", "\n").split("\n");
   for (let at = 0; at < lines.length; ) {
     const line = lines[at];
@@ -15,7 +16,8 @@ export function markdown(text) {
       blocks.push(h("pre", { class: "source", tabindex: "0" }, lines.slice(at + 1, stop).join("\n")));
       at = stop + 1;
     } else if (heading) {
-      blocks.push(h(`h${heading[1].length + 2 > 6 ? 6 : heading[1].length + 2}`, {}, inline(heading[2])));
+      level = Math.min(heading[1].length + 2, level + 1);
+      blocks.push(h(`h${level}`, {}, inline(heading[2])));
       at += 1;
     } else if (isTable(lines, at)) {
       const start = at;

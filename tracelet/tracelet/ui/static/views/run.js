@@ -62,6 +62,7 @@ export async function showRun(main, id) {
       const isChosen = tab.dataset.tab === chosen[0];
       tab.setAttribute("aria-selected", String(isChosen));
       tab.tabIndex = isChosen ? 0 : -1;
+      if (isChosen) tab.scrollIntoView({ block: "nearest", inline: "nearest" }); // a phone shows only some of them
     }
     fill(panel);
     panel.setAttribute("aria-labelledby", `tab-${chosen[0]}`);
