@@ -93,6 +93,10 @@ IMPORTED: dict[str, list[str]] = {
 ENGINES: dict[str, str] = {"launchers": ",lake", "ray": ",lake,ray"}
 
 
+#: For importing packages once: what is compiled is stored, and Keras uses PyTorch, as in the tests.
+WRITES = {"PYTHONDONTWRITEBYTECODE": "", "KERAS_BACKEND": "torch"}
+
+
 def compile_once(session: nox.Session, *imported: str) -> None:
     """Compile what each program of a test imports. Hundreds of them start, and none stores what it compiles.
 
@@ -100,7 +104,7 @@ def compile_once(session: nox.Session, *imported: str) -> None:
     """
     session.run("python", "-m", "compileall", "-q", "hookspecs", "tracelet", "builtin_plugins")
     for module in imported:
-        session.run("python", "-c", f"import {module}", silent=True, env={"KERAS_BACKEND": "torch"})
+        session.run("python", "-c", f"import {module}", silent=True, env=WRITES)
 
 
 @nox.session
