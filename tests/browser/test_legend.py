@@ -10,9 +10,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from tests.browser.test_charts import card, charts_of, count_pixels
 from tests.ui.conftest import Server
-from tests.ui.sample_runs import PLAIN
 
-import tracelet
+from tracelet.journal import Writer
 from tracelet.store import open_store
 
 expect = pytest.importorskip("playwright.sync_api", reason="needs Playwright").expect
@@ -28,12 +27,15 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Server, lis
     ids = []
     for number in range(RUNS):
         name = f"trial-{number:02d}-{'long-' * 20 if number == 1 else 'resnet'}"
-        with tracelet.start_run(name, group=f"g{number % 2}", dir=folder, plugins=PLAIN) as run:
+        id = f"trial-{number:02d}"
+        run = {"id": id, "name": name, "project": "trials", "group": f"g{number % 2}"}
+        with Writer(folder / "runs" / id, {"run": run}) as writer:
             for step in range(40 if number else 20):
-                run.log({"train/loss": number + step / 100, f"{LONG}/x": float(step)}, step=step)
+                writer.row({"train/loss": number + step / 100, f"{LONG}/x": float(step)}, step)
             for step in range(4000 if number > 21 else 0):
-                run.log_metric("dense", float(step), step=step)
-            ids.append(run.id)
+                writer.row({"dense": float(step)}, step)
+            writer.close("finished")
+        ids.append(id)
     server = Server(folder)
     yield server, ids
     server.stop()

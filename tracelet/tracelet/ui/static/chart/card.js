@@ -208,7 +208,7 @@ export class Card {
 
   /** A run or a group with its last value; a click hides or shows it in all charts. */
   #entry(key, place, label, value, isShown) {
-    const inside = [swatch(lineColor(place), lineDash(place)), label ? h("span", { class: "label" }, shortenMiddle(label, 44)) : null, isShown ? h("b", {}, formatNumber(value)) : null];
+    const inside = [swatch(lineColor(place), lineDash(place)), label ? h("span", { class: "label" }, shortenMiddle(label, 40)) : null, isShown ? h("b", {}, formatNumber(value)) : null];
     if (!label || !this.on.choose) return h("span", { class: "entry" }, inside);
     return h("button", {
       class: "entry toggle", "data-key": key, title: label, "aria-pressed": String(isShown),

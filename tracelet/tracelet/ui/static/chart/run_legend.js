@@ -39,7 +39,7 @@ export class RunLegend {
         this.onChoose(key, true);
       }
     };
-    const button = h("button", { class: "quiet toggle", title: `${label}\n${HINT}`, onclick: choose, onkeydown: alone, ondblclick: () => this.onChoose(key, true) }, swatch(color, dash), h("span", {}, shortenMiddle(label, 48)));
+    const button = h("button", { class: "quiet toggle", title: `${label}\n${HINT}`, onclick: choose, onkeydown: alone, ondblclick: () => this.onChoose(key, true) }, swatch(color, dash), h("span", {}, shortenMiddle(label, 40)));
     this.buttons.set(key, button);
     return button;
   }

@@ -59,6 +59,6 @@ export function fillTooltip(tip, found, value, height, { x, y, kind }, room) {
 function row({ line, y, raw, note }, elsewhere) {
   const notes = [note, elsewhere].filter(Boolean).join(", ");
   return h("div", { class: "row" }, swatch(line.color, line.swatchDash), h("b", {}, formatNumber(y)), " ",
-    raw ? [h("span", { class: "dim" }, `(raw ${formatNumber(raw.y)})`), " "] : null, h("span", { class: "label" }, shortenMiddle(line.label, 44)),
+    raw ? [h("span", { class: "dim" }, `(raw ${formatNumber(raw.y)})`), " "] : null, h("span", { class: "label" }, shortenMiddle(line.label, 36)),
     notes ? [" ", h("span", { class: "dim" }, notes)] : null);
 }
