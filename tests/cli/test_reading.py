@@ -199,7 +199,7 @@ def test_where_nothing_has_been_recorded(project):
 def test_a_run_without_a_journal_is_listed_and_told(project):
     (project.path / ".tracelet" / "runs" / "20200101-000000-aaaaaa").mkdir(parents=True)
     os.utime(project.path / ".tracelet" / "runs" / "20200101-000000-aaaaaa", (1, 1))
-    assert "unreadable" in project.tracelet("runs").stdout
+    assert "empty" in project.tracelet("runs").stdout
     done = project.tracelet("show", "20200101")
     assert "has no journal" in done.stdout
 

@@ -506,10 +506,10 @@ def test_a_run_that_cannot_be_read_hides_no_other(records):
     runs = {run.id: run for run in store.runs()}
     assert runs.keys() == {"good", "cut", "empty", "strange", "born"}
     assert (runs["good"].outcome, runs["good"].problem) == ("finished", None)
-    assert (runs["empty"].outcome, runs["empty"].problem) == ("unreadable", "has no journal")
+    assert (runs["empty"].outcome, runs["empty"].problem) == ("empty", "has no journal")
     assert runs["strange"].outcome == "unreadable"
     assert "cannot be read" in runs["strange"].problem
-    assert (runs["born"].outcome, runs["born"].problem) == ("running", None)
+    assert (runs["born"].outcome, runs["born"].problem, runs["born"].duration) == ("empty", None, 0)
     assert runs["cut"].problem
     assert listed(store) == rebuilt(records.data)
     for id, run in runs.items():

@@ -47,7 +47,7 @@ class DescribedRecord:
 
     @property
     def outcome(self) -> str:
-        """``running``, ``finished``, ``failed``, ``killed``, ``unreadable``, or what the program set."""
+        """``running``, ``finished``, ``failed``, ``killed``, ``unreadable``, ``empty``, or what the program set."""
         return self._details.outcome
 
     @property

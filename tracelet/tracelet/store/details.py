@@ -12,6 +12,9 @@ from tracelet.store.history import History
 from tracelet.store.outcome import KILLED, RUNNING, LastSeen, determine_outcome, sum_active_time
 
 UNREADABLE: Final = "unreadable"
+EMPTY: Final = (
+    "empty"  # the outcome of a folder without a journal: the run is about to begin, or its journal is gone
+)
 #: What a run says of its place among others; an empty text means nothing.
 ABOUT: Final = ("group", "parent", "job_type", "notes")
 _NEW: Final = 60.0  # seconds for which a folder without a journal is a run that is about to begin
@@ -118,19 +121,17 @@ def describe_problem(run_dir: Path, problem: str) -> Details:
 def describe_without_journal(run_dir: Path) -> Details:
     """Return the details of a run without a journal: it is about to begin, or its journal is gone."""
     if time.time() - _folder_time(run_dir) < _NEW:
-        return _bare_details(run_dir, RUNNING, None)
-    return _bare_details(run_dir, UNREADABLE, "has no journal")
+        return _bare_details(run_dir, EMPTY, None)
+    return _bare_details(run_dir, EMPTY, "has no journal")
 
 
 def _bare_details(run_dir: Path, outcome: str, problem: str | None) -> Details:
-    began = _folder_time(run_dir)
-    since = began if outcome == RUNNING else None
-    name = run_dir.name
+    began, name = _folder_time(run_dir), run_dir.name
     return Details(
         *(name, name, "", began, None, outcome, None, None),
         *(None, None, None, None),
         *({}, {}, False, {}),
-        *(problem, 0.0, since),
+        *(problem, 0.0, None),
     )
 
 

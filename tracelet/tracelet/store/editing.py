@@ -19,7 +19,7 @@ from tracelet.journal.writing.values import plain_name
 from tracelet.messages import describe_value, did_you_mean
 from tracelet.safe_files import refuse_linked_folder
 from tracelet.secrets import mask_recorded, redact, report_masked
-from tracelet.store.details import UNREADABLE
+from tracelet.store.details import EMPTY, UNREADABLE
 
 if TYPE_CHECKING:
     from tracelet.store.record import RunRecord
@@ -68,8 +68,9 @@ def apply_changes(record: RunRecord, changes: Changes) -> None:
         UnsafeFileError: the run's folder is a symbolic link.
     """
     refuse_linked_folder(record.dir)
-    if record.outcome == UNREADABLE:
-        raise StoreError(f"run {record.id} cannot be edited, since it cannot be read: {record.problem}")
+    if record.outcome in (EMPTY, UNREADABLE):
+        why = record.problem or "has no journal yet"
+        raise StoreError(f"run {record.id} cannot be edited, since it cannot be read: {why}")
     with Writer(record.dir, _facts(record)) as writer:
         if changes.about:
             writer.event("run", changes.about)

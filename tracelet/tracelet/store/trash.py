@@ -21,6 +21,7 @@ from tracelet.journal.reading.lifetime import is_edit
 from tracelet.layout import RUNS_FOLDER, TRASH_FOLDER
 from tracelet.messages import did_you_mean
 from tracelet.safe_files import refuse_linked_folder
+from tracelet.store.details import EMPTY
 from tracelet.store.outcome import RUNNING
 from tracelet.store.record import RunRecord
 from tracelet.store.run_source import Location
@@ -44,10 +45,9 @@ def move_to_trash(location: Location, record: RunRecord) -> Path:
         raise StoreError(
             f"run {record.id} is not in a store, but at {record.dir}: there is no trash for it; remove its folder"
         )
-    if record.outcome == RUNNING or (who := _recording(record.dir)):
-        who = (
-            who if record.outcome != RUNNING else _recording(record.dir) or "a process that is about to begin"
-        )
+    is_new = record.outcome == EMPTY and record.problem is None
+    if (who := _recording(record.dir)) or record.outcome == RUNNING or is_new:
+        who = who or "a process that is about to begin"
         raise StoreError(f"run {record.name} ({record.id}) is still recording ({who}): end it first")
     trash = _trash_folder(location.data, create=True)
     for number in range(1, 10_000):

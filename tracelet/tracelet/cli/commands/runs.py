@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from tracelet.cli.views.screen import Screen
     from tracelet.store import RunRecord
 
+LEAST_NAME: Final = 16  # columns of a name that is shortened so that other columns fit
+LONGEST_NAME: Final = 32  # of one that is shortened where they do not fit anyway
 NARROWING: Final = ("outcome", "since", "where", "group")  # options that may leave no runs
 
 
@@ -102,7 +104,7 @@ def runs(
     from tracelet.store.fields import read_columns
 
     found = _find_runs(tags, params, given, everything=everything)
-    shown = found[: limit or None]
+    shown = _choose_runs(found, limit, tree=tree)
     values = [_last_values(record, metrics) for record in shown]
     extra = read_columns(shown, columns)
     narrowed = bool(global_options().project or params or tags or any(given[key] for key in NARROWING))
@@ -143,6 +145,18 @@ def _find_runs(
     found = options.store().runs(options.project, **wanted) if exists else []
     bare_tags = [tag for tag in tags if "=" not in tag]
     return [record for record in found if all(tag in record.tags for tag in bare_tags)]
+
+
+def _choose_runs(found: Sequence[RunRecord], limit: int, *, tree: bool) -> list[RunRecord]:
+    """Return the first runs; in a tree, also the runs above them: without these it would be another tree."""
+    wanted = {record.id for record in found[: limit or None]}
+    if tree:
+        parents = {record.id: record.parent for record in found}
+        for run in list(wanted):
+            while (above := parents.get(run)) in parents and above is not None and above not in wanted:
+                wanted.add(above)
+                run = above
+    return [record for record in found if record.id in wanted]
 
 
 def _possible_values(text: str) -> list[Any]:
@@ -196,6 +210,8 @@ def _print(
     narrowed: bool,
     tree: bool,
 ) -> None:
+    from tracelet.cli.views.damage import print_damaged
+
     if not shown:
         screen.line("no matching runs" if narrowed else "no runs yet; 'tracelet run SCRIPT' records one")
         return
@@ -214,6 +230,7 @@ def _print(
 
         heads[0:2] = ["name", "run"]
         rows = arrange(shown, cells, ascii_only=screen.ascii_only)
+    rows = _shorten_names(screen, heads, rows, list(own))
     numeric = [name for name, cells in columns.items() if all(map(_is_number, cells))]
     hidden = screen.table(
         heads,
@@ -224,8 +241,25 @@ def _print(
     )
     if missing := [name for name in hidden if name in columns]:
         screen.line((f"no room for {', '.join(missing)}: widen the terminal, or use --json", "dim"))
+    print_damaged(screen, shown)
     if total > len(shown):
         screen.line((f"and {total - len(shown)} more: -n 0 shows all", "dim"))
+
+
+def _shorten_names(
+    screen: Screen, heads: Sequence[str], rows: Sequence[list[str | Text]], optional: Sequence[str]
+) -> list[list[str | Text]]:
+    """Leave out the middle of long names where that makes room for the other columns."""
+    from tracelet.cli.views.screen import shorten_text
+
+    place = list(heads).index("name")
+    if screen.fits(heads, rows):
+        return list(rows)
+    others = [[*row[:place], *row[place + 1 :], ""] for row in rows]
+    room = screen.fit_columns([*heads[:place], *heads[place + 1 :], ""], others, optional, reserve=LEAST_NAME)
+    longest = room if room >= LEAST_NAME else LONGEST_NAME
+    mark = "..." if screen.ascii_only else "…"
+    return [[*row[:place], shorten_text(row[place], longest, mark), *row[place + 1 :]] for row in rows]
 
 
 def _is_number(value: Any) -> bool:

@@ -172,15 +172,15 @@ def _print_facts(screen: Screen, source: str, facts: Mapping[str, Any]) -> None:
 
 def _print_problems(screen: Screen, record: RunRecord) -> None:
     """Print what could not be read or written."""
-    from tracelet.cli.views.formatting import pluralize
+    from tracelet.cli.views.damage import describe_damage
 
     if record.problem:
         screen.problem(record.problem, style="red")
         return
-    for kind, times in record.damage.items():
-        if kind != "version":  # that is the problem reported above
-            message = f"the journal is damaged: {kind}, {pluralize(times, 'time')}"
-            screen.problem(f"{message}; details: tracelet verify {record.id}")
+    damage = {kind: count for kind, count in record.damage.items() if kind != "version"}  # reported above
+    if damage:
+        what = "; ".join(describe_damage(damage))
+        screen.problem(f"{what}. What is shown is what could be read; details: tracelet verify {record.id}")
 
 
 def _print_metrics(screen: Screen, record: RunRecord, metrics: Sequence[MetricSummary]) -> None:

@@ -39,14 +39,16 @@ def verify(run: str) -> int:
 
 
 def _print(screen: Screen, record: RunRecord, found: Verification) -> None:
+    from tracelet.cli.views.damage import describe_damage
     from tracelet.cli.views.formatting import format_count, pluralize
     from tracelet.cli.views.screen import state_text
 
     screen.line((record.name, "bold"), (f" {screen.dot} {record.id}", "cyan"))
     screen.field("recorded", pluralize(found.recorded, "record"))
-    for label, kinds in (("lost", found.dropped), ("damaged", found.damage)):
-        for kind, times in kinds.items():
-            screen.field(label, (f"{kind}: {format_count(times)}", "yellow"))
+    for reason, times in found.dropped.items():
+        screen.field("lost", (f"{reason}: {format_count(times)}", "yellow"))
+    for sentence in describe_damage(found.damage):
+        screen.field("damaged", (sentence, "yellow"))
     if not found.backends:
         screen.field("backends", ("none received any of it", "dim"))
         return

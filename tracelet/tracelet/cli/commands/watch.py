@@ -84,7 +84,10 @@ def _follow(screen: Screen, watched: Watched, interval: float) -> None:
             live.update(
                 draw_frame(watched, size.width, size.height, ascii_only=screen.ascii_only), refresh=True
             )
-            if watched.record.outcome != "running":
+            is_new = (
+                watched.record.outcome == "empty" and watched.record.problem is None
+            )  # it is about to begin
+            if watched.record.outcome != "running" and not is_new:
                 return
             time.sleep(max(interval, COST * (time.monotonic() - began)))
             watched.update()

@@ -25,7 +25,7 @@ STATE_STYLES: Final = {
     **dict.fromkeys(("error", "failed", "killed"), "bold red"),
     **dict.fromkeys(("running", "loaded", "initialized"), "cyan"),
     **dict.fromkeys(("warning", "pending", "stopped", "resting"), "yellow"),
-    **dict.fromkeys(("discovered", "off", "unknown"), "dim"),
+    **dict.fromkeys(("discovered", "off", "unknown", "empty"), "dim"),
 }
 _UNLIMITED: Final = 100_000  # columns
 _GAP: Final = 3  # columns between two cells
@@ -313,6 +313,20 @@ def join_parts(*parts: Part) -> Text:
     for part in parts:
         text.append_text(safe_text(styled_text(*part) if isinstance(part, tuple) else part))
     return text
+
+
+def shorten_text(text: str | Text, longest: int, mark: str) -> Text:
+    """Return a text without its middle if it takes more columns than ``longest``; ``mark`` stands for the middle."""
+    text = safe_text(text)
+    if text.cell_len <= longest:
+        return text
+    end = max(1, (longest - len(mark)) * 2 // 5)
+    start = max(1, longest - len(mark) - end)
+    head, tail = text.copy(), text.copy()
+    head.truncate(start)
+    while tail.cell_len > end:
+        tail = tail[1:]
+    return head.append(mark, "dim").append_text(tail)
 
 
 def state_text(word: str) -> Text:

@@ -16,7 +16,7 @@ from typing import IO, TYPE_CHECKING, Any, Final, NamedTuple
 from tracelet.errors import StoreError, UsageError
 from tracelet.messages import plain
 from tracelet.safe_files import open_file, read_at, walk_files
-from tracelet.store.details import UNREADABLE
+from tracelet.store.details import EMPTY, UNREADABLE
 from tracelet.store.packing.layout import CLOSING, GENERATOR, LEFT_OUT, LINE, MAGIC, OPENING, VERSION
 from tracelet.store.packing.view_data import describe_view
 from tracelet_hookspecs.strict_json import to_json
@@ -69,8 +69,9 @@ def pack(
     if not 0 < len(records) <= _MOST_RUNS:
         raise UsageError(f"pack: expected 1 to {_MOST_RUNS} runs, found {len(records)}")
     for record in records:
-        if record.outcome == UNREADABLE:
-            raise StoreError(f"run {record.id} cannot be packed, since it cannot be read: {record.problem}")
+        if record.outcome in (EMPTY, UNREADABLE):
+            why = record.problem or "has no journal yet"
+            raise StoreError(f"run {record.id} cannot be packed, since it cannot be read: {why}")
     target = Path(file)
     part = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
