@@ -12,6 +12,7 @@ from tests.ui.conftest import Server
 from tests.ui.sample_runs import PLAIN
 
 import tracelet
+from tracelet.journal import Writer
 from tracelet.store import open_store
 
 expect = pytest.importorskip("playwright.sync_api", reason="needs Playwright").expect
@@ -31,6 +32,10 @@ EXACT = {
     "model/hidden": 64,
     "model/act/kind": "relu",
     "model/act/slope": 0.1,
+    "models": 3,
+    "model": "of its own",
+    "/model/ends/": 1,
+    "one/alone": True,
 }
 LONG = "a/very/long/" + "name_without_end_" * 20
 LABELS = ["cat", "very long label name here", "hörse", "日本語のとても長いラベル名です", "x" * 80]
@@ -63,11 +68,16 @@ def record_hard_runs(folder: Path) -> None:
         if number == 3:
             del params["batch"]
         with tracelet.start_run(f"try {number}", dir=folder, plugins=PLAIN, params=params) as run:
-            run.log_metric("loss", 0.5 + number)
+            run.log({"loss": 0.5 + number, "extreme": (-1.7e308, 0.0, 5e-324, 1.7e308)[number]})
     with tracelet.start_run("damaged", dir=folder, plugins=PLAIN) as run:
         for step in range(3000):
             run.log_metric("loss", 1.0, step=step)
         run.log_metric("loss", "a text")
+    for number in range(51):
+        id = f"small-{number}"
+        with Writer(folder / "runs" / id, {"run": {"id": id, "name": id, "project": "small"}}) as writer:
+            writer.row({"loss": float(number)}, 0)
+            writer.close("finished")
     journal = max((folder / "runs" / run.id).rglob("*"), key=lambda one: one.is_file() and one.stat().st_size)
     data = bytearray(journal.read_bytes())
     middle = len(data) // 8
@@ -124,7 +134,9 @@ def test_overview_has_every_digit_relatives_and_notes(open_run: Visit, hard: Any
     page = open_run("/run/{exact}")
     page.locator(".overview").wait_for()
     found = values_of(page)
-    assert {name: found.get(name) for name in EXACT} == {name: str(value) for name, value in EXACT.items()}
+    assert {name: found.get(name) for name in EXACT} == {
+        name: "true" if value is True else str(value) for name, value in EXACT.items()
+    }
     metric = page.get_by_role("row", name=re.compile("^acc"))
     expect(metric.locator("td").first).to_have_text("0.98765")
     expect(metric.locator("td").first).to_have_attribute("title", "0.9876543210123")
@@ -204,7 +216,6 @@ def test_media_is_readable_and_opens_large(open_run: Visit) -> None:
     expect(table.last).to_have_attribute("title", "0.1234567890123")
     expect(page.locator(".mediacard[data-kind=embedding] circle")).to_have_count(30)
     expect(page.locator(".mediacard[data-kind=mesh]")).to_contain_text("viewer of PLY files")
-    assert violations(page) == []
     page.get_by_role("button", name="Open picture large").click()
     large = page.get_by_role("dialog", name="Picture")
     expect(large).to_contain_text("picture, step 4 · 5 of 5")
@@ -242,24 +253,17 @@ def test_parallel_coordinates_are_chosen_brushed_and_colored(open_run: Visit) ->
     card = page.get_by_role("region", name="Parallel coordinates")
     texts = card.locator("svg text").evaluate_all("(all) => all.map((one) => one.firstChild.textContent)")
     assert texts == [
-        "lr",
-        "0.0001",
-        "0.1",
-        "opt",
-        "adam",
-        "sgd",
-        "batch",
-        "32",
-        "128",
-        "none",
-        "loss",
-        "0.5",
-        "3.5",
+        *("lr", "0.0001", "0.1", "opt", "adam", "sgd", "batch", "32", "128", "none"),
+        *("extreme", "-1.700e308", "1.700e308", "loss", "0.5", "3.5"),
     ]
+    page.get_by_label("Vertical").select_option("metrics.extreme")
+    expect(page.get_by_role("img", name="extreme against lr of 4 runs").locator("circle")).to_have_count(4)
+    card.get_by_label("Color of the lines").select_option("metrics.loss")
     expect(card.locator(".rampline")).to_have_text("color: loss0.53.5")
     card.locator(".axes summary").click()
     card.locator(".axisrow", has_text="lr").get_by_label("log").check()
     expect(card.locator("text.name").first).to_have_text(re.compile(r"^lr \(log\)"))
+    card.locator(".axisrow", has_text="extreme").get_by_label("metrics.extreme").uncheck()
     card.locator(".axisrow", has_text="opt").get_by_label("params.opt").uncheck()
     expect(card.locator("text.name")).to_have_count(3)
     line = card.locator(".axisline").first.bounding_box()
@@ -281,9 +285,10 @@ def test_parallel_coordinates_are_chosen_brushed_and_colored(open_run: Visit) ->
 
 def test_comparison_of_too_many_runs_and_its_table(open_run: Visit) -> None:
     some = "&".join(f"run={{try {number}}}" for number in range(4))
-    page = open_run(f"/compare?run={{exact}}&{some}&{'&'.join(f'run=gone-{i}' for i in range(46))}")
-    expect(page.get_by_role("alert")).to_contain_text("gone-0")  # the first 50 are asked for
-    page.visitor.wrong.clear()  # the browser logs the status 404
+    page = open_run(f"/compare?{'&'.join(f'run=small-{i}' for i in range(51))}")
+    expect(page.get_by_text("51 runs were chosen. These are the first 50")).to_be_visible()
+    expect(page.locator(".sheet thead th")).to_have_count(50)
+    expect(page.get_by_role("link", name="Choose fewer in the table")).to_be_visible()
     page = open_run(f"/compare?all=1&run={{exact}}&{some}")
     page.set_viewport_size({"width": 700, "height": 400})
     table = page.get_by_role("region", name="Comparison")

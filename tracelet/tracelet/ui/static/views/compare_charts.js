@@ -112,7 +112,7 @@ function colorsOf(by, shown, fields) {
   const finite = values.filter(Number.isFinite);
   if (!finite.length) return { colors: shown.map(() => "var(--dim)"), legend: null };
   const [low, high] = [Math.min(...finite), Math.max(...finite)];
-  const colors = values.map((value) => (Number.isFinite(value) ? rampColor(high > low ? (value - low) / (high - low) : 0.5) : "var(--dim)"));
+  const colors = values.map((value) => (Number.isFinite(value) ? rampColor(value, low, high) : "var(--dim)"));
   return { colors, legend: drawRamp(by, low, high) };
 }
 

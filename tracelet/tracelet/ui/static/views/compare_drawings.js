@@ -12,9 +12,7 @@ const RAMP = [[37, 99, 235], [8, 145, 178], [101, 163, 13], [234, 138, 12], [220
 
 function scaleOf(values, start, end, isLog) {
   const finite = values.filter((one) => Number.isFinite(one) && (!isLog || one > 0));
-  const [low, high] = [Math.min(...finite), Math.max(...finite)];
-  const pad = isLog ? 0 : (high - low) * 0.05;
-  return new Scale(low - pad, high + pad, start, end, isLog);
+  return new Scale(Math.min(...finite), Math.max(...finite), start, end, isLog, 0.05);
 }
 
 /** A point per run; `logs` says which axes are logarithmic, `isShown` which runs are. */
@@ -57,12 +55,9 @@ export function makeAxis(name, values, isLog) {
   const numbers = known.map(Number).filter((one) => Number.isFinite(one) && (!isLog || one > 0));
   if (!numbers.length) return { name, isLog, at: () => null, ends: [] };
   const [low, high] = [Math.min(...numbers), Math.max(...numbers)];
-  const bend = isLog ? Math.log : (one) => one;
-  const at = (value) => {
-    if (value === null || value === undefined) return null;
-    const part = high > low ? (bend(Number(value)) - bend(low)) / (bend(high) - bend(low)) : 0.5;
-    return Number.isFinite(part) ? start + part * (end - start) : null;
-  };
+  const scale = new Scale(low, high, start, end, isLog);
+  const hasPlace = (value) => value !== null && value !== undefined && Number.isFinite(Number(value)) && (!isLog || value > 0);
+  const at = (value) => (hasPlace(value) ? scale.at(Number(value)) : null);
   const ends = high > low ? [low, high] : [low];
   return { name, isLog, at, ends: ends.map((value) => ({ text: formatNumber(value), exact: String(value), y: at(value) })) };
 }
@@ -77,8 +72,9 @@ export function isInside(axes, values, row, brushes) {
   });
 }
 
-/** A color between the least and the greatest value. */
-export function rampColor(share) {
+/** The color of a value between the least and the greatest. */
+export function rampColor(value, low, high) {
+  const share = high > low ? (value / 2 - low / 2) / (high / 2 - low / 2) : 0.5; // halves, as the whole range may overflow
   const at = Math.min(Math.max(share, 0), 1) * (RAMP.length - 1);
   const [from, to] = [RAMP[Math.floor(at)], RAMP[Math.ceil(at)]];
   return `rgb(${from.map((one, i) => Math.round(one + (to[i] - one) * (at - Math.floor(at)))).join(",")})`;
@@ -118,7 +114,7 @@ function axisFrame(axis, x, gap, brush, isLacking) {
     return element;
   });
   return [svg("line", { x1: x, x2: x, y1: TOP, y2: HEIGHT - BOTTOM, class: "axisline" }), name, ...texts,
-    ...(isLacking ? [label(x, HEIGHT - 1, "none")] : []),
+    ...(isLacking ? [label(x, HEIGHT - 1, axis.isLog ? "none, or not above 0" : "none")] : []),
     ...(brush ? [svg("rect", { x: x - 7, y: brush[0], width: 14, height: Math.max(2, brush[1] - brush[0]), class: "brush" })] : [])];
 }
 

@@ -65,16 +65,23 @@ export function pairs(entries) {
 /** The same, with names that share a part before a slash in one branch that can be folded. */
 export function pairTree(entries) {
   const branches = new Map();
-  for (const entry of entries) {
-    const at = entry[0].indexOf("/", 1);
-    const branch = at > 0 && at < entry[0].length - 1 ? entry[0].slice(0, at) : null;
-    if (branch !== null) branches.set(branch, [...(branches.get(branch) ?? []), [entry[0].slice(at + 1), entry[1]]]);
+  for (const [name, value] of entries) {
+    const branch = branchOf(name);
+    if (branch === null) continue;
+    if (!branches.has(branch)) branches.set(branch, []);
+    branches.get(branch).push([name.slice(branch.length + 1), value]);
   }
-  const isBranch = ([name]) => branches.get(name.slice(0, name.indexOf("/", 1)))?.length > 1;
-  const flat = entries.filter((entry) => !isBranch(entry));
+  const isInTree = ([name]) => branches.get(branchOf(name))?.length > 1;
+  const flat = entries.filter((entry) => !isInTree(entry));
   const folds = [...branches].filter(([, several]) => several.length > 1);
   return [flat.length || !folds.length ? pairs(flat) : null, folds.map(([name, several]) => h("details", { class: "tree", open: true },
     h("summary", { title: name }, shortenMiddle(name, 60), h("span", { class: "dim" }, ` ${several.length}`)), pairTree(several)))];
+}
+
+/** The part of a name before its first slash; null if there is nothing on one side of it. */
+function branchOf(name) {
+  const at = name.indexOf("/", 1);
+  return at > 0 && at < name.length - 1 ? name.slice(0, at) : null;
 }
 
 /** Nested values as pairs with slashes between the parts of a name. */
