@@ -61,6 +61,7 @@ def extremes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
                     "free": 40.78e9 + step * 12288.0,
                     "fine": 1 + 1e-9 * math.sin(step / 5),
                     "below": -1.0 - step,
+                    "constant": 3.14159,
                     "halves": step - 30.0,
                 },
                 step=step - 2,
@@ -108,6 +109,7 @@ def test_labels_differ_and_say_where_they_are(visit: Visit) -> None:
         assert all(re.fullmatch(said, label) for label in labels), (low, span, labels)
 
 
+DRAWN = ("ends", "mixed", "positive", "denormal", "span", "free", "fine", "one", "least")
 CUT = """card => {
     const { scaled, base } = card.card.plot;
     const measure = base.getContext("2d");
@@ -122,7 +124,7 @@ def test_extreme_values_are_drawn_with_whole_labels_or_counted(visit: Visit, ext
     for axes in ((), ("log y",), ("log x",)):
         for axis in axes:
             page.get_by_label(axis, exact=True).check()
-        for name in ("ends", "mixed", "positive", "denormal", "span", "free", "fine", "one", "least"):
+        for name in DRAWN:
             assert count_pixels(page, name, "--line-0") >= 4, (name, axes)
             assert card(page, name).evaluate(CUT) == [], (name, axes)
         below, halves = (card(page, name).locator(".legend") for name in ("below", "halves"))
@@ -140,3 +142,20 @@ def test_extreme_values_are_drawn_with_whole_labels_or_counted(visit: Visit, ext
         page.get_by_label("Horizontal axis").select_option("metric:mixed")
     page.wait_for_function("document.querySelector('[data-name=ends]').card.plot.scaled.x.high > 1e308")
     assert count_pixels(page, "ends", "--line-0") >= 4
+    page.get_by_label("Horizontal axis").select_option("step")
+    page.get_by_label("Smoothing").fill("0.9")
+    for name in ("constant", "one", "least"):  # the mean of equal numbers is that number
+        script = "card => card.card.plot.lines.at(-1).y.every((one) => one === card.card.plot.lines[0].y[0])"
+        assert card(page, name).evaluate(script), name
+
+
+def test_line_between_two_points_of_a_zoom_is_drawn(visit: Visit, extremes: Server) -> None:
+    address = f"/charts?run={id_of(extremes)}&search=free|one|ends&from=20.4999999&to=20.5"
+    page = visit(address, on=extremes)
+    for name in ("free", "ends"):
+        assert count_pixels(page, name, "--line-0") > 50
+        expect(card(page, name).locator(".legend")).to_have_text(re.compile("last in the range *–"))  # noqa: RUF001
+    assert count_pixels(page, "one", "--line-0") == 0
+    for axis in ("log x", "log y"):
+        page.get_by_label(axis, exact=True).check()
+        assert count_pixels(page, "free", "--line-0") > 50

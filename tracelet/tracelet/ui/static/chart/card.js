@@ -142,7 +142,7 @@ export class Card {
     this.plot.set(lines, { kind: x, logX, logY: this.isLog, outliers, first: from, last: to, empty: this.#sayEmpty(lines) });
     const { parts, texts } = by ? this.#describeGroups() : this.#describeRuns();
     const notes = hiddenNotes(this.plot.hidden);
-    if (parts.some((part) => part.querySelector?.("b"))) parts.unshift(h("span", { class: "entry dim" }, lastWord(x, to)));
+    if (parts.some((part) => part.querySelector?.("b"))) parts.unshift(h("span", { class: "entry dim" }, lastWord(x, from, to)));
     parts.push(...notes.map((note) => h("span", { class: "entry warn" }, note)));
     if (this.failed) parts.push(h("span", { class: "warn" }, this.failed));
     this.#fillLegend(parts);
@@ -170,19 +170,20 @@ export class Card {
   }
 
   #describeRuns() {
-    const { to, shown } = this.view();
+    const { from, to, shown } = this.view();
     const parts = [];
     const texts = [];
     for (const run of this.runs) {
       const one = this.series.get(run.id);
       if (!one?.values.length) continue;
       const isShown = shown(run.id);
-      const last = one.values[lastWithin(one.x, to)];
+      const last = one.values[lastWithin(one.x, from, to)];
       if (this.runs.length <= MOST_NAMED) parts.push(this.#entry(run.id, run.place, this.runs.length > 1 ? run.label : "", last, isShown));
       if (!isShown) continue;
       const finite = one.values.filter(Number.isFinite);
       const odd = one.values.length - finite.length;
       const range = finite.length ? `, from ${formatNumber(min(finite))} to ${formatNumber(max(finite))}` : "";
+      if (last === undefined) continue;
       texts.push(`${run.label}: last ${formatNumber(last)}${range}`);
       if (odd) parts.push(h("span", { class: "entry warn" }, `${one.means ? "at least " : ""}${formatNumber(odd)} not finite`));
       for (const ghost of one.ghosts) parts.push(ghostNote(ghost));
@@ -191,15 +192,15 @@ export class Card {
   }
 
   #describeGroups() {
-    const { to, shown } = this.view();
+    const { from, to, shown } = this.view();
     const parts = [];
     const texts = [];
     for (const one of this.bands.filter((band) => band.x.length)) {
       const label = groupLabel(this.groups[one.group]);
       const key = groupKey(this.groups[one.group]);
-      const at = lastWithin(one.x, to);
+      const at = lastWithin(one.x, from, to);
       if (this.bands.length <= MOST_NAMED) parts.push(this.#entry(key, one.group, label, one.mean[at], shown(key)));
-      if (!shown(key)) continue;
+      if (!shown(key) || at < 0) continue;
       texts.push(`${label}: mean ${formatNumber(one.mean[at])} of ${plural(one.runs[at], "run")}, from ${formatNumber(min(one.low))} to ${formatNumber(max(one.high))}`);
       if (one.not_finite) parts.push(h("span", { class: "entry warn" }, `${label}: ${formatNumber(one.not_finite)} not finite, left out`));
     }
@@ -208,7 +209,7 @@ export class Card {
 
   /** A run or a group with its last value; a click hides or shows it in all charts. */
   #entry(key, place, label, value, isShown) {
-    const inside = [swatch(lineColor(place), lineDash(place)), label ? h("span", { class: "label" }, shortenMiddle(label, 40)) : null, isShown ? h("b", {}, formatNumber(value)) : null];
+    const inside = [swatch(lineColor(place), lineDash(place)), label ? h("span", { class: "label" }, shortenMiddle(label, 40)) : null, isShown ? h("b", {}, value === undefined ? "–" : formatNumber(value)) : null];
     if (!label || !this.on.choose) return h("span", { class: "entry" }, inside);
     return h("button", {
       class: "entry toggle", "data-key": key, title: label, "aria-pressed": String(isShown),
@@ -233,14 +234,14 @@ export class Card {
 const min = (values) => values.reduce((a, b) => Math.min(a, b));
 const max = (values) => values.reduce((a, b) => Math.max(a, b));
 
-/** The place of the last x that is not behind the range. */
-function lastWithin(x, to) {
+/** The place of the last x in a range, -1 if there is none. */
+function lastWithin(x, from, to) {
   const at = to === null ? x.length - 1 : x.findLastIndex((one) => one <= to);
-  return at < 0 ? x.length - 1 : at;
+  return from === null || x[at] >= from ? at : -1;
 }
 
 /** What the numbers of a legend are. */
-function lastWord(x, to) {
+function lastWord(x, from, to) {
   if (x.startsWith("metric:")) return "rightmost";
-  return to === null ? "last" : "last in the range";
+  return from === null && to === null ? "last" : "last in the range";
 }

@@ -1,7 +1,7 @@
 // Where everything of a chart is: its scales, its ticks, the room for their labels, and what a log axis has no place for.
 
 import { Scale, axisTicks } from "./scales.js";
-import { rangeOf } from "./smooth.js";
+import { crossing, rangeOf } from "./smooth.js";
 
 const RIGHT = 12;
 const TOP = 10;
@@ -19,12 +19,13 @@ export function layOut(lines, options, width, height, measure) {
   const shown = lines.filter((line) => line.x.length);
   if (!shown.length) return null;
   const domain = domainOf(shown, options);
+  const isEmpty = !shown.some(({ x }) => x[0] <= domain[1] && x[x.length - 1] >= domain[0]);
   const range = rangeWithin(shown, domain, options);
   let [top, bottom] = [TOP, BOTTOM];
   for (let again = 0; ; again++) {
     const made = place(domain, range, options, { top, bottom, width, height }, measure);
     const [above, below] = [made.y.offset ? TOP + LINE : TOP, made.x.offset ? BOTTOM + LINE : BOTTOM];
-    if (again === 2 || (above === top && below === bottom)) return { ...made, hidden: hiddenOf(shown, made, options) };
+    if (again === 2 || (above === top && below === bottom)) return { ...made, isEmpty, hidden: hiddenOf(shown, made, options) };
     [top, bottom] = [above, below];
   }
 }
@@ -37,9 +38,10 @@ function domainOf(shown, { first, last, logX }) {
   return [logX && first <= 0 ? from : (first ?? from), last ?? to];
 }
 
-function rangeWithin(shown, [first, last], { logY, outliers }) {
+function rangeWithin(shown, [first, last], { logX, logY, outliers }) {
   const edges = shown.filter((line) => line.low).flatMap(({ x, low, high }) => [{ x, y: low }, { x, y: high }]);
-  return rangeOf([...shown, ...edges], first, last, logY, outliers) ?? (logY ? [0.1, 1] : [0, 1]);
+  const passing = () => shown.filter((line) => !line.under).map((line) => crossing(line, first, last, logX, logY));
+  return rangeOf([...shown, ...edges], first, last, logY, outliers) ?? rangeOf(passing(), first, last, logY) ?? (logY ? [0.1, 1] : [0, 1]);
 }
 
 function place([first, last], [low, high], { kind, logX, logY }, { top, bottom, width, height }, measure) {

@@ -107,15 +107,29 @@ function paintLine(context, { x, y, color: stroke, under, dash, faint, dots }, {
   context.beginPath();
   const path = dots ? new Dots(context) : isDense ? new ColumnPath(context) : new PlainPath(context);
   const [from, to] = [Math.max(0, nearest(x, sx.low) - 1), Math.min(x.length, nearest(x, sx.high) + 2)];
+  const hasPlace = (i) => Number.isFinite(y[i]) && !(sy.isLog && y[i] <= 0) && !(sx.isLog && x[i] <= 0);
+  const edge = (i, j, end) => { // where a line to a point outside the range leaves it: a canvas cannot draw very long lines
+    if (!dots && j >= 0 && j < x.length && hasPlace(j)) path.add(sx.at(end), between(sx, sy, [x[i], y[i]], [x[j], y[j]], end));
+  };
   for (let i = from; i < to; i++) {
-    const value = y[i];
-    if (!Number.isFinite(value) || (sy.isLog && value <= 0) || (sx.isLog && x[i] <= 0)) path.end();
-    else path.add(sx.at(x[i]), sy.at(value));
+    if (!hasPlace(i)) path.end();
+    else if (x[i] < sx.low) {
+      if (x[i + 1] > sx.low) edge(i, i + 1, sx.low);
+    } else if (x[i] > sx.high) {
+      if (x[i - 1] < sx.high) edge(i, i - 1, sx.high);
+    } else path.add(sx.at(x[i]), sy.at(y[i]));
   }
   path.end();
   context.stroke();
   context.setLineDash([]);
   context.globalAlpha = 1;
+}
+
+/** The height of a line between two points, at an x. */
+function between(sx, sy, [x0, y0], [x1, y1], x) {
+  const [a, b] = [sy.warp(y0), sy.warp(y1)];
+  const part = (sx.warp(x) / 2 - sx.warp(x0) / 2) / (sx.warp(x1) / 2 - sx.warp(x0) / 2);
+  return sy.pixel(a * (1 - part) + b * part);
 }
 
 /** Fill the band around a line. */

@@ -85,6 +85,7 @@ export class Plot {
     else {
       paintAxes(context, this.scaled);
       paintLines(context, this.lines, this.scaled, width);
+      if (this.scaled.isEmpty) paintText(context, "no points in this range", width, height);
       if (this.hidden.isAll) paintText(context, "a log axis has no place for values at or below 0", width, height);
     }
     this.#pointAgain();

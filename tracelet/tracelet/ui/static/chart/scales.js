@@ -34,7 +34,12 @@ export class Scale {
   }
 
   at(value) {
-    const place = this.start + (this.warp(value) - this.base) * this.factor;
+    return this.pixel(this.warp(value));
+  }
+
+  /** The place of a warped value. */
+  pixel(warped) {
+    const place = this.start + (warped - this.base) * this.factor;
     return Math.min(1e6, Math.max(-1e6, place)); // a canvas draws nothing at an infinite place
   }
 
@@ -50,7 +55,7 @@ function bounded(value, isLog) {
 }
 
 /** A power of ten by which the differences of values neither overflow nor vanish. */
-function unitOf(size) {
+export function unitOf(size) {
   if (size > 1e200) return 1e-200;
   return size > 0 && size < 1e-200 ? 1e200 : 1;
 }
@@ -71,7 +76,7 @@ export function axisTicks(scale, kind, room, mayOffset = true) {
     if (found.length > 1) return { ticks: found, offset: null };
   } else if (kind === "time" || kind === "relative") return { ticks: timeTicks(scale, kind, count), offset: null };
   const sparse = evenTicks(scale, count, kind === "step", mayOffset);
-  return sparse.ticks.length > 1 ? sparse : evenTicks(scale, 3 * count, kind === "step", mayOffset);
+  return sparse.ticks.length > 1 ? sparse : evenTicks(scale, 3 * count, kind === "step" && sparse.ticks.length > 0, mayOffset);
 }
 
 function niceStep(rough, whole) {
