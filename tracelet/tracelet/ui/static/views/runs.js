@@ -7,6 +7,7 @@ import { go, noteTable, param, params, recall, remember, setParams } from "../st
 import { editSeveral } from "./bulk.js";
 import { chooseColumns } from "./columns.js";
 import { editRun } from "./edit.js";
+import { exportMenu, groupingSelect, viewsMenu } from "./table_controls.js";
 import { RowLayout, keyOf } from "./row_layout.js";
 import { MOST_TOGETHER, Selection } from "./selection.js";
 
@@ -103,59 +104,11 @@ class RunsTable {
     this.chartsButton = h("button", { onclick: () => this.#open("/charts") }, "Charts");
     this.compareButton = h("button", { onclick: () => this.#open("/compare") }, "Compare");
     this.editButton = window.tracelet?.about.read_only ? null : h("button", { onclick: () => this.#edit() }, "Edit");
-    const exportMenu = h("details", { class: "menu" }, h("summary", {}, "Export"),
-      h("div", {}, ["csv", "latex"].map((format) => h("button", { onclick: () => { exportMenu.open = false; this.#export(format); } }, format === "csv" ? "CSV" : "LaTeX"))));
+    this.grouping = groupingSelect(() => { this.folded.clear(); this.reload(); });
     return h("div", { class: "controls" }, where, this.chartsButton, this.compareButton, this.editButton,
-      this.#grouping(), h("button", { onclick: () => this.#chooseColumns() }, "Columns"), this.#views(), exportMenu,
+      this.grouping.element, h("button", { onclick: () => this.#chooseColumns() }, "Columns"),
+      viewsMenu(() => setParams({ col: this.columns, pin: this.pinned })), exportMenu((format) => this.#export(format)),
       h("a", { class: "button", href: "/trash" }, "Trash"), h("span", { class: "row tight" }, this.status, this.clearButton));
-  }
-
-  /** Group the rows by what the runs say of themselves, or by a param or tag. */
-  #grouping() {
-    const select = h("select", { "aria-label": "Group rows by", onchange: () => {
-      this.folded.clear();
-      setParams({ by: select.value || null, fold: null });
-      this.reload();
-    } });
-    const own = [["", "no groups"], ["group", "group"], ["job_type", "job type"], ["project", "project"], ["outcome", "outcome"], ["host", "host"]];
-    const offer = (more) => {
-      const chosen = param("by");
-      const all = [...own, ...more];
-      if (!all.some(([value]) => value === chosen)) all.push([chosen, chosen]);
-      fill(select, all.map(([value, label]) => h("option", { value }, label)));
-      select.value = chosen;
-    };
-    offer([]);
-    const names = async () => {
-      const fields = await get("/fields", { newest: 100 }); // of all runs, it would take long
-      offer([...fields.params.map((name) => [fieldOf("params", name), name]), ...fields.tags.map((name) => [fieldOf("tags", name), `${name} (tag)`])]);
-    };
-    this.showFields = () => names().catch((error) => notify(error.message, true));
-    return h("label", {}, "group ", select);
-  }
-
-  /** Views that were saved under a name: the address without the selection. */
-  #views() {
-    const list = h("div", {});
-    const menu = h("details", { class: "menu", ontoggle: () => { show(); if (menu.open) name.focus(); } }, h("summary", {}, "Views"), list);
-    const show = () => {
-      const saved = recall("views", {});
-      fill(list, Object.entries(saved).map(([name, query]) => h("div", { class: "row" },
-        h("button", { onclick: () => { menu.open = false; go(`/?${query}`); } }, name),
-        h("button", { class: "quiet", "aria-label": `Delete the view ${name}`, onclick: () => { delete saved[name]; remember("views", saved); show(); } }, "×"))),
-      h("form", { onsubmit: (event) => {
-        event.preventDefault();
-        setParams({ col: this.columns, pin: this.pinned });
-        const query = new URLSearchParams(location.search);
-        query.delete("run");
-        query.delete("many");
-        remember("views", { ...saved, [name.value]: query.toString() });
-        menu.open = false;
-        notify(`saved as ${name.value}`);
-      } }, name, h("button", {}, "Save")));
-    };
-    const name = h("input", { type: "text", required: true, placeholder: "save this view as …", "aria-label": "Name of the view" });
-    return menu;
   }
 
   #query(offset, limit) {
@@ -241,7 +194,7 @@ class RunsTable {
   }
 
   follow() {
-    this.showFields();
+    this.grouping.offerAll().catch((error) => notify(error.message, true));
     this.stop = follow({ table: true, on: { runs: () => this.load(), again: () => this.load() } });
   }
 
