@@ -73,6 +73,20 @@ def test_run_that_records_seldom_weighs_as_much_as_one_that_records_often(tmp_pa
     assert one["runs"] == [3] + [2] * 100
 
 
+@pytest.mark.parametrize("pixels", [800, 5])
+def test_mean_of_equal_values_is_that_value(tmp_path: Path, pixels: int) -> None:
+    for name in ("a", "b", "c"):
+        with tracelet.start_run(name, group="equal", dir=tmp_path, plugins=PLAIN) as run:
+            for step in range(30):
+                run.log_metric("percent", 0.1, step=step)
+    store = open_store(tmp_path)
+    client = TestClient(create_app(store), base_url=LOCAL)
+    query = {"run": [one.id for one in store.runs()], "name": "percent", "by": "group", "pixels": pixels}
+    (one,) = client.get("/api/v1/series/groups", params=query).json()["series"]
+    assert set(one["mean"]) == set(one["low"]) == set(one["high"]) == {0.1}
+    assert set(one["deviation"]) == {0.0}
+
+
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("size", [1.7e308, 1e200, 1e-200, 1e-300])
 @pytest.mark.parametrize("pixels", [800, 5])

@@ -110,10 +110,10 @@ def _of_run(numpy: Any, places: Any, own: Any, values: Any) -> tuple[Any, Any, A
     def spread(known: Any) -> Any:
         return numpy.interp(places, places[filled], known, left=numpy.nan, right=numpy.nan)
 
-    mean = spread(numpy.add.reduceat(values, starts) / sizes)
+    least, greatest = numpy.minimum.reduceat(values, starts), numpy.maximum.reduceat(values, starts)
+    mean = spread(numpy.clip(numpy.add.reduceat(values, starts) / sizes, least, greatest))
     low, high = mean.copy(), mean.copy()
-    low[filled] = numpy.minimum.reduceat(values, starts)
-    high[filled] = numpy.maximum.reduceat(values, starts)
+    low[filled], high[filled] = least, greatest
     return mean, low, high
 
 
@@ -123,6 +123,7 @@ def _combine(numpy: Any, several: list[tuple[Any, Any, Any]]) -> tuple[Any, Any,
     known = ~numpy.isnan(means)
     runs = known.sum(axis=0)
     mean = numpy.where(known, means, 0.0).sum(axis=0) / runs
+    mean = numpy.clip(mean, numpy.fmin.reduce(means), numpy.fmax.reduce(means))  # whatever rounding does
     apart = numpy.where(known, means - mean, 0.0)
     deviation = numpy.sqrt((apart**2).sum(axis=0) / runs)
     low = numpy.fmin.reduce([one for _, one, _ in several])

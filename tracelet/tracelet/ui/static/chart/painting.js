@@ -88,7 +88,7 @@ export function paintLines(context, lines, layout, width) {
   const { left, right, top, bottom } = layout;
   context.save();
   context.beginPath();
-  context.rect(left, top - 4, right - left, bottom - top + 8);
+  context.rect(left - 3, top - 4, right - left + 6, bottom - top + 8);
   context.clip();
   const ordered = [...lines].sort((a, b) => Boolean(b.under) - Boolean(a.under));
   for (const line of ordered) if (line.low) paintBand(context, line, layout);
