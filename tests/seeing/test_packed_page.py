@@ -158,6 +158,7 @@ def unusual(tmp_path_factory):
         run.log_histogram("weights", [1.0, 2.0, 2.0, 3.0], step=0)
         run.log_table("rows", [{"id": 2**60 + 1, "text": "<b>x</b>", "score": 0.1, "none": None}], step=0)
         run.log_audio("tone", numpy.sin(numpy.arange(800.0) / 5), step=0, sample_rate=8000)
+        run.log_roc_curve("roc", [0, 1, 1, 0], [0.1, 0.9, 0.4, 0.6], step=0)
         run.log_html("markup", HTML, step=0)
         run.log_text("words", "one\ntwo", step=0)
     return tracelet.open_store(base / ".tracelet")
@@ -253,7 +254,7 @@ def test_media_are_shown_and_html_runs_nothing(opened):
     opened.get_by_role("button", name="media", exact=True).click()
     figures = {
         name: opened.locator("figure.media", has_text=name)
-        for name in ("picture", "weights", "rows", "tone", "markup", "words")
+        for name in ("picture", "weights", "rows", "tone", "markup", "words", "roc")
     }
     for figure in figures.values():
         figure.scroll_into_view_if_needed()
@@ -278,6 +279,10 @@ def test_media_are_shown_and_html_runs_nothing(opened):
     )
     assert figures["tone"].locator("audio").evaluate("(one) => one.duration") == pytest.approx(0.1)
     assert figures["words"].locator("pre").inner_text() == "one\ntwo"
+    points = (
+        opened.locator("figure.media", has_text="roc").locator("polyline").get_attribute("points").split()
+    )
+    assert (points[0], points[-1]) == ("0,200", "200,0")
     frame = figures["markup"].frame_locator("iframe")
     assert frame.locator("h1").inner_text() == "Hello"
     assert frame.locator("body").inner_text().strip() == "Hello"

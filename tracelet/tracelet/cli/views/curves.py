@@ -115,7 +115,7 @@ def _tick_labels(up: Range, height: int, log: bool) -> dict[int, str]:
 def _bottom(ends: Sequence[str], margin: int, columns: int, *, ascii_only: bool) -> Iterator[Text]:
     corner, line = ("+", "-") if ascii_only else ("└", "─")
     yield Text(" " * margin + corner + line * columns, "dim")
-    low, high = ends
+    low, high = ends if len(set(ends)) > 1 else (ends[0], "")
     gap = columns - len(low) - len(high)
     yield Text(" " * (margin + 1) + (f"{low}{' ' * gap}{high}" if gap > 0 else low), "dim")
 

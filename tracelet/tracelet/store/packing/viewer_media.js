@@ -21,6 +21,7 @@ function drawMedia(make, kind, path, data, label) {
   const content = parse(text);
   if (kind === "table" && Array.isArray(content.columns) && Array.isArray(content.rows)) return tableOf(make, content.columns, content.rows);
   if (kind === "histogram" && Array.isArray(content.counts) && Array.isArray(content.edges)) return histogramOf(make, content, label);
+  if (Array.isArray(content.curves)) return ratesOf(make, content.curves, label);
   if (Array.isArray(content.matrix) && Array.isArray(content.labels)) {
     return tableOf(make, ["true \u2193 predicted \u2192", ...content.labels], content.matrix.map((row, at) => [content.labels[at], ...row]));
   }
@@ -33,16 +34,33 @@ function tableOf(make, columns, rows) {
   const more = rows.length > MOST_ROWS ? make("p", { class: "faint" }, `and ${rows.length - MOST_ROWS} more rows in the file`) : null;
   return make("div", { class: "scroll tall" }, make("table", {}, make("thead", {}, head), make("tbody", {}, ...body)), more);
 }
+const svg = (tag, values) => {
+  const element = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  for (const [key, value] of Object.entries(values)) element.setAttribute(key, value);
+  return element;
+};
+function ratesOf(make, curves, label) { // precision over recall, or true over false positives: both from 0 to 1
+  const picture = svg("svg", { viewBox: "-2 -2 204 204", role: "img", "aria-label": label, class: "rates" });
+  picture.append(svg("rect", { x: 0, y: 0, width: 200, height: 200, class: "frame" }));
+  const isRoc = curves.some((one) => one.fpr);
+  curves.forEach((one, at) => {
+    const xs = isRoc ? one.fpr : one.recall, ys = isRoc ? one.tpr : one.precision;
+    const points = xs.map((x, place) => `${200 * Number(x)},${200 - 200 * Number(ys[place])}`).join(" ");
+    const line = svg("polyline", { points, class: `line${at % 6}` }), title = svg("title", {});
+    title.textContent = String(one.label);
+    line.append(title);
+    picture.append(line);
+  });
+  const axes = isRoc ? "true positive rate over false positive rate" : "precision over recall";
+  return make("div", {}, picture, make("p", { class: "faint" }, `${axes}, each from 0 to 1`));
+}
 function histogramOf(make, { counts, edges }, label) {
-  const picture = document.createElementNS("http://www.w3.org/2000/svg", "svg");
-  const set = (element, values) => { for (const [key, value] of Object.entries(values)) element.setAttribute(key, value); return element; };
-  set(picture, { viewBox: "0 0 400 120", role: "img", "aria-label": label, class: "histogram" });
+  const picture = svg("svg", { viewBox: "0 0 400 120", role: "img", "aria-label": label, class: "histogram" });
   const low = Number(edges[0]), span = Number(edges[edges.length - 1]) / 2 - low / 2, top = Math.max(...counts.map(Number)) || 1;
   const place = (edge) => (span > 0 ? ((Number(edge) / 2 - low / 2) / span) * 400 : 0);
   counts.forEach((count, at) => {
     const left = place(edges[at]), height = (Number(count) / top) * 116;
-    const bar = set(document.createElementNS(picture.namespaceURI, "rect"), { x: left, y: 118 - height, width: Math.max(0.5, place(edges[at + 1]) - left - 0.5), height });
-    const title = document.createElementNS(picture.namespaceURI, "title");
+    const bar = svg("rect", { x: left, y: 118 - height, width: Math.max(0.5, place(edges[at + 1]) - left - 0.5), height }), title = svg("title", {});
     title.textContent = `${exact(edges[at])} to ${exact(edges[at + 1])}: ${count}`;
     bar.append(title);
     picture.append(bar);
