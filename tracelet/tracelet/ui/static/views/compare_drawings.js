@@ -38,6 +38,7 @@ export function drawScatter(runs, xName, xs, yName, ys, logs, isShown) {
 // --- parallel coordinates -----------------------------------------------------------------------------
 
 const [TOP, BOTTOM, HEIGHT, ROOM] = [40, 42, 330, 136]; // pixels
+const [LEFT, RIGHT] = [60, 110]; // beside the first and the last axis: the labels are on the right of an axis
 const SNAP = 6; // pixels from an end of an axis at which a brush takes the end
 const FEW = 12; // categories that are all labelled
 
@@ -86,11 +87,12 @@ export function rampColor(value, low, high) {
  */
 export function drawParallel(runs, axes, values, colors, isShown, brushes, onBrush, room) {
   const width = Math.max(room, axes.length * ROOM);
-  const place = (i) => ROOM / 2 + (axes.length > 1 ? (i * (width - ROOM)) / (axes.length - 1) : (width - ROOM) / 2);
+  const inner = width - LEFT - RIGHT;
+  const place = (i) => LEFT + (axes.length > 1 ? (i * inner) / (axes.length - 1) : inner / 2);
   const gap = axes.length > 1 ? place(1) - place(0) : width;
   const order = [...runs.keys()].sort((a, b) => isShown[a] - isShown[b]); // those inside are on top
   const lines = order.flatMap((row) => runLine(runs[row], axes, (i) => axes[i].at(values[i][row]), place, colors[row], isShown[row]));
-  const frames = axes.flatMap((axis, i) => axisFrame(axis, place(i), gap, brushes[axis.name], values[i].some((one) => axis.at(one) === null)));
+  const frames = axes.flatMap((axis, i) => axisFrame(axis, place(i), gap, i === axes.length - 1, brushes[axis.name], values[i].some((one) => axis.at(one) === null)));
   const drawing = svg("svg", { viewBox: `0 0 ${width} ${HEIGHT}`, width, height: HEIGHT, role: "img", class: "parallel", "aria-label": `parallel coordinates of ${runs.length} runs: ${axes.map((one) => short(one.name)).join(", ")}` }, ...lines, ...frames);
   catchBrush(drawing, axes, place, onBrush);
   return drawing;
@@ -104,11 +106,11 @@ function runLine(run, axes, at, place, color, isInside) {
   return line;
 }
 
-function axisFrame(axis, x, gap, brush, isLacking) {
-  const name = svg("text", { x, y: 14, "text-anchor": "middle", class: "axis name" }, fitText(`${short(axis.name)}${axis.isLog ? " (log)" : ""}`, gap - 12));
+function axisFrame(axis, x, gap, isLast, brush, isLacking) {
+  const name = svg("text", { x, y: 14, "text-anchor": "middle", class: "axis name" }, fitText(`${short(axis.name)}${axis.isLog ? " (log)" : ""}`, Math.min(gap - 12, 2 * LEFT)));
   name.append(svg("title", {}, axis.name));
   const texts = axis.ends.map(({ text, exact, y }) => {
-    const shown = fitText(text, gap - 24);
+    const shown = fitText(text, Math.min(gap - 24, isLast ? RIGHT - 12 : Infinity));
     const element = svg("text", { x: x + 7, y: y + 4, class: "axis halo" }, shown);
     element.append(svg("title", {}, exact ?? text));
     return element;
