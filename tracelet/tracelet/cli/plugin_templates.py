@@ -300,11 +300,26 @@ from __future__ import annotations
 
 
 {suites}'''
-TEST: Final = '''"""pytest runs the suites here. Add tests of what is particular to your plugins."""
+TEST: Final = '''"""pytest runs the suites here, and a run. Add tests of what is particular to yours."""
 
+from __future__ import annotations
+
+import tracelet
+
+{imports}
 from {module}.conformance import {suites}
 
-__all__ = [{names}]
+__all__ = [{suite_names}]
+
+
+def test_it_goes_through_a_run(tmp_path):
+    """A small run with {listed}."""
+{configuration}    plugins = [{classes}]
+    with tracelet.start_run(dir=tmp_path, plugins=plugins{config}) as run:
+        run.log({{"loss": 0.5}}, step=0)
+    states = run.status()["plugins"]
+    for name in [{names}]:
+        assert states[name]["state"] == "stopped", states[name]
 '''
 PROJECT: Final = """[build-system]
 requires = ["hatchling"]

@@ -197,7 +197,6 @@ def _files(package: str, plugins: Sequence[Plugin]) -> dict[str, str]:
         modules = {f"src/{module}/__init__.py": modules[f"src/{module}.py"]}
     else:
         modules = {f"src/{module}/__init__.py": f'"""Plugins for tracelet: {package}."""\n', **modules}
-    suites = sorted(f"Test{each.cls}" for each in plugins)
     words = {
         "package": package,
         "module": module,
@@ -212,8 +211,6 @@ def _files(package: str, plugins: Sequence[Plugin]) -> dict[str, str]:
         "suite_entries": "\n".join(
             f'{each.name} = "{module}.conformance:Test{each.cls}"' for each in plugins
         ),
-        "suites": ", ".join(suites),
-        "names": ", ".join(f'"{suite}"' for suite in suites),
         **_choose_dependency(),
     }
     return {
@@ -221,7 +218,7 @@ def _files(package: str, plugins: Sequence[Plugin]) -> dict[str, str]:
         "README.md": templates.README.format(**words),
         **modules,
         f"src/{module}/conformance.py": _conformance_text(plugins),
-        f"tests/test_{module}.py": templates.TEST.format(**words),
+        f"tests/test_{module}.py": _test_text(module, plugins),
     }
 
 
@@ -234,13 +231,37 @@ def _module_text(plugin: Plugin) -> str:
     return templates.MODULES[plugin.kind].format(**words, metadata=metadata)
 
 
+def _test_text(module: str, plugins: Sequence[Plugin]) -> str:
+    suites = sorted(f"Test{each.cls}" for each in plugins)
+    settings = ", ".join(
+        f'"{each.name}": {{"path": str(tmp_path / "{each.name}.db")}}'
+        for each in plugins
+        if each.kind == "backend"
+    )
+    return templates.TEST.format(
+        module=module,
+        imports="\n".join(_class_imports(plugins)),
+        suites=", ".join(suites),
+        suite_names=", ".join(f'"{suite}"' for suite in suites),
+        listed="the plugin" if len(plugins) == 1 else "the plugins",
+        classes=", ".join(each.cls for each in plugins),
+        names=", ".join(f'"{each.name}"' for each in plugins),
+        configuration=f'    config = {{"plugins": {{{settings}}}}}\n' if settings else "",
+        config=", config=config" if settings else "",
+    )
+
+
+def _class_imports(plugins: Sequence[Plugin]) -> list[str]:
+    return sorted(f"from {each.module} import {each.cls}" for each in plugins)
+
+
 def _conformance_text(plugins: Sequence[Plugin]) -> str:
     kinds = {each.kind for each in plugins}
     bases = sorted(f"{kind.capitalize()}Conformance" for kind in kinds)
     standard = ["import json", "import sqlite3", ""] if "backend" in kinds else []
     testing = sorted([*bases, *(["FarSide"] if "backend" in kinds else [])])
     imports = [*standard, _import_line("tracelet.testing", testing)]
-    imports += sorted(f"from {each.module} import {each.cls}" for each in plugins)
+    imports += ["", *_class_imports(plugins)]
     suites = (
         templates.SUITES[each.kind].format(name=each.name, cls=each.cls, module=each.module)
         for each in plugins
