@@ -92,6 +92,10 @@ def test_one_run_is_edited_from_the_table(visit: Visit, store: Store) -> None:
     expect(dialog).to_be_hidden()
     record = store.run("run-50")
     assert (record.job_type, record.parent) == ("eval", parent)
+    page.on("dialog", lambda dialog: dialog.accept())
+    page.keyboard.press("e")
+    dialog.get_by_role("button", name="Delete").click()
+    expect(page.get_by_text("9 runs", exact=True)).to_be_visible()  # and none is selected
 
 
 def test_page_says_that_the_server_is_gone_and_goes_on_when_it_is_back(visit: Visit, tmp_path: Path) -> None:

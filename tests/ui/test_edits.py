@@ -47,7 +47,6 @@ def test_archived_run_leaves_the_table(own_store: Store, make_client: MakeClient
     client, id = make_client(own_store), own_store.run("first").id
     assert client.get("/api/v1/runs").json()["total"] == 1
     client.post(f"/api/v1/runs/{id}/edit", json={"archived": True})
-    own_store.be_patient(0)
     assert client.get("/api/v1/runs").json()["total"] == 0
     assert client.get("/api/v1/runs", params={"where": "archived = true"}).json()["runs"][0]["id"] == id
 
@@ -118,7 +117,6 @@ def test_several_runs_are_edited_and_deleted_at_once(own_store: Store, make_clie
         second,
         third,
     ]
-    own_store.be_patient(0)
     assert [one.id for one in own_store.runs()] == [first]
 
 

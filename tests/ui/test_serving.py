@@ -154,9 +154,13 @@ def test_new_run_is_an_event_of_the_table(tmp_path: Path, serve: Serve) -> None:
     server = serve(tmp_path / "data")
     stream = Stream(server.address, "table=1")
     time.sleep(1)
+    known = fetch(f"{server.address}/api/v1/runs")["version"]
     with tracelet.start_run("second", dir=tmp_path / "data", plugins=PLAIN):
         pass
-    assert stream.next("runs")["version"]
+    news = stream.next("runs")["version"]
+    assert news != known
+    late = Stream(server.address, f"table=1&version={known}")  # as a page whose connection was lost
+    assert late.next("runs")["version"] == news
 
 
 def test_stream_does_not_keep_the_server_from_ending(samples: Path, serve: Serve) -> None:

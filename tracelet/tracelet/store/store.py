@@ -281,6 +281,9 @@ class Store(Upkeep):
         """Delete the index. It is rebuilt when it is needed next; no recorded data is touched."""
         self._index.delete()
 
+    def _expire(self) -> None:
+        self._index.expire()
+
     @cached_property
     def _index(self) -> Index:
         from tracelet.store.index import Index

@@ -37,6 +37,10 @@ class Upkeep(ABC):
         """Return one run."""
 
     @abstractmethod
+    def _expire(self) -> None:
+        """Have the next list of runs be read anew, however patient this store is otherwise."""
+
+    @abstractmethod
     def _read(self, folder: Path) -> RunRecord:
         """Read a run from its folder."""
 
@@ -82,6 +86,7 @@ class Upkeep(ABC):
         if parent:
             self._check_parent(record, parent)
         apply_changes(record, changes)
+        self._expire()
         return self._read(record.dir)
 
     def delete(self, run: RunRecord | str) -> Path:
@@ -92,7 +97,9 @@ class Upkeep(ABC):
         self._location.check_writable("delete")
         from tracelet.store.trash import move_to_trash
 
-        return move_to_trash(self._location, self._known(run))
+        moved = move_to_trash(self._location, self._known(run))
+        self._expire()
+        return moved
 
     def trash(self) -> list[DeletedRun]:
         """Return the deleted runs, the latest deletion first."""
@@ -108,7 +115,9 @@ class Upkeep(ABC):
         self._location.check_writable("restore")
         from tracelet.store.trash import restore_run
 
-        return self._read(restore_run(self._location, run))
+        restored = restore_run(self._location, run)
+        self._expire()
+        return self._read(restored)
 
     def empty_trash(self) -> list[DeletedRun]:
         """Remove the deleted runs for good, and return what they were."""

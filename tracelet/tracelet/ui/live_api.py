@@ -32,13 +32,20 @@ _MOST_SERIES: Final = 5000
 class Watch:
     """What one connection has: the runs it watches, and a cursor per series."""
 
-    def __init__(self, sources: Sources, cursors: dict[str, dict[str, SeriesCursor]], *, table: bool) -> None:
+    def __init__(
+        self,
+        sources: Sources,
+        cursors: dict[str, dict[str, SeriesCursor]],
+        *,
+        table: bool,
+        version: str | None = None,
+    ) -> None:
         self._sources = sources
         self._cursors = cursors
         self._records: dict[str, tuple[RunRecord, int, float]] = {}  # with its events, and when to look again
         self._shown: dict[str, Any] = {}
         self._table = table
-        self._version: str | None = None
+        self._version = version  # of the list of runs that is known
         self._next_table = 0.0
 
     def news(self) -> list[tuple[str, Any]]:
@@ -122,13 +129,15 @@ def _event(name: str, data: Any) -> str:
 async def follow(request: Request) -> Response:
     """Points of runs as they are recorded, changes of these runs, and (``table=1``) of the list of all runs.
 
-    ``cursors`` is JSON: by run and name of metric, the cursor of the last answer. Events: ``points``, ``run``,
+    ``cursors`` is JSON: by run and name of metric, the cursor of the last answer. ``version`` is that of the list of
+    runs that is known. Events: ``points``, ``run``,
     ``runs``, ``gone``.
     """
     watch = Watch(
         sources_of(request),
         parse_cursors(request.query_params.get("cursors") or "{}"),
         table=request.query_params.get("table") == "1",
+        version=request.query_params.get("version") or None,
     )
     headers = {"cache-control": "no-store", "x-accel-buffering": "no", "content-encoding": "identity"}
     return StreamingResponse(_stream(request, watch), media_type="text/event-stream", headers=headers)

@@ -61,6 +61,7 @@ def list_runs(request: Request) -> Response:
     (repeatable)."""
     query, store = request.query_params, sources_of(request).store
     (where, texts), project = query_of(request), query.get("project") or None
+    version = store.version()  # before the runs, so that a change meanwhile is not taken for known
     records = store.runs(
         project,
         where=where,
@@ -74,7 +75,9 @@ def list_runs(request: Request) -> Response:
         for place, record in enumerate(records)
     ]
     total = store.count(where, project=project)
-    return answer({"total": total, "texts": texts, "columns": list(columns), "runs": rows})
+    return answer(
+        {"total": total, "texts": texts, "version": version, "columns": list(columns), "runs": rows}
+    )
 
 
 def list_ids(request: Request) -> Response:

@@ -73,6 +73,10 @@ class Index:
         with self._lock:
             self._database.delete()
 
+    def expire(self) -> None:
+        """Have the next query bring the index up to date, however patient it is otherwise."""
+        self._refreshed = -math.inf
+
     def select(self, sql: str, values: Iterable[Any] = ()) -> list[Details]:
         """Bring the index up to date, and return the runs that a query selects."""
         wanted = tuple(values)

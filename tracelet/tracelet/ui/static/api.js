@@ -92,11 +92,12 @@ async function read(response) {
 }
 
 /**
- * Listen to what is new. `cursors` maps runs to names of metrics to cursors; `on` maps events to functions.
+ * Listen to what is new. `cursors` maps runs to names of metrics to cursors; `table` is null or returns the version of the
+ * list of runs that is known; `on` maps events to functions.
  * Returns a function that ends it. After a lost connection the stream starts again from the newest cursors, and calls
  * `on.again`.
  */
-export function follow({ cursors = {}, table = false, on }) {
+export function follow({ cursors = {}, table = null, on }) {
   let source = null;
   let timer = 0;
   let ended = false;
@@ -108,7 +109,7 @@ export function follow({ cursors = {}, table = false, on }) {
     isOpen = now;
   };
   const open = () => {
-    source = new EventSource(address("/live", { cursors: JSON.stringify(held), table: table ? 1 : "" }));
+    source = new EventSource(address("/live", { cursors: JSON.stringify(held), table: table ? 1 : "", version: table ? table() : "" }));
     for (const name of ["points", "run", "runs", "gone"]) {
       source.addEventListener(name, (event) => {
         const data = JSON.parse(event.data);

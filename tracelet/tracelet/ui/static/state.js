@@ -33,8 +33,15 @@ export function noteTable() {
   if (location.pathname === "/") keep("table", location.search);
 }
 
-/** The table of runs as it was last seen: filter, order, groups, columns and selection. */
-export const runsAddress = () => `/${kept("table", "")}`;
+/** The table of runs as it was last seen: filter, order, groups, columns and selection, but for a run that is gone. */
+export function runsAddress(gone = null) {
+  const query = new URLSearchParams(kept("table", ""));
+  const chosen = query.getAll("run").filter((id) => id !== gone);
+  query.delete("run");
+  for (const id of chosen) query.append("run", id);
+  const text = query.toString();
+  return text ? `/?${text}` : "/";
+}
 
 /** Go to another view. */
 export function go(path) {

@@ -43,7 +43,7 @@ export function editRun(run, done) {
     if (!confirm(`Move the run ${run.name} to the trash?`)) return;
     await post(`${path}/delete`, {});
     notify("moved to the trash, where it can be restored");
-    go(runsAddress());
+    go(runsAddress(run.id));
   });
   const field = (label, input) => h("label", { class: "field" }, h("span", {}, label), input);
   const dialog = h("dialog", { class: "edit", "aria-label": `Edit ${run.name}`, onclose: () => dialog.remove() },

@@ -55,6 +55,7 @@ class RunsTable {
     this.columns = this.#ordered(columns);
     this.pages = new Map(); // page number to rows, or a promise of them
     this.total = 0;
+    this.version = ""; // of the list that is shown
     this.layout = new RowLayout(0, null, new Set());
     this.folded = new Set(params("fold"));
     this.active = 0;
@@ -141,6 +142,7 @@ class RunsTable {
       this.ids = null;
       this.pages.set(first, page.runs);
       this.total = page.total;
+      this.version = page.version;
       this.layout = new RowLayout(this.total, groups, this.folded);
       this.#showSearch(page.texts);
       this.#showProblem(null);
@@ -195,7 +197,7 @@ class RunsTable {
 
   follow() {
     this.grouping.offerAll().catch((error) => notify(error.message, true));
-    this.stop = follow({ table: true, on: { runs: () => this.load(), again: () => this.load() } });
+    this.stop = follow({ table: () => this.version, on: { runs: () => this.load(), again: () => this.load() } });
   }
 
   row(place) {
