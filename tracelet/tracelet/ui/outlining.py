@@ -6,6 +6,7 @@ import contextlib
 import subprocess
 import sys
 import threading
+import time
 from typing import Any, Final
 
 from tracelet.logs import get_logger
@@ -20,6 +21,10 @@ log = get_logger("tracelet.ui")
 MIN_POINTS: Final = 500_000  # in all metrics of a run; a smaller one is read fast enough
 _MOST_BYTES: Final = 1 << 30  # of all outlines: beyond it, the oldest are removed
 _MOST_RUNS: Final = 20  # made in advance, the newest
+_PAUSE: Final = (
+    2.0  # seconds without a request before one is made: whoever waits for a chart has the cores first
+)
+_LONGEST_WAIT: Final = 30.0  # seconds
 
 
 class Outlining:
@@ -35,6 +40,11 @@ class Outlining:
         self._thread: threading.Thread | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._is_closed = False
+        self._requested = 0.0  # when somebody asked for something
+
+    def note_request(self) -> None:
+        """Take note that somebody waits for an answer."""
+        self._requested = time.monotonic()
 
     def of(self, run: str, state: Any) -> Outline | None:
         """Return the outline of a run whose journal has these files, if there is one."""
@@ -80,6 +90,7 @@ class Outlining:
             with self._condition:
                 self._wanted = [*reversed(largest_runs(self._store, MIN_POINTS, _MOST_RUNS)), *self._wanted]
             while (run := self._next()) is not None:
+                self._wait_for_pause()
                 self._make(run)
         except Exception:  # a cache: the page works without it
             log.debug("no outlines are made", exc_info=True)
@@ -88,6 +99,12 @@ class Outlining:
         with self._condition:
             self._condition.wait_for(lambda: self._wanted or self._is_closed)
             return None if self._is_closed else self._wanted.pop()
+
+    def _wait_for_pause(self) -> None:
+        until = time.monotonic() + _LONGEST_WAIT
+        with self._condition:
+            while not self._is_closed and (now := time.monotonic()) < min(until, self._requested + _PAUSE):
+                self._condition.wait(min(until, self._requested + _PAUSE) - now)
 
     def _make(self, run: str) -> None:
         assert self._folder is not None

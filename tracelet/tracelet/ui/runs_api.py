@@ -33,6 +33,7 @@ _SHOWN: Final = (
 def sources_of(request: Request) -> Sources:
     """Return what the application shares."""
     found: Sources = request.app.state.sources
+    found.note_request()
     return found
 
 

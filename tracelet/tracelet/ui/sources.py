@@ -67,6 +67,10 @@ class Sources:
         """Begin to prepare in the background what takes long to read."""
         self._outlines.start()
 
+    def note_request(self) -> None:
+        """Take note that somebody waits for an answer: what is prepared in the background waits, too."""
+        self._outlines.note_request()
+
     def close(self) -> None:
         """End streams, and what goes on in the background."""
         self.closing = True

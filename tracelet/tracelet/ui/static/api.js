@@ -11,7 +11,21 @@ export class LostError extends ApiError {}
 
 /** Fetch JSON. `query` maps names to a value or a list of values. Throws ApiError with the server's reason. */
 export async function get(path, query = {}, signal = undefined) {
-  return read(await send(address(path, query), { signal }));
+  underWay += 1;
+  try {
+    return await read(await send(address(path, query), { signal }));
+  } finally {
+    underWay -= 1;
+    lastAnswer = performance.now();
+  }
+}
+
+let underWay = 0;
+let lastAnswer = 0;
+
+/** Wait until nothing has been asked for during so many milliseconds: for what takes the server long and can wait. */
+export async function whenQuiet(milliseconds) {
+  while (underWay || performance.now() - lastAnswer < milliseconds) await new Promise((go) => setTimeout(go, milliseconds / 3));
 }
 
 /** Change something. Throws ApiError with the server's reason. */

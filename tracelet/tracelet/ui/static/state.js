@@ -2,8 +2,11 @@
 
 const listeners = new Set();
 
+let parsed = { search: null, query: null }; // of the address as it is: hundreds of charts ask for their options
+
 export function current() {
-  return { path: location.pathname, query: new URLSearchParams(location.search) };
+  if (parsed.search !== location.search) parsed = { search: location.search, query: new URLSearchParams(location.search) };
+  return { path: location.pathname, query: parsed.query };
 }
 
 /** One value of the address, with a default. */

@@ -15,7 +15,7 @@ export class Card {
    * `runs` are {id, label, place}; `view()` returns the options that all charts share. `on` has `zoom(first, last)`,
    * `set(name, option, value)` for what is chosen for one chart, and `choose(key, alone)` to hide or isolate a run.
    */
-  constructor(name, runs, view, on) {
+  constructor(name, runs, view, on, isLarge = false) {
     this.name = name;
     this.runs = runs;
     this.view = view;
@@ -28,7 +28,7 @@ export class Card {
     this.logButton = h("button", { class: "quiet", title: "Logarithmic y axis", "aria-pressed": "false", onclick: () => this.#toggleLog() }, "log");
     this.wideButton = h("button", { class: "quiet", title: "Large", "aria-label": `Show ${name} large`, onclick: () => this.#toggleWide() }, "⤢");
     this.element = h(
-      "section", { class: view().large.has(name) ? "card wide" : "card", "data-name": name, "aria-label": name },
+      "section", { class: isLarge ? "card wide" : "card", "data-name": name, "aria-label": name },
       h("header", {}, h("h3", { title: name }, name), this.logButton, this.wideButton),
       this.plotHost, this.legend,
     );

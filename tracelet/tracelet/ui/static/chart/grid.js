@@ -54,7 +54,6 @@ export class ChartGrid {
       shown: readShown(),
       log: new Set(params("log")), // charts for which something else than for all was chosen
       linear: new Set(params("linear")),
-      large: new Set(params("large")),
     };
   };
 
@@ -187,7 +186,10 @@ export class ChartGrid {
     const inside = h("div", { class: "cards" });
     const section = h("details", { class: "group", open: isOpen, ontoggle: () => toggled() },
       h("summary", {}, h("h2", { title: group }, group), h("span", { class: "dim" }, formatNumber(names.length))), inside);
+    let wasOpen = isOpen; // the event also comes for what is open from the beginning
     const toggled = () => {
+      if (section.open === wasOpen) return;
+      wasOpen = section.open;
       this.setOption(group, "fold", !section.open && isUsual);
       this.setOption(group, "unfold", section.open && !isUsual);
       if (section.open) place();
@@ -207,7 +209,7 @@ export class ChartGrid {
   #card(name) {
     if (!this.cards.has(name)) {
       const isMeasured = this.measured.has(name);
-      const card = new Card(name, this.runs, isMeasured ? this.viewByTime : this.view, { zoom: this.zoom, set: this.setOption, choose: this.choose });
+      const card = new Card(name, this.runs, isMeasured ? this.viewByTime : this.view, { zoom: this.zoom, set: this.setOption, choose: this.choose }, params("large").includes(name));
       card.element.card = card;
       card.onLoad = () => this.#loaded(card);
       this.cards.set(name, card);

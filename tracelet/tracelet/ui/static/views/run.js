@@ -1,6 +1,6 @@
 // One run: overview, charts, media, console, code, files, plugins.
 
-import { follow, get } from "../api.js";
+import { follow, get, whenQuiet } from "../api.js";
 import { ChartGrid } from "../chart/grid.js";
 import { failure, fill, formatDuration, formatTime, h, outcomeBadge, put, shortenMiddle } from "../dom.js";
 import { param, runsAddress, setParams } from "../state.js";
@@ -22,7 +22,7 @@ const TABS = [
   ["plugins", "Plugins", showPlugins],
 ];
 
-const DAMAGE_AFTER = 300; // ms after the page is there: the check reads the whole journal
+const DAMAGE_AFTER = 300; // ms after everything else was answered: the check reads the whole journal
 const SHARE = 3; // reading a run again takes at most one part in so many of the time
 
 /** Show a run. Returns a function that ends it. */
@@ -86,14 +86,15 @@ export async function showRun(main, id) {
   drawHead();
   put(main, head, damage, tabs, panel);
   await showTab();
-  const late = setTimeout(() => showDamage(damage, run), DAMAGE_AFTER);
+  let isLeft = false;
+  whenQuiet(DAMAGE_AFTER).then(() => isLeft || showDamage(damage, run));
 
   const follower = run.outcome === "running" ? followRun(id, refresh, () => { isStale = true; return Boolean(overview.update); }) : () => {};
   const clock = run.outcome === "running" ? setInterval(() => { if (run.outcome === "running") { run.duration += 1; drawHead(); } }, 1000) : 0;
   return () => {
     leave();
     follower();
-    clearTimeout(late);
+    isLeft = true;
     clearInterval(clock);
   };
 }
