@@ -119,16 +119,20 @@ def main() -> None:
                     executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"]
                 )
                 page = browser.new_page(viewport={"width": 1200, "height": 720}, color_scheme="light")
-                page.route("**/api/v1/", lambda route: route.fulfill(json=about(route)))
+                page.route("**/*", lambda route: hide_path(route, str(project)))
                 take_all(page, address)
         finally:
             process.terminate()
             process.wait(10)
 
 
-def about(route: Any) -> dict[str, Any]:
+def hide_path(route: Any, path: str) -> None:
     """Show a path that is not this machine's."""
-    return {**route.fetch().json(), "folder": "~/digits/.tracelet"}
+    if route.request.resource_type != "document":
+        route.continue_()
+        return
+    response = route.fetch()
+    route.fulfill(response=response, body=response.text().replace(path, "~/digits"))
 
 
 if __name__ == "__main__":
