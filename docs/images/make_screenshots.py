@@ -128,7 +128,7 @@ def main() -> None:
 
 def hide_path(route: Any, path: str) -> None:
     """Show a path that is not this machine's."""
-    if route.request.resource_type != "document":
+    if route.request.resource_type not in ("document", "fetch"):
         route.continue_()
         return
     response = route.fetch()

@@ -38,7 +38,7 @@ class Upkeep(ABC):
 
     @abstractmethod
     def _expire(self) -> None:
-        """Have the next list of runs be read anew, however patient this store is otherwise."""
+        """Have the next list of runs read again, however patient this store is otherwise."""
 
     @abstractmethod
     def _read(self, folder: Path) -> RunRecord:

@@ -9,6 +9,7 @@ import { choose, readShown, writeShown } from "./visibility.js";
 
 const NEAR = "300px"; // around the visible part
 const OPEN_GROUPS = 12; // groups that are open from the beginning
+const AT_ONCE = 40; // cards that are made together: the first are drawn before the last of thousands are made
 
 export class ChartGrid {
   /**
@@ -33,6 +34,7 @@ export class ChartGrid {
   }
 
   destroy() {
+    clearTimeout(this.placing);
     this.observer.disconnect();
     this.stop?.();
     for (const card of this.cards.values()) card.unmount();
@@ -175,9 +177,29 @@ export class ChartGrid {
     const closed = new Set(params("fold"));
     const wanted = new Set(matches);
     for (const [name, card] of this.cards) if (!wanted.has(name)) card.unmount();
+    this.due = []; // {inside, names}: cards that are still to be made
     const sections = [...groups].map(([group, names], at) => this.#section(group, names, closed, at));
     fill(this.body, sections.length ? sections : h("p", { class: "empty" }, this.names.length ? "no metric matches" : this.runs.some((run) => run.running) ? "no metrics yet" : "no metrics were logged"));
     fill(this.count, `${formatNumber(matches.length)} of ${formatNumber(this.names.length)} charts`);
+    this.#placeSome();
+  }
+
+  /** Make some of the cards that are due, and the others after the browser had time to draw. */
+  #placeSome() {
+    clearTimeout(this.placing);
+    let left = AT_ONCE;
+    for (; this.due.length; this.due.shift()) {
+      const { inside, names } = this.due[0];
+      while (names.length && (left > 0 || this.cards.has(names[0]))) { // those that were there are put back at once
+        const name = names.shift();
+        left -= !this.cards.has(name);
+        const card = this.#card(name);
+        inside.append(card.element);
+        this.observer.observe(card.element);
+      }
+      if (names.length) break;
+    }
+    if (this.due.length) this.placing = setTimeout(() => this.#placeSome(), 0);
   }
 
   #section(group, names, closed, at) {
@@ -192,15 +214,14 @@ export class ChartGrid {
       wasOpen = section.open;
       this.setOption(group, "fold", !section.open && isUsual);
       this.setOption(group, "unfold", section.open && !isUsual);
-      if (section.open) place();
+      if (!section.open || isPlaced) return;
+      place();
+      this.#placeSome();
     };
+    let isPlaced = false;
     const place = () => {
-      if (inside.childElementCount) return;
-      for (const name of names) {
-        const card = this.#card(name);
-        inside.append(card.element);
-        this.observer.observe(card.element);
-      }
+      isPlaced = true;
+      this.due.push({ inside, names: [...names] });
     };
     if (isOpen) place();
     return section;
