@@ -46,7 +46,7 @@ def count_pixels(page: Any, name: str, color: str) -> int:
 def test_lines_of_several_runs_have_their_colors(visit: Visit, ids: dict[str, str]) -> None:
     page = visit(charts_of(ids, "digits-1", "digits-3"))
     card(page, "val/loss")
-    page.wait_for_function("document.querySelectorAll('.card[data-ready]').length >= 4")
+    expect(page.locator(".card[data-ready]").nth(3)).to_be_attached(timeout=20_000)
     assert count_pixels(page, "train/loss", "--line-0") > 100
     assert count_pixels(page, "train/loss", "--line-1") > 100
     assert count_pixels(page, "train/loss", "--line-2") == 0
