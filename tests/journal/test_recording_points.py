@@ -222,6 +222,19 @@ def test_other_steps_are_refused(journal, writer, step):
     assert [point.step for point in journal.points()] == [0]
 
 
+def test_no_step_follows_the_greatest(journal, writer):
+    writer.point("a", 0, 2**63 - 1)
+    wide = {"a": 1, **{f"m{number}": 1 for number in range(5000)}}
+    for values in ({"a": 1}, {"a": 1, "b": 1}, wide):
+        for _ in range(2):
+            with pytest.raises(ValueError, match="step of 'a': expected a whole number that fits 64 bits"):
+                writer.row(values)
+    with pytest.raises(ValueError, match="step of 'a'"):
+        writer.point("a", 1)
+    writer.point("other", 1)
+    assert [(point.name, point.step) for point in journal.points()] == [("a", 2**63 - 1), ("other", 0)]
+
+
 # --- values ------------------------------------------------------------------------------------------------
 
 

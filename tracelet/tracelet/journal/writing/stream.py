@@ -43,6 +43,7 @@ from tracelet.journal.writing.segment_files import SegmentFiles
 from tracelet.journal.writing.slot_writer import PAD_HEAD, SlotWriter, WindowTable
 from tracelet.journal.writing.unavailable import UnavailableError
 from tracelet.journal.writing.unfinished_slots import MOST, find_unfinished
+from tracelet.journal.writing.values import as_step
 
 State = tuple[Iterator[int], WindowTable, dict[Key, MetricState], dict[LayoutKey, RowLayout]]
 
@@ -129,7 +130,7 @@ class Stream:
     ) -> None:
         """Record one value, by default with the time of now."""
         track = self.metrics[metric_key(*metric)]
-        step = track.next() if step is None else step
+        step = as_step(track.next(), metric[0]) if step is None else step
         self.slots.write(POINT_HEAD.pack(value, step, time.time() if when is None else when, track.tag))
         track.note(step)
 
@@ -144,7 +145,7 @@ class Stream:
         if plan is None:
             return self._write_points(values, step, type, source)
         payload = plan.pack_values(*values.values())
-        step = plan.next() if step is None else step
+        step = as_step(plan.next(), names[0]) if step is None else step
         head = MULTI_HEAD.pack(crc32(payload), plan.count, step, time.time(), plan.tag)
         self.slots.write(head, payload)
         next(plan.rows)
@@ -154,7 +155,7 @@ class Stream:
     def _write_parts(
         self, values: Mapping[str, float], step: int | None, type: str, source: str | None
     ) -> None:
-        step = self.metrics.last(list(values)) + 1 if step is None else step
+        step = self._step_after(values) if step is None else step
         items = list(values.items())
         for start in range(0, len(items), MAX_ROW):
             self.write_row(dict(items[start : start + MAX_ROW]), step, type, source)
@@ -162,9 +163,12 @@ class Stream:
     def _write_points(
         self, values: Mapping[str, float], step: int | None, type: str, source: str | None
     ) -> None:
-        step = self.metrics.last(list(values)) + 1 if step is None else step
+        step = self._step_after(values) if step is None else step
         for name, value in values.items():
             self.write_point((name, type, source), value, step)
+
+    def _step_after(self, values: Mapping[str, float]) -> int:
+        return as_step(self.metrics.last(list(values)) + 1, next(iter(values)))
 
     def _layout(self, names: tuple[str, ...], type: str, source: str | None) -> RowLayout | None:
         key = layout_key(names, type, source)
