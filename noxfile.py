@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import nox
@@ -97,11 +98,14 @@ ENGINES: dict[str, str] = {"launchers": ",lake", "ray": ",lake,ray"}
 WRITES = {"PYTHONDONTWRITEBYTECODE": "", "KERAS_BACKEND": "torch"}
 
 
-def compile_once(session: nox.Session, *imported: str) -> None:
-    """Compile what each program of a test imports. Hundreds of them start, and none stores what it compiles.
+def install_compiled(session: nox.Session, *packages: str, imported: Sequence[str] = ()) -> None:
+    """Install packages, and compile what each program of a test imports.
 
-    ``imported`` are modules of large packages, of which only what is imported is compiled.
+    Hundreds of them start, and none stores what it compiles. ``imported`` are modules of large packages that
+    are installed already; of these, only what is imported is compiled.
     """
+    session.env["UV_COMPILE_BYTECODE"] = "1"
+    session.install(*packages)
     session.run("python", "-m", "compileall", "-q", "hookspecs", "tracelet", "builtin_plugins")
     for module in imported:
         session.run("python", "-c", f"import {module}", silent=True, env=WRITES)
@@ -151,8 +155,7 @@ def docs(session: nox.Session) -> None:
 @nox.session
 def tests(session: nox.Session) -> None:
     """Run all tests. Arguments after ``--`` go to pytest."""
-    session.install("-e", ".[test]")
-    compile_once(session)
+    install_compiled(session, "-e", ".[test]")
     session.run("pytest", *(session.posargs or ["-n", "auto"]))
 
 
@@ -160,11 +163,9 @@ def tests(session: nox.Session) -> None:
 @nox.parametrize("client", sorted(FAR_SIDES))
 def far_sides(session: nox.Session, client: str) -> None:
     """Test a backend with its real client and, if one can run here, its real server."""
-    session.env["UV_COMPILE_BYTECODE"] = "1"  # large clients, too, would be compiled again by each process
     extras = EXTRAS.get(client, f",{client}")
     tools = ("pytest-timeout>=2.3", "pytest-xdist>=3.5")
-    session.install("-e", f".[media,numpy,testing{extras}]", *tools, *FAR_SIDES[client])
-    compile_once(session)
+    install_compiled(session, "-e", f".[media,numpy,testing{extras}]", *tools, *FAR_SIDES[client])
     session.run("pytest", "-q", f"tests/backends/{client}", *(session.posargs or ["-n", "auto"]))
 
 
@@ -175,8 +176,8 @@ def frameworks(session: nox.Session, family: str) -> None:
     session.install(
         "--no-compile", *FAMILIES[family]
     )  # pip takes the smaller build of PyTorch, if it is at hand
-    session.install("-e", ".[media,numpy,testing]", "pytest-timeout>=2.3", "pytest-xdist>=3.5")
-    compile_once(session, *IMPORTED[family])
+    packages = ("-e", ".[media,numpy,testing]", "pytest-timeout>=2.3", "pytest-xdist>=3.5")
+    install_compiled(session, *packages, imported=IMPORTED[family])
     session.run("pytest", "-q", f"tests/frameworks/{family}", *(session.posargs or ["-n", "2"]))
 
 
@@ -185,8 +186,9 @@ def frameworks(session: nox.Session, family: str) -> None:
 def jobs(session: nox.Session, engine: str) -> None:
     """Test jobs of several processes with the engines that start them: Slurm, MPI, torchrun and Ray."""
     session.install("--no-compile", "torch==2.13.0")  # pip takes the smaller build, if it is at hand
-    session.install("-e", f".[numpy,testing{ENGINES[engine]}]", "pytest-timeout>=2.3", "pytest-xdist>=3.5")
-    compile_once(session, "torch.distributed.run", *(["ray.train", "ray.tune"] if engine == "ray" else []))
+    packages = ("-e", f".[numpy,testing{ENGINES[engine]}]", "pytest-timeout>=2.3", "pytest-xdist>=3.5")
+    imported = ["torch.distributed.run", *(["ray.train", "ray.tune"] if engine == "ray" else [])]
+    install_compiled(session, *packages, imported=imported)
     session.run("pytest", "-q", f"tests/jobs/{engine}", *(session.posargs or ["-n", "2"]))
 
 
@@ -200,9 +202,7 @@ def seeing(session: nox.Session) -> None:
         "pytest-timeout>=2.3",
         "pytest-xdist>=3.5",
     )
-    session.env["UV_COMPILE_BYTECODE"] = "1"
-    session.install("-e", ".[media,numpy,plot,testing]", *tools)
-    compile_once(session)
+    install_compiled(session, "-e", ".[media,numpy,plot,testing]", *tools)
     session.run("pytest", "-q", "tests/seeing", *(session.posargs or ["-n", "2"]))
 
 
@@ -210,16 +210,12 @@ def seeing(session: nox.Session) -> None:
 def browser(session: nox.Session) -> None:
     """Test the page in Chromium, which the machine must have: each view is opened, used and read."""
     tools = ("axe-playwright-python>=0.1.6", "playwright>=1.50", "pytest-timeout>=2.3", "pytest-xdist>=3.5")
-    session.env["UV_COMPILE_BYTECODE"] = "1"
-    session.install("-e", ".[media,testing,ui]", "httpx2>=2.0", *tools)
-    compile_once(session)
+    install_compiled(session, "-e", ".[media,testing,ui]", "httpx2>=2.0", *tools)
     session.run("pytest", "-q", "tests/browser", *(session.posargs or ["-n", "2"]))
 
 
 @nox.session(python=OLDEST_AND_NEWEST)
 def short(session: nox.Session) -> None:
     """Run the shorter pass of the tests on the oldest and the newest Python."""
-    session.env["UV_COMPILE_BYTECODE"] = "1"
-    session.install("-e", ".[test,polars]")
-    compile_once(session)
+    install_compiled(session, "-e", ".[test,polars]")
     session.run("pytest", "-q", *SHORT, *(session.posargs or ["-n", "auto"]))

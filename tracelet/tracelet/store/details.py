@@ -12,9 +12,8 @@ from tracelet.store.history import History
 from tracelet.store.outcome import KILLED, RUNNING, LastSeen, determine_outcome, sum_active_time
 
 UNREADABLE: Final = "unreadable"
-EMPTY: Final = (
-    "empty"  # the outcome of a folder without a journal: the run is about to begin, or its journal is gone
-)
+#: The outcome of a folder without a journal: the run is about to begin, or its journal is gone.
+EMPTY: Final = "empty"
 #: What a run says of its place among others; an empty text means nothing.
 ABOUT: Final = ("group", "parent", "job_type", "notes")
 _NEW: Final = 60.0  # seconds for which a folder without a journal is a run that is about to begin

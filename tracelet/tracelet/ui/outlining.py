@@ -103,8 +103,10 @@ class Outlining:
     def _wait_for_pause(self) -> None:
         until = time.monotonic() + _LONGEST_WAIT
         with self._condition:
-            while not self._is_closed and (now := time.monotonic()) < min(until, self._requested + _PAUSE):
-                self._condition.wait(min(until, self._requested + _PAUSE) - now)
+            while (
+                left := min(until, self._requested + _PAUSE) - time.monotonic()
+            ) > 0 and not self._is_closed:
+                self._condition.wait(left)
 
     def _make(self, run: str) -> None:
         assert self._folder is not None

@@ -84,10 +84,9 @@ def _follow(screen: Screen, watched: Watched, interval: float) -> None:
             live.update(
                 draw_frame(watched, size.width, size.height, ascii_only=screen.ascii_only), refresh=True
             )
-            is_new = (
-                watched.record.outcome == "empty" and watched.record.problem is None
-            )  # it is about to begin
-            if watched.record.outcome != "running" and not is_new:
+            record = watched.record
+            is_about_to_begin = record.outcome == "empty" and record.problem is None
+            if record.outcome != "running" and not is_about_to_begin:
                 return
             time.sleep(max(interval, COST * (time.monotonic() - began)))
             watched.update()

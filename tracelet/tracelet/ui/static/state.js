@@ -75,11 +75,7 @@ const STORE = "tracelet.ui.";
 
 /** What a person prefers in this browser (theme, columns, saved views). */
 export function recall(name, fallback) {
-  try {
-    return JSON.parse(localStorage.getItem(STORE + name)) ?? fallback;
-  } catch {
-    return fallback;
-  }
+  return read("localStorage", name, fallback);
 }
 
 export function remember(name, value) {
@@ -88,15 +84,19 @@ export function remember(name, value) {
 
 /** What holds for this tab, also when it is loaded again. */
 export function kept(name, fallback) {
-  try {
-    return JSON.parse(sessionStorage.getItem(STORE + name)) ?? fallback;
-  } catch {
-    return fallback;
-  }
+  return read("sessionStorage", name, fallback);
 }
 
 export function keep(name, value) {
   write("sessionStorage", name, value);
+}
+
+function read(storage, name, fallback) {
+  try {
+    return JSON.parse(window[storage].getItem(STORE + name)) ?? fallback;
+  } catch {
+    return fallback;
+  }
 }
 
 function write(storage, name, value) {
